@@ -1,0 +1,29 @@
+//! Rehearse a Kubernetes rollout before it happens.
+
+pub mod units;
+
+pub mod engine;
+
+pub mod model;
+
+pub mod cluster;
+pub mod load;
+pub mod service;
+
+pub mod control;
+
+pub mod scenario;
+
+pub mod input;
+pub mod sim;
+
+pub mod metrics;
+pub mod trace;
+
+pub mod findings;
+
+pub mod sweep;
+
+pub mod report;
+
+pub mod cli;
