@@ -1,0 +1,91 @@
+//! Number conversions that state what they do at the edges, in one place.
+//!
+//! The lint table forbids `as` where it can truncate or lose a sign; these functions are the only
+//! exceptions, each saturating or asserting in a way its documentation states.
+
+/// A count as `u32`. Asserts that it fits: four thousand million things are a bug, not an input.
+#[must_use]
+pub fn count_u32(count: usize) -> u32 {
+    u32::try_from(count).expect("a count of simulated things fits 32 bits")
+}
+
+/// A count as `i32`, the type Kubernetes uses for replicas. Asserts that it fits.
+#[must_use]
+pub fn count_i32(count: usize) -> i32 {
+    i32::try_from(count).expect("a count of replicas fits 32 bits")
+}
+
+/// An index held as `u32`, as a `usize`.
+#[must_use]
+pub fn index(value: u32) -> usize {
+    usize::try_from(value).expect("usize has at least 32 bits")
+}
+
+/// A float rounded half away from zero to `u64`; negative and NaN become 0, too large saturates.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "float to integer casts saturate, and NaN becomes zero: exactly what is promised"
+)]
+pub fn round_u64(value: f64) -> u64 {
+    libm::round(value) as u64
+}
+
+/// A float truncated toward zero to `i64`; NaN becomes 0, too large saturates.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "float to integer casts saturate, and NaN becomes zero: exactly what is promised"
+)]
+pub fn trunc_i64(value: f64) -> i64 {
+    value as i64
+}
+
+/// A float truncated toward zero to `i32`; NaN becomes 0, too large saturates.
+///
+/// Go's conversion on amd64 wraps instead; upstream made all of its conversions saturate.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "float to integer casts saturate, and NaN becomes zero: exactly what is promised"
+)]
+pub fn trunc_i32(value: f64) -> i32 {
+    value as i32
+}
+
+/// An integer as the nearest double; above 2^53 the nearest representable one.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "nearest double is what is promised")]
+pub fn f64_from_u64(value: u64) -> f64 {
+    value as f64
+}
+
+/// A signed integer as the nearest double; above 2^53 the nearest representable one.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "nearest double is what is promised")]
+pub fn f64_from_i64(value: i64) -> f64 {
+    value as f64
+}
+
+/// A count as a double, exact below 2^53.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "nearest double is what is promised")]
+pub fn f64_from_usize(value: usize) -> f64 {
+    value as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_saturate_and_round_half_away_from_zero() {
+        assert_eq!(round_u64(2.5), 3);
+        assert_eq!(round_u64(-1.0), 0);
+        assert_eq!(round_u64(f64::NAN), 0);
+        assert_eq!(round_u64(1e30), u64::MAX);
+        assert_eq!(trunc_i32(1e12), i32::MAX);
+        assert_eq!(trunc_i64(-2.9), -2);
+    }
+}

@@ -1,0 +1,1 @@
+//! Placeholder: the Kubernetes quantity grammar arrives with the HPA.
