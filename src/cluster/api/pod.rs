@@ -1,0 +1,329 @@
+//! Pod templates: containers, probes, requests, and the arithmetic Kubernetes defines on them.
+
+use std::sync::Arc;
+
+use crate::cluster::api::meta::Labels;
+use crate::cluster::api::scheduling::{Affinity, Toleration, TopologySpreadConstraint};
+use crate::units::{Bytes, MilliCpu, Origin, ResourceList, Resources, SimDuration};
+
+/// What a workload stamps its pods from.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PodTemplate {
+    /// Labels of each pod.
+    pub labels: Labels,
+    /// Annotations of each pod.
+    pub annotations: Labels,
+    /// `spec`.
+    pub spec: PodSpec,
+}
+
+/// `PodSpec`, as far as it decides anything.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PodSpec {
+    /// `containers`.
+    pub containers: Vec<Container>,
+    /// `initContainers`, sidecars among them.
+    pub init_containers: Vec<Container>,
+    /// Pod-level `resources.requests`, which replace the containers' sum.
+    pub pod_requests: ResourceList,
+    /// Pod-level `resources.limits`.
+    pub pod_limits: ResourceList,
+    /// `overhead` of the runtime class.
+    pub overhead: ResourceList,
+    /// `nodeName`: set when the pod skips the scheduler.
+    pub node_name: Option<Arc<str>>,
+    /// `nodeSelector`.
+    pub node_selector: Labels,
+    /// `affinity`.
+    pub affinity: Affinity,
+    /// `tolerations`.
+    pub tolerations: Vec<Toleration>,
+    /// `topologySpreadConstraints`.
+    pub topology_spread: Vec<TopologySpreadConstraint>,
+    /// `priority`, resolved from the class.
+    pub priority: i32,
+    /// `priorityClassName`.
+    pub priority_class: Option<Arc<str>>,
+    /// `preemptionPolicy: Never`.
+    pub never_preempts: bool,
+    /// `terminationGracePeriodSeconds`, default 30 s.
+    pub termination_grace: SimDuration,
+    /// `hostNetwork`.
+    pub host_network: bool,
+    /// `schedulingGates` are present.
+    pub gated: bool,
+    /// `restartPolicy` other than `Always`.
+    pub restart_policy: RestartPolicy,
+    /// `volumes` that decide anything.
+    pub volumes: Vec<Volume>,
+}
+
+impl Default for PodSpec {
+    fn default() -> Self {
+        Self {
+            containers: Vec::new(),
+            init_containers: Vec::new(),
+            pod_requests: ResourceList::default(),
+            pod_limits: ResourceList::default(),
+            overhead: ResourceList::default(),
+            node_name: None,
+            node_selector: Labels::new(),
+            affinity: Affinity::default(),
+            tolerations: Vec::new(),
+            topology_spread: Vec::new(),
+            priority: 0,
+            priority_class: None,
+            never_preempts: false,
+            termination_grace: SimDuration::from_secs(30),
+            host_network: false,
+            gated: false,
+            restart_policy: RestartPolicy::Always,
+            volumes: Vec::new(),
+        }
+    }
+}
+
+/// `restartPolicy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RestartPolicy {
+    /// Containers are always restarted.
+    #[default]
+    Always,
+    /// Containers are restarted when they fail.
+    OnFailure,
+    /// Containers are not restarted.
+    Never,
+}
+
+/// A volume of a pod, as far as scheduling and eviction look at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Volume {
+    /// A `PersistentVolumeClaim` by name.
+    Claim(Arc<str>),
+    /// `emptyDir`: local data that a drain deletes.
+    EmptyDir,
+    /// `hostPath`.
+    HostPath,
+    /// Anything that decides nothing (config maps, secrets, projected volumes).
+    Other,
+}
+
+/// One container.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Container {
+    /// Name.
+    pub name: Arc<str>,
+    /// Image as written.
+    pub image: Arc<str>,
+    /// `resources.requests`.
+    pub requests: ResourceList,
+    /// `resources.limits`.
+    pub limits: ResourceList,
+    /// Where `resources` stands.
+    pub resources_origin: Origin,
+    /// `ports` that ask for a host port.
+    pub host_ports: Vec<HostPort>,
+    /// `startupProbe`.
+    pub startup_probe: Option<Probe>,
+    /// `readinessProbe`.
+    pub readiness_probe: Option<Probe>,
+    /// `livenessProbe`.
+    pub liveness_probe: Option<Probe>,
+    /// How long `lifecycle.preStop` takes, when it is a sleep that can be read off.
+    pub pre_stop: SimDuration,
+    /// An init container with `restartPolicy: Always`.
+    pub sidecar: bool,
+}
+
+/// A host port a container occupies.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostPort {
+    /// Host IP; `0.0.0.0` when absent.
+    pub ip: Arc<str>,
+    /// `TCP` when absent.
+    pub protocol: Arc<str>,
+    /// Port number.
+    pub port: i32,
+}
+
+/// Timing of a probe, with Kubernetes' defaults applied (pkg/apis/core/v1/defaults.go `SetDefaults_Probe`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    /// `initialDelaySeconds`, default 0.
+    pub initial_delay: SimDuration,
+    /// `periodSeconds`, default 10 s.
+    pub period: SimDuration,
+    /// `timeoutSeconds`, default 1 s.
+    pub timeout: SimDuration,
+    /// `successThreshold`, default 1.
+    pub success_threshold: u32,
+    /// `failureThreshold`, default 3.
+    pub failure_threshold: u32,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self {
+            initial_delay: SimDuration::ZERO,
+            period: SimDuration::from_secs(10),
+            timeout: SimDuration::from_secs(1),
+            success_threshold: 1,
+            failure_threshold: 3,
+        }
+    }
+}
+
+/// Quality of service class of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum QosClass {
+    /// No request and no limit anywhere.
+    BestEffort,
+    /// Everything between.
+    Burstable,
+    /// Requests equal limits, for cpu and memory, in every container.
+    Guaranteed,
+}
+
+/// Requests a container is taken to have by scoring when it states none
+/// (pkg/scheduler/util/pod_resources.go).
+pub const DEFAULT_SCORING_CPU: MilliCpu = MilliCpu(100);
+/// See [`DEFAULT_SCORING_CPU`].
+pub const DEFAULT_SCORING_MEMORY: Bytes = Bytes(200 * 1024 * 1024);
+
+impl PodSpec {
+    /// The effective request: containers and sidecars together, or the largest init step, per
+    /// resource; pod-level requests replace it; overhead comes on top
+    /// (component-helpers/resource `PodRequests`).
+    #[must_use]
+    pub fn requests(&self) -> Resources {
+        self.aggregate(|container| Resources::from(&container.requests))
+    }
+
+    /// [`PodSpec::requests`] with 100m and 200Mi in place of absent cpu and memory requests of each
+    /// container, as scoring counts them.
+    #[must_use]
+    pub fn scoring_requests(&self) -> Resources {
+        self.aggregate(|container| {
+            let mut requests = Resources::from(&container.requests);
+            requests.cpu = container.requests.cpu.unwrap_or(DEFAULT_SCORING_CPU);
+            requests.memory = container.requests.memory.unwrap_or(DEFAULT_SCORING_MEMORY);
+            requests
+        })
+    }
+
+    fn aggregate(&self, of: impl Fn(&Container) -> Resources) -> Resources {
+        let mut total = Resources::default();
+        for container in &self.containers {
+            total += &of(container);
+        }
+        let mut sidecars = Resources::default();
+        let mut init_max = Resources::default();
+        for container in &self.init_containers {
+            let own = of(container);
+            if container.sidecar {
+                total += &own;
+                sidecars += &own;
+                init_max = init_max.max(&sidecars);
+            } else {
+                let mut step = own;
+                step += &sidecars;
+                init_max = init_max.max(&step);
+            }
+        }
+        let mut request = total.max(&init_max);
+        request.cpu = self.pod_requests.cpu.unwrap_or(request.cpu);
+        request.memory = self.pod_requests.memory.unwrap_or(request.memory);
+        request += &Resources::from(&self.overhead);
+        request
+    }
+
+    /// The cores the pod can use: the sum of the containers' limits, or `None` when one of them has
+    /// no limit (then the node is the limit).
+    #[must_use]
+    pub fn cpu_limit(&self) -> Option<MilliCpu> {
+        self.pod_limits.cpu.or_else(|| self.containers.iter().map(|c| c.limits.cpu).sum())
+    }
+
+    /// The memory at which the pod is killed: the sum of the containers' limits, or `None` when one
+    /// of them has no limit.
+    #[must_use]
+    pub fn memory_limit(&self) -> Option<Bytes> {
+        self.pod_limits.memory.or_else(|| self.containers.iter().map(|c| c.limits.memory).sum())
+    }
+
+    /// Quality of service class (pkg/apis/core/v1/helper/qos `ComputePodQOS`): only cpu and memory,
+    /// only values above zero, init containers included.
+    #[must_use]
+    pub fn qos_class(&self) -> QosClass {
+        let all = || self.containers.iter().chain(&self.init_containers);
+        let cpu = |list: &ResourceList| list.cpu.filter(|cpu| cpu.0 > 0);
+        let memory = |list: &ResourceList| list.memory.filter(|memory| memory.0 > 0);
+        let states_nothing = |c: &Container| {
+            [&c.requests, &c.limits].iter().all(|l| cpu(l).is_none() && memory(l).is_none())
+        };
+        if all().all(states_nothing) {
+            return QosClass::BestEffort;
+        }
+        let limited = all().all(|c| cpu(&c.limits).is_some() && memory(&c.limits).is_some());
+        let requested: MilliCpu = all().filter_map(|c| cpu(&c.requests)).sum();
+        let requested_memory: Bytes = all().filter_map(|c| memory(&c.requests)).sum();
+        let limit: MilliCpu = all().filter_map(|c| cpu(&c.limits)).sum();
+        let limit_memory: Bytes = all().filter_map(|c| memory(&c.limits)).sum();
+        if limited && requested == limit && requested_memory == limit_memory {
+            QosClass::Guaranteed
+        } else {
+            QosClass::Burstable
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container(cpu: i64, memory: i64) -> Container {
+        let requests = ResourceList {
+            cpu: Some(MilliCpu(cpu)),
+            memory: Some(Bytes(memory)),
+            ..ResourceList::default()
+        };
+        Container { limits: requests.clone(), requests, ..Container::default() }
+    }
+
+    #[test]
+    fn init_steps_and_sidecars_count_as_kubernetes_counts_them() {
+        let sidecar = Container { sidecar: true, ..container(100, 10) };
+        let spec = PodSpec {
+            containers: vec![container(500, 100), container(200, 50)],
+            init_containers: vec![container(600, 1), sidecar, container(700, 500)],
+            ..PodSpec::default()
+        };
+        let requests = spec.requests();
+        assert_eq!((requests.cpu, requests.memory), (MilliCpu(800), Bytes(510)));
+    }
+
+    #[test]
+    fn pod_level_requests_replace_and_overhead_adds() {
+        let spec = PodSpec {
+            containers: vec![container(500, 100)],
+            pod_requests: ResourceList { cpu: Some(MilliCpu(50)), ..ResourceList::default() },
+            overhead: ResourceList { memory: Some(Bytes(7)), ..ResourceList::default() },
+            ..PodSpec::default()
+        };
+        let requests = spec.requests();
+        assert_eq!((requests.cpu, requests.memory), (MilliCpu(50), Bytes(107)));
+    }
+
+    #[test]
+    fn qos_follows_requests_and_limits() {
+        let guaranteed = PodSpec { containers: vec![container(1, 1)], ..PodSpec::default() };
+        assert_eq!(guaranteed.qos_class(), QosClass::Guaranteed);
+        let mut burstable = guaranteed.clone();
+        burstable.containers[0].limits.memory = None;
+        assert_eq!(burstable.qos_class(), QosClass::Burstable);
+        let nothing = PodSpec { containers: vec![Container::default()], ..PodSpec::default() };
+        assert_eq!(nothing.qos_class(), QosClass::BestEffort);
+        assert_eq!(nothing.scoring_requests().cpu, DEFAULT_SCORING_CPU);
+        assert_eq!(nothing.cpu_limit(), None);
+    }
+}

@@ -1,0 +1,145 @@
+//! Label selectors: which objects one means.
+
+use std::sync::Arc;
+
+use crate::cluster::api::meta::Labels;
+
+/// `metav1.LabelSelector`. All parts must hold; an empty selector matches everything.
+///
+/// A selector that is absent (`null`) matches nothing; that is an `Option::None` where it is used.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct LabelSelector {
+    /// `matchLabels`: key equals value.
+    pub match_labels: Labels,
+    /// `matchExpressions`.
+    pub match_expressions: Vec<SelectorRequirement>,
+}
+
+/// One expression of a selector.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SelectorRequirement {
+    /// Label key.
+    pub key: Arc<str>,
+    /// How the label's value relates to `values`.
+    pub operator: SelectorOperator,
+    /// Values of the operator; empty for the existence operators.
+    pub values: Vec<Arc<str>>,
+}
+
+/// Operators of label selectors and node selector terms; the last two only occur in the latter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SelectorOperator {
+    /// The label exists with one of the values.
+    In,
+    /// The label is absent or has none of the values.
+    NotIn,
+    /// The label exists.
+    Exists,
+    /// The label does not exist.
+    DoesNotExist,
+    /// The label is an integer above the value.
+    Gt,
+    /// The label is an integer below the value.
+    Lt,
+}
+
+impl SelectorRequirement {
+    /// Whether a label value (or its absence) satisfies this requirement.
+    ///
+    /// apimachinery, labels/selector.go `Requirement.Matches`.
+    #[must_use]
+    pub fn matches_value(&self, value: Option<&str>) -> bool {
+        let listed = |value: &str| self.values.iter().any(|v| &**v == value);
+        match (self.operator, value) {
+            (SelectorOperator::In, Some(value)) => listed(value),
+            (SelectorOperator::NotIn, Some(value)) => !listed(value),
+            (SelectorOperator::NotIn | SelectorOperator::DoesNotExist, None)
+            | (SelectorOperator::Exists, Some(_)) => true,
+            (SelectorOperator::Gt | SelectorOperator::Lt, Some(value)) => self.compares(value),
+            (SelectorOperator::DoesNotExist, Some(_))
+            | (
+                SelectorOperator::In
+                | SelectorOperator::Exists
+                | SelectorOperator::Gt
+                | SelectorOperator::Lt,
+                None,
+            ) => false,
+        }
+    }
+
+    fn compares(&self, value: &str) -> bool {
+        let (Ok(left), Some(Ok(right))) =
+            (value.parse::<i64>(), self.values.first().map(|v| v.parse::<i64>()))
+        else {
+            return false;
+        };
+        if self.operator == SelectorOperator::Gt { left > right } else { left < right }
+    }
+}
+
+impl LabelSelector {
+    /// A selector of exactly these labels.
+    #[must_use]
+    pub fn of_labels(labels: Labels) -> Self {
+        Self { match_labels: labels, match_expressions: Vec::new() }
+    }
+
+    /// Whether an object with these labels is selected.
+    #[must_use]
+    pub fn matches(&self, labels: &Labels) -> bool {
+        self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+            && self
+                .match_expressions
+                .iter()
+                .all(|wanted| wanted.matches_value(labels.get(&wanted.key).map(|v| &**v)))
+    }
+
+    /// Whether it states nothing, and so matches everything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.match_labels.is_empty() && self.match_expressions.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        pairs.iter().map(|(k, v)| (Arc::from(*k), Arc::from(*v))).collect()
+    }
+
+    #[test]
+    fn each_operator_treats_presence_and_absence_as_kubernetes_does() {
+        use SelectorOperator::{DoesNotExist, Exists, Gt, In, Lt, NotIn};
+        let rows = [
+            (In, Some("a"), true),
+            (In, Some("c"), false),
+            (In, None, false),
+            (NotIn, Some("a"), false),
+            (NotIn, None, true),
+            (Exists, Some("x"), true),
+            (Exists, None, false),
+            (DoesNotExist, None, true),
+            (DoesNotExist, Some("a"), false),
+            (Gt, None, false),
+            (Lt, Some("a"), false),
+        ];
+        for (operator, value, expected) in rows {
+            let values = vec![Arc::from("a"), Arc::from("b")];
+            let wanted = SelectorRequirement { key: Arc::from("k"), operator, values };
+            assert_eq!(wanted.matches_value(value), expected, "{operator:?} {value:?}");
+        }
+        let above =
+            SelectorRequirement { key: Arc::from("k"), operator: Gt, values: vec![Arc::from("4")] };
+        assert!(above.matches_value(Some("5")) && !above.matches_value(Some("4")));
+    }
+
+    #[test]
+    fn all_parts_must_hold_and_empty_matches_everything() {
+        let selector = LabelSelector::of_labels(labels(&[("app", "web")]));
+        assert!(selector.matches(&labels(&[("app", "web"), ("tier", "x")])));
+        assert!(!selector.matches(&labels(&[("app", "api")])));
+        assert!(LabelSelector::default().matches(&labels(&[])));
+    }
+}
