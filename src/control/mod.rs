@@ -1,1 +1,3 @@
 //! Placeholder head of `control`.
+
+pub mod hpa;

@@ -1,1 +1,3 @@
 //! Placeholder head of `units`.
+
+pub mod quantity;
