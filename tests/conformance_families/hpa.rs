@@ -86,14 +86,22 @@ struct HpaDoc {
 #[derive(Deserialize)]
 #[serde(tag = "type", deny_unknown_fields)]
 enum MetricDoc {
-    Resource { resource: ResourceDoc },
+    Resource {
+        resource: ResourceDoc,
+    },
     ContainerResource {
         #[serde(rename = "containerResource")]
         container_resource: ResourceDoc,
     },
-    Pods { pods: CustomDoc },
-    Object { object: CustomDoc },
-    External { external: CustomDoc },
+    Pods {
+        pods: CustomDoc,
+    },
+    Object {
+        object: CustomDoc,
+    },
+    External {
+        external: CustomDoc,
+    },
 }
 
 #[derive(Deserialize)]
@@ -344,17 +352,17 @@ fn held_reading<'s>(sync: &'s SyncDoc, metric: &MetricSpec) -> HeldReading<'s> {
     let found = match metric {
         MetricSpec::Resource { .. } | MetricSpec::ContainerResource { .. } => None,
         MetricSpec::Pods { metric, .. } => sync.pods_metrics.get(&metric.name).map(|values| {
-            let value = |it: &'s PodValueDoc| PodValue { pod: &it.pod, value_milli: it.value.milli() };
+            let value =
+                |it: &'s PodValueDoc| PodValue { pod: &it.pod, value_milli: it.value.milli() };
             HeldReading::PerPod(values.iter().map(value).collect())
         }),
         MetricSpec::Object { metric, .. } => {
             sync.object_metrics.get(&metric.name).map(|value| HeldReading::Single(value.milli()))
         }
-        MetricSpec::External { metric, .. } => {
-            sync.external_metrics.get(&metric.name).map(|series| {
-                HeldReading::Series(series.iter().map(|value| value.milli()).collect())
-            })
-        }
+        MetricSpec::External { metric, .. } => sync
+            .external_metrics
+            .get(&metric.name)
+            .map(|series| HeldReading::Series(series.iter().map(|value| value.milli()).collect())),
     };
     found.unwrap_or(HeldReading::Failed)
 }

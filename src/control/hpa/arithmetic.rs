@@ -19,7 +19,7 @@ pub(super) fn int32_guarded(number: f64) -> i32 {
 /// A double to `int64`, cut off toward zero; what does not fit becomes the minimum.
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked on the line above")]
 pub(super) fn int64_unguarded(number: f64) -> i64 {
-    if number >= -9_223_372_036_854_775_808.0 && number < 9_223_372_036_854_775_808.0 {
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&number) {
         return number as i64;
     }
     i64::MIN

@@ -15,7 +15,7 @@ pub struct Condition {
     pub status: ConditionStatus,
     /// Why, in one word.
     pub reason: ConditionReason,
-    /// When the status (not merely the reason) changed last [ns].
+    /// When the status (not merely the reason) changed last (ns).
     pub last_transition_ns: i64,
 }
 
@@ -139,9 +139,9 @@ impl Conditions {
     }
 
     pub(super) fn is_true(&self, kind: ConditionKind) -> bool {
-        self.list.iter().any(|condition| {
-            condition.kind == kind && condition.status == ConditionStatus::True
-        })
+        self.list
+            .iter()
+            .any(|condition| condition.kind == kind && condition.status == ConditionStatus::True)
     }
 
     pub(super) fn list(&self) -> &[Condition] {

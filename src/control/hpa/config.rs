@@ -9,15 +9,15 @@ pub(super) const SECOND_NS: i64 = 1_000_000_000;
 /// Controller flags. All spans are integer nanoseconds, because ages are compared exactly.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HpaConfig {
-    /// `--horizontal-pod-autoscaler-sync-period` [ns]: also the delay before the first sync.
+    /// `--horizontal-pod-autoscaler-sync-period` (ns): also the delay before the first sync.
     pub sync_period_ns: i64,
-    /// `--horizontal-pod-autoscaler-downscale-stabilization` [ns].
+    /// `--horizontal-pod-autoscaler-downscale-stabilization` (ns).
     pub downscale_stabilization_ns: i64,
     /// `--horizontal-pod-autoscaler-tolerance`: allowed distance of usage / target from 1.
     pub tolerance: f64,
-    /// `--horizontal-pod-autoscaler-cpu-initialization-period` [ns].
+    /// `--horizontal-pod-autoscaler-cpu-initialization-period` (ns).
     pub cpu_initialization_period_ns: i64,
-    /// `--horizontal-pod-autoscaler-initial-readiness-delay` [ns].
+    /// `--horizontal-pod-autoscaler-initial-readiness-delay` (ns).
     pub initial_readiness_delay_ns: i64,
     /// Gate `HPAScaleToZero`: off in 1.36, on from 1.37.
     pub scale_to_zero: FeatureGate,

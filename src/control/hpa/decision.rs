@@ -13,9 +13,9 @@ use crate::units::quantity::{Format, Quantity};
 #[must_use]
 #[derive(Debug, Clone)]
 pub struct HpaDecision<'a> {
-    /// Size before [replicas]; `None` when the scale could not be read.
+    /// Size before (replicas); `None` when the scale could not be read.
     pub current_replicas: Option<i32>,
-    /// Size after [replicas]: what was written, else the size before.
+    /// Size after (replicas): what was written, else the size before.
     pub desired_replicas: Option<i32>,
     /// Why the scale was written; `None` when it was not.
     pub rescale: Option<RescaleReason>,
@@ -65,7 +65,7 @@ pub struct MetricsFailed {
     /// Reason of the first one that failed.
     pub reason: ConditionReason,
     /// What the valid ones proposed, when that was a scale-down, which is then suppressed
-    /// [replicas].
+    /// (replicas).
     pub suppressed_proposal: Option<i32>,
 }
 
@@ -92,7 +92,7 @@ pub struct MetricProposal {
     pub ratio: f64,
     /// The ratio after missing and unready pods were filled in with cautious values, if they were.
     pub cautious_ratio: Option<f64>,
-    /// The size asked for, before any limit [replicas].
+    /// The size asked for, before any limit (replicas).
     pub replicas: i32,
 }
 
@@ -105,21 +105,21 @@ pub enum MetricStatus {
     Utilization {
         /// Whole percent, cut off.
         percent: i32,
-        /// Mean usage [thousandths].
+        /// Mean usage (thousandths).
         average_milli: i64,
         /// How to print the mean.
         format: Format,
     },
     /// Mean per pod.
     Average {
-        /// The mean [thousandths].
+        /// The mean (thousandths).
         milli: i64,
         /// How to print it.
         format: Format,
     },
-    /// The value in all [thousandths].
+    /// The value in all (thousandths).
     Value {
-        /// The value [thousandths].
+        /// The value (thousandths).
         milli: i64,
     },
 }
@@ -151,57 +151,59 @@ pub struct PodVerdict<'a> {
 /// How a pod enters a metric (`groupPods`; the first rule that applies counts).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PodPart {
-    /// Left out: it is being deleted.
-    IgnoredDeleting,
-    /// Left out: it failed.
-    IgnoredFailed,
-    /// Not ready: pending.
-    UnreadyPending,
-    /// Not ready for CPU: no Ready condition or start time yet.
-    UnreadyNotStarted,
-    /// Not ready for CPU: NotReady within the initialization period.
-    UnreadyInitializing,
-    /// Not ready for CPU: within the initialization period, and the sample reaches back to before
-    /// the pod was ready.
-    UnreadySampleTooEarly,
-    /// Not ready for CPU: it has never been ready.
-    UnreadyNeverReady,
-    /// It should have a metric and has none.
+    /// Left out altogether.
+    Ignored(IgnoredWhy),
+    /// Left out of a scale-down, idle in a scale-up.
+    Unready(UnreadyWhy),
+    /// It should have a metric and has none: on target in a scale-down, idle in a scale-up.
     Missing,
     /// It counts.
     Counted {
-        /// Its usage [thousandths].
+        /// Its usage (thousandths).
         usage_milli: i64,
     },
 }
 
-impl PodPart {
-    /// Whether the pod is held for unready.
-    pub fn is_unready(self) -> bool {
-        match self {
-            Self::UnreadyPending
-            | Self::UnreadyNotStarted
-            | Self::UnreadyInitializing
-            | Self::UnreadySampleTooEarly
-            | Self::UnreadyNeverReady => true,
-            Self::IgnoredDeleting
-            | Self::IgnoredFailed
-            | Self::Missing
-            | Self::Counted { .. } => false,
-        }
-    }
+/// Why a pod is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IgnoredWhy {
+    /// It is being deleted.
+    Deleting,
+    /// It failed.
+    Failed,
+}
+
+/// Why a pod is held for unready. All but pending pods are so for CPU only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnreadyWhy {
+    /// Its phase is Pending.
+    Pending,
+    /// No Ready condition or start time yet.
+    NotStarted,
+    /// NotReady within the initialization period.
+    Initializing,
+    /// Within the initialization period, and the sample reaches back to before it was ready.
+    SampleTooEarly,
+    /// It has never been ready.
+    NeverReady,
 }
 
 impl fmt::Display for PodPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::IgnoredDeleting => "ignored: being deleted",
-            Self::IgnoredFailed => "ignored: failed",
-            Self::UnreadyPending => "unready: pending",
-            Self::UnreadyNotStarted => "unready: no Ready condition or start time yet",
-            Self::UnreadyInitializing => "unready: not Ready within the CPU initialization period",
-            Self::UnreadySampleTooEarly => "unready: its CPU sample began before it was Ready",
-            Self::UnreadyNeverReady => "unready: has never been Ready",
+            Self::Ignored(IgnoredWhy::Deleting) => "ignored: being deleted",
+            Self::Ignored(IgnoredWhy::Failed) => "ignored: failed",
+            Self::Unready(UnreadyWhy::Pending) => "unready: pending",
+            Self::Unready(UnreadyWhy::NotStarted) => {
+                "unready: no Ready condition or start time yet"
+            }
+            Self::Unready(UnreadyWhy::Initializing) => {
+                "unready: not Ready within the CPU initialization period"
+            }
+            Self::Unready(UnreadyWhy::SampleTooEarly) => {
+                "unready: its CPU sample began before it was Ready"
+            }
+            Self::Unready(UnreadyWhy::NeverReady) => "unready: has never been Ready",
             Self::Missing => "missing: no metric",
             Self::Counted { .. } => "counted",
         })
@@ -275,7 +277,7 @@ impl fmt::Display for MetricFailure {
 /// From the proposal of the metrics to the size written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Normalization {
-    /// The largest proposal of the metrics, at least 0 [replicas].
+    /// The largest proposal of the metrics, at least 0 (replicas).
     pub proposal: i32,
     /// Index of the metric that made it; `None` when all proposed 0 or less.
     pub winner: Option<usize>,
@@ -283,14 +285,14 @@ pub struct Normalization {
     pub stabilization: Stabilization,
     /// Where the size may go at all.
     pub limit: Limit,
-    /// After all limits [replicas].
+    /// After all limits (replicas).
     pub replicas: i32,
 }
 
 /// What older recommendations did to the proposal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stabilization {
-    /// The size after stabilization [replicas].
+    /// The size after stabilization (replicas).
     pub replicas: i32,
     /// The window that held the size back, if one did.
     pub held_by: Option<HeldBy>,
@@ -301,13 +303,13 @@ pub struct Stabilization {
 pub struct HeldBy {
     /// Which window.
     pub window: Window,
-    /// The recommendation that held [replicas].
+    /// The recommendation that held (replicas).
     pub replicas: i32,
-    /// When it was last recommended [ns].
+    /// When it was last recommended (ns).
     pub recorded_ns: i64,
-    /// When it leaves the window, unless it is recommended again [ns].
+    /// When it leaves the window, unless it is recommended again (ns).
     pub expires_ns: i64,
-    /// The oldest recommendation still inside the window [ns].
+    /// The oldest recommendation still inside the window (ns).
     pub oldest_ns: i64,
 }
 
@@ -325,7 +327,7 @@ pub enum Window {
 pub struct Limit {
     /// What each policy of the direction allows; empty without behavior or movement.
     pub policies: Vec<PolicyLimit>,
-    /// The bound of the rate of change [replicas]; `None` when the size does not move.
+    /// The bound of the rate of change (replicas); `None` when the size does not move.
     pub rate: Option<i32>,
     /// Which limit changed the size: `DesiredWithinRange` when none did.
     pub reason: ConditionReason,
@@ -340,7 +342,7 @@ pub struct PolicyLimit {
     pub added: i32,
     /// Pods removed within its period.
     pub removed: i32,
-    /// The size it allows [replicas].
+    /// The size it allows (replicas).
     pub limit: i32,
 }
 
@@ -362,12 +364,8 @@ pub enum RescaleReason {
 impl fmt::Display for RescaleReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AboveMaximum => {
-                f.write_str("Current number of replicas above Spec.MaxReplicas")
-            }
-            Self::BelowMinimum => {
-                f.write_str("Current number of replicas below Spec.MinReplicas")
-            }
+            Self::AboveMaximum => f.write_str("Current number of replicas above Spec.MaxReplicas"),
+            Self::BelowMinimum => f.write_str("Current number of replicas below Spec.MinReplicas"),
             Self::MetricAboveTarget(label) => write!(f, "{label} above target"),
             Self::AllMetricsBelowTarget => f.write_str("All metrics below target"),
             Self::NotGiven => Ok(()),
@@ -380,14 +378,14 @@ impl fmt::Display for RescaleReason {
 pub enum HpaEvent {
     /// The scale was written.
     SuccessfulRescale {
-        /// The size written [replicas].
+        /// The size written (replicas).
         new_size: i32,
         /// Why.
         reason: RescaleReason,
     },
     /// The scale could not be written.
     FailedRescale {
-        /// The size that was to be written [replicas].
+        /// The size that was to be written (replicas).
         new_size: i32,
         /// Why it was to be.
         reason: RescaleReason,

@@ -17,7 +17,7 @@ use super::replica_calculator::{
 use super::spec::{MetricSpec, MetricTarget, ResourceName, TargetKind};
 use crate::units::quantity::Format;
 
-/// Window of a custom metric that comes without one [ns]; stored, but without any effect.
+/// Window of a custom metric that comes without one (ns); stored, but without any effect.
 const CUSTOM_METRIC_WINDOW_NS: i64 = 60_000_000_000;
 
 /// Everything one metric is evaluated against.
@@ -294,10 +294,5 @@ fn container_samples<'a>(
 }
 
 fn sample<'a>(pod: &PodMetrics<'a>, usage_milli: i64) -> Sample<'a> {
-    Sample {
-        pod: pod.name,
-        usage_milli,
-        timestamp_ns: pod.timestamp_ns,
-        window_ns: pod.window_ns,
-    }
+    Sample { pod: pod.name, usage_milli, timestamp_ns: pod.timestamp_ns, window_ns: pod.window_ns }
 }

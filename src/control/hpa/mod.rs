@@ -65,13 +65,13 @@ mod validate;
 pub use conditions::{Condition, ConditionKind, ConditionReason};
 pub use config::{FeatureGate, HpaConfig};
 pub use decision::{
-    DecisionPath, HeldBy, HpaDecision, HpaEvent, Limit, MetricDecision, MetricFailure,
+    DecisionPath, HeldBy, HpaDecision, HpaEvent, IgnoredWhy, Limit, MetricDecision, MetricFailure,
     MetricProposal, MetricStatus, MetricsFailed, NoProposal, Normalization, PodPart, PodVerdict,
-    PolicyLimit, RescaleReason, Stabilization, Window,
+    PolicyLimit, RescaleReason, Stabilization, UnreadyWhy, Window,
 };
 pub use observation::{
     Amounts, ConditionStatus, ContainerAmounts, HpaObservation, ObservedPod, PodLifecycle,
-    PodMetrics, PodPhase, PodValue, ReadyCondition, Reading, Scale, ScaleUpdate, SelectorCheck,
+    PodMetrics, PodPhase, PodValue, Reading, ReadyCondition, Scale, ScaleUpdate, SelectorCheck,
 };
 pub use spec::{
     Behavior, DescribedObject, HpaSpec, LabelRequirement, LabelSelector, MetricIdentifier,
@@ -103,11 +103,11 @@ pub struct Hpa {
 /// The figures in the status of an HPA.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HpaStatus {
-    /// Size found at the last sync that got far enough, before it was changed [replicas].
+    /// Size found at the last sync that got far enough, before it was changed (replicas).
     pub current_replicas: i32,
-    /// Size asked for by then [replicas].
+    /// Size asked for by then (replicas).
     pub desired_replicas: i32,
-    /// When the scale was last written [ns].
+    /// When the scale was last written (ns).
     pub last_scale_ns: Option<i64>,
 }
 
@@ -168,11 +168,7 @@ impl Hpa {
     }
 
     /// One reconciliation (`reconcileAutoscaler`).
-    pub fn sync<'a>(
-        &mut self,
-        config: &HpaConfig,
-        seen: &HpaObservation<'a>,
-    ) -> HpaDecision<'a> {
+    pub fn sync<'a>(&mut self, config: &HpaConfig, seen: &HpaObservation<'a>) -> HpaDecision<'a> {
         let current = seen.scale.map(|scale| scale.spec_replicas);
         let mut decision = HpaDecision {
             current_replicas: current,
@@ -240,8 +236,8 @@ impl Hpa {
     /// Chooses the way. At size 0 metrics are only read if the HPA itself went there.
     fn branch(&self, config: &HpaConfig, current: i32) -> Branch {
         let Bounds { min, max } = self.bounds();
-        let wakes_up = self.went_to_zero(config)
-            && (min != 0 || self.spec.has_object_or_external_metric());
+        let wakes_up =
+            self.went_to_zero(config) && (min != 0 || self.spec.has_object_or_external_metric());
         if current == 0 && !wakes_up {
             Branch::Disabled
         } else if current == 0 {
@@ -272,9 +268,9 @@ impl Hpa {
         let (proposal, winner) = match self.proposal(config, seen, scale, decision) {
             Ok(proposal) => proposal,
             Err(no_proposal) => {
-                decision.events.push(HpaEvent::FailedComputeMetricsReplicas {
-                    cause: no_proposal.clone(),
-                });
+                decision
+                    .events
+                    .push(HpaEvent::FailedComputeMetricsReplicas { cause: no_proposal.clone() });
                 decision.path = DecisionPath::NoProposal(no_proposal);
                 return None;
             }
@@ -313,8 +309,7 @@ impl Hpa {
         decision: &mut HpaDecision<'a>,
     ) -> Result<(i32, Option<usize>), NoProposal> {
         self.check_selector(seen, decision)?;
-        let evaluation =
-            Evaluation { config, seen, scale, tolerances: self.tolerances(config) };
+        let evaluation = Evaluation { config, seen, scale, tolerances: self.tolerances(config) };
         let (mut best, mut winner) = (0, None);
         let (mut invalid, mut first_failure) = (0, None);
         for (index, metric) in self.spec.metrics.iter().enumerate() {
@@ -381,8 +376,7 @@ impl Hpa {
         let flag_ns = config.downscale_stabilization_ns;
         let (stabilization, (replicas, limit)) = match rules_of(&self.spec) {
             None => {
-                let steady =
-                    self.recommendations.stabilize_legacy(proposal, flag_ns, now_ns);
+                let steady = self.recommendations.stabilize_legacy(proposal, flag_ns, now_ns);
                 (steady, legacy_limit(current, steady.replicas, bounds))
             }
             Some(rules) => {

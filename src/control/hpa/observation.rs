@@ -9,7 +9,7 @@ use super::spec::ResourceName;
 /// Everything one sync sees.
 #[derive(Debug, Clone, Copy)]
 pub struct HpaObservation<'a> {
-    /// The moment of this sync [ns].
+    /// The moment of this sync (ns).
     pub now_ns: i64,
     /// The target's scale; `None` when it could not be read.
     pub scale: Option<Scale>,
@@ -66,7 +66,7 @@ pub struct ObservedPod<'a> {
     pub phase: PodPhase,
     /// The Ready condition, if there is one yet.
     pub ready: Option<ReadyCondition>,
-    /// `.status.startTime` [ns], if there is one yet.
+    /// `.status.startTime` (ns), if there is one yet.
     pub start_ns: Option<i64>,
     /// Whether it is being deleted.
     pub lifecycle: PodLifecycle,
@@ -105,7 +105,7 @@ pub enum PodLifecycle {
 pub struct ReadyCondition {
     /// Its status.
     pub status: ConditionStatus,
-    /// When the status changed last [ns].
+    /// When the status changed last (ns).
     pub last_transition_ns: i64,
 }
 
@@ -133,9 +133,9 @@ impl std::fmt::Display for ConditionStatus {
 /// Amounts of the two measured resources; `None` is "not given".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Amounts {
-    /// Processor [millicores].
+    /// Processor (millicores).
     pub cpu_milli: Option<i64>,
-    /// Memory [thousandths of a byte].
+    /// Memory (thousandths of a byte).
     pub memory_milli: Option<i64>,
 }
 
@@ -164,9 +164,9 @@ pub struct ContainerAmounts<'a> {
 pub struct PodMetrics<'a> {
     /// The pod's name.
     pub name: &'a str,
-    /// When the sample was taken [ns].
+    /// When the sample was taken (ns).
     pub timestamp_ns: i64,
-    /// The span the CPU usage is averaged over, ending at the timestamp [ns].
+    /// The span the CPU usage is averaged over, ending at the timestamp (ns).
     pub window_ns: i64,
     /// Usage per container.
     pub containers: &'a [ContainerAmounts<'a>],
@@ -190,6 +190,6 @@ pub enum Reading<'a> {
 pub struct PodValue<'a> {
     /// The pod's name.
     pub pod: &'a str,
-    /// The value [thousandths].
+    /// The value (thousandths).
     pub value_milli: i64,
 }

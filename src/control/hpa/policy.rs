@@ -14,7 +14,7 @@ use super::spec::{PolicyKind, ScalingPolicy, SelectPolicy};
 
 /// Without behavior the size may at most double at once …
 const LEGACY_FACTOR: f64 = 2.0;
-/// … or go to this [replicas], whichever is more.
+/// … or go to this (replicas), whichever is more.
 const LEGACY_MINIMUM: f64 = 4.0;
 
 /// A change of size that happened.
@@ -71,7 +71,7 @@ pub(super) struct DirectionRules<'s> {
     pub(super) policies: &'s [ScalingPolicy],
 }
 
-/// Lowest and highest size the HPA may set [replicas].
+/// Lowest and highest size the HPA may set (replicas).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) min: i32,

@@ -5,7 +5,7 @@
 
 use super::arithmetic::{double, int32_low_bits, int32_unguarded};
 use super::config::{HpaConfig, SECOND_NS};
-use super::decision::{MetricFailure, MetricProposal, PodPart, PodVerdict};
+use super::decision::{IgnoredWhy, MetricFailure, MetricProposal, PodPart, PodVerdict, UnreadyWhy};
 use super::observation::{ConditionStatus, ObservedPod, PodLifecycle, PodPhase};
 use super::spec::ResourceName;
 
@@ -44,7 +44,7 @@ pub(super) enum PerPodTarget {
 /// Whether a pod that is just starting is held for unready, which only CPU does.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Readiness<'c> {
-    /// The rules for CPU at this moment [ns].
+    /// The rules for CPU at this moment (ns).
     Cpu { config: &'c HpaConfig, now_ns: i64 },
     /// Every running pod counts.
     Ignored,
@@ -123,11 +123,11 @@ fn pod_part(
     readiness: Readiness<'_>,
 ) -> PodPart {
     if pod.lifecycle == PodLifecycle::Deleting {
-        return PodPart::IgnoredDeleting;
+        return PodPart::Ignored(IgnoredWhy::Deleting);
     }
     match pod.phase {
-        PodPhase::Failed => return PodPart::IgnoredFailed,
-        PodPhase::Pending => return PodPart::UnreadyPending,
+        PodPhase::Failed => return PodPart::Ignored(IgnoredWhy::Failed),
+        PodPhase::Pending => return PodPart::Unready(UnreadyWhy::Pending),
         PodPhase::Running | PodPhase::Succeeded | PodPhase::Unknown => {}
     }
     let Some(sample) = sample else {
@@ -136,7 +136,7 @@ fn pod_part(
     if let Readiness::Cpu { config, now_ns } = readiness
         && let Some(unready) = cpu_unready(pod, sample, config, now_ns)
     {
-        return unready;
+        return PodPart::Unready(unready);
     }
     PodPart::Counted { usage_milli: sample.usage_milli }
 }
@@ -148,23 +148,23 @@ fn cpu_unready(
     sample: Sample<'_>,
     config: &HpaConfig,
     now_ns: i64,
-) -> Option<PodPart> {
+) -> Option<UnreadyWhy> {
     let (Some(ready), Some(start_ns)) = (pod.ready, pod.start_ns) else {
-        return Some(PodPart::UnreadyNotStarted);
+        return Some(UnreadyWhy::NotStarted);
     };
     let start_ns = floor_to_second(start_ns);
     let transition_ns = floor_to_second(ready.last_transition_ns);
     let not_ready = ready.status == ConditionStatus::False;
     if start_ns.saturating_add(config.cpu_initialization_period_ns) > now_ns {
         if not_ready {
-            return Some(PodPart::UnreadyInitializing);
+            return Some(UnreadyWhy::Initializing);
         }
         let sampled_ns = floor_to_second(sample.timestamp_ns);
         let too_early = sampled_ns < transition_ns.saturating_add(sample.window_ns);
-        return too_early.then_some(PodPart::UnreadySampleTooEarly);
+        return too_early.then_some(UnreadyWhy::SampleTooEarly);
     }
     let readiness_delay_ends = start_ns.saturating_add(config.initial_readiness_delay_ns);
-    (not_ready && readiness_delay_ends > transition_ns).then_some(PodPart::UnreadyNeverReady)
+    (not_ready && readiness_delay_ends > transition_ns).then_some(UnreadyWhy::NeverReady)
 }
 
 fn floor_to_second(time_ns: i64) -> i64 {
@@ -261,7 +261,8 @@ impl PerPodCalculation<'_, '_> {
             match verdict.part {
                 PodPart::Counted { usage_milli } => totals.add(usage_milli, self.request(index)),
                 PodPart::Missing => has_missing = true,
-                part => has_unready |= part.is_unready(),
+                PodPart::Unready(_) => has_unready = true,
+                PodPart::Ignored(_) => {}
             }
         }
         if totals.entries + self.ghosts() == 0 {
@@ -295,8 +296,11 @@ impl PerPodCalculation<'_, '_> {
             match verdict.part {
                 PodPart::Missing if ratio < 1.0 => totals.add(self.full_usage(request), request),
                 PodPart::Missing if ratio > 1.0 => totals.add(0, request),
-                part if add_unready && part.is_unready() => totals.add(0, request),
-                _ => {}
+                PodPart::Unready(_) if add_unready => totals.add(0, request),
+                PodPart::Ignored(_)
+                | PodPart::Unready(_)
+                | PodPart::Missing
+                | PodPart::Counted { .. } => {}
             }
         }
         totals

@@ -11,9 +11,9 @@ use crate::units::quantity::Quantity;
 /// [`HpaSpec::with_defaults`] for what that means and [`HpaSpec::validate`] for what is refused.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HpaSpec {
-    /// Lowest size [replicas]; 1 when not written.
+    /// Lowest size (replicas); 1 when not written.
     pub min_replicas: Option<i32>,
-    /// Highest size [replicas].
+    /// Highest size (replicas).
     pub max_replicas: i32,
     /// What is measured; the metric that asks for the most replicas wins. CPU at 80 % when empty.
     pub metrics: Vec<MetricSpec>,
@@ -23,7 +23,7 @@ pub struct HpaSpec {
 }
 
 impl HpaSpec {
-    /// Utilization target of the metric that is assumed when none is written [percent].
+    /// Utilization target of the metric that is assumed when none is written (percent).
     pub const DEFAULT_CPU_UTILIZATION_PERCENT: i32 = 80;
 
     /// Fills in what the API server fills in (`SetDefaults_HorizontalPodAutoscaler`,
@@ -247,7 +247,7 @@ pub struct MetricTarget {
 }
 
 impl MetricTarget {
-    /// A share of the request, averaged over pods [percent].
+    /// A share of the request, averaged over pods (percent).
     pub fn utilization(percent: i32) -> Self {
         Self {
             kind: TargetKind::Utilization,
@@ -301,7 +301,7 @@ pub struct Behavior {
 /// The rules of one direction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScalingRules {
-    /// For how long older recommendations hold back [s].
+    /// For how long older recommendations hold back (s).
     pub stabilization_window_seconds: Option<i32>,
     /// Which policy counts when there are several.
     pub select_policy: Option<SelectPolicy>,
@@ -327,9 +327,9 @@ pub enum SelectPolicy {
 pub struct ScalingPolicy {
     /// Unit of `value`.
     pub kind: PolicyKind,
-    /// The change allowed [pods or percent].
+    /// The change allowed (pods or percent).
     pub value: i32,
-    /// Length of the period [s].
+    /// Length of the period (s).
     pub period_seconds: i32,
 }
 

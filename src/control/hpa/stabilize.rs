@@ -20,7 +20,7 @@ pub(super) struct Recommendations {
     list: Vec<Recommendation>,
 }
 
-/// The two windows of a behavior [ns].
+/// The two windows of a behavior (ns).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Windows {
     pub(super) up_ns: i64,
@@ -48,8 +48,8 @@ impl Hold {
             Window::ScaleUp => entry.replicas < self.held.replicas,
             Window::ScaleDown => entry.replicas > self.held.replicas,
         };
-        let later = entry.replicas == self.held.replicas
-            && entry.recorded_ns > self.held.recorded_ns;
+        let later =
+            entry.replicas == self.held.replicas && entry.recorded_ns > self.held.recorded_ns;
         if stronger || later {
             self.held = entry;
         }

@@ -9,9 +9,9 @@ use super::config::FeatureGate;
 use super::spec::{HpaSpec, MetricSpec, MetricTarget, ScalingRules, TargetKind};
 use crate::units::quantity::Quantity;
 
-/// Longest stabilization window [s].
+/// Longest stabilization window (s).
 const WINDOW_SECONDS_MAX: i32 = 3600;
-/// Longest period of a policy [s].
+/// Longest period of a policy (s).
 const PERIOD_SECONDS_MAX: i32 = 1800;
 
 /// One thing the API server refuses. `Display` is its message.
@@ -78,8 +78,7 @@ impl HpaSpec {
             && scale_to_zero == FeatureGate::On
             && !self.has_object_or_external_metric()
         {
-            let detail =
-                "must specify at least one Object or External metric to support scaling to zero \
+            let detail = "must specify at least one Object or External metric to support scaling to zero \
                  replicas";
             found.required("spec.metrics".to_owned(), detail);
         }
