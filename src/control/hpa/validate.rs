@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::config::FeatureGate;
-use super::spec::{HpaSpec, MetricSpec, MetricTarget, ScalingRules, TargetKind};
+use super::spec::{HpaSpec, MetricSpec, MetricTarget, ScalingRules};
 use crate::units::quantity::Quantity;
 
 /// Longest stabilization window (s).
@@ -176,9 +176,6 @@ fn validate_resource(target: &MetricTarget, path: &str, found: &mut Violations) 
             "may not set both a target raw value and a target utilization",
         ),
         (Some(_), None) | (None, Some(_)) => {}
-    }
-    if target.kind == TargetKind::Value {
-        found.invalid(format!("{path}.type"), "\"Value\"", "must be Utilization or AverageValue");
     }
 }
 

@@ -225,10 +225,19 @@ fn the_first_failure_gives_the_reason_and_zero_yields_to_later_metrics() {
     let mut hpa = Hpa::new(spec.clone());
     let _ = hpa.sync(&HpaConfig::default(), &observation(2, &[]));
     assert_eq!(condition(&hpa, ConditionKind::ScalingActive), "False/FailedGetObjectMetric");
-    // A proposal below zero replaces one of zero, because zero is "nothing yet".
-    let readings = [Reading::Single(0), Reading::Series(&[-5000])];
-    let decision = Hpa::new(spec).sync(&HpaConfig::default(), &observation(2, &readings));
-    assert!(matches!(decision.path, DecisionPath::Proposed(found) if found.proposal == 0));
+    // Zero means "nothing yet", so even a proposal below zero takes its place. That shows when a
+    // third metric fails and the proposal is suppressed.
+    let metrics = vec![object(average()), external("b", average()), external("c", average())];
+    let mut hpa = Hpa::new(HpaSpec { metrics, ..spec });
+    let readings = [Reading::Single(0), Reading::Series(&[-5000]), Reading::Failed];
+    let decision = hpa.sync(&HpaConfig::default(), &observation(2, &readings));
+    let failed = MetricsFailed {
+        invalid: 1,
+        total: 3,
+        reason: ConditionReason::FailedGetExternalMetric,
+        suppressed_proposal: Some(-5),
+    };
+    assert_eq!(decision.path, DecisionPath::NoProposal(NoProposal::Metrics(failed)));
 }
 
 #[test]
