@@ -115,8 +115,8 @@ impl Kubelets {
     }
 
     /// From the containers running to the readiness probe succeeding, when the process needs
-    /// `process_up` to answer. Probes tick at `initialDelay` and every `period` after it; a startup
-    /// probe holds the others back until it succeeded, and then readiness is probed at once.
+    /// `process_up` to answer. A startup probe holds the others back until it succeeded, and then
+    /// readiness is probed at once.
     #[must_use]
     pub fn readiness(&self, pod: &Pod, process_up: SimDuration) -> SimDuration {
         let containers = &pod.template.spec.containers;
@@ -160,12 +160,14 @@ impl Kubelets {
 }
 
 /// The first tick of a probe at which a process that is up after `up` answers, and the further
-/// successes that the probe wants.
+/// successes that the probe wants. The worker ticks every period from the container's start, and
+/// lets ticks pass until the initial delay is over (prober/worker.go `doProbe`): a delay of 5 s
+/// with a period of 10 s means a first attempt after 10 s.
 fn tick(probe: &Probe, up: SimDuration) -> SimDuration {
     let period = probe.period.as_nanos().max(1);
-    let late = up.saturating_sub(probe.initial_delay).as_nanos();
-    let ticks = late.div_ceil(period) + u64::from(probe.success_threshold.max(1) - 1);
-    probe.initial_delay + SimDuration::from_nanos(ticks * period)
+    let ticks = up.max(probe.initial_delay).as_nanos().div_ceil(period);
+    let repeats = u64::from(probe.success_threshold.max(1) - 1);
+    SimDuration::from_nanos((ticks + repeats) * period)
 }
 
 #[cfg(test)]
@@ -179,11 +181,12 @@ mod tests {
     #[test]
     fn a_probe_finds_the_process_at_its_next_tick() {
         let probe = Probe { initial_delay: seconds(5), period: seconds(10), ..Probe::default() };
-        assert_eq!(tick(&probe, seconds(2)), seconds(5));
-        assert_eq!(tick(&probe, seconds(5)), seconds(5));
-        assert_eq!(tick(&probe, seconds(6)), seconds(15));
-        assert_eq!(tick(&probe, seconds(15)), seconds(15));
+        assert_eq!(tick(&probe, seconds(2)), seconds(10));
+        assert_eq!(tick(&probe, seconds(10)), seconds(10));
+        assert_eq!(tick(&probe, seconds(11)), seconds(20));
+        let at_once = Probe { initial_delay: SimDuration::ZERO, ..probe };
+        assert_eq!(tick(&at_once, SimDuration::ZERO), SimDuration::ZERO);
         let thrice = Probe { success_threshold: 3, ..probe };
-        assert_eq!(tick(&thrice, seconds(6)), seconds(35));
+        assert_eq!(tick(&thrice, seconds(6)), seconds(30));
     }
 }
