@@ -5,6 +5,7 @@
 
 pub mod disruption;
 pub mod profile;
+pub mod threshold;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::units::{Origin, SimDuration};
 
 pub use disruption::{DisruptionSpec, DisruptionTarget};
 pub use profile::{ImageSizes, Prices, Provider, Timings};
+pub use threshold::ThresholdSpec;
 
 /// Everything a run needs, checked.
 #[derive(Debug, Clone)]
@@ -56,6 +58,8 @@ pub struct Scenario {
     pub loads: Vec<LoadSpec>,
     /// Timed disruptions, by time; ids are positions.
     pub disruptions: Vec<DisruptionSpec>,
+    /// Thresholds.
+    pub thresholds: Vec<ThresholdSpec>,
     /// What a cluster leaves to its environment.
     pub timings: Timings,
     /// Sizes of container images.
@@ -64,8 +68,6 @@ pub struct Scenario {
     pub metric_resolution: SimDuration,
     /// Flags of the HPA controller.
     pub hpa_config: HpaConfig,
-    /// `--horizontal-pod-autoscaler-sync-period`.
-    pub hpa_sync_period: SimDuration,
     /// Flags of the Cluster Autoscaler by their own names, as written.
     pub autoscaler_flags: Vec<(Arc<str>, Arc<str>, Origin)>,
     /// Prices beside those of machines.
