@@ -1,1 +1,15 @@
-//! Placeholder head of `input`.
+//! Documents as a compiler sees them: text with places, trees with spans, decoders that collect every fault.
+//!
+//! The passes, in order: [`source`] reads files, [`yaml`] makes a tree of each document, [`decode`] turns trees into
+//! typed values. Faults become [`diagnostic::Diagnostic`]s with a code of [`codes`]; [`render`] shows them.
+
+pub mod source;
+
+pub mod codes;
+pub mod diagnostic;
+pub mod render;
+
+pub mod yaml;
+
+pub mod decode;
+pub mod scalar;
