@@ -1,5 +1,22 @@
-//! The cluster: API objects as written and as they live.
+//! The cluster: API objects as written ([`api`]) and as they live.
 //!
-//! Floor 3. State changes only through [`state::Cluster::apply`]; nothing here decides anything.
+//! Floor 3. State changes only through [`Cluster::apply`] and [`Cluster::occur`]; nothing here
+//! decides anything.
 
+pub mod admission;
 pub mod api;
+mod apply;
+pub mod budget;
+pub mod node;
+mod occur;
+pub mod pod;
+pub mod state;
+pub mod workload;
+
+pub use apply::node_labels;
+pub use budget::Budget;
+pub use node::{Node, NodeImage, NodePhase};
+pub use occur::Occurrence;
+pub use pod::{ConditionStatus, Deletion, Pod, PodOwner, PodPhase, ReadyCondition, TemplateId};
+pub use state::{Cluster, Pool};
+pub use workload::{ReplicaSet, Revision, Workload};

@@ -1,1 +1,24 @@
-//! Placeholder head of `model`.
+//! The vocabulary of a run: four moods, and nothing that acts.
+//!
+//! - [`event::Event`], a noun: what is due.
+//! - [`action::Action`], an imperative: what a controller wants.
+//! - [`record::Record`], a past tense: what happened.
+//! - [`reason::Reason`], a because: why someone acted, and above all why not.
+//!
+//! Everything below the run loop speaks in these words; only the run loop turns them into a future
+//! (the queue) and a past (the observers).
+
+pub mod action;
+pub mod event;
+pub mod id;
+pub mod reason;
+pub mod record;
+
+pub use action::Action;
+pub use event::Event;
+pub use id::{
+    BudgetId, CallId, ClassId, ClientId, DisruptionId, HpaId, LoadId, NodeId, OperationId, PodId,
+    PoolId, ReplicaSetId, ServerId, StationId, WorkloadId,
+};
+pub use reason::Reason;
+pub use record::Record;

@@ -1,0 +1,34 @@
+//! Disruption budgets as they live.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::cluster::api::budget::PodDisruptionBudgetSpec;
+use crate::cluster::pod::Pod;
+use crate::model::action::BudgetStatus;
+use crate::model::id::{BudgetId, PodId};
+use crate::units::SimTime;
+
+/// A PodDisruptionBudget and its status.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Budget {
+    /// Id.
+    pub id: BudgetId,
+    /// What was written.
+    pub spec: Arc<PodDisruptionBudgetSpec>,
+    /// `status`.
+    pub status: BudgetStatus,
+    /// `status.disruptedPods`: evicted, and not yet seen to terminate.
+    pub disrupted: BTreeMap<PodId, SimTime>,
+    /// Whether the disruption controller has processed it at all.
+    pub observed: bool,
+}
+
+impl Budget {
+    /// Whether it selects a pod.
+    #[must_use]
+    pub fn selects(&self, pod: &Pod) -> bool {
+        self.spec.meta.namespace == pod.namespace
+            && self.spec.selector.as_ref().is_some_and(|s| s.matches(&pod.template.labels))
+    }
+}

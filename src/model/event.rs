@@ -1,0 +1,145 @@
+//! What is due: the closed set of events, and their order within one instant.
+
+use crate::engine::Rank;
+use crate::model::id::{
+    CallId, ClientId, DisruptionId, HpaId, LoadId, NodeId, PodId, ServerId, WorkloadId,
+};
+
+/// Something that becomes due at an instant. At most 16 bytes, because millions are pending or
+/// moved per second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The first CPU demand of a server is used up.
+    CpuDone(ServerId),
+    /// The batch on a server's GPU is done.
+    GpuDone(ServerId),
+    /// A batch has waited long enough to fill.
+    GpuStart(ServerId),
+    /// A pure delay of a call is over.
+    WaitDone(CallId),
+    /// The oldest deadline of a timeout lane has come.
+    TimeoutLane(u32),
+    /// A client pauses no longer.
+    ClientWakes(ClientId),
+    /// The next arrival of an open load.
+    Arrival(LoadId),
+    /// The next change of the number of virtual users of a closed load.
+    VirtualUsers(LoadId),
+    /// The next step in a pod's life.
+    Pod(PodId, PodStep),
+    /// The next step in a node's life.
+    Node(NodeId, NodeStep),
+    /// A timed disruption of the scenario begins, or goes on.
+    Disruption(DisruptionId, DisruptionStep),
+    /// metrics-server scrapes all nodes.
+    Scrape,
+    /// The disruption controller recomputes budgets.
+    Budgets,
+    /// A workload's controller looks.
+    Workload(WorkloadId),
+    /// An HPA synchronises.
+    Hpa(HpaId),
+    /// The scheduler takes the next pod.
+    Schedule,
+    /// The Cluster Autoscaler's loop.
+    ClusterAutoscaler,
+    /// The node life-cycle controller looks.
+    NodeLifecycle,
+    /// The series are sampled.
+    Sample,
+    /// Measuring begins.
+    WarmUpEnds,
+    /// The run ends.
+    Horizon,
+}
+
+/// Steps in a pod's life that take time, as the kubelet and the endpoint controllers see them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PodStep {
+    /// All images are on the node.
+    ImagesPulled,
+    /// All containers run and the process is up.
+    ContainersStarted,
+    /// The readiness probe succeeds.
+    BecameReady,
+    /// The endpoint has reached the clients: requests come in.
+    EndpointAdded,
+    /// The endpoint's removal has reached the clients: no new requests come.
+    EndpointRemoved,
+    /// SIGTERM reaches the process (after preStop).
+    Terminate,
+    /// The grace period is over: SIGKILL.
+    Kill,
+    /// The object is gone from the API.
+    Removed,
+    /// The readiness has lasted `minReadySeconds`.
+    BecameAvailable,
+}
+
+/// Steps in a node's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeStep {
+    /// The instance runs, the kubelet is registered and Ready.
+    BecameReady,
+    /// The device plugin reports its GPUs.
+    GpusAllocatable,
+    /// The instance is gone.
+    Removed,
+    /// A failed node's machine works again.
+    Recovered,
+}
+
+/// Stages of a timed disruption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DisruptionStep {
+    /// Its time has come.
+    Begin,
+    /// It tries again (a drain whose evictions were refused).
+    Retry,
+    /// Its duration is over.
+    End,
+}
+
+impl Event {
+    /// Order among events of one instant. Work finishes before new work arrives, so that a place
+    /// freed now can be taken now; the cluster changes before anyone measures it, is measured before
+    /// controllers decide, and is sampled last, so that a sample shows the state after all of it.
+    #[must_use]
+    pub fn rank(&self) -> Rank {
+        Rank(match self {
+            Self::WarmUpEnds => 0,
+            Self::CpuDone(_) | Self::GpuDone(_) | Self::WaitDone(_) => 1,
+            Self::TimeoutLane(_) => 2,
+            Self::GpuStart(_) => 3,
+            Self::ClientWakes(_) | Self::Arrival(_) | Self::VirtualUsers(_) => 4,
+            Self::Pod(..) | Self::Node(..) => 5,
+            Self::Disruption(..) => 6,
+            Self::Scrape => 7,
+            Self::NodeLifecycle | Self::Budgets => 8,
+            Self::Hpa(_) => 9,
+            Self::Workload(_) => 10,
+            Self::Schedule => 11,
+            Self::ClusterAutoscaler => 12,
+            Self::Sample => 13,
+            Self::Horizon => 14,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_small() {
+        assert!(size_of::<Event>() <= 16, "{} bytes", size_of::<Event>());
+    }
+
+    #[test]
+    fn work_ends_before_it_begins_and_sampling_sees_everything() {
+        let arrival = Event::Arrival(LoadId(0)).rank();
+        assert!(Event::CpuDone(ServerId(0)).rank() < arrival);
+        assert!(Event::Scrape.rank() < Event::Hpa(HpaId(0)).rank());
+        assert!(Event::Sample.rank() > Event::ClusterAutoscaler.rank());
+    }
+}

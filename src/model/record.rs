@@ -1,0 +1,210 @@
+//! What happened. Told once, in order; everything a report says comes from here and the scenario.
+
+use std::sync::Arc;
+
+use crate::model::action::{BudgetStatus, PodDeletion};
+use crate::model::id::{
+    BudgetId, DisruptionId, HpaId, NodeId, PodId, PoolId, ReplicaSetId, WorkloadId,
+};
+use crate::model::reason::Reason;
+use crate::units::{SimDuration, SimTime};
+
+/// A fact about the control plane. Requests are not recorded one by one: they are folded into
+/// measurements where they end.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    /// A workload's `spec.replicas` was written.
+    WorkloadScaled {
+        /// Which.
+        workload: WorkloadId,
+        /// From.
+        from: i32,
+        /// To.
+        to: i32,
+    },
+    /// A ReplicaSet was made.
+    ReplicaSetCreated(ReplicaSetId, WorkloadId),
+    /// A pod was made.
+    PodCreated {
+        /// Which.
+        pod: PodId,
+        /// Its owner.
+        workload: WorkloadId,
+        /// Its name.
+        name: Arc<str>,
+    },
+    /// The scheduler said that a pod fits nowhere.
+    PodUnschedulable {
+        /// Which.
+        pod: PodId,
+        /// kube-scheduler's sentence.
+        message: Arc<str>,
+    },
+    /// A pod was bound.
+    PodBound {
+        /// Which.
+        pod: PodId,
+        /// Where.
+        node: NodeId,
+        /// How long it waited since it was made.
+        waited: SimDuration,
+    },
+    /// The images of a pod are on its node.
+    PodImagesPulled {
+        /// Which.
+        pod: PodId,
+        /// How long the pull took; zero when cached.
+        took: SimDuration,
+    },
+    /// All containers of a pod run.
+    PodStarted(PodId),
+    /// A pod became ready.
+    PodBecameReady(PodId),
+    /// A pod stopped being ready without being deleted.
+    PodBecameUnready(PodId),
+    /// A pod's deletion began.
+    PodTerminating {
+        /// Which.
+        pod: PodId,
+        /// Why.
+        because: PodDeletion,
+    },
+    /// A pod is gone.
+    PodGone(PodId),
+    /// An eviction was asked for and refused.
+    EvictionRefused {
+        /// Which pod.
+        pod: PodId,
+        /// On which node.
+        node: NodeId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A budget's status changed.
+    BudgetChanged {
+        /// Which.
+        budget: BudgetId,
+        /// To.
+        status: BudgetStatus,
+    },
+    /// An instance was asked for.
+    NodeRequested {
+        /// Which node it will be.
+        node: NodeId,
+        /// Of which pool.
+        pool: PoolId,
+    },
+    /// A node is Ready.
+    NodeBecameReady(NodeId),
+    /// A node's GPUs are allocatable.
+    NodeGpusAllocatable(NodeId),
+    /// A node was cordoned.
+    NodeCordoned(NodeId),
+    /// A node was uncordoned.
+    NodeUncordoned(NodeId),
+    /// A node stopped answering.
+    NodeLost(NodeId),
+    /// A lost node answers again.
+    NodeRecovered(NodeId),
+    /// A node's instance is being given back.
+    NodeRemoving(NodeId),
+    /// A node is gone.
+    NodeGone(NodeId),
+    /// The Cluster Autoscaler began or stopped to see a node as unneeded.
+    NodeUnneeded {
+        /// Which.
+        node: NodeId,
+        /// Since when, or `None` when it is needed again.
+        since: Option<SimTime>,
+    },
+    /// An HPA synchronised.
+    HpaSynced(HpaId, Box<HpaSync>),
+    /// A controller decided.
+    Decided {
+        /// Who.
+        by: Decider,
+        /// Why.
+        reason: Reason,
+    },
+    /// A timed disruption began.
+    DisruptionBegan(DisruptionId),
+    /// A timed disruption is over.
+    DisruptionEnded(DisruptionId),
+}
+
+/// Those who decide, apart from the HPAs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Decider {
+    /// A workload's controller.
+    Workload(WorkloadId),
+    /// kube-scheduler.
+    Scheduler(PodId),
+    /// Cluster Autoscaler.
+    ClusterAutoscaler,
+    /// A drain of the scenario.
+    Drain(DisruptionId),
+}
+
+/// One synchronisation of an HPA, told in full.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct HpaSync {
+    /// `spec.replicas` of the target before.
+    pub current: i32,
+    /// Each metric in the order of the spec.
+    pub metrics: Vec<HpaMetricSync>,
+    /// Largest valid proposal; `None` when no metric could be computed.
+    pub proposal: Option<i32>,
+    /// After stabilization.
+    pub stabilized: Option<i32>,
+    /// When stabilization held the value: until when, at the earliest.
+    pub held_until: Option<SimTime>,
+    /// After policies, minimum and maximum.
+    pub desired: i32,
+    /// Whether the scale was written.
+    pub rescaled: bool,
+    /// The controller's reason for the rescale, as its event says.
+    pub rescale_reason: Arc<str>,
+    /// Conditions: type, status and reason.
+    pub conditions: Vec<HpaCondition>,
+}
+
+/// A condition of an HPA: `AbleToScale=True (ReadyForNewScale)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HpaCondition {
+    /// `AbleToScale`, `ScalingActive`, `ScalingLimited`.
+    pub kind: &'static str,
+    /// True or False.
+    pub status: bool,
+    /// Kubernetes' reason.
+    pub reason: &'static str,
+}
+
+/// One metric of an HPA in one synchronisation.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct HpaMetricSync {
+    /// `cpu resource utilization (percentage of request)` and the like.
+    pub label: Arc<str>,
+    /// Current value as the status shows it: `83%`, `avg 512m`, `<none>`.
+    pub current: Arc<str>,
+    /// Target as the spec states it: `70%`.
+    pub target: Arc<str>,
+    /// Usage over target.
+    pub ratio: Option<f64>,
+    /// Replicas proposed; `None` when the metric failed.
+    pub proposal: Option<i32>,
+    /// Why it failed, in the controller's words.
+    pub failure: Option<Arc<str>>,
+    /// Pods whose metric counted.
+    pub counted: u32,
+    /// Pods left out and why: name and `unready`, `missing` or `ignored`.
+    pub left_out: Vec<(Arc<str>, &'static str)>,
+}
+
+/// A record and its instant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stamped {
+    /// When.
+    pub at: SimTime,
+    /// What.
+    pub record: Record,
+}
