@@ -29,7 +29,7 @@ impl Code {
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.get(..3).filter(|head| head.eq_ignore_ascii_case("AUR"))?;
         let digits = text.strip_prefix(digits)?;
-        let number = (digits.len() == 3).then(|| digits.parse().ok())??;
+        let number = (digits.len() == 3).then(|| digits.parse::<u16>().ok())??;
         TABLE.iter().map(|entry| entry.code).find(|code| code.0 == number)
     }
 }

@@ -13,3 +13,5 @@ pub mod yaml;
 
 pub mod decode;
 pub mod scalar;
+
+pub mod kubernetes;

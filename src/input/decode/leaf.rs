@@ -119,7 +119,8 @@ impl<'a> Value<'a> {
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
             return Some(meaning.clone());
         }
-        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let spoken = words.iter().map(|(word, _)| *word).filter(|word| !word.is_empty());
+        let known: Vec<&str> = spoken.collect();
         let message = format!("is `{text}`, must be one of {}", known.join(", "));
         let mut error = self.error(codes::INVALID_VALUE, &message);
         if let Some(near) = nearest(text, known.iter().copied()) {

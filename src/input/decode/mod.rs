@@ -190,6 +190,30 @@ impl<'a> Value<'a> {
         read.into_iter().collect()
     }
 
+    /// The value at a path below this one, such as `spec.metrics[0].resource`, or the last one on the way that exists.
+    #[must_use]
+    pub fn descend(&self, path: &str) -> Self {
+        let mut at = self.clone();
+        for part in path.split(['.', '[']) {
+            let index = part.strip_suffix(']').and_then(|digits| digits.parse::<usize>().ok());
+            let next = match index {
+                Some(index) => at
+                    .node
+                    .sequence()
+                    .and_then(|items| items.get(index))
+                    .map(|node| at.child(Step::Index(Rc::clone(&at.path), index), node)),
+                None => at.node.mapping().and_then(|entries| {
+                    let entry = entries.iter().find(|entry| &*entry.key == part)?;
+                    let child = at.child(Step::Key(Rc::clone(&at.path), &entry.key), &entry.value);
+                    Some(Self { key: Some(entry.key_span), ..child })
+                }),
+            };
+            let Some(next) = next else { break };
+            at = next;
+        }
+        at
+    }
+
     fn child(&self, step: Step<'a>, node: &'a Node) -> Self {
         Self { context: self.context, node, key: None, path: Rc::new(step) }
     }
