@@ -159,8 +159,9 @@ impl Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::mix::{ClassId, Mix};
+    use crate::load::mix::Mix;
     use crate::load::spec::{Level, LoadSpec, RateStage, VuStage};
+    use crate::model::id::ClassId;
 
     const VUS: OpenVus = OpenVus { pre_allocated: 1, max: 1 };
 

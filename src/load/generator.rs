@@ -51,9 +51,10 @@ impl Generator {
 mod tests {
     use super::*;
     use crate::engine::streams::Streams;
-    use crate::load::mix::{ClassId, Mix};
+    use crate::load::mix::Mix;
     use crate::load::rate::Rate;
     use crate::load::spec::{Level, LoadDraft, OpenVus, Spacing};
+    use crate::model::id::ClassId;
     use crate::units::time::SimDuration;
 
     fn generator(executor: Executor) -> Generator {

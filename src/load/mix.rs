@@ -3,10 +3,7 @@
 use rand::RngExt;
 
 use crate::engine::streams::Stream;
-
-/// A request class, by its index in the scenario's list of classes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClassId(pub u32);
+use crate::model::id::ClassId;
 
 /// Classes with the share of iterations each of them gets.
 #[derive(Debug, Clone, PartialEq)]

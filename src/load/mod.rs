@@ -29,7 +29,7 @@ mod lower;
 
 pub use arrivals::Arrivals;
 pub use generator::Generator;
-pub use mix::{ClassId, Mix};
+pub use mix::Mix;
 pub use open_pool::OpenPool;
 pub use rate::Rate;
 pub use shape::Shape;

@@ -207,8 +207,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::load::mix::{ClassId, Mix};
+    use crate::load::mix::Mix;
     use crate::load::spec::{LoadDraft, VuStage};
+    use crate::model::id::ClassId;
     use crate::units::time::SimDuration;
     use proptest::prelude::*;
 

@@ -243,8 +243,9 @@ impl Iterator for VuSchedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::mix::{ClassId, Mix};
+    use crate::load::mix::Mix;
     use crate::load::spec::LoadDraft;
+    use crate::model::id::ClassId;
     use proptest::prelude::*;
 
     /// Offset [s] and number of VUs from then on.

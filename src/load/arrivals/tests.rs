@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::streams::Streams;
-use crate::load::mix::{ClassId, Mix};
+use crate::load::mix::Mix;
 use crate::load::spec::{Diurnal, LoadDraft, OpenVus, RateStage, Spike};
+use crate::model::id::ClassId;
 use crate::units::convert::{f64_from_u64, f64_from_usize};
 
 const VUS: OpenVus = OpenVus { pre_allocated: 1, max: 1 };
