@@ -152,26 +152,38 @@ fn split_number(text: &str) -> Option<(Number, &str)> {
     Some((Number { whole, fraction: parse(fraction)?, digits }, rest))
 }
 
-/// A rate in events per second: a number, optionally in thousands (`k`) or millions (`M`), per unit of time.
+/// A rate as written: so many events in each unit of time [ns].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WrittenRate {
+    /// Events in a unit.
+    pub count: f64,
+    /// The unit [ns].
+    pub unit_nanos: u64,
+}
+
+/// A rate: a number, optionally in thousands (`k`) or millions (`M`), per unit of time.
 ///
 /// # Errors
 /// When the text is no rate or is negative.
-pub fn rate(text: &str) -> Result<f64, ScalarError> {
+pub fn rate(text: &str) -> Result<WrittenRate, ScalarError> {
     let malformed = ScalarError::Malformed(RATE_FORM);
     let (amount, unit) = text.split_once('/').ok_or_else(|| malformed.clone())?;
-    let seconds = match unit.trim() {
-        "s" | "sec" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3_600.0,
-        "d" => 86_400.0,
-        other => return Err(ScalarError::UnknownRateUnit(format!("/{other}"))),
+    let unit_nanos = match unit.trim() {
+        "s" | "sec" => unit_nanos("s"),
+        "m" | "min" => unit_nanos("m"),
+        "h" | "hour" => unit_nanos("h"),
+        "d" | "day" => unit_nanos("d"),
+        _ => None,
     };
+    let unit_nanos =
+        unit_nanos.ok_or_else(|| ScalarError::UnknownRateUnit(format!("/{}", unit.trim())))?;
     let amount = amount.trim();
     let (amount, factor) = match amount.strip_suffix('k') {
         Some(thousands) => (thousands, 1e3),
         None => amount.strip_suffix('M').map_or((amount, 1.0), |millions| (millions, 1e6)),
     };
-    Ok(decimal(amount).ok_or(malformed)?.and_then_positive()? * factor / seconds)
+    let count = decimal(amount).ok_or(malformed)?.and_then_positive()? * factor;
+    Ok(WrittenRate { count, unit_nanos })
 }
 
 /// A percentage as a fraction: `60%` is 0.6. It may exceed 100%.
@@ -281,9 +293,10 @@ mod tests {
 
     #[test]
     fn rates_percentages_and_money() {
-        assert_eq!(rate("200/s"), Ok(200.0));
-        assert_eq!(rate("12k/min"), Ok(200.0));
-        assert_eq!(rate("0.5M/h"), Ok(500_000.0 / 3_600.0));
+        let rated = |count, seconds| Ok(WrittenRate { count, unit_nanos: seconds * SECOND });
+        assert_eq!(rate("200/s"), rated(200.0, 1));
+        assert_eq!(rate("12k/min"), rated(12_000.0, 60));
+        assert_eq!(rate("0.5M/h"), rated(500_000.0, 3_600));
         assert_eq!(rate("200"), Err(ScalarError::Malformed(RATE_FORM)));
         assert_eq!(rate("-1/s"), Err(ScalarError::Negative));
         assert_eq!(rate("1/week"), Err(ScalarError::UnknownRateUnit("/week".to_owned())));

@@ -6,6 +6,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::codes;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use crate::units::origin::Origin;
@@ -63,6 +65,7 @@ pub struct SourceFile {
     name: Arc<str>,
     path: Option<PathBuf>,
     text: Arc<str>,
+    sha256: Arc<str>,
     line_starts: Vec<u32>,
 }
 
@@ -83,6 +86,12 @@ impl SourceFile {
     #[must_use]
     pub fn text(&self) -> &Arc<str> {
         &self.text
+    }
+
+    /// SHA-256 of the bytes as read, in hexadecimal.
+    #[must_use]
+    pub fn sha256(&self) -> &Arc<str> {
+        &self.sha256
     }
 
     /// The text of one line (counted from 1) without its line break; empty beyond the end.
@@ -129,7 +138,7 @@ impl Sources {
 
     /// Adds a text under a display name. Texts of 4 GiB and more cannot be addressed; what is beyond is cut.
     pub fn add(&mut self, name: &str, text: &str) -> FileId {
-        self.insert(name, None, text)
+        self.insert(name, None, text, &hash(text.as_bytes()))
     }
 
     /// Reads a file as text: UTF-8, or UTF-16 with its byte-order mark as some shells write it. `-` is standard input.
@@ -149,8 +158,12 @@ impl Sources {
         } else {
             path.to_string_lossy().into_owned()
         };
-        match read_bytes(path).and_then(decode_text) {
-            Ok(text) => Some(self.insert(&name, Some(path.to_owned()), &text)),
+        let read = read_bytes(path).and_then(|bytes| {
+            let hash = hash(&bytes);
+            decode_text(bytes).map(|text| (text, hash))
+        });
+        match read {
+            Ok((text, hash)) => Some(self.insert(&name, Some(path.to_owned()), &text, &hash)),
             Err(cause) => {
                 let message = format!("cannot read `{name}`: {cause}");
                 let mut diagnostic = Diagnostic::error(codes::UNREADABLE_FILE, message);
@@ -167,7 +180,7 @@ impl Sources {
         }
     }
 
-    fn insert(&mut self, name: &str, path: Option<PathBuf>, text: &str) -> FileId {
+    fn insert(&mut self, name: &str, path: Option<PathBuf>, text: &str, hash: &str) -> FileId {
         let id = FileId(narrow(self.files.len()));
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let breaks = text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
@@ -175,7 +188,8 @@ impl Sources {
         if let Some(path) = &path {
             self.by_path.insert(path.clone(), id);
         }
-        self.files.push(SourceFile { name: name.into(), path, text: text.into(), line_starts });
+        let (name, text, sha256) = (name.into(), text.into(), hash.into());
+        self.files.push(SourceFile { name, path, text, sha256, line_starts });
         id
     }
 
@@ -279,6 +293,16 @@ fn similar_file(path: &Path) -> Option<String> {
     names.sort();
     let near = super::decode::nearest(wanted, names.iter().map(String::as_str))?;
     Some(parent.map_or(near.to_owned(), |parent| parent.join(near).display().to_string()))
+}
+
+/// SHA-256 in hexadecimal.
+fn hash(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        write!(text, "{byte:02x}").expect("writing to memory cannot fail");
+    }
+    text
 }
 
 fn index(value: u32) -> usize {

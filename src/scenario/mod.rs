@@ -5,6 +5,7 @@
 
 pub mod disruption;
 pub mod profile;
+pub mod threshold;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::units::{Origin, SimDuration};
 
 pub use disruption::{DisruptionSpec, DisruptionTarget};
 pub use profile::{ImageSizes, Prices, Provider, Timings};
+pub use threshold::{Aggregation, MetricKind, Operator, ThresholdSpec};
 
 /// Everything a run needs, checked.
 #[derive(Debug, Clone)]
@@ -56,6 +58,8 @@ pub struct Scenario {
     pub loads: Vec<LoadSpec>,
     /// Timed disruptions, by time; ids are positions.
     pub disruptions: Vec<DisruptionSpec>,
+    /// What the run must achieve, in the order of writing.
+    pub thresholds: Vec<ThresholdSpec>,
     /// What a cluster leaves to its environment.
     pub timings: Timings,
     /// Sizes of container images.

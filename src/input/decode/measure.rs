@@ -7,6 +7,7 @@ use crate::engine::dist::{Dist, DistError};
 use crate::input::codes;
 use crate::input::scalar::{self, BareNumber, ScalarError};
 use crate::input::yaml::ScalarValue;
+use crate::load::Rate;
 use crate::units::quantity::Quantity;
 use crate::units::{Bytes, MilliCpu, SimDuration};
 
@@ -102,10 +103,11 @@ impl<'a> Value<'a> {
         None
     }
 
-    /// A rate in events per second: `200/s`.
+    /// A rate: `200/s`.
     #[must_use]
-    pub fn rate(&self) -> Option<f64> {
-        self.measure("a rate such as `200/s`", scalar::rate)
+    pub fn rate(&self) -> Option<Rate> {
+        let written = self.measure("a rate such as `200/s`", scalar::rate)?;
+        Some(Rate::new(written.count, SimDuration::from_nanos(written.unit_nanos)))
     }
 
     /// A percentage as a fraction: `60%` is 0.6.

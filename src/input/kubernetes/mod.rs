@@ -30,7 +30,7 @@ use super::source::Span;
 use super::yaml::Node;
 use crate::cluster::api::meta::ObjectMeta;
 use crate::cluster::api::{
-    Labels, PersistentVolumeClaimSpec, PodDisruptionBudgetSpec, StorageClassSpec, WorkloadSpec,
+    PersistentVolumeClaimSpec, PodDisruptionBudgetSpec, StorageClassSpec, WorkloadSpec,
 };
 
 /// The objects of all manifests of a run, in the order of reading.
@@ -250,20 +250,18 @@ impl Objects {
         Some(line + ")")
     }
 
-    /// The workload of a kind and name in a namespace.
+    /// The position of a workload by `Kind/name` or plain name; without a namespace in any of them.
     #[must_use]
-    pub fn find_workload(&self, kind: &str, namespace: &str, name: &str) -> Option<usize> {
+    pub fn named(&self, wanted: &str, namespace: Option<&str>) -> Option<usize> {
+        let (kind, name) = match wanted.split_once('/') {
+            Some((kind, name)) => (Some(kind), name),
+            None => (None, wanted),
+        };
         self.workloads.iter().position(|workload| {
-            workload.kind_name() == kind
-                && *workload.meta.namespace == *namespace
-                && *workload.meta.name == *name
+            *workload.meta.name == *name
+                && kind.is_none_or(|kind| kind == workload.kind_name())
+                && namespace.is_none_or(|namespace| namespace == &*workload.meta.namespace)
         })
-    }
-
-    /// The labels of a workload's pods, by position.
-    #[must_use]
-    pub fn pod_labels(&self, workload: usize) -> &Labels {
-        &self.workloads[workload].template.labels
     }
 }
 
