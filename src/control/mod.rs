@@ -5,3 +5,4 @@
 pub mod hpa;
 pub mod kubelet;
 pub mod metrics_server;
+pub mod scheduler;
