@@ -82,6 +82,15 @@ pub struct CallTally {
     pub interrupted: u64,
 }
 
+impl CallTally {
+    /// Ended in whatever way.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        let Self { begun: _, completed, timed_out, refused, cut, failed, interrupted } = *self;
+        completed + timed_out + refused + cut + failed + interrupted
+    }
+}
+
 /// Something to be done within the present transition.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Work {
