@@ -120,7 +120,7 @@ fn threshold(item: &Value<'_>, metric: &Metric, written: &Written<'_>) -> Option
         );
         let error = item.error(codes::UNKNOWN_METRIC, &message);
         let offered = metric.kind.aggregations().join(", ");
-        item.report(error.note(format!("a {} has {offered}", metric.kind.name())));
+        item.report(error.note(format!("figures of a {}: {offered}", metric.kind.name())));
         return None;
     }
     Some(ThresholdSpec {
