@@ -4,7 +4,8 @@ use std::hint::black_box;
 
 use aurelius_sim::engine::Streams;
 use aurelius_sim::load::spec::{Diurnal, OpenVus, RateStage};
-use aurelius_sim::load::{Arrivals, ClassId, Executor, LoadDraft, LoadSpec, Mix, Rate};
+use aurelius_sim::load::{Arrivals, Executor, LoadDraft, LoadSpec, Mix, Rate};
+use aurelius_sim::model::id::ClassId;
 use aurelius_sim::units::{SimDuration, SimTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -14,7 +15,7 @@ const VUS: OpenVus = OpenVus { pre_allocated: 1, max: 1 };
 fn executors() -> [(&'static str, Executor); 3] {
     let (rate, hour) = (Rate::per_second(277.8), SimDuration::from_secs(3_600));
     let stages = [500.0, 500.0, 100.0, 0.0]
-        .map(|target| RateStage { duration: hour / 4 * 3, target: Rate::per_second(target) })
+        .map(|target| RateStage { duration: hour / 4, target: Rate::per_second(target) })
         .to_vec();
     let day = Diurnal {
         base: Rate::per_second(3.15),

@@ -86,8 +86,8 @@ fn the_peak_is_read_to_the_figure() {
         (gpu.initial, gpu.instance.allocatable.get("nvidia.com/gpu"), gpu.autoscaled),
         (7, 1, true)
     );
-    assert_eq!(peak.thresholds[0].to_string(), "p(95)<500");
-    assert_eq!(peak.thresholds[1].metric_name(), "http_req_duration{name:studies}");
+    assert_eq!(peak.thresholds[0].to_string(), "http_req_duration: p(95)<500");
+    assert_eq!(peak.thresholds[1].metric().to_string(), "http_req_duration{name:studies}");
     assert_eq!(peak.inputs.len(), 6);
 }
 
@@ -271,6 +271,40 @@ fn autoscalers_need_their_own_existing_target() {
            |
            = note: the controller would report FailedGetScale and do nothing
            = help: a similar workload exists: `Deployment/gateway`
+    "#]].assert_eq(&said);
+}
+
+#[test]
+fn two_autoscalers_of_one_workload_and_one_of_a_foreign_kind() {
+    let (_, manifests) = FILES[1];
+    let hpa = manifests.rsplit_once("---\n").expect("the HPA comes last").1;
+    let second = hpa.replace("metadata: {name: gateway}", "metadata: {name: again}");
+    let foreign = hpa
+        .replace("metadata: {name: gateway}", "metadata: {name: rollout}")
+        .replace("kind: Deployment", "kind: Rollout");
+    let (loaded, said) = load_with(&[("manifests.yaml", &format!("{manifests}---\n{foreign}"))]);
+    assert_eq!(loaded.scenario.map(|scenario| scenario.hpas.len()), Some(1), "{said}");
+    let (_, said) =
+        load_with(&[("manifests.yaml", &format!("{manifests}---\n{second}---\n{foreign}"))]);
+    expect![[r#"
+        error[AUR306]: HorizontalPodAutoscaler/again: another one scales Deployment/gateway too
+          --> manifests.yaml:36:19
+           |
+        28 |   scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: gateway}
+           |                   ------------------------------------------------------ the other one
+        ...
+        36 |   scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: gateway}
+           |                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+           |
+           = note: the controller would report AmbiguousSelector and scale by neither
+
+        warning[AUR305]: HorizontalPodAutoscaler/rollout: scales Rollout/gateway, which is in no manifest
+          --> manifests.yaml:44:19
+           |
+        44 |   scaleTargetRef: {apiVersion: apps/v1, kind: Rollout, name: gateway}
+           |                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+           |
+           = note: Rollout is not simulated; this autoscaler is left out
     "#]].assert_eq(&said);
 }
 

@@ -15,7 +15,6 @@ use super::source::{FileId, Sources, Span};
 use super::yaml::{Dialect, Node, parse};
 use crate::scenario::{HpaObject, InputFile, Scenario};
 use crate::service::ServiceGraph;
-use crate::units::SimDuration;
 
 /// What the command line states instead of the scenario.
 #[derive(Debug, Clone, Default)]
@@ -210,7 +209,6 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         .ignored
         .iter()
         .map(|(kind, count)| (Arc::from(kind.as_str()), u32::try_from(*count).unwrap_or(u32::MAX)));
-    let sync = u64::try_from(profile.hpa_config.sync_period_ns).unwrap_or(0);
     Scenario {
         name: document.name,
         path,
@@ -229,7 +227,6 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         images: profile.images,
         metric_resolution: profile.metric_resolution,
         hpa_config: profile.hpa_config,
-        hpa_sync_period: SimDuration::from_nanos(sync),
         autoscaler_flags: profile.autoscaler_flags,
         prices: profile.prices,
         start: document.start,

@@ -1,218 +1,123 @@
-//! `thresholds` in k6's grammar.
+//! `thresholds`: k6's forms around k6's grammar, which [`crate::scenario::threshold`] reads.
 
-use std::sync::Arc;
+use std::ops::Range;
 
-use super::codes;
-use super::decode::{Name, Value, nearest};
+use super::codes::{self, Code};
+use super::decode::{Name, Value};
 use super::diagnostic::Diagnostic;
-use super::scalar::{self, BareNumber};
-use crate::scenario::threshold::{Aggregation, METRICS, MetricKind, Operator, ThresholdSpec};
-use crate::units::SimDuration;
+use super::source::Span;
+use crate::scenario::threshold::{Part, Severity, Terms, ThresholdError, ThresholdSpec};
 
 /// All entries of `thresholds`: a metric with its tags as key; text, a list of texts, or a list of mappings as value.
 pub(super) fn thresholds(value: &Value<'_>) -> Option<Vec<ThresholdSpec>> {
     let mut all = Vec::new();
     let mut complete = true;
     for (name, entry) in value.entries()? {
-        let metric = metric(&entry, name);
         let items = if entry.node().scalar().is_some() {
             vec![entry]
         } else {
             entry.items().unwrap_or_default()
         };
         for item in items {
-            match (metric.as_ref(), written(&item)) {
-                (Some(metric), Some(written)) => match threshold(&item, metric, &written) {
-                    Some(spec) => all.push(spec),
-                    None => complete = false,
-                },
-                _ => complete = false,
+            match threshold(&item, name) {
+                Some(spec) => all.push(spec),
+                None => complete = false,
             }
         }
     }
     complete.then_some(all)
 }
 
-/// A metric as a key names it.
-struct Metric {
-    name: Arc<str>,
-    kind: MetricKind,
-    tags: Vec<(Arc<str>, Arc<str>)>,
+fn threshold(item: &Value<'_>, metric: Name<'_>) -> Option<ThresholdSpec> {
+    let (expression, span, terms) = written(item)?;
+    let error = match ThresholdSpec::new(metric.text, expression, terms, item.origin()) {
+        Ok(spec) => return Some(spec),
+        Err(error) => error,
+    };
+    let (part, at) = error.place();
+    let span = match part {
+        Part::Metric => within(metric.span, metric.text, &at),
+        Part::Expression => within(span, expression, &at),
+        Part::Option(_) => item.node().span,
+    };
+    let message = format!("{}{error}", item.prefix());
+    let mut told = Diagnostic::error(code(&error), message).primary(span, "");
+    if let Some(hint) = hint(&error) {
+        told = told.help(hint);
+    }
+    item.report(told);
+    None
 }
 
-/// `http_req_duration{name:studies,status:200}`.
-fn metric(entry: &Value<'_>, key: Name<'_>) -> Option<Metric> {
-    let (name, tags) = match key.text.split_once('{') {
-        None => (key.text, Some(Vec::new())),
-        Some((name, rest)) => (name, rest.strip_suffix('}').and_then(tags)),
-    };
-    let known = METRICS.iter().find(|(known, _)| *known == name.trim());
-    let Some(&(name, kind)) = known else {
-        let message = format!("{}unknown metric `{}`", entry.prefix(), name.trim());
-        let mut error = Diagnostic::error(codes::UNKNOWN_METRIC, message).primary(key.span, "");
-        let names = METRICS.iter().map(|(name, _)| *name);
-        error = error.note(format!("metrics: {}", names.clone().collect::<Vec<_>>().join(", ")));
-        if let Some(near) = nearest(name.trim(), names) {
-            error = error.help(format!("a similar metric exists: `{near}`"));
-        }
-        entry.report(error);
-        return None;
-    };
-    let Some(tags) = tags else {
-        let message = format!(
-            "{}the tags of `{}` are not of the form `{{tag:value,tag:value}}`",
-            entry.prefix(),
-            key.text
-        );
-        entry.report(Diagnostic::error(codes::INVALID_THRESHOLD, message).primary(key.span, ""));
-        return None;
-    };
-    Some(Metric { name: name.into(), kind, tags })
-}
-
-fn tags(text: &str) -> Option<Vec<(Arc<str>, Arc<str>)>> {
-    let tag = |pair: &str| {
-        let (key, value) = pair.split_once(':')?;
-        let bare = |text: &str| Arc::from(text.trim().trim_matches(['"', '\'']));
-        (!key.trim().is_empty()).then(|| (bare(key), bare(value)))
-    };
-    text.split(',').map(tag).collect()
-}
-
-/// An expression with the options that may stand beside it.
-struct Written<'a> {
-    expression: &'a str,
-    abort_on_fail: bool,
-    delay_abort: SimDuration,
-}
-
-fn written<'a>(item: &Value<'a>) -> Option<Written<'a>> {
+/// The expression, where it stands, and the terms beside it.
+fn written<'a>(item: &Value<'a>) -> Option<(&'a str, Span, Terms)> {
     if item.node().scalar().is_some() {
-        let expression = item.string()?;
-        return Some(Written { expression, abort_on_fail: false, delay_abort: SimDuration::ZERO });
+        return Some((item.string()?, item.node().span, Terms::default()));
     }
     let fields = item.fields()?;
-    let expression = fields.required("threshold").and_then(|value| value.string());
+    let expression = fields.required("threshold");
     let abort_on_fail = fields.read_or("abortOnFail", false, Value::boolean);
-    let delay_abort = fields.read_or("delayAbortEval", SimDuration::ZERO, Value::k6_duration);
+    let delay_abort_eval = fields.read("delayAbortEval", Value::k6_duration);
+    let sustained_for = fields.read("for", Value::duration);
+    let window = fields.read("window", Value::duration);
+    let severity = fields.read_or("severity", Severity::Error, severity);
     fields.finish("a threshold");
-    Some(Written {
-        expression: expression?,
+    let expression = expression?;
+    let terms = Terms {
         abort_on_fail: abort_on_fail?,
-        delay_abort: delay_abort?,
-    })
-}
-
-fn threshold(item: &Value<'_>, metric: &Metric, written: &Written<'_>) -> Option<ThresholdSpec> {
-    let Some((aggregation, operator, limit)) = parse(written.expression, metric.kind) else {
-        let message = format!("is `{}`, which is no threshold expression", written.expression);
-        let error = item.error(codes::INVALID_THRESHOLD, &message);
-        item.report(
-            error.note("the form is AGGREGATION OPERATOR NUMBER: p(95)<500, rate<0.01, max<5"),
-        );
-        return None;
+        delay_abort_eval: delay_abort_eval?,
+        sustained_for: sustained_for?,
+        window: window?,
+        severity: severity?,
     };
-    if !metric.kind.offers(aggregation) {
-        let message = format!(
-            "asks for `{aggregation}` of `{}`, which is a {}",
-            metric.name,
-            metric.kind.name()
-        );
-        let error = item.error(codes::UNKNOWN_METRIC, &message);
-        let offered = metric.kind.aggregations().join(", ");
-        item.report(error.note(format!("figures of a {}: {offered}", metric.kind.name())));
-        return None;
+    Some((expression.string()?, expression.node().span, terms))
+}
+
+fn severity(value: &Value<'_>) -> Option<Severity> {
+    value.word(&[("error", Severity::Error), ("warning", Severity::Warning)])
+}
+
+/// The bytes `at` of a scalar's text as a place in its file; the whole scalar when the text is not written as it
+/// reads (escapes, folded lines).
+fn within(scalar: Span, text: &str, at: &Range<usize>) -> Span {
+    let written = usize::try_from(scalar.end - scalar.start).expect("u32 fits");
+    let quotes = match written.checked_sub(text.len()) {
+        Some(0) => 0,
+        Some(2) => 1,
+        Some(_) | None => return scalar,
+    };
+    let place = |offset: usize| {
+        let offset = u32::try_from(offset).expect("a scalar is shorter than 4 GiB");
+        (scalar.start + quotes + offset).min(scalar.end)
+    };
+    if at.is_empty() {
+        return scalar;
     }
-    Some(ThresholdSpec {
-        metric: Arc::clone(&metric.name),
-        tags: metric.tags.clone(),
-        aggregation,
-        operator,
-        limit,
-        abort_on_fail: written.abort_on_fail,
-        delay_abort: written.delay_abort,
-        origin: item.origin(),
-    })
+    Span { start: place(at.start), end: place(at.end), ..scalar }
 }
 
-/// k6's grammar (grafana/k6 thresholds_parser.go `parseThresholdExpression`), with units allowed at the limit:
-/// `p(95)<500ms`, `rate<1%`.
-fn parse(text: &str, kind: MetricKind) -> Option<(Aggregation, Operator, f64)> {
-    let text = text.trim();
-    let at = text.find(['<', '>', '=', '!'])?;
-    let (aggregation, rest) = text.split_at(at);
-    let operators = [
-        ("===", Operator::Equal),
-        ("==", Operator::Equal),
-        ("!=", Operator::NotEqual),
-        ("<=", Operator::LessOrEqual),
-        (">=", Operator::GreaterOrEqual),
-        ("<", Operator::Less),
-        (">", Operator::Greater),
-    ];
-    let (operator, limit) = operators
-        .iter()
-        .find_map(|(sign, operator)| Some((*operator, rest.strip_prefix(sign)?)))?;
-    Some((aggregation_of(aggregation.trim())?, operator, limit_of(limit.trim(), kind)?))
+fn code(error: &ThresholdError) -> Code {
+    match error {
+        ThresholdError::UnknownMetric { .. } => codes::UNKNOWN_METRIC,
+        ThresholdError::Selector(_)
+        | ThresholdError::Expression(_)
+        | ThresholdError::UnsupportedMethod { .. }
+        | ThresholdError::UnitMismatch { .. }
+        | ThresholdError::EmptySpan(_) => codes::INVALID_THRESHOLD,
+    }
 }
 
-fn aggregation_of(text: &str) -> Option<Aggregation> {
-    Some(match text {
-        "count" => Aggregation::Count,
-        "rate" => Aggregation::Rate,
-        "value" => Aggregation::Value,
-        "avg" => Aggregation::Avg,
-        "min" => Aggregation::Min,
-        "max" => Aggregation::Max,
-        "med" => Aggregation::Med,
-        _ => {
-            let percent: f64 = text.strip_prefix("p(")?.strip_suffix(')')?.trim().parse().ok()?;
-            (0.0..=100.0).contains(&percent).then_some(Aggregation::Percentile(percent))?
+fn hint(error: &ThresholdError) -> Option<String> {
+    match error {
+        ThresholdError::Expression(_) => {
+            Some("the form is METHOD OPERATOR NUMBER: p(95)<500, rate<0.01, max<5".to_owned())
         }
-    })
-}
-
-fn limit_of(text: &str, kind: MetricKind) -> Option<f64> {
-    let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
-    number.or_else(|| match kind {
-        MetricKind::Rate => scalar::percent(text).ok(),
-        MetricKind::Trend => {
-            let nanos = scalar::duration(text, BareNumber::Refused).ok()?;
-            Some(SimDuration::from_nanos(nanos).as_millis_f64())
+        ThresholdError::Selector(_) => {
+            Some("the form is METRIC or METRIC{tag:value,tag:value}".to_owned())
         }
-        MetricKind::Counter | MetricKind::Gauge => None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_grammar_is_k6s_with_units() {
-        let p95 = Aggregation::Percentile(95.0);
-        let rows = [
-            ("p(95)<500", MetricKind::Trend, Some((p95, Operator::Less, 500.0))),
-            (
-                " p(99.9) <= 1.5e3 ",
-                MetricKind::Trend,
-                Some((Aggregation::Percentile(99.9), Operator::LessOrEqual, 1500.0)),
-            ),
-            ("p(95)<1.5s", MetricKind::Trend, Some((p95, Operator::Less, 1500.0))),
-            ("rate<1%", MetricKind::Rate, Some((Aggregation::Rate, Operator::Less, 0.01))),
-            ("count===0", MetricKind::Counter, Some((Aggregation::Count, Operator::Equal, 0.0))),
-            ("value!=-3", MetricKind::Gauge, Some((Aggregation::Value, Operator::NotEqual, -3.0))),
-            ("p(101)<5", MetricKind::Trend, None),
-            ("p95<5", MetricKind::Trend, None),
-            ("avg=5", MetricKind::Trend, None),
-            ("avg<", MetricKind::Trend, None),
-            ("<5", MetricKind::Trend, None),
-            ("avg<5 and more", MetricKind::Trend, None),
-            ("avg<nan", MetricKind::Trend, None),
-            ("", MetricKind::Trend, None),
-        ];
-        for (text, kind, expected) in rows {
-            assert_eq!(parse(text, kind), expected, "{text}");
-        }
+        ThresholdError::UnknownMetric { .. }
+        | ThresholdError::UnsupportedMethod { .. }
+        | ThresholdError::UnitMismatch { .. }
+        | ThresholdError::EmptySpan(_) => None,
     }
 }

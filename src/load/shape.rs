@@ -11,17 +11,17 @@ use crate::units::time::SimDuration;
 /// One stretch of linear rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Segment {
-    /// Offset of its beginning [ns].
+    /// Offset of its beginning (ns).
     start: u64,
-    /// Length [ns], above zero.
+    /// Length (ns), above zero.
     duration: u64,
-    /// Rate at the beginning [iterations/ns].
+    /// Rate at the beginning (iterations/ns).
     from: f64,
-    /// Rate at the end [iterations/ns].
+    /// Rate at the end (iterations/ns).
     to: f64,
-    /// Integral of the rate from offset zero to the beginning [iterations].
+    /// Integral of the rate from offset zero to the beginning (iterations).
     area_before: f64,
-    /// Integral of the rate from offset zero to the end [iterations].
+    /// Integral of the rate from offset zero to the end (iterations).
     area_end: f64,
 }
 
@@ -38,12 +38,12 @@ pub struct Shape {
 pub struct Cursor(usize);
 
 impl Segment {
-    /// Rate `nanos` after the beginning [iterations/ns].
+    /// Rate `nanos` after the beginning (iterations/ns).
     fn rate_after(&self, nanos: u64) -> f64 {
         self.from + (self.to - self.from) * (f64_from_u64(nanos) / f64_from_u64(self.duration))
     }
 
-    /// Integral from the beginning to `nanos` after it [iterations].
+    /// Integral from the beginning to `nanos` after it (iterations).
     fn area_after(&self, nanos: u64) -> f64 {
         f64_from_u64(nanos) * f64::midpoint(self.from, self.rate_after(nanos))
     }
@@ -82,7 +82,7 @@ impl Shape {
         SimDuration::from_nanos(end)
     }
 
-    /// The rate at an offset [iterations/s]; zero from the end on.
+    /// The rate at an offset (iterations/s); zero from the end on.
     #[must_use]
     pub fn rate_at(&self, offset: SimDuration) -> f64 {
         let nanos = offset.as_nanos();
@@ -94,7 +94,7 @@ impl Shape {
         }
     }
 
-    /// The highest rate of all [iterations/s].
+    /// The highest rate of all (iterations/s).
     #[must_use]
     pub fn rate_max(&self) -> f64 {
         self.segments.iter().fold(0.0, |max, segment| f64::max(max, segment.from.max(segment.to)))
@@ -147,11 +147,11 @@ impl Shape {
 #[derive(Debug, Clone)]
 pub struct ShapeBuilder {
     shape: Shape,
-    /// Rate reached so far [iterations/ns].
+    /// Rate reached so far (iterations/ns).
     rate: f64,
-    /// Where the next segment begins [ns].
+    /// Where the next segment begins (ns).
     end: u64,
-    /// No segment goes beyond [ns].
+    /// No segment goes beyond (ns).
     limit: u64,
 }
 

@@ -55,7 +55,7 @@ pub struct VuSchedule {
     /// When the first VUs start: with the load, or with the warm-up.
     first_at: SimTime,
     begins: SimTime,
-    /// End of the stage under way, from the beginning of the load [ns].
+    /// End of the stage under way, from the beginning of the load (ns).
     stage_end: u64,
     ends: SimTime,
     cut_at: SimTime,
@@ -248,7 +248,7 @@ mod tests {
     use crate::model::id::ClassId;
     use proptest::prelude::*;
 
-    /// Offset [s] and number of VUs from then on.
+    /// Offset (s) and number of VUs from then on.
     type Steps = Vec<(u64, u32)>;
     type Rows<'a> = &'a [(u64, u32)];
 
@@ -268,7 +268,7 @@ mod tests {
         LoadSpec::new(draft).unwrap()
     }
 
-    /// Offset [s] and number of VUs after each step, steps of the same instant as one; and the
+    /// Offset (s) and number of VUs after each step, steps of the same instant as one; and the
     /// same of the VUs that may still be in an iteration, each at most until it is cut.
     fn steps(spec: &LoadSpec) -> (Steps, Steps) {
         let schedule = VuSchedule::new(spec, SimTime::ZERO).unwrap();

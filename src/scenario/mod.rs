@@ -21,7 +21,7 @@ use crate::units::{Origin, SimDuration};
 
 pub use disruption::{DisruptionSpec, DisruptionTarget};
 pub use profile::{ImageSizes, Prices, Provider, Timings};
-pub use threshold::{Aggregation, MetricKind, Operator, ThresholdSpec};
+pub use threshold::ThresholdSpec;
 
 /// Everything a run needs, checked.
 #[derive(Debug, Clone)]
@@ -58,7 +58,7 @@ pub struct Scenario {
     pub loads: Vec<LoadSpec>,
     /// Timed disruptions, by time; ids are positions.
     pub disruptions: Vec<DisruptionSpec>,
-    /// What the run must achieve, in the order of writing.
+    /// Thresholds.
     pub thresholds: Vec<ThresholdSpec>,
     /// What a cluster leaves to its environment.
     pub timings: Timings,
@@ -68,8 +68,6 @@ pub struct Scenario {
     pub metric_resolution: SimDuration,
     /// Flags of the HPA controller.
     pub hpa_config: HpaConfig,
-    /// `--horizontal-pod-autoscaler-sync-period`.
-    pub hpa_sync_period: SimDuration,
     /// Flags of the Cluster Autoscaler by their own names, as written.
     pub autoscaler_flags: Vec<(Arc<str>, Arc<str>, Origin)>,
     /// Prices beside those of machines.

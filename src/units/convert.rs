@@ -21,6 +21,12 @@ pub fn index(value: u32) -> usize {
     usize::try_from(value).expect("usize has at least 32 bits")
 }
 
+/// A count as `u64`.
+#[must_use]
+pub fn u64_from_usize(count: usize) -> u64 {
+    u64::try_from(count).expect("usize has at most 64 bits")
+}
+
 /// A float rounded half away from zero to `u64`; negative and NaN become 0, too large saturates.
 #[must_use]
 #[expect(
@@ -30,6 +36,16 @@ pub fn index(value: u32) -> usize {
 )]
 pub fn round_u64(value: f64) -> u64 {
     libm::round(value) as u64
+}
+
+/// A float rounded half away from zero to `i64`; NaN becomes 0, too large saturates.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "float to integer casts saturate, and NaN becomes zero: exactly what is promised"
+)]
+pub fn round_i64(value: f64) -> i64 {
+    libm::round(value) as i64
 }
 
 /// A float truncated toward zero to `i64`; NaN becomes 0, too large saturates.
