@@ -16,7 +16,6 @@ use super::yaml::{Dialect, Node, parse};
 use crate::scenario::{HpaObject, InputFile, Scenario};
 use crate::service::ServiceGraph;
 
-
 /// What the command line states instead of the scenario.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
@@ -170,7 +169,7 @@ fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<
         objects.read(context, node);
     }
     objects.resolve_priorities(context);
-    let hpas = resolve_hpas(&objects, &|diagnostic| context.diagnostics.push(diagnostic));
+    let hpas = resolve_hpas(&objects, context);
     let profile = files
         .profile
         .as_ref()
@@ -286,12 +285,15 @@ fn read_services(
     graph.filter(|_| complete)
 }
 
+/// Reads the fields of a document behind its head; the name is `None` when it was wrong.
+type ReadDocument<'r, T> = dyn FnMut(&Fields<'_>, Option<Arc<str>>) -> Option<T> + 'r;
+
 /// Reads the one document of a file.
 fn single<T>(
     context: Context<'_>,
     documents: &Documents,
     kind: &'static str,
-    read: &mut dyn FnMut(&Fields<'_>, Option<Arc<str>>) -> Option<T>,
+    read: &mut ReadDocument<'_, T>,
 ) -> Option<T> {
     let name = context.sources.file(documents.file).name();
     let [node] = documents.nodes.as_slice() else {

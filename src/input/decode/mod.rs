@@ -233,11 +233,17 @@ impl<'a> Value<'a> {
         known: impl IntoIterator<Item = &'n str>,
     ) -> Diagnostic {
         let known: Vec<&str> = known.into_iter().collect();
+        // The name is the value, or the key in front of it.
+        let text = |span| self.context.sources.text(span) == found;
+        let written =
+            [Some(self.node.span), self.key].into_iter().flatten().find(|&span| text(span));
         let message = format!("names the {what} `{found}`, which does not exist");
         let mut diagnostic = self.error(codes::UNKNOWN_REFERENCE, &message);
-        let near = nearest(found, known.iter().copied());
-        if let Some(near) = near.filter(|_| self.context.sources.text(self.node.span) == found) {
-            diagnostic = diagnostic.replace("a similar name exists", self.node.span, near);
+        if let Some(span) = written {
+            diagnostic = diagnostic.primary(span, "");
+            if let Some(near) = nearest(found, known.iter().copied()) {
+                diagnostic = diagnostic.replace("a similar name exists", span, near);
+            }
         }
         diagnostic.note(known_names(what, &known))
     }

@@ -17,7 +17,8 @@ fn distance(wanted: &str, name: &str) -> Option<usize> {
     let (left, right) = (folded(wanted), folded(name));
     let slips = strsim::damerau_levenshtein(&left, &right);
     let shorter = left.len().min(right.len());
-    let allowed = 1.max(shorter / 3);
+    // In names of one or two letters every other one is a slip away.
+    let allowed = if shorter < 3 { 0 } else { 1.max(shorter / 3) };
     let begins = shorter >= 3 && (left.starts_with(&right) || right.starts_with(&left));
     if slips <= allowed { Some(slips) } else { begins.then_some(allowed.min(2) + 1) }
 }
@@ -40,6 +41,8 @@ mod tests {
         assert_eq!(near("tolerence"), Some("tolerance"));
         assert_eq!(near("cup"), Some("cpu"));
         assert_eq!(near("memory"), None);
+        assert_eq!(nearest("c", ["a", "b"]), None);
+        assert_eq!(nearest("A", ["a", "b"]), Some("a"));
         assert_eq!(near(""), None);
     }
 }
