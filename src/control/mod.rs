@@ -6,8 +6,10 @@
 pub mod daemon_set;
 pub mod deployment;
 pub mod disruption;
+pub mod drain;
 pub mod eviction;
 pub mod hpa;
+pub mod node_lifecycle;
 pub mod replica_set;
 pub mod stateful_set;
 pub mod taint_eviction;
