@@ -13,14 +13,16 @@ mod hpa;
 mod pdb_status;
 mod rollout;
 mod rs_victims;
+mod scheduling;
 mod statefulset;
 mod taint_eviction;
 
 /// Every family the runner knows.
 pub(crate) const FAMILIES: &[Family] = &[
+    Family { name: "hpa", check: hpa::check },
+    Family { name: "scheduling", check: scheduling::check },
     Family { name: "daemonset", check: daemonset::check },
     Family { name: "eviction", check: eviction::check },
-    Family { name: "hpa", check: hpa::check },
     Family { name: "pdb-status", check: pdb_status::check },
     Family { name: "rollout", check: rollout::check },
     Family { name: "rs-victims", check: rs_victims::check },

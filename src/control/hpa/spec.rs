@@ -246,6 +246,18 @@ pub struct MetricTarget {
     pub value: Option<Quantity>,
 }
 
+impl fmt::Display for MetricTarget {
+    /// The figure that drives, as `kubectl` shows it: `70%`, `512Mi (avg)`, `100`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.average_value, self.average_utilization, &self.value) {
+            (Some(average), _, _) => write!(f, "{average} (avg)"),
+            (None, Some(percent), _) => write!(f, "{percent}%"),
+            (None, None, Some(value)) => write!(f, "{value}"),
+            (None, None, None) => f.write_str("<none>"),
+        }
+    }
+}
+
 impl MetricTarget {
     /// A share of the request, averaged over pods (percent).
     pub fn utilization(percent: i32) -> Self {
