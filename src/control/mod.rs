@@ -6,10 +6,12 @@
 pub mod daemon_set;
 pub mod deployment;
 pub mod disruption;
+pub mod drain;
 pub mod eviction;
 pub mod hpa;
 pub mod kubelet;
 pub mod metrics_server;
+pub mod node_lifecycle;
 pub mod replica_set;
 pub mod scheduler;
 pub mod stateful_set;
