@@ -6,9 +6,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 mod hpa;
+mod queueing;
 
 /// Every family the runner knows.
-pub(crate) const FAMILIES: &[Family] = &[Family { name: "hpa", check: hpa::check }];
+pub(crate) const FAMILIES: &[Family] = &[
+    Family { name: "hpa", check: hpa::check },
+    Family { name: "queueing", check: queueing::check },
+];
 
 /// How the vectors of one component are checked.
 pub(crate) struct Family {
