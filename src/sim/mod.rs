@@ -140,9 +140,8 @@ impl<'a, O: Observer> Run<'a, O> {
             cluster.set_initial_replicas(workload, scenario.initial_replicas[workload.index()]);
         }
         let services = Services::new(&scenario.services, &streams, &mut queue);
-        let load =
-            |(position, spec)| loads::LoadState::new(position, spec, measured_from, &streams);
-        let loads = scenario.loads.iter().enumerate().map(load).collect();
+        let load = |spec| loads::LoadState::new(spec, measured_from, &streams);
+        let loads = scenario.loads.iter().map(load).collect();
         let station_of =
             |workload: &crate::cluster::Workload| scenario.services.station_of(workload.id);
         let stations = cluster.workloads().iter().map(station_of).collect();

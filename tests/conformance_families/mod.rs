@@ -16,6 +16,7 @@ mod rs_victims;
 mod scheduling;
 mod statefulset;
 mod taint_eviction;
+mod queueing;
 
 /// Every family the runner knows.
 pub(crate) const FAMILIES: &[Family] = &[
@@ -28,6 +29,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { name: "rs-victims", check: rs_victims::check },
     Family { name: "statefulset", check: statefulset::check },
     Family { name: "taint-eviction", check: taint_eviction::check },
+    Family { name: "queueing", check: queueing::check },
 ];
 
 /// How the vectors of one component are checked.

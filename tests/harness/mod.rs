@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use aurelius_sim::engine::{Dist, EventQueue, Stream, Streams, TimerId};
 use aurelius_sim::model::event::Event;
-use aurelius_sim::model::id::{ClassId, LoadId, OperationId, PodId, ServerId, StationId};
+use aurelius_sim::model::id::{
+    ClassId, ClientId, LoadId, OperationId, PodId, ServerId, StationId,
+};
 use aurelius_sim::model::observer::{ClientCall, Observer, OperationEnd, Sample};
 use aurelius_sim::model::record::Record;
 use aurelius_sim::service::spec::{
@@ -79,8 +81,8 @@ impl<E: Ear> World<E> {
     }
 
     /// A client begins an iteration now.
-    pub(crate) fn begin(&mut self, class: ClassId) {
-        self.act(|services, ctx| services.begin_iteration(ctx, LOAD, class, 0));
+    pub(crate) fn begin(&mut self, class: ClassId) -> ClientId {
+        self.act(|services, ctx| services.begin_iteration(ctx, LOAD, class, 0))
     }
 
     /// So many virtual users loop over a class from now on.
