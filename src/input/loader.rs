@@ -13,6 +13,7 @@ use super::scenario::{ScenarioDocument, resolve_hpas, scenario};
 use super::services::service_graph;
 use super::source::{FileId, Sources, Span};
 use super::yaml::{Dialect, Node, parse};
+use crate::control::scheduler::ServiceSelector;
 use crate::scenario::{HpaObject, InputFile, Scenario};
 use crate::service::ServiceGraph;
 
@@ -209,7 +210,13 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         .ignored
         .iter()
         .map(|(kind, count)| (Arc::from(kind.as_str()), u32::try_from(*count).unwrap_or(u32::MAX)));
+    let selectors = objects.services.iter().filter(|service| !service.selector.is_empty());
+    let selectors = selectors.map(|service| ServiceSelector {
+        namespace: Arc::clone(&service.meta.namespace),
+        selector: service.selector.clone(),
+    });
     Scenario {
+        selectors: selectors.collect(),
         name: document.name,
         path,
         description: document.description,

@@ -268,6 +268,14 @@ impl Services {
             return;
         };
         let server = servers[chosen.index()].as_deref_mut().expect("open servers exist");
+        match server.state {
+            ServerState::Open => {}
+            ServerState::Silent => return self.swallow(chosen, id),
+            ServerState::Closed | ServerState::Draining => {
+                self.work.push(Work::End(id, CallEnd::Refused));
+                return;
+            }
+        }
         let room = server.has_room();
         let gpu_busy = server.gpu.as_ref().is_some_and(|gpu| gpu.busy_since.is_some());
         let full = count_u32(server.waiting()) >= server.backlog_limit;
@@ -286,13 +294,24 @@ impl Services {
         }
     }
 
+    /// A request reaches a machine that does not answer: it stays there until someone gives up.
+    fn swallow(&mut self, server: ServerId, id: CallId) {
+        let silent = self.servers[server.index()].as_deref_mut().expect("open servers exist");
+        silent.inside += 1;
+        let call = self.calls.get_mut(id.slot);
+        call.server = Some(server);
+        call.phase = Phase::Stalled;
+    }
+
     /// Puts a task on the broker's list and lets a worker with a free place take it.
     fn enqueue(&mut self, station: StationId, id: CallId) {
         let Self { stations, servers, work, .. } = self;
         let station = &mut stations[station.index()];
         station.broker.push_back(id);
-        let free =
-            |id: ServerId| servers[id.index()].as_deref().expect("open servers exist").has_room();
+        let free = |id: ServerId| {
+            let server = servers[id.index()].as_deref().expect("open servers exist");
+            server.state == ServerState::Open && server.has_room()
+        };
         if let Some(server) = station.next_free(free) {
             work.push(Work::Admit(server));
         }
@@ -301,6 +320,9 @@ impl Services {
     /// Lets the next waiting request into service, if there is a place and one that still matters.
     fn admit_next(&mut self, id: ServerId) {
         let Some(server) = self.servers[id.index()].as_deref_mut() else { return };
+        if server.state == ServerState::Silent {
+            return;
+        }
         let station = server.station;
         let takes_tasks = server.state == ServerState::Open && server.has_room();
         if server.has_room()
@@ -333,6 +355,9 @@ impl Services {
     fn proceed<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: CallId) {
         let call = self.calls.get_mut(id.slot);
         debug_assert_eq!(call.generation, id.generation, "work is done at the instant it is due");
+        if call.phase == Phase::Stalled {
+            return;
+        }
         let operation = &mut self.operations[call.operation.index()];
         if call.phase == Phase::Admitted {
             call.phase = Phase::OnCpu;
