@@ -199,9 +199,7 @@ impl Framework {
 
     /// The rules of a shape and what is remembered for it, in step with the snapshot.
     fn prepare(&mut self, snapshot: &Snapshot, shape: ShapeId) -> (&Rules, &mut Memory) {
-        for position in self.rules.len()..snapshot.shape_count() {
-            self.rules.push(Rules::of(snapshot, snapshot.shape(ShapeId::at(position))));
-        }
+        self.rules(snapshot);
         if self.memory.len() <= shape.index() {
             self.memory.resize_with(shape.index() + 1, Memory::default);
         }
@@ -213,8 +211,12 @@ impl Framework {
         (&self.rules[shape.index()], memory)
     }
 
-    pub(crate) fn rules(&mut self, snapshot: &Snapshot, shape: ShapeId) -> &Rules {
-        self.prepare(snapshot, shape).0
+    /// The rules of every shape.
+    pub(super) fn rules(&mut self, snapshot: &Snapshot) -> &[Rules] {
+        for position in self.rules.len()..snapshot.shape_count() {
+            self.rules.push(Rules::of(snapshot, snapshot.shape(ShapeId::at(position))));
+        }
+        &self.rules
     }
 }
 
