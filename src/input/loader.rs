@@ -1,4 +1,5 @@
-//! From the path of a scenario to the validated whole, or to everything that is wrong with its documents.
+//! From the path of a scenario to the validated whole, or to everything that is wrong with its
+//! documents.
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +21,8 @@ use crate::service::ServiceGraph;
 /// What the command line states instead of the scenario.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    /// Manifests in place of `inputs.manifests`; `-` is standard input. Empty keeps those of the scenario.
+    /// Manifests in place of `inputs.manifests`; `-` is standard input. Empty keeps those of the
+    /// scenario.
     pub manifests: Vec<PathBuf>,
     /// Cluster profile in place of `inputs.cluster`.
     pub cluster: Option<PathBuf>,
@@ -55,7 +57,8 @@ struct Files {
     manifests: Vec<Documents>,
 }
 
-/// Reads a scenario and every file it names, and checks all of them before anything is said to be right.
+/// Reads a scenario and every file it names, and checks all of them before anything is said to be
+/// right.
 #[must_use]
 pub fn load_scenario(path: &Path, options: &LoadOptions) -> Loaded {
     let diagnostics = Diagnostics::new();
@@ -70,7 +73,8 @@ pub fn load_scenario(path: &Path, options: &LoadOptions) -> Loaded {
     Loaded { scenario, diagnostics, sources }
 }
 
-/// Follows the paths from document to document. Their shapes are judged later, when all texts are there.
+/// Follows the paths from document to document. Their shapes are judged later, when all texts are
+/// there.
 fn read_files(
     path: &Path,
     options: &LoadOptions,
@@ -141,7 +145,8 @@ fn paths(node: Option<&Node>, holder: &Path) -> Listed {
     nodes.iter().filter_map(path).collect()
 }
 
-/// A path relative to the folder of a file, without detours: `a/b.yaml` and `../c.yaml` are `c.yaml`.
+/// A path relative to the folder of a file, without detours: `a/b.yaml` and `../c.yaml` are
+/// `c.yaml`.
 fn beside(holder: &Path, path: &str) -> PathBuf {
     if path == "-" {
         return PathBuf::from(path);
