@@ -16,7 +16,6 @@ use super::yaml::{Dialect, Node, parse};
 use crate::scenario::{HpaObject, InputFile, Scenario};
 use crate::service::ServiceGraph;
 
-
 /// What the command line states instead of the scenario.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
