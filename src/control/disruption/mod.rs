@@ -326,3 +326,6 @@ fn fail_safe(stored: &StoredStatus, message: Arc<str>) -> StoredStatus {
     status.condition = Some(DisruptionAllowed::SyncFailed { message });
     status
 }
+
+#[cfg(test)]
+mod tests;

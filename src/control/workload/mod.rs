@@ -63,3 +63,6 @@ impl WorkloadControllers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
