@@ -36,7 +36,8 @@ impl Rollout {
         rollout
     }
 
-    fn step(&mut self) -> Sync {
+    /// One synchronisation; says what kind of step it was.
+    fn step(&mut self) -> Step {
         self.now += SimDuration::from_secs(1);
         let sync = sync(&Observation {
             now: self.now,
@@ -67,7 +68,7 @@ impl Rollout {
             set.available = set.available.min(set.replicas);
             set.has_living_pods = set.active > 0;
         }
-        sync
+        sync.step
     }
 
     fn make_available(&mut self) {
@@ -99,9 +100,12 @@ impl Rollout {
     }
 }
 
+/// Replicas, surge, unavailable, and the first sizes of old and new.
+type Row = (i32, IntOrPercent, IntOrPercent, &'static [(i32, i32)]);
+
 #[test]
 fn a_rolling_update_goes_through_the_sizes_of_a_real_one() {
-    let rows: [(i32, IntOrPercent, IntOrPercent, &[(i32, i32)]); 4] = [
+    let rows: [Row; 4] = [
         (10, Percent(25), Percent(25), &[(10, 0), (8, 3), (8, 5), (3, 5), (3, 10), (0, 10)]),
         (1, Percent(25), Percent(25), &[(1, 0), (1, 1), (0, 1)]),
         (3, Int(0), Int(1), &[(3, 0), (2, 0), (2, 1), (1, 1), (1, 2), (0, 2), (0, 3)]),
@@ -136,7 +140,7 @@ fn a_size_that_changes_half_way_is_shared_in_proportion() {
     rollout.step();
     assert_eq!(rollout.sizes(), (8, 5));
     rollout.deployment.replicas = 15;
-    assert_eq!(rollout.step().step, Step::Scaled);
+    assert_eq!(rollout.step(), Step::Scaled);
     assert_eq!(rollout.sizes(), (12, 7));
 }
 

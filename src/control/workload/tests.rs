@@ -12,11 +12,12 @@ use crate::cluster::api::selector::LabelSelector;
 use crate::cluster::api::workload::{
     DaemonSetRollingUpdate, DeploymentStrategy, StatefulSetUpdate, WorkloadSpec,
 };
-use crate::cluster::{ConditionStatus, Occurrence, Pod};
+use crate::cluster::{ConditionStatus, Occurrence, Pod, PodOwner};
 use crate::control::disruption::Budgets;
 use crate::control::drain::{Drain, DrainSpec};
 use crate::engine::Dist;
 use crate::model::Action;
+use crate::model::action::PodDeletion;
 use crate::model::id::{BudgetId, NodeId, PodId, PoolId};
 use crate::model::record::Record;
 use crate::units::{Bytes, MilliCpu, Origin, Resources, SimDuration};
@@ -179,8 +180,8 @@ impl World {
                 }
                 (false, ..) => {
                     let place = match pod.owner {
-                        crate::cluster::PodOwner::Daemon(_, node) => Some(node),
-                        _ => {
+                        PodOwner::Daemon(_, node) => Some(node),
+                        PodOwner::ReplicaSet(..) | PodOwner::Ordinal(..) => {
                             let open = self.cluster.nodes().filter(|node| !node.unschedulable);
                             open.min_by_key(|node| node.pods.len()).map(|node| node.id)
                         }
@@ -229,7 +230,7 @@ fn a_pod_that_is_deleted_is_replaced_before_it_is_gone() {
     let mut world = World::new(2, &[deployment(2)], None);
     world.run(10);
     let pod = world.cluster.pods().next().expect("two are there").id;
-    let because = crate::model::action::PodDeletion::Scenario;
+    let because = PodDeletion::Scenario;
     world.apply(&[Action::DeletePod { pod, grace: None, because }]);
     world.second();
     assert_eq!(world.cluster.pod_count(), 3);
@@ -249,22 +250,18 @@ fn an_ordered_stateful_set_comes_up_one_by_one_and_shrinks_from_the_top() {
     world.run(30);
     world.apply(&[Action::ScaleWorkload { workload: WorkloadId(0), replicas: 1 }]);
     world.run(30);
-    let created = |(at, record): &(u64, Record)| match record {
-        Record::PodCreated { name, .. } => Some((*at, Arc::clone(name))),
-        _ => None,
-    };
-    let made: Vec<_> = world.log.iter().filter_map(created).collect();
+    let mut made = Vec::new();
+    let mut gone = Vec::new();
+    for (at, record) in &world.log {
+        if let Record::PodCreated { name, .. } = record {
+            made.push((*at, Arc::clone(name)));
+        } else if let Record::PodGone(pod) = record {
+            gone.push(*pod);
+        }
+    }
     let names: Vec<&str> = made.iter().map(|(_, name)| &**name).collect();
     assert_eq!(names, ["db-0", "db-1", "db-2"]);
     assert!(made.windows(2).all(|pair| pair[0].0 + LIFE_STEP < pair[1].0), "{made:?}");
-    let gone: Vec<PodId> = world
-        .log
-        .iter()
-        .filter_map(|(_, record)| match record {
-            Record::PodGone(pod) => Some(*pod),
-            _ => None,
-        })
-        .collect();
     assert_eq!(gone, [PodId(2), PodId(1)]);
 }
 
