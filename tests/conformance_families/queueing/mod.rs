@@ -41,8 +41,7 @@ pub(crate) fn check(values: &[Value]) -> Result<Outcome, String> {
     let level = Level::of_each(FAMILY_ERROR, figures);
     let seed = std::env::var_os("AURELIUS_QUEUEING_SEED")
         .map_or(Ok(SEED), |text| text.to_string_lossy().parse().map_err(|_| "not a seed"))?;
-    let answers: Vec<Checks> =
-        cases.par_iter().map(|case| check_case(case, level, seed)).collect();
+    let answers: Vec<Checks> = cases.par_iter().map(|case| check_case(case, level, seed)).collect();
     let mut outcome = Outcome::default();
     for Checks(answers) in answers {
         outcome.checks += answers.len();
@@ -67,7 +66,8 @@ fn check_case(case: &Case, level: Level, seed: u64) -> Checks {
         if factor <= 1.0 || count >= most {
             break estimates;
         }
-        batches = estimate::rounded((count * (factor * 1.05).clamp(1.1, 16.0)).min(most));
+        // Rather twice a bit more than once too much.
+        batches = estimate::rounded((count * (factor * 0.9).clamp(1.05, 16.0)).min(most));
     };
     if std::env::var_os("AURELIUS_QUEUEING_WIDTHS").is_some() {
         run.tell(case, &estimates);
