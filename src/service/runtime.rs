@@ -2,7 +2,8 @@
 //!
 //! A transition may set off others at the same instant (an answer lets the caller go on, a free
 //! place lets the next one in). They are kept on a stack of work and done before the transition
-//! returns, so that depth of calls is never depth of recursion.
+//! returns, so that depth of calls is never depth of recursion. One call's way onward (begun,
+//! routed, admitted, ended) is straight function calls: its length is fixed.
 
 use std::sync::Arc;
 
@@ -222,7 +223,7 @@ impl Services {
         }
     }
 
-    fn begin<O: Observer>(
+    pub(super) fn begin<O: Observer>(
         &mut self,
         ctx: &mut Ctx<'_, O>,
         operation: OperationId,
@@ -253,18 +254,18 @@ impl Services {
         let station = self.operations[operation.index()].station;
         self.stations[station.index()].count(ctx.now, true);
         match self.graph.stations[station.index()].kind {
-            StationKind::Delay => self.work.push(Work::Proceed(id)),
+            StationKind::Delay => self.proceed(ctx, id),
             StationKind::Worker(_) => self.enqueue(station, id),
-            StationKind::Cpu(_) | StationKind::Gpu(_) => self.route(station, id),
+            StationKind::Cpu(_) | StationKind::Gpu(_) => self.route(ctx, station, id),
         }
     }
 
     /// Hands a call to a server, or refuses it when there is none or its backlog is full.
-    fn route(&mut self, station: StationId, id: CallId) {
+    fn route<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, station: StationId, id: CallId) {
         let Self { stations, servers, .. } = self;
         let inside = |server: ServerId| servers[server.index()].as_ref().map_or(0, |s| s.inside);
         let Some(chosen) = stations[station.index()].route(inside) else {
-            self.work.push(Work::End(id, CallEnd::Refused));
+            self.end(ctx, id, CallEnd::Refused);
             return;
         };
         let server = servers[chosen.index()].as_deref_mut().expect("open servers exist");
@@ -280,15 +281,16 @@ impl Services {
         let gpu_busy = server.gpu.as_ref().is_some_and(|gpu| gpu.busy_since.is_some());
         let full = count_u32(server.waiting()) >= server.backlog_limit;
         if full && (!room || gpu_busy) {
-            self.work.push(Work::End(id, CallEnd::Refused));
+            self.end(ctx, id, CallEnd::Refused);
             return;
         }
         server.inside += 1;
-        self.calls.get_mut(id.slot).server = Some(chosen);
+        let call = self.calls.get_mut(id.slot);
+        call.server = Some(chosen);
         if room {
             server.in_service += 1;
-            self.calls.get_mut(id.slot).phase = Phase::Admitted;
-            self.work.push(Work::Proceed(id));
+            call.phase = Phase::Admitted;
+            self.proceed(ctx, id);
         } else {
             server.backlog.push_back(id);
         }
@@ -380,23 +382,24 @@ impl Services {
         }
         if call.phase == Phase::Delayed {
             call.phase = Phase::OnGpu;
-            if operation.gpu.is_some() && call.server.is_some() {
-                let server = call.server.expect("checked above");
+            if operation.gpu.is_some()
+                && let Some(server) = call.server
+            {
                 self.enter_gpu(ctx, server, id);
                 return;
             }
         }
-        self.call_others(id);
+        self.call_others(ctx, id);
     }
 
     /// Begins the next step of calls that has any, or ends.
-    fn call_others(&mut self, id: CallId) {
+    fn call_others<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: CallId) {
         loop {
             let call = self.calls.get_mut(id.slot);
             call.phase = Phase::Calling;
             let operation = &mut self.operations[call.operation.index()];
             let Some((first, last)) = operation.steps.get(usize::from(call.step)).copied() else {
-                self.work.push(Work::End(id, CallEnd::Completed));
+                self.end(ctx, id, CallEnd::Completed);
                 return;
             };
             call.step += 1;
