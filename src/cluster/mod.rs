@@ -3,13 +3,20 @@
 //! Floor 3. State changes only through [`Cluster::apply`] and [`Cluster::occur`]; nothing here
 //! decides anything.
 
+pub mod admission;
 pub mod api;
+mod apply;
 pub mod budget;
 pub mod node;
+mod occur;
 pub mod pod;
+pub mod state;
 pub mod workload;
 
+pub use apply::node_labels;
 pub use budget::Budget;
 pub use node::{Node, NodeImage, NodePhase};
+pub use occur::Occurrence;
 pub use pod::{ConditionStatus, Deletion, Pod, PodOwner, PodPhase, ReadyCondition, TemplateId};
+pub use state::{Cluster, Pool};
 pub use workload::{ReplicaSet, Revision, Workload};

@@ -11,6 +11,7 @@
 pub mod action;
 pub mod event;
 pub mod id;
+pub mod observer;
 pub mod reason;
 pub mod record;
 
@@ -20,5 +21,6 @@ pub use id::{
     BudgetId, CallId, ClassId, ClientId, DisruptionId, HpaId, LoadId, NodeId, OperationId, PodId,
     PoolId, ReplicaSetId, ServerId, StationId, WorkloadId,
 };
+pub use observer::Observer;
 pub use reason::Reason;
 pub use record::Record;

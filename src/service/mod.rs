@@ -1,1 +1,7 @@
-//! Placeholder head of `service`.
+//! Queueing: what happens to a request between its arrival and its answer.
+//!
+//! Floor 3. A *station* is the ready pods of one workload; a *call* is one request to an operation
+//! of a station, made by a client or by another call. This room knows neither pods' lives nor
+//! loads: servers are opened and closed from outside, and ends are told to an observer.
+
+pub mod spec;

@@ -6,6 +6,7 @@
 pub mod budget;
 pub mod meta;
 pub mod pod;
+pub mod pool;
 pub mod scheduling;
 pub mod selector;
 pub mod storage;
@@ -14,6 +15,7 @@ pub mod workload;
 pub use budget::PodDisruptionBudgetSpec;
 pub use meta::{IntOrPercent, Labels, ObjectMeta};
 pub use pod::{Container, PodSpec, PodTemplate, QosClass};
+pub use pool::{InstanceType, NodePoolSpec};
 pub use scheduling::{Affinity, Taint, TaintEffect, Toleration, TopologySpreadConstraint};
 pub use selector::{LabelSelector, SelectorOperator};
 pub use storage::{AccessMode, PersistentVolumeClaimSpec, StorageClassSpec};

@@ -1,0 +1,70 @@
+//! Node pools and the machines they are made of.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use crate::cluster::api::meta::Labels;
+use crate::cluster::api::scheduling::Taint;
+use crate::engine::Dist;
+use crate::units::{Origin, Resources};
+
+/// A node group: nodes of one instance type that come and go alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodePoolSpec {
+    /// Name; its nodes are called `NAME-1`, `NAME-2`, ...
+    pub name: Arc<str>,
+    /// Where the pool is written.
+    pub origin: Origin,
+    /// What its nodes are.
+    pub instance: Arc<InstanceType>,
+    /// Least number of nodes.
+    pub min: u32,
+    /// Most nodes.
+    pub max: u32,
+    /// Where `max` is written.
+    pub max_origin: Origin,
+    /// Nodes at the start of the run.
+    pub initial: u32,
+    /// Zones its nodes are spread over.
+    pub zones: Vec<Arc<str>>,
+    /// Labels of its nodes, beside the well-known ones.
+    pub labels: Labels,
+    /// Taints of its nodes.
+    pub taints: Vec<Taint>,
+    /// Instance running to node Ready [s].
+    pub launch: Dist,
+    /// Node Ready to GPUs allocatable [s]; `None` when they are there at once.
+    pub gpu_ready: Option<Dist>,
+    /// Whether its nodes are spot instances.
+    pub spot: bool,
+    /// Whether the Cluster Autoscaler may change its size.
+    pub autoscaled: bool,
+}
+
+/// A row of the instance catalogue, with what the cloud leaves to pods.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InstanceType {
+    /// The cloud's name, e.g. `g4dn.2xlarge`.
+    pub name: Arc<str>,
+    /// What the machine has, GPUs as `nvidia.com/gpu`.
+    pub capacity: Resources,
+    /// What the kubelet offers to pods.
+    pub allocatable: Resources,
+    /// Pods a node can run.
+    pub max_pods: i64,
+    /// On-demand price per hour, when known.
+    pub on_demand_per_hour: Option<Decimal>,
+    /// Spot price per hour, when known.
+    pub spot_per_hour: Option<Decimal>,
+    /// Date of the prices, as the catalogue states it.
+    pub price_date: Arc<str>,
+}
+
+impl NodePoolSpec {
+    /// Price of one of its nodes per hour, when the catalogue knows it.
+    #[must_use]
+    pub fn price_per_hour(&self) -> Option<Decimal> {
+        if self.spot { self.instance.spot_per_hour } else { self.instance.on_demand_per_hour }
+    }
+}

@@ -1,0 +1,323 @@
+//! What controllers want, done: the API server's side of every [`Action`].
+
+use std::sync::Arc;
+
+use crate::cluster::api::meta::Labels;
+use crate::cluster::node::{Node, NodePhase};
+use crate::cluster::pod::{Deletion, Pod, PodOwner, PodPhase};
+use crate::cluster::state::Cluster;
+use crate::cluster::workload::{ReplicaSet, Revision};
+use crate::model::action::{Action, PodDeletion};
+use crate::model::id::{NodeId, PodId, PoolId, ReplicaSetId, WorkloadId};
+use crate::model::record::Record;
+use crate::units::{SimDuration, SimTime};
+
+impl Cluster {
+    /// Applies an action and appends what happened to `records`.
+    ///
+    /// An action on something that is gone meanwhile does nothing, as a controller's write that
+    /// finds no object does nothing.
+    pub fn apply(&mut self, now: SimTime, action: &Action, records: &mut Vec<Record>) {
+        match action {
+            Action::ScaleWorkload { workload, replicas } => {
+                self.scale_workload(*workload, *replicas, records);
+            }
+            Action::CreateReplicaSet { workload, replicas } => {
+                self.create_replica_set(now, *workload, *replicas, records);
+            }
+            Action::ScaleReplicaSet { replica_set, replicas } => {
+                if let Some(set) = self.replica_sets[replica_set.index()].as_deref_mut() {
+                    set.replicas = *replicas;
+                }
+            }
+            Action::DeleteReplicaSet(id) => self.delete_replica_set(*id),
+            Action::CreateReplica(id) => self.create_replica(now, *id, records),
+            Action::CreateOrdinal { workload, ordinal, revision } => {
+                self.create_ordinal(now, *workload, *ordinal, *revision, records);
+            }
+            Action::CreateDaemon { workload, node } => {
+                self.create_daemon(now, *workload, *node, records);
+            }
+            Action::DeletePod { pod, grace, because } => {
+                self.delete_pod(now, *pod, *grace, *because, records);
+            }
+            Action::BindPod { pod, node } => self.bind(now, *pod, *node, records),
+            Action::MarkUnschedulable { pod, message } => {
+                self.mark_unschedulable(*pod, message, records);
+            }
+            Action::Cordon(node) => self.set_unschedulable(*node, true, records),
+            Action::Uncordon(node) => self.set_unschedulable(*node, false, records),
+            Action::AddNode(pool) => {
+                let node = self.create_node(now, *pool);
+                records.push(Record::NodeRequested { node, pool: *pool });
+            }
+            Action::RemoveNode(id) => {
+                if self.node(*id).is_some_and(|node| node.phase != NodePhase::Removing) {
+                    let node = self.node_mut(*id);
+                    node.phase = NodePhase::Removing;
+                    node.phase_since = now;
+                    records.push(Record::NodeRemoving(*id));
+                }
+            }
+            Action::UpdateBudget { budget, status } => {
+                let budget = &mut self.budgets[budget.index()];
+                budget.observed = true;
+                if budget.status != *status {
+                    budget.status = *status;
+                    records.push(Record::BudgetChanged { budget: budget.id, status: *status });
+                }
+            }
+        }
+    }
+
+    fn scale_workload(&mut self, id: WorkloadId, replicas: i32, records: &mut Vec<Record>) {
+        assert!(replicas >= 0, "a workload cannot have {replicas} replicas");
+        let workload = &mut self.workloads[id.index()];
+        let from = workload.replicas;
+        if from != replicas {
+            workload.replicas = replicas;
+            records.push(Record::WorkloadScaled { workload: id, from, to: replicas });
+        }
+    }
+
+    fn create_replica_set(
+        &mut self,
+        now: SimTime,
+        owner: WorkloadId,
+        replicas: i32,
+        records: &mut Vec<Record>,
+    ) {
+        let id = ReplicaSetId::at(self.replica_sets.len());
+        let workload = &mut self.workloads[owner.index()];
+        workload.replica_sets.push(id);
+        self.replica_sets.push(Some(Box::new(ReplicaSet {
+            id,
+            workload: owner,
+            revision: workload.wanted_revision(),
+            replicas,
+            created: now,
+            pods: Vec::new(),
+        })));
+        records.push(Record::ReplicaSetCreated(id, owner));
+    }
+
+    fn delete_replica_set(&mut self, id: ReplicaSetId) {
+        let Some(set) = self.replica_sets[id.index()].take() else { return };
+        assert!(set.pods.is_empty(), "only an empty ReplicaSet is deleted");
+        self.workloads[set.workload.index()].replica_sets.retain(|other| *other != id);
+    }
+
+    fn create_replica(&mut self, now: SimTime, id: ReplicaSetId, records: &mut Vec<Record>) {
+        let Some(set) = self.replica_set(id) else { return };
+        let (owner, revision) = (set.workload, set.revision);
+        let workload = &mut self.workloads[owner.index()];
+        let name = format!("{}-{}", workload.spec.meta.name, workload.next_pod);
+        workload.next_pod += 1;
+        let revision = workload.revisions[usize::try_from(revision).expect("u32 fits")].clone();
+        let pod = self.create_pod(now, name, PodOwner::ReplicaSet(owner, id), revision, records);
+        let set = self.replica_sets[id.index()].as_deref_mut().expect("it was there above");
+        set.pods.push(pod);
+    }
+
+    fn create_ordinal(
+        &mut self,
+        now: SimTime,
+        owner: WorkloadId,
+        ordinal: i32,
+        revision: u32,
+        records: &mut Vec<Record>,
+    ) {
+        let workload = &self.workloads[owner.index()];
+        assert!(!workload.ordinals.contains_key(&ordinal), "an ordinal has one pod");
+        let name = format!("{}-{ordinal}", workload.spec.meta.name);
+        let revision = workload.revisions[usize::try_from(revision).expect("u32 fits")].clone();
+        let pod = self.create_pod(now, name, PodOwner::Ordinal(owner, ordinal), revision, records);
+        self.workloads[owner.index()].ordinals.insert(ordinal, pod);
+    }
+
+    fn create_daemon(
+        &mut self,
+        now: SimTime,
+        owner: WorkloadId,
+        node: NodeId,
+        records: &mut Vec<Record>,
+    ) {
+        let Some(target) = self.node(node) else { return };
+        let workload = &self.workloads[owner.index()];
+        let name = format!("{}-{}", workload.spec.meta.name, target.name);
+        let revision = workload.wanted().clone();
+        self.create_pod(now, name, PodOwner::Daemon(owner, node), revision, records);
+    }
+
+    fn create_pod(
+        &mut self,
+        now: SimTime,
+        name: String,
+        owner: PodOwner,
+        revision: Revision,
+        records: &mut Vec<Record>,
+    ) -> PodId {
+        let id = PodId::at(self.pods.len());
+        let name: Arc<str> = Arc::from(name);
+        let workload = &mut self.workloads[owner.workload().index()];
+        workload.pods.push(id);
+        let Revision { template, template_id, requests, scoring_requests } = revision;
+        self.pods.push(Some(Box::new(Pod {
+            id,
+            name: Arc::clone(&name),
+            namespace: Arc::clone(&workload.spec.meta.namespace),
+            owner,
+            template,
+            template_id,
+            requests,
+            scoring_requests,
+            created: now,
+            node: None,
+            bound: None,
+            phase: PodPhase::Pending,
+            started: None,
+            ready: None,
+            deletion: None,
+            unschedulable: None,
+            restarts: 0,
+        })));
+        self.live_pods += 1;
+        self.pending.insert(id);
+        records.push(Record::PodCreated { pod: id, workload: owner.workload(), name });
+        id
+    }
+
+    fn delete_pod(
+        &mut self,
+        now: SimTime,
+        id: PodId,
+        grace: Option<SimDuration>,
+        because: PodDeletion,
+        records: &mut Vec<Record>,
+    ) {
+        let Some(pod) = self.pod(id) else { return };
+        let deadline = now + grace.unwrap_or(pod.template.spec.termination_grace);
+        if let Some(deletion) = pod.deletion {
+            // A later request may shorten the grace, never lengthen it (rest.BeforeDelete).
+            let earlier = Deletion { deadline: deletion.deadline.min(deadline), ..deletion };
+            self.pod_mut(id).deletion = Some(earlier);
+            return;
+        }
+        self.pod_mut(id).deletion = Some(Deletion { began: now, deadline, because });
+        self.pending.remove(&id);
+        if let Some(node) = self.pod(id).and_then(|pod| pod.node) {
+            self.node_mut(node);
+        }
+        records.push(Record::PodTerminating { pod: id, because });
+    }
+
+    fn bind(&mut self, now: SimTime, id: PodId, node: NodeId, records: &mut Vec<Record>) {
+        let Some(pod) = self.pod(id) else { return };
+        if pod.is_terminating() || self.node(node).is_none() {
+            return;
+        }
+        assert!(pod.node.is_none(), "{} is bound already", pod.name);
+        let (requests, scoring) = (Arc::clone(&pod.requests), Arc::clone(&pod.scoring_requests));
+        let waited = now.since(pod.created);
+        let target = self.node_mut(node);
+        target.pods.push(id);
+        target.requested += &requests;
+        target.scoring_requested += &scoring;
+        let pod = self.pod_mut(id);
+        pod.node = Some(node);
+        pod.bound = Some(now);
+        pod.unschedulable = None;
+        self.pending.remove(&id);
+        records.push(Record::PodBound { pod: id, node, waited });
+    }
+
+    fn mark_unschedulable(&mut self, id: PodId, message: &Arc<str>, records: &mut Vec<Record>) {
+        if self.pod(id).is_none_or(|pod| pod.unschedulable.as_ref() == Some(message)) {
+            return;
+        }
+        self.pod_mut(id).unschedulable = Some(Arc::clone(message));
+        records.push(Record::PodUnschedulable { pod: id, message: Arc::clone(message) });
+    }
+
+    fn set_unschedulable(&mut self, id: NodeId, value: bool, records: &mut Vec<Record>) {
+        if self.node(id).is_none_or(|node| node.unschedulable == value) {
+            return;
+        }
+        self.node_mut(id).unschedulable = value;
+        records.push(if value { Record::NodeCordoned(id) } else { Record::NodeUncordoned(id) });
+    }
+
+    /// Makes the node that an instance of the pool will become. Its zone is the one with the fewest
+    /// nodes of the pool among those that work, as auto scaling groups balance zones.
+    fn create_node(&mut self, now: SimTime, pool: PoolId) -> NodeId {
+        let id = NodeId::at(self.nodes.len());
+        let zone = self.zone_for(pool);
+        let Self { pools, nodes, live_nodes, generation, .. } = self;
+        let pool = &mut pools[pool.index()];
+        let name: Arc<str> = Arc::from(format!("{}-{}", pool.spec.name, pool.next_node));
+        pool.next_node += 1;
+        pool.nodes.push(id);
+        *generation += 1;
+        let instance = &pool.spec.instance;
+        let mut allocatable = instance.allocatable.clone();
+        if pool.spec.gpu_ready.is_some() {
+            for (resource, _) in instance.allocatable.extended() {
+                allocatable.set(resource, 0);
+            }
+        }
+        let labels = node_labels(&pool.spec, &name, zone.as_ref());
+        nodes.push(Some(Box::new(Node {
+            id,
+            name,
+            pool: Some(pool.id),
+            labels,
+            annotations: Labels::new(),
+            taints: pool.spec.taints.clone(),
+            unschedulable: false,
+            capacity: instance.capacity.clone(),
+            allocatable,
+            max_pods: instance.max_pods,
+            images: Vec::new(),
+            created: now,
+            phase: NodePhase::Requested,
+            phase_since: now,
+            pods: Vec::new(),
+            requested: crate::units::Resources::default(),
+            scoring_requested: crate::units::Resources::default(),
+            generation: *generation,
+        })));
+        live_nodes.push(id);
+        id
+    }
+
+    fn zone_for(&self, pool: PoolId) -> Option<Arc<str>> {
+        let pool = self.pool(pool);
+        let members = |zone: &Arc<str>| {
+            let mine = pool.nodes.iter().filter_map(|id| self.node(*id));
+            mine.filter(|node| node.zone() == Some(&**zone)).count()
+        };
+        let zones = pool.spec.zones.iter().filter(|zone| !self.failed_zones.contains(*zone));
+        zones.min_by_key(|zone| members(zone)).cloned()
+    }
+}
+
+/// The labels a node of a pool carries, the well-known ones among them.
+#[must_use]
+pub fn node_labels(
+    pool: &crate::cluster::api::NodePoolSpec,
+    name: &Arc<str>,
+    zone: Option<&Arc<str>>,
+) -> Labels {
+    let mut labels = pool.labels.clone();
+    let mut set = |key: &str, value: &Arc<str>| {
+        labels.entry(Arc::from(key)).or_insert_with(|| Arc::clone(value));
+    };
+    set("kubernetes.io/hostname", name);
+    set("node.kubernetes.io/instance-type", &pool.instance.name);
+    set("kubernetes.io/os", &Arc::from("linux"));
+    set("kubernetes.io/arch", &Arc::from("amd64"));
+    if let Some(zone) = zone {
+        set("topology.kubernetes.io/zone", zone);
+    }
+    labels
+}

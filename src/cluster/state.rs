@@ -1,0 +1,271 @@
+//! The cluster's state: arenas of objects, the indexes between them, and the ways in to read.
+//!
+//! Objects are found by typed ids that are never reused. Reading is free; changes come through
+//! [`Cluster::apply`] (what controllers want, `apply.rs`) and [`Cluster::occur`] (what kubelets and
+//! the cloud report, `occur.rs`).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::cluster::admission::admit;
+use crate::cluster::api::budget::PodDisruptionBudgetSpec;
+use crate::cluster::api::pod::PodTemplate;
+use crate::cluster::api::pool::NodePoolSpec;
+use crate::cluster::api::workload::WorkloadSpec;
+use crate::cluster::budget::Budget;
+use crate::cluster::node::Node;
+use crate::cluster::pod::{Pod, TemplateId};
+use crate::cluster::workload::{ReplicaSet, Revision, Workload};
+use crate::model::action::BudgetStatus;
+use crate::model::id::{BudgetId, NodeId, PodId, PoolId, ReplicaSetId, WorkloadId};
+use crate::units::SimTime;
+use crate::units::convert::count_u32;
+
+/// All objects of a simulated cluster.
+#[derive(Debug, Clone, Default)]
+pub struct Cluster {
+    pub(super) nodes: Vec<Option<Box<Node>>>,
+    pub(super) live_nodes: Vec<NodeId>,
+    pub(super) pods: Vec<Option<Box<Pod>>>,
+    pub(super) live_pods: usize,
+    pub(super) pending: BTreeSet<PodId>,
+    pub(super) workloads: Vec<Workload>,
+    pub(super) replica_sets: Vec<Option<Box<ReplicaSet>>>,
+    pub(super) budgets: Vec<Budget>,
+    pub(super) pools: Vec<Pool>,
+    pub(super) templates: Vec<Revision>,
+    pub(super) failed_zones: BTreeSet<Arc<str>>,
+    pub(super) generation: u64,
+}
+
+/// A node pool and its members.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pool {
+    /// Id.
+    pub id: PoolId,
+    /// What was written.
+    pub spec: Arc<NodePoolSpec>,
+    /// Its nodes, requested and removing ones among them, in order of creation.
+    pub nodes: Vec<NodeId>,
+    /// Number of the next node's name.
+    pub next_node: u32,
+}
+
+impl Cluster {
+    /// A cluster with pools and objects but neither nodes nor pods.
+    #[must_use]
+    pub fn new(
+        pools: &[Arc<NodePoolSpec>],
+        workloads: &[Arc<WorkloadSpec>],
+        budgets: &[Arc<PodDisruptionBudgetSpec>],
+    ) -> Self {
+        let mut cluster = Self::default();
+        for (position, spec) in pools.iter().enumerate() {
+            let id = PoolId::at(position);
+            cluster.pools.push(Pool {
+                id,
+                spec: Arc::clone(spec),
+                nodes: Vec::new(),
+                next_node: 1,
+            });
+        }
+        for spec in workloads {
+            cluster.add_workload(spec);
+        }
+        for (position, spec) in budgets.iter().enumerate() {
+            cluster.budgets.push(Budget {
+                id: BudgetId::at(position),
+                spec: Arc::clone(spec),
+                status: BudgetStatus::default(),
+                disrupted: std::collections::BTreeMap::new(),
+                observed: false,
+            });
+        }
+        cluster
+    }
+
+    fn add_workload(&mut self, spec: &Arc<WorkloadSpec>) {
+        let revision = self.revision_of(&spec.template);
+        self.workloads.push(Workload {
+            id: WorkloadId::at(self.workloads.len()),
+            spec: Arc::clone(spec),
+            replicas: spec.replicas,
+            revisions: vec![revision],
+            pods: Vec::new(),
+            replica_sets: Vec::new(),
+            ordinals: std::collections::BTreeMap::new(),
+            next_pod: 1,
+        });
+    }
+
+    /// The revision of a template: admitted, with its requests added up, numbered among all
+    /// distinct templates.
+    pub(super) fn revision_of(&mut self, template: &PodTemplate) -> Revision {
+        let admitted = admit(template);
+        if let Some(known) = self.templates.iter().find(|known| *known.template == admitted) {
+            return known.clone();
+        }
+        let revision = Revision {
+            template_id: TemplateId(count_u32(self.templates.len())),
+            requests: Arc::new(admitted.spec.requests()),
+            scoring_requests: Arc::new(admitted.spec.scoring_requests()),
+            template: Arc::new(admitted),
+        };
+        self.templates.push(revision.clone());
+        revision
+    }
+
+    /// A node by id; `None` once it is gone.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(id.index()).and_then(|node| node.as_deref())
+    }
+
+    /// All nodes, requested and removing ones among them, in order of creation.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.live_nodes.iter().filter_map(|id| self.node(*id))
+    }
+
+    /// A node by name.
+    #[must_use]
+    pub fn node_named(&self, name: &str) -> Option<&Node> {
+        self.nodes().find(|node| &*node.name == name)
+    }
+
+    /// A pod by id; `None` once it is gone.
+    #[must_use]
+    pub fn pod(&self, id: PodId) -> Option<&Pod> {
+        self.pods.get(id.index()).and_then(|pod| pod.as_deref())
+    }
+
+    /// All pods in order of creation.
+    pub fn pods(&self) -> impl Iterator<Item = &Pod> {
+        self.workloads
+            .iter()
+            .flat_map(|workload| workload.pods.iter().filter_map(|id| self.pod(*id)))
+    }
+
+    /// Number of pods.
+    #[must_use]
+    pub fn pod_count(&self) -> usize {
+        self.live_pods
+    }
+
+    /// Pods that are not bound and not terminating, in order of creation.
+    pub fn pending(&self) -> impl Iterator<Item = &Pod> {
+        self.pending.iter().filter_map(|id| self.pod(*id))
+    }
+
+    /// Number of pods that are not bound and not terminating.
+    #[must_use]
+    pub fn pending_count(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// A workload.
+    #[must_use]
+    pub fn workload(&self, id: WorkloadId) -> &Workload {
+        &self.workloads[id.index()]
+    }
+
+    /// All workloads, by id.
+    #[must_use]
+    pub fn workloads(&self) -> &[Workload] {
+        &self.workloads
+    }
+
+    /// The pods of a workload, terminating ones among them, in order of creation.
+    pub fn pods_of(&self, id: WorkloadId) -> impl Iterator<Item = &Pod> {
+        self.workload(id).pods.iter().filter_map(|pod| self.pod(*pod))
+    }
+
+    /// The bound pods of a node that still hold resources.
+    pub fn pods_on(&self, id: NodeId) -> impl Iterator<Item = &Pod> {
+        self.node(id).into_iter().flat_map(|node| node.pods.iter().filter_map(|pod| self.pod(*pod)))
+    }
+
+    /// A ReplicaSet by id; `None` once it is gone.
+    #[must_use]
+    pub fn replica_set(&self, id: ReplicaSetId) -> Option<&ReplicaSet> {
+        self.replica_sets.get(id.index()).and_then(|set| set.as_deref())
+    }
+
+    /// A budget.
+    #[must_use]
+    pub fn budget(&self, id: BudgetId) -> &Budget {
+        &self.budgets[id.index()]
+    }
+
+    /// All budgets, by id.
+    #[must_use]
+    pub fn budgets(&self) -> &[Budget] {
+        &self.budgets
+    }
+
+    /// A pool.
+    #[must_use]
+    pub fn pool(&self, id: PoolId) -> &Pool {
+        &self.pools[id.index()]
+    }
+
+    /// All pools, by id.
+    #[must_use]
+    pub fn pools(&self) -> &[Pool] {
+        &self.pools
+    }
+
+    /// The latest generation given to a node; every change of a node raises it.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Sets a workload's size before the run begins.
+    pub fn set_initial_replicas(&mut self, id: WorkloadId, replicas: i32) {
+        assert!(self.live_pods == 0, "initial sizes are set before there are pods");
+        self.workloads[id.index()].replicas = replicas;
+    }
+
+    pub(super) fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        self.generation += 1;
+        let generation = self.generation;
+        let node = self.nodes[id.index()].as_deref_mut().expect("a node that changes is there");
+        node.generation = generation;
+        node
+    }
+
+    pub(super) fn pod_mut(&mut self, id: PodId) -> &mut Pod {
+        self.pods[id.index()].as_deref_mut().expect("a pod that changes is there")
+    }
+
+    /// Asserts what must hold between events: no node over-committed, every bound pod on a live
+    /// node and counted there, pending pods unbound, indexes in step.
+    ///
+    /// # Panics
+    /// When one of them does not hold: a bug of ours.
+    pub fn check_invariants(&self, now: SimTime) {
+        for node in self.nodes() {
+            let mut requested = crate::units::Resources::default();
+            for id in &node.pods {
+                let pod = self.pod(*id).expect("a pod listed on a node is there");
+                assert_eq!(pod.node, Some(node.id), "{} is listed where it does not run", pod.name);
+                requested += &pod.requests;
+            }
+            assert_eq!(requested, node.requested, "{}: sums differ at {now}", node.name);
+            let over = !requested.fits_in(&node.allocatable) && node.is_ready();
+            assert!(!over, "{} is over-committed at {now}", node.name);
+            let pods = i64::try_from(node.pods.len()).expect("few pods fit a node");
+            assert!(pods <= node.max_pods, "{} runs too many pods at {now}", node.name);
+        }
+        for pod in self.pods() {
+            let pending = pod.node.is_none() && !pod.is_terminating();
+            assert_eq!(self.pending.contains(&pod.id), pending, "{} pending at {now}", pod.name);
+            if let Some(node) = pod.node {
+                let node = self.node(node).expect("a bound pod's node is there");
+                assert!(node.pods.contains(&pod.id), "{} is not listed on its node", pod.name);
+            }
+        }
+        let counted: usize = self.workloads.iter().map(|workload| workload.pods.len()).sum();
+        assert_eq!(counted, self.live_pods, "pods and their owners at {now}");
+    }
+}

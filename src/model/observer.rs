@@ -1,0 +1,151 @@
+//! Those who watch a run: they are told everything once and can change nothing.
+
+use crate::model::id::{ClassId, LoadId, OperationId, StationId, WorkloadId};
+use crate::model::record::Record;
+use crate::units::{SimDuration, SimTime};
+
+/// What a run tells while it goes. Requests are told where they end, and are folded by whoever
+/// listens: nobody keeps them.
+pub trait Observer {
+    /// A fact about the control plane.
+    fn record(&mut self, at: SimTime, record: Record);
+    /// A client's call ended: k6's `http_req_*`.
+    fn call_ended(&mut self, at: SimTime, call: &ClientCall);
+    /// An operation of a service ended, for whichever caller.
+    fn operation_ended(&mut self, at: SimTime, operation: OperationId, ended: &OperationEnd);
+    /// A client's iteration ended: k6's `iterations`.
+    fn iteration_ended(&mut self, at: SimTime, load: LoadId, class: ClassId, took: SimDuration);
+    /// An arrival found no free virtual user: k6's `dropped_iterations`.
+    fn iteration_dropped(&mut self, at: SimTime, load: LoadId);
+    /// The state at a sampling instant.
+    fn sample(&mut self, at: SimTime, sample: &Sample);
+    /// Measuring begins: what was seen before was warm-up.
+    fn warm_up_ended(&mut self, at: SimTime);
+}
+
+/// A client's call that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientCall {
+    /// Load it belongs to.
+    pub load: LoadId,
+    /// Class of the iteration.
+    pub class: ClassId,
+    /// Which step of the class: finds the name tag.
+    pub step: u16,
+    /// The operation called.
+    pub operation: OperationId,
+    /// From call to answer.
+    pub took: SimDuration,
+    /// How it ended.
+    pub end: CallEnd,
+}
+
+/// How a call ended for its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CallEnd {
+    /// Answered well.
+    Completed,
+    /// Not answered within the timeout (504).
+    TimedOut,
+    /// Refused: no ready pod, or backlog full (503).
+    Refused,
+    /// The pod died with the request inside.
+    Cut,
+    /// Answered with an error, because a call it depends on failed (500).
+    Failed,
+}
+
+impl CallEnd {
+    /// Whether k6 counts it as failed.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        self != Self::Completed
+    }
+}
+
+/// An operation that ended at a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OperationEnd {
+    /// The station that served it.
+    pub station: StationId,
+    /// From arrival at the station to the end, calls of its own included.
+    pub took: SimDuration,
+    /// How it ended.
+    pub end: CallEnd,
+}
+
+/// The state of everything at a sampling instant.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Sample {
+    /// Offered iterations per second, summed over loads.
+    pub offered_per_second: f64,
+    /// Virtual users that are busy.
+    pub virtual_users: u32,
+    /// Each workload.
+    pub workloads: Vec<WorkloadSample>,
+    /// Each station.
+    pub stations: Vec<StationSample>,
+    /// Each pool.
+    pub pools: Vec<PoolSample>,
+    /// Pods that are not bound.
+    pub pods_pending: u32,
+}
+
+/// A workload at a sampling instant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WorkloadSample {
+    /// Which.
+    pub workload: WorkloadId,
+    /// Wanted replicas.
+    pub desired: i32,
+    /// Ready pods.
+    pub ready: u32,
+    /// Pods that are not bound.
+    pub pending: u32,
+    /// All pods that are not terminating.
+    pub active: u32,
+    /// Mean cores used since the last sample, over all pods.
+    pub cpu_cores: f64,
+    /// Cores requested by its pods.
+    pub cpu_requested_cores: f64,
+    /// Cores its ready pods may use.
+    pub cpu_limit_cores: f64,
+    /// Memory used, over all pods [bytes].
+    pub memory_bytes: f64,
+    /// Memory requested by its pods [bytes].
+    pub memory_requested_bytes: f64,
+}
+
+/// A station at a sampling instant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StationSample {
+    /// Which.
+    pub station: StationId,
+    /// Requests waiting: in backlogs, for a GPU, or in the broker's list.
+    pub waiting: u32,
+    /// Requests inside, waiting ones among them.
+    pub inside: u32,
+    /// Share of GPU time used since the last sample, over ready pods; `None` without GPUs.
+    pub gpu_busy: Option<f64>,
+}
+
+/// A pool at a sampling instant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PoolSample {
+    /// Nodes that are paid for: requested, ready, lost or being removed.
+    pub nodes: u32,
+    /// Nodes that are ready.
+    pub ready: u32,
+    /// Cores requested by bound pods.
+    pub cpu_requested_cores: f64,
+    /// Cores that ready nodes offer to pods.
+    pub cpu_allocatable_cores: f64,
+    /// Memory requested by bound pods [bytes].
+    pub memory_requested_bytes: f64,
+    /// Memory that ready nodes offer to pods [bytes].
+    pub memory_allocatable_bytes: f64,
+    /// GPUs requested by bound pods.
+    pub gpus_requested: i64,
+    /// GPUs that ready nodes offer.
+    pub gpus_allocatable: i64,
+}
