@@ -32,6 +32,16 @@ pub fn round_u64(value: f64) -> u64 {
     libm::round(value) as u64
 }
 
+/// A float rounded half away from zero to `i64`; NaN becomes 0, too large saturates.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "float to integer casts saturate, and NaN becomes zero: exactly what is promised"
+)]
+pub fn round_i64(value: f64) -> i64 {
+    libm::round(value) as i64
+}
+
 /// A float truncated toward zero to `i64`; NaN becomes 0, too large saturates.
 #[must_use]
 #[expect(
