@@ -161,8 +161,9 @@ impl Cloud {
     ) -> Result<(), Arc<str>> {
         let state = self.state(group);
         let count = i64::try_from(instances.len()).expect("instances are few");
-        let refused = (state.target - count < state.min)
-            .then(|| Arc::from(format!("min size reached, nodes will not be deleted: {}", state.min)));
+        let refused = (state.target - count < state.min).then(|| {
+            Arc::from(format!("min size reached, nodes will not be deleted: {}", state.min))
+        });
         let gone = instances.clone();
         self.call(Command::DeleteNodes { group, instances }, refused, move |state| {
             state.instances.retain(|instance| !gone.contains(&instance.name));

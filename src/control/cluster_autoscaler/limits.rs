@@ -159,7 +159,10 @@ impl Limits {
 fn template_gpus(group: &Group) -> i64 {
     let template = group.template.as_ref();
     let found = template.and_then(|shape| {
-        super::observation::GPU_RESOURCES.iter().map(|name| shape.capacity.get(name)).find(|n| *n > 0)
+        super::observation::GPU_RESOURCES
+            .iter()
+            .map(|name| shape.capacity.get(name))
+            .find(|n| *n > 0)
     });
     found.unwrap_or(0)
 }

@@ -19,7 +19,6 @@ use crate::units::{SimDuration, SimTime};
 
 pub mod backoff;
 pub mod cloud;
-pub mod fit;
 mod limits;
 pub mod observation;
 pub mod options;
@@ -274,8 +273,7 @@ impl ClusterAutoscaler {
         let draining: Vec<NodeId> = self.actuator.under_way(Some(true)).into_iter().collect();
         let pending = pods::unschedulable(run.seen);
         let options = &self.options;
-        let sorted =
-            pods::sort_out(pending, &draining, &mut run.sight, &mut self.hints, options);
+        let sorted = pods::sort_out(pending, &draining, &mut run.sight, &mut self.hints, options);
         let status = &mut run.status.scale_up;
         status.fit_on_existing = sorted.fit;
         status.to_help = sorted.to_help.iter().map(|pod| pod.id).collect();
@@ -382,8 +380,7 @@ impl ClusterAutoscaler {
         } else {
             let (empty, drain) = self.planner.due(&plan);
             let (sight, cloud) = (&run.sight, &mut run.cloud);
-            let begun =
-                self.actuator.start(&empty, &drain, run.seen, sight, cloud, &self.options);
+            let begun = self.actuator.start(&empty, &drain, run.seen, sight, cloud, &self.options);
             (run.status.scale_down.delete_empty, run.status.scale_down.delete_drain) = begun;
             let none = run.status.scale_down.delete_empty.is_empty()
                 && run.status.scale_down.delete_drain.is_empty();

@@ -220,8 +220,13 @@ pub const DELETION_CANDIDATE: &str = "DeletionCandidateOfClusterAutoscaler";
 pub const HOSTNAME: &str = "kubernetes.io/hostname";
 
 /// Resources that are accelerators, in the order in which they are looked for (utils/gpu/gpu.go).
-pub const GPU_RESOURCES: [&str; 5] =
-    ["nvidia.com/gpu", "habana.ai/gaudi", "gpu.intel.com/xe", "amd.com/gpu", "microsoft.com/directx"];
+pub const GPU_RESOURCES: [&str; 5] = [
+    "nvidia.com/gpu",
+    "habana.ai/gaudi",
+    "gpu.intel.com/xe",
+    "amd.com/gpu",
+    "microsoft.com/directx",
+];
 
 impl Shape {
     /// The amount and name of the first accelerator that can be allocated

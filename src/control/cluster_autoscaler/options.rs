@@ -8,7 +8,10 @@ use crate::units::SimDuration;
 ///
 /// Each field is the flag of the same name with `_` for `-`; defaults in [`Options::default`].
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "one field per command line flag, as upstream has them")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one field per command line flag, as upstream has them"
+)]
 pub struct Options {
     /// Pause between two loops.
     pub scan_interval: SimDuration,
@@ -361,7 +364,8 @@ impl Options {
     /// The flag does not exist, is not simulated, or the value is not of its type.
     pub fn set(&mut self, flag: &str, value: &str) -> Result<(), OptionError> {
         if let Some(slot) = self.duration(flag) {
-            *slot = parse_duration(value).ok_or(OptionError::Invalid("a duration such as `10m`"))?;
+            *slot =
+                parse_duration(value).ok_or(OptionError::Invalid("a duration such as `10m`"))?;
         } else if let Some(slot) = self.switch(flag) {
             *slot = value.parse().map_err(|_| OptionError::Invalid("`true` or `false`"))?;
         } else if let Some(slot) = self.float(flag) {

@@ -56,7 +56,8 @@ pub(super) fn place_all(
             }
         }
         for pod in left {
-            let found = if failed.contains(pod) { None } else { sight.place_on_any(pod, acceptable) };
+            let found =
+                if failed.contains(pod) { None } else { sight.place_on_any(pod, acceptable) };
             match found {
                 Some(slot) => {
                     hints.current.insert(pod.id, Arc::clone(sight.name(slot)));

@@ -59,9 +59,10 @@ pub(super) fn sort_out(
     sorted.fit.extend(expendable.iter().map(|pod| pod.id));
     for node in draining {
         if let Some(slot) = sight.slot_of(*node) {
-            let moving = sight.pods_on(slot).into_iter().filter(|pod| {
-                pod.deletion.is_none() && !pod.is_mirror() && !pod.is_daemon()
-            });
+            let moving = sight
+                .pods_on(slot)
+                .into_iter()
+                .filter(|pod| pod.deletion.is_none() && !pod.is_mirror() && !pod.is_daemon());
             pods.extend(moving);
         }
     }

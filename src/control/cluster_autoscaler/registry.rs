@@ -165,9 +165,9 @@ impl Registry {
             self.total.count(node, gone, startup, seen.now);
         }
         for entry in self.unregistered.values() {
-            let long = seen.group(entry.group).is_some_and(|group| {
-                entry.since + provision_time(group, options) < seen.now
-            });
+            let long = seen
+                .group(entry.group)
+                .is_some_and(|group| entry.since + provision_time(group, options) < seen.now);
             let own = self.readiness.entry(entry.group).or_default();
             if long {
                 own.long_unregistered += 1;
@@ -382,7 +382,12 @@ impl Registry {
     }
 
     /// How many nodes fewer than its target a group has had for too long; `None` when it is right.
-    pub(super) fn excess_target(&self, group: &Group, options: &Options, now: SimTime) -> Option<i64> {
+    pub(super) fn excess_target(
+        &self,
+        group: &Group,
+        options: &Options,
+        now: SimTime,
+    ) -> Option<i64> {
         let wrong = self.wrong_sizes.get(&group.id)?;
         let long = wrong.first_seen + provision_time(group, options) < now;
         (long && wrong.registered < wrong.target).then_some(wrong.target - wrong.registered)

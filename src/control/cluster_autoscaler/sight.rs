@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::fit::{self, Rejection};
 use super::observation::{HOSTNAME, Node, Pod, Shape};
 use crate::cluster::pod::TemplateId;
 use crate::control::scheduler::{
-    NodeInfo, NodeSlot, PodDescription, PodInfo, ShapeId, Snapshot, Surroundings,
+    Framework, NodeInfo, NodeSlot, PodDescription, PodInfo, Rejection, ShapeId, Snapshot,
+    Surroundings,
 };
 use crate::model::id::{NodeId, PodId, PoolId};
 
@@ -32,7 +32,7 @@ pub(super) struct NodeFacts {
 #[derive(Debug, Default)]
 pub(super) struct Sight {
     snapshot: Snapshot,
-    fitter: fit::Fitter,
+    framework: Framework,
     facts: BTreeMap<Arc<str>, Arc<NodeFacts>>,
     pods: BTreeMap<PodId, Arc<Pod>>,
     shapes: BTreeMap<(TemplateId, Arc<str>), ShapeId>,
@@ -150,7 +150,7 @@ impl Sight {
     /// The first rule that speaks against it.
     pub(super) fn check(&mut self, pod: &Arc<Pod>, slot: NodeSlot) -> Result<(), Rejection> {
         let info = self.pod_info(pod);
-        self.fitter.check(&mut self.snapshot, &info, slot)
+        self.framework.check(&mut self.snapshot, &info, slot)
     }
 
     /// Puts a pod on a node if it fits.
@@ -177,10 +177,12 @@ impl Sight {
             .filter(|&(_, slot)| !self.snapshot.node(slot).unschedulable && acceptable(self, slot))
             .collect();
         let info = self.pod_info(pod);
-        let found = self.fitter.first(&mut self.snapshot, &info, &candidates)?;
-        self.last_found = found.0;
-        self.put(pod, found.1);
-        Some(found.1)
+        let (position, slot) = candidates
+            .into_iter()
+            .find(|&(_, slot)| self.framework.check(&mut self.snapshot, &info, slot).is_ok())?;
+        self.last_found = position;
+        self.put(pod, slot);
+        Some(slot)
     }
 
     /// Begins a trial.

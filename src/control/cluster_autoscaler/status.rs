@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::cloud::Call;
-use super::fit::{Rejection, Rule};
-use super::scale_down::{Unremovable, UnneededNode, Utilization};
+use super::scale_down::{UnneededNode, Unremovable, Utilization};
 use super::scale_up::balancing::GroupChange;
+use crate::control::scheduler::Rejection;
 use crate::model::id::{NodeId, PodId, PoolId};
 
 /// Everything a loop decided.
@@ -160,7 +160,7 @@ pub enum RejectReason {
 impl fmt::Display for RejectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Filter(rejection) => rejection.rule.name(),
+            Self::Filter(rejection) => rejection.plugin().name(),
             Self::ExecutionFailed => "scale-up execution failed",
             Self::FilteredOut => "expansion options filtered out and no longer considered",
         })
@@ -232,22 +232,4 @@ pub struct ScaleDownStatus {
     pub unremovable: BTreeMap<NodeId, Unremovable>,
     /// Utilisation of the nodes looked at, as last planned.
     pub utilization: BTreeMap<NodeId, Utilization>,
-}
-
-impl Rule {
-    /// The plugin's name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NodeUnschedulable => "NodeUnschedulable",
-            Self::NodeName => "NodeName",
-            Self::TaintToleration => "TaintToleration",
-            Self::NodeAffinity => "NodeAffinity",
-            Self::NodePorts => "NodePorts",
-            Self::NodeResourcesFit => "NodeResourcesFit",
-            Self::PodTopologySpread => "PodTopologySpread",
-            Self::InterPodAffinity => "InterPodAffinity",
-            Self::Volumes => "VolumeBinding",
-        }
-    }
 }

@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::fit::Rule;
 use super::observation::{
     ControllerKind, DELETION_CANDIDATE, DaemonSet, Group, HOSTNAME, Node, Observation, Pod, Shape,
     TO_BE_DELETED,
 };
 use super::options::Options;
 use super::sight::{NodeFacts, Sight, Template};
+use crate::control::scheduler::Plugin;
 use crate::model::id::PoolId;
 use crate::units::{SimDuration, SimTime};
 
@@ -77,10 +77,14 @@ impl TemplateCache {
                 templates.insert(group, template);
             }
         }
-        for group in seen.groups.iter().filter(|group| !templates.contains_key(&group.id)) {
-            let kept = self.kept.get(&group.id).filter(|(_, added)| {
-                seen.now.since(*added) <= options.node_info_cache_expire_time
-            });
+        for group in &seen.groups {
+            if templates.contains_key(&group.id) {
+                continue;
+            }
+            let kept = self
+                .kept
+                .get(&group.id)
+                .filter(|(_, added)| seen.now.since(*added) <= options.node_info_cache_expire_time);
             let template = match kept {
                 Some((template, _)) => Some(template.clone()),
                 None => from_provider(group, seen, sight, options),
@@ -197,11 +201,15 @@ fn is_critical(pod: &Pod) -> bool {
 /// (pkg/controller/daemon `NodeShouldRunDaemonPod`).
 fn suits(set: &DaemonSet, name: &Arc<str>, shape: &Shape, sight: &mut Sight) -> bool {
     sight.fork();
-    let facts =
-        NodeFacts { name: Arc::clone(name), group: None, shape: shape.clone(), node: None };
+    let facts = NodeFacts { name: Arc::clone(name), group: None, shape: shape.clone(), node: None };
     let slot = sight.add_node(Arc::new(facts), &[]);
     let answer = sight.check(&set.pod, slot);
     sight.revert();
-    let placement = [Rule::NodeName, Rule::NodeUnschedulable, Rule::TaintToleration, Rule::NodeAffinity];
-    answer.err().is_none_or(|rejection| !placement.contains(&rejection.rule))
+    let placement = [
+        Plugin::NodeUnschedulable,
+        Plugin::NodeName,
+        Plugin::TaintToleration,
+        Plugin::NodeAffinity,
+    ];
+    answer.err().is_none_or(|rejection| !placement.contains(&rejection.plugin()))
 }

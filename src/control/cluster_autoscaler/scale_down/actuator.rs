@@ -185,7 +185,9 @@ impl Actuator {
             let job = &mut self.jobs[position];
             match job.advance(seen, cloud, options) {
                 Step::Waits => position += 1,
-                Step::Failed(outcome) => self.abort(position, outcome, seen, cloud, options, &mut ended),
+                Step::Failed(outcome) => {
+                    self.abort(position, outcome, seen, cloud, options, &mut ended)
+                }
                 Step::Ready => {
                     self.ready(position, seen, cloud, options, &mut ended);
                     position = 0;
@@ -352,8 +354,11 @@ impl Job {
         let cutoff = options.expendable_pods_priority_cutoff;
         let here = |pod: &&Arc<Pod>| pod.node == Some(self.node.id) && !pod.is_expendable(cutoff);
         let pods: Vec<Arc<Pod>> = seen.pods.iter().filter(here).map(Arc::clone).collect();
-        let budgets =
-            if self.drain { RemainingBudgets::new(&seen.budgets) } else { RemainingBudgets::default() };
+        let budgets = if self.drain {
+            RemainingBudgets::new(&seen.budgets)
+        } else {
+            RemainingBudgets::default()
+        };
         let context = DrainContext {
             now: seen.now,
             options,
@@ -372,9 +377,8 @@ impl Job {
 
     fn is_delayed(&self, seen: &Observation) -> bool {
         let node = seen.nodes.iter().find(|node| node.id == self.node.id);
-        let delays = |node: &Arc<Node>| {
-            node.annotations.keys().any(|key| key.starts_with(DELAY_DELETION))
-        };
+        let delays =
+            |node: &Arc<Node>| node.annotations.keys().any(|key| key.starts_with(DELAY_DELETION));
         node.is_some_and(delays)
     }
 

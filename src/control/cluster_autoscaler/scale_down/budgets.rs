@@ -136,7 +136,11 @@ mod tests {
         for (total, drain, empty, drainable, expected_empty, expected_drain) in rows {
             let budget = Budget { total, drain, atomic: &none };
             let (e, d) = crop(budget, &nodes(1, empty), &nodes(2, drainable));
-            assert_eq!((counts(&e), counts(&d)), (expected_empty, expected_drain), "{total} {empty}");
+            assert_eq!(
+                (counts(&e), counts(&d)),
+                (expected_empty, expected_drain),
+                "{total} {empty}"
+            );
         }
     }
 

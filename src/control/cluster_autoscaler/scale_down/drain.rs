@@ -188,8 +188,11 @@ fn give_up(
     if now < until || now == began {
         return Vec::new();
     }
-    let over: Vec<PodId> =
-        open.iter().filter(|(_, due)| due.is_some_and(|due| due <= now)).map(|(pod, _)| *pod).collect();
+    let over: Vec<PodId> = open
+        .iter()
+        .filter(|(_, due)| due.is_some_and(|due| due <= now))
+        .map(|(pod, _)| *pod)
+        .collect();
     open.retain(|pod, _| !over.contains(pod));
     over.into_iter().filter(|pod| wave.all.iter().any(|other| other.id == *pod)).collect()
 }
@@ -203,7 +206,8 @@ fn ask(
     cloud: &mut Cloud,
 ) {
     for pod in wave.all.iter().chain(&wave.best_effort) {
-        let Some(due) = open.get_mut(&pod.id).filter(|due| due.is_some_and(|due| due <= now)) else {
+        let Some(due) = open.get_mut(&pod.id).filter(|due| due.is_some_and(|due| due <= now))
+        else {
             continue;
         };
         let own = pod.template.spec.termination_grace;

@@ -58,8 +58,7 @@ pub(crate) fn check(
         let own = group.scale_down_utilization_threshold;
         own.unwrap_or(options.scale_down_utilization_threshold)
     };
-    let reason =
-        (utilization.value > threshold).then_some(UnremovableReason::NotUnderutilized);
+    let reason = (utilization.value > threshold).then_some(UnremovableReason::NotUnderutilized);
     (reason, Some(utilization))
 }
 

@@ -7,8 +7,8 @@ use crate::units::SimTime;
 
 pub(super) mod actuator;
 mod budgets;
-pub(super) mod drainability;
 mod drain;
+pub(super) mod drainability;
 mod eligibility;
 pub(super) mod planner;
 pub(super) mod soft_taints;

@@ -208,7 +208,11 @@ impl Planner {
     }
 
     /// Candidates worth a try; notes why the others are not.
-    fn eligible<'n>(&mut self, plan: &Plan<'_>, candidates: &[&'n Arc<Node>]) -> Vec<&'n Arc<Node>> {
+    fn eligible<'n>(
+        &mut self,
+        plan: &Plan<'_>,
+        candidates: &[&'n Arc<Node>],
+    ) -> Vec<&'n Arc<Node>> {
         self.utilization.clear();
         let mut eligible = Vec::new();
         for &node in candidates {

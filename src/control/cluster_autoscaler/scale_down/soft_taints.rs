@@ -15,9 +15,8 @@ pub(crate) fn update(
     cloud: &mut Cloud,
     options: &Options,
 ) {
-    let autoscaled = || {
-        nodes.iter().filter(|node| node.group.is_some() && !node.has_taint(TO_BE_DELETED))
-    };
+    let autoscaled =
+        || nodes.iter().filter(|node| node.group.is_some() && !node.has_taint(TO_BE_DELETED));
     let stale = autoscaled()
         .filter(|node| !unneeded.contains(&node.id) && node.has_taint(DELETION_CANDIDATE))
         .map(|node| Command::Untaint { node: node.id, hard: false });

@@ -60,9 +60,7 @@ fn all_within(a: &Resources, b: &Resources, ratio: f64) -> bool {
         && within(a.memory.0, b.memory.0, ratio)
         && within(a.ephemeral_storage.0, b.ephemeral_storage.0, ratio)
         && a.extended().count() == b.extended().count()
-        && a.extended().all(|(name, amount)| {
-            b.get(name) != 0 && within(amount, b.get(name), ratio)
-        })
+        && a.extended().all(|(name, amount)| b.get(name) != 0 && within(amount, b.get(name), ratio))
 }
 
 /// The same for what is left; of extended resources only those that template pods ask for count.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::super::observation::{HOSTNAME, Pod, Shape};
 use super::super::sight::{Sight, Template};
 use super::equivalence::PodGroup;
+use crate::control::scheduler::Rejection;
 use crate::units::convert::{f64_from_i64, f64_from_usize, trunc_i64};
 
 /// How many nodes an estimate may add: a limit of at most zero of any kind forbids all.
@@ -167,7 +168,7 @@ impl<'a> Packing<'a> {
             self.track(pod, newest);
             return true;
         };
-        if !(rejection.skew && spreads_over_hosts(pod)) {
+        if rejection != Rejection::SpreadSkew || !spreads_over_hosts(pod) {
             return false;
         }
         let found = self.sight.place_on_any(pod, &|_, other| other != slot);

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use rand::RngExt;
 
-use super::ExpansionOption;
 use super::super::observation::{Group, Pod};
 use super::super::options::Expander;
 use super::super::template::Templates;
+use super::ExpansionOption;
 use crate::engine::streams::Stream;
 use crate::model::id::PoolId;
 use crate::units::convert::{f64_from_i64, f64_from_usize};
@@ -152,9 +152,11 @@ fn highest_priority(
 ) -> Vec<usize> {
     let rank = |at: usize| {
         let name = &market.group(options[at].group).name;
-        let matching = market.priorities.iter().rev().filter(|(_, patterns)| {
-            patterns.iter().any(|pattern| pattern.matches(name))
-        });
+        let matching = market
+            .priorities
+            .iter()
+            .rev()
+            .filter(|(_, patterns)| patterns.iter().any(|pattern| pattern.matches(name)));
         matching.map(|(number, _)| *number).find(|number| *number >= -1)
     };
     match left.iter().filter_map(|&at| rank(at)).max() {

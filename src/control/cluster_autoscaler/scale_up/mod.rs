@@ -59,10 +59,8 @@ impl ScaleUp<'_> {
             return Vec::new();
         };
         let valid = self.valid_groups(&mut limits, node_count, status);
-        let helped: Helped = valid
-            .iter()
-            .map(|&group| (group, self.helped_pods(group, &mut groups)))
-            .collect();
+        let helped: Helped =
+            valid.iter().map(|&group| (group, self.helped_pods(group, &mut groups))).collect();
         let options: Vec<ExpansionOption> = valid
             .iter()
             .filter_map(|&group| self.option(group, &groups, &helped, node_count))
@@ -246,9 +244,9 @@ impl ScaleUp<'_> {
             .filter(|&other| {
                 self.registry.is_group_healthy(other, self.options)
                     && !self.registry.backoff.is_backed_off(other, self.seen.now)
-                    && helped.get(&other).is_some_and(|pods| {
-                        wanted.is_subset(&pods.iter().copied().collect())
-                    })
+                    && helped
+                        .get(&other)
+                        .is_some_and(|pods| wanted.is_subset(&pods.iter().copied().collect()))
             })
             .collect()
     }
