@@ -4,4 +4,7 @@
 //! wants nothing. It never changes the cluster and never schedules anything itself.
 
 pub mod cluster_autoscaler;
+pub mod hpa;
+pub mod kubelet;
+pub mod metrics_server;
 pub mod scheduler;

@@ -130,7 +130,7 @@ pub struct StationSample {
 }
 
 /// A pool at a sampling instant.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PoolSample {
     /// Nodes that are paid for: requested, ready, lost or being removed.
     pub nodes: u32,

@@ -169,14 +169,14 @@ pub struct HpaSync {
 }
 
 /// A condition of an HPA: `AbleToScale=True (ReadyForNewScale)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HpaCondition {
     /// `AbleToScale`, `ScalingActive`, `ScalingLimited`.
-    pub kind: &'static str,
+    pub kind: Arc<str>,
     /// True or False.
     pub status: bool,
     /// Kubernetes' reason.
-    pub reason: &'static str,
+    pub reason: Arc<str>,
 }
 
 /// One metric of an HPA in one synchronisation.
@@ -196,8 +196,8 @@ pub struct HpaMetricSync {
     pub failure: Option<Arc<str>>,
     /// Pods whose metric counted.
     pub counted: u32,
-    /// Pods left out and why: name and `unready`, `missing` or `ignored`.
-    pub left_out: Vec<(Arc<str>, &'static str)>,
+    /// Pods left out, by name, and why: `unready: pending`, `missing: no metric` and the like.
+    pub left_out: Vec<(Arc<str>, Arc<str>)>,
 }
 
 /// A record and its instant.

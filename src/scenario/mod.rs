@@ -1,1 +1,128 @@
-//! Placeholder head.
+//! The validated whole: a scenario that exists is valid, and immutable.
+//!
+//! Floor 5. `input` makes it, `sim` runs it, everything above reads names and origins from it. It
+//! gathers the `Spec` types of the rooms below and adds only what belongs to no single one.
+
+pub mod disruption;
+pub mod profile;
+pub mod threshold;
+
+use std::sync::Arc;
+
+use crate::cluster::api::{
+    NodePoolSpec, ObjectMeta, PersistentVolumeClaimSpec, PodDisruptionBudgetSpec, StorageClassSpec,
+    WorkloadSpec,
+};
+use crate::control::hpa::{HpaConfig, HpaSpec};
+use crate::load::LoadSpec;
+use crate::model::id::WorkloadId;
+use crate::service::ServiceGraph;
+use crate::units::{Origin, SimDuration};
+
+pub use disruption::{DisruptionSpec, DisruptionTarget};
+pub use profile::{ImageSizes, Prices, Provider, Timings};
+pub use threshold::ThresholdSpec;
+
+/// Everything a run needs, checked.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// `metadata.name`.
+    pub name: Arc<str>,
+    /// Path of the document, as the user named it.
+    pub path: Arc<str>,
+    /// `description`.
+    pub description: Arc<str>,
+    /// Every file it was made from, with its hash.
+    pub inputs: Vec<InputFile>,
+    /// The cluster profile's name.
+    pub cluster: Arc<str>,
+    /// Whose cluster it is.
+    pub provider: Provider,
+    /// Node pools; ids are positions.
+    pub pools: Vec<Arc<NodePoolSpec>>,
+    /// Workloads; ids are positions.
+    pub workloads: Vec<Arc<WorkloadSpec>>,
+    /// Sizes of the workloads at the start, by id.
+    pub initial_replicas: Vec<i32>,
+    /// Disruption budgets; ids are positions.
+    pub budgets: Vec<Arc<PodDisruptionBudgetSpec>>,
+    /// Autoscalers; ids are positions.
+    pub hpas: Vec<Arc<HpaObject>>,
+    /// Claims that stand alone; those of StatefulSets are in their specs.
+    pub claims: Vec<Arc<PersistentVolumeClaimSpec>>,
+    /// Storage classes.
+    pub storage_classes: Vec<Arc<StorageClassSpec>>,
+    /// Services and what clients do.
+    pub services: Arc<ServiceGraph>,
+    /// Loads; ids are positions.
+    pub loads: Vec<LoadSpec>,
+    /// Timed disruptions, by time; ids are positions.
+    pub disruptions: Vec<DisruptionSpec>,
+    /// Thresholds.
+    pub thresholds: Vec<ThresholdSpec>,
+    /// What a cluster leaves to its environment.
+    pub timings: Timings,
+    /// Sizes of container images.
+    pub images: ImageSizes,
+    /// metrics-server's `--metric-resolution`.
+    pub metric_resolution: SimDuration,
+    /// Flags of the HPA controller.
+    pub hpa_config: HpaConfig,
+    /// Flags of the Cluster Autoscaler by their own names, as written.
+    pub autoscaler_flags: Vec<(Arc<str>, Arc<str>, Origin)>,
+    /// Prices beside those of machines.
+    pub prices: Prices,
+    /// Wall clock at the start of measuring, `YYYY-MM-DDTHH:MM:SS`, when stated.
+    pub start: Option<Arc<str>>,
+    /// Measured time.
+    pub duration: SimDuration,
+    /// Time simulated before, not measured.
+    pub warm_up: SimDuration,
+    /// Seed, unless the command line states another.
+    pub seed: u64,
+    /// Objects that were read and decide nothing: kind and count.
+    pub ignored: Vec<(Arc<str>, u32)>,
+    /// Fields that exist in Kubernetes and are not simulated, by path.
+    pub not_simulated: Vec<Arc<str>>,
+}
+
+/// An input file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputFile {
+    /// Path as the user named it.
+    pub path: Arc<str>,
+    /// SHA-256 of its bytes, in hexadecimal.
+    pub sha256: Arc<str>,
+}
+
+/// A HorizontalPodAutoscaler and what it scales.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HpaObject {
+    /// Name, namespace, labels, origin.
+    pub meta: ObjectMeta,
+    /// The workload of `scaleTargetRef`.
+    pub target: WorkloadId,
+    /// The rest of the spec, defaults not filled in.
+    pub spec: HpaSpec,
+    /// Where `minReplicas` stands.
+    pub min_origin: Origin,
+    /// Where `maxReplicas` stands.
+    pub max_origin: Origin,
+}
+
+impl Scenario {
+    /// From the first simulated instant to the last.
+    #[must_use]
+    pub fn total_time(&self) -> SimDuration {
+        self.warm_up + self.duration
+    }
+
+    /// A workload by `Kind/name` or plain name.
+    #[must_use]
+    pub fn workload_named(&self, name: &str) -> Option<WorkloadId> {
+        self.workloads
+            .iter()
+            .position(|workload| &*workload.meta.name == name || workload.to_string() == name)
+            .map(WorkloadId::at)
+    }
+}

@@ -4,4 +4,17 @@
 //! of a station, made by a client or by another call. This room knows neither pods' lives nor
 //! loads: servers are opened and closed from outside, and ends are told to an observer.
 
+mod call;
+mod gpu;
+mod graph;
+pub mod lane;
+mod pods;
+pub mod processor;
+mod runtime;
+mod server;
 pub mod spec;
+mod station;
+
+pub use pods::Usage;
+pub use runtime::{CallTally, Ctx, IterationEnd, Services};
+pub use spec::ServiceGraph;

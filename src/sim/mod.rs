@@ -1,1 +1,232 @@
-//! Placeholder head of `sim`.
+//! The run: one scenario, one seed, from the first instant to the horizon.
+//!
+//! Only this room owns the clock and the queue. An event comes out, is dispatched to whom it
+//! concerns, and what follows goes two ways: into the queue (the future) and to the observer (the
+//! past). A simulation cannot fail: it returns an [`Outcome`].
+
+mod autoscaler;
+mod bootstrap;
+mod dispatch;
+mod disruptions;
+mod hpa;
+mod loads;
+mod nodes;
+mod pods;
+mod sampling;
+mod scheduling;
+mod settle;
+mod workloads;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::cluster::Cluster;
+use crate::control::hpa::Hpa;
+use crate::control::kubelet::{KubeletSpec, Kubelets};
+use crate::control::metrics_server::MetricsServer;
+use crate::engine::{EventQueue, Streams};
+use crate::model::Event;
+use crate::model::id::{PodId, ServerId, StationId};
+use crate::model::observer::Observer;
+use crate::model::record::Record;
+use crate::scenario::Scenario;
+use crate::service::{CallTally, IterationEnd, Services};
+use crate::units::{SimDuration, SimTime};
+
+/// How a run is made, beside the scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunOptions {
+    /// Root of all chance.
+    pub seed: u64,
+    /// Which replication of the seed; 0 is the plain run.
+    pub replication: u64,
+    /// Check the cluster's invariants after every control-plane event.
+    pub check_invariants: bool,
+}
+
+/// What a run leaves behind, beside what the observer was told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Events that came out of the queue.
+    pub events: u64,
+    /// Client calls by how they ended, warm-up included.
+    pub calls: CallTally,
+    /// Client calls that had not ended at the horizon.
+    pub calls_inside: u64,
+    /// Iterations: started, warm-up included.
+    pub iterations_started: u64,
+    /// Iterations ended.
+    pub iterations_ended: u64,
+    /// Iterations that no virtual user could take.
+    pub iterations_dropped: u64,
+    /// Iterations under way at the horizon.
+    pub iterations_inside: u64,
+    /// Each station over the whole run, by id.
+    pub stations: Vec<StationOutcome>,
+    /// Names of all pods there ever were, by id.
+    pub pod_names: Vec<Arc<str>>,
+    /// Names of all nodes there ever were, by id.
+    pub node_names: Vec<Arc<str>>,
+}
+
+/// A station over a whole run, for the laws of queueing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StationOutcome {
+    /// Integral of the number inside [request-seconds].
+    pub inside_area_s: f64,
+    /// Requests inside at the horizon.
+    pub inside: u32,
+}
+
+/// Runs a scenario and tells the observer everything once.
+pub fn simulate<O: Observer>(
+    scenario: &Scenario,
+    options: RunOptions,
+    observer: &mut O,
+) -> Outcome {
+    let mut run = Run::new(scenario, options, observer);
+    run.bootstrap();
+    run.go();
+    run.outcome()
+}
+
+/// A run under way.
+struct Run<'a, O> {
+    scenario: &'a Scenario,
+    options: RunOptions,
+    streams: Streams,
+    queue: EventQueue<Event>,
+    observer: &'a mut O,
+    cluster: Cluster,
+    services: Services,
+    loads: Vec<loads::LoadState>,
+    kubelets: Kubelets,
+    metrics: MetricsServer,
+    hpas: Vec<Hpa>,
+    scheduling: scheduling::Scheduling,
+    workloads: workloads::WorkloadState,
+    autoscaler: autoscaler::Autoscaler,
+    disruptions: Vec<disruptions::DisruptionState>,
+    /// The server of each pod whose process runs.
+    servers: BTreeMap<PodId, ServerId>,
+    /// The station each workload's pods serve, by workload.
+    stations: Vec<Option<StationId>>,
+    sampler: sampling::Sampler,
+    /// What happened and was not told yet.
+    records: Vec<Record>,
+    ended: Vec<IterationEnd>,
+    drained: Vec<PodId>,
+    pod_names: Vec<Arc<str>>,
+    node_names: Vec<Arc<str>>,
+    /// From the start of the run to the start of measuring.
+    measured_from: SimTime,
+    horizon: SimTime,
+    /// The cluster is being put together: nothing takes time.
+    booting: bool,
+}
+
+impl<'a, O: Observer> Run<'a, O> {
+    fn new(scenario: &'a Scenario, options: RunOptions, observer: &'a mut O) -> Self {
+        let streams = Streams::new(options.seed, options.replication);
+        let mut queue = EventQueue::new();
+        let measured_from = SimTime::ZERO + scenario.warm_up;
+        let mut cluster = Cluster::new(&scenario.pools, &scenario.workloads, &scenario.budgets);
+        for workload in cluster.workloads().iter().map(|w| w.id).collect::<Vec<_>>() {
+            cluster.set_initial_replicas(workload, scenario.initial_replicas[workload.index()]);
+        }
+        let services = Services::new(&scenario.services, &streams, &mut queue);
+        let load =
+            |(position, spec)| loads::LoadState::new(position, spec, measured_from, &streams);
+        let loads = scenario.loads.iter().enumerate().map(load).collect();
+        let station_of =
+            |workload: &crate::cluster::Workload| scenario.services.station_of(workload.id);
+        let stations = cluster.workloads().iter().map(station_of).collect();
+        let timings = &scenario.timings;
+        let kubelets = Kubelets::new(
+            KubeletSpec {
+                pull_base: timings.image_pull_base.clone(),
+                pull_per_gb: timings.image_pull_per_gb.clone(),
+                container_start: timings.container_start.clone(),
+                endpoint_propagation: timings.endpoint_propagation.clone(),
+            },
+            streams,
+        );
+        Self {
+            scenario,
+            options,
+            streams,
+            observer,
+            services,
+            loads,
+            kubelets,
+            metrics: MetricsServer::new(scenario.metric_resolution, streams),
+            hpas: scenario.hpas.iter().map(|hpa| Hpa::new(hpa.spec.clone())).collect(),
+            scheduling: scheduling::Scheduling::new(scenario, &streams),
+            workloads: workloads::WorkloadState::new(&cluster),
+            autoscaler: autoscaler::Autoscaler::new(scenario, &streams),
+            disruptions: scenario.disruptions.iter().map(|_| Default::default()).collect(),
+            servers: BTreeMap::new(),
+            stations,
+            sampler: sampling::Sampler::new(scenario),
+            records: Vec::new(),
+            ended: Vec::new(),
+            drained: Vec::new(),
+            pod_names: Vec::new(),
+            node_names: Vec::new(),
+            measured_from,
+            horizon: SimTime::ZERO + scenario.total_time(),
+            booting: false,
+            cluster,
+            queue,
+        }
+    }
+
+    /// Takes events until the horizon.
+    fn go(&mut self) {
+        while let Some((now, event)) = self.queue.pop() {
+            if event == Event::Horizon {
+                break;
+            }
+            self.dispatch(now, event);
+        }
+    }
+
+    fn schedule(&mut self, delay: SimDuration, event: Event) {
+        let at = self.queue.now() + delay;
+        self.queue.schedule(at, event.rank(), event);
+    }
+
+    fn outcome(self) -> Outcome {
+        let now = self.horizon;
+        let mut outcome = Outcome {
+            events: self.queue.popped(),
+            calls: self.services.tally(),
+            calls_inside: 0,
+            iterations_started: 0,
+            iterations_ended: 0,
+            iterations_dropped: 0,
+            iterations_inside: crate::units::convert::u64_from_usize(
+                self.services.clients_inside(),
+            ),
+            stations: Vec::new(),
+            pod_names: self.pod_names,
+            node_names: self.node_names,
+        };
+        let calls = outcome.calls;
+        let ended = calls.completed + calls.timed_out + calls.refused + calls.cut + calls.failed;
+        outcome.calls_inside = calls.begun - ended;
+        for load in &self.loads {
+            outcome.iterations_started += load.started;
+            outcome.iterations_ended += load.ended;
+            outcome.iterations_dropped += load.dropped;
+        }
+        for position in 0..self.scenario.services.stations.len() {
+            let station = StationId::at(position);
+            outcome.stations.push(StationOutcome {
+                inside_area_s: self.services.inside_area_s(now, station),
+                inside: self.services.inside(station),
+            });
+        }
+        outcome
+    }
+}

@@ -21,6 +21,12 @@ pub fn index(value: u32) -> usize {
     usize::try_from(value).expect("usize has at least 32 bits")
 }
 
+/// A count as `u64`.
+#[must_use]
+pub fn u64_from_usize(count: usize) -> u64 {
+    u64::try_from(count).expect("usize has at most 64 bits")
+}
+
 /// A float rounded half away from zero to `u64`; negative and NaN become 0, too large saturates.
 #[must_use]
 #[expect(

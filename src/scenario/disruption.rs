@@ -1,0 +1,93 @@
+//! Timed disruptions: what the scenario does to the cluster, and when.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::model::id::{PoolId, WorkloadId};
+use crate::units::{Origin, SimDuration};
+
+/// An entry of `events`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DisruptionSpec {
+    /// When, counted from the start of measuring.
+    pub at: SimDuration,
+    /// What.
+    pub target: DisruptionTarget,
+    /// Where it is written.
+    pub origin: Origin,
+}
+
+/// What a disruption does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DisruptionTarget {
+    /// `kubectl drain` of nodes of a pool, one after another, through budgets.
+    Drain {
+        /// The pool.
+        pool: PoolId,
+        /// How many nodes.
+        count: u32,
+    },
+    /// Machines of a pool fail.
+    FailNode {
+        /// The pool.
+        pool: PoolId,
+        /// How many.
+        count: u32,
+        /// How long; `None` is for good.
+        duration: Option<SimDuration>,
+    },
+    /// A zone fails.
+    FailZone {
+        /// Its name.
+        zone: Arc<str>,
+        /// How long; `None` is for good.
+        duration: Option<SimDuration>,
+    },
+    /// `kubectl cordon`.
+    Cordon {
+        /// The node's name.
+        node: Arc<str>,
+    },
+    /// `kubectl scale`.
+    Scale {
+        /// The workload.
+        workload: WorkloadId,
+        /// New size.
+        replicas: i32,
+    },
+    /// `kubectl delete pod`.
+    DeletePod {
+        /// Whose pods.
+        workload: WorkloadId,
+        /// How many, oldest first.
+        count: u32,
+    },
+}
+
+impl DisruptionTarget {
+    /// The key of the scenario document.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Drain { .. } => "drain",
+            Self::FailNode { .. } => "failNode",
+            Self::FailZone { .. } => "failZone",
+            Self::Cordon { .. } => "cordon",
+            Self::Scale { .. } => "scale",
+            Self::DeletePod { .. } => "deletePod",
+        }
+    }
+}
+
+impl fmt::Display for DisruptionTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drain { count, .. } => write!(f, "drain of {count} node(s)"),
+            Self::FailNode { count, .. } => write!(f, "failure of {count} node(s)"),
+            Self::FailZone { zone, .. } => write!(f, "failure of zone {zone}"),
+            Self::Cordon { node } => write!(f, "cordon of {node}"),
+            Self::Scale { replicas, .. } => write!(f, "scale to {replicas}"),
+            Self::DeletePod { count, .. } => write!(f, "deletion of {count} pod(s)"),
+        }
+    }
+}

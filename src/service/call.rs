@@ -1,0 +1,124 @@
+//! Calls and clients under way: arenas whose slots are reused, so memory is what is inside.
+
+use crate::model::id::{CallId, ClassId, ClientId, LoadId, OperationId, ServerId};
+use crate::model::observer::CallEnd;
+use crate::units::convert::{count_u32, index};
+use crate::units::time::SimTime;
+
+/// One request to an operation, under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call {
+    pub(super) generation: u32,
+    pub(super) operation: OperationId,
+    pub(super) caller: Caller,
+    /// The server that holds it, from routing on.
+    pub(super) server: Option<ServerId>,
+    pub(super) phase: Phase,
+    /// Next step of the operation's calls.
+    pub(super) step: u16,
+    /// Calls of the present step that are not answered yet.
+    pub(super) pending: u16,
+    /// How often its site is called again after it.
+    pub(super) repeats_left: u32,
+    /// Which call site of the caller it came from.
+    pub(super) site: u32,
+    /// A call it depends on failed.
+    pub(super) failed: bool,
+    /// Its caller gave up on it.
+    pub(super) abandoned: bool,
+    pub(super) started: SimTime,
+}
+
+/// Who waits for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// A client.
+    Client(ClientId),
+    /// Another call.
+    Call(CallId),
+    /// Nobody: a queued task, or the caller gave up.
+    Nobody,
+}
+
+/// How far a call has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// In a backlog or a broker's list.
+    Queued,
+    /// Admitted; its CPU demand comes next.
+    Admitted,
+    /// On the CPU.
+    OnCpu,
+    /// In a pure delay.
+    Delayed,
+    /// Waiting for or on the GPU.
+    OnGpu,
+    /// Its own calls are under way.
+    Calling,
+}
+
+/// One iteration of a client, under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Client {
+    pub(super) load: LoadId,
+    pub(super) class: ClassId,
+    /// The virtual user that runs it; meaningful to the load alone.
+    pub(super) vu: u32,
+    pub(super) step: u16,
+    pub(super) began: SimTime,
+}
+
+/// Slots reused in last-in-first-out order, so that the hot ones stay in cache.
+#[derive(Debug)]
+pub(super) struct Arena<T> {
+    slots: Vec<T>,
+    free: Vec<u32>,
+}
+
+impl<T> Arena<T> {
+    pub(super) const fn new() -> Self {
+        Self { slots: Vec::new(), free: Vec::new() }
+    }
+
+    pub(super) fn insert(&mut self, make: impl FnOnce(Option<&T>) -> T) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            let value = make(Some(&self.slots[index(slot)]));
+            self.slots[index(slot)] = value;
+            slot
+        } else {
+            self.slots.push(make(None));
+            count_u32(self.slots.len() - 1)
+        }
+    }
+
+    pub(super) fn release(&mut self, slot: u32) {
+        self.free.push(slot);
+    }
+
+    pub(super) fn get(&self, slot: u32) -> &T {
+        &self.slots[index(slot)]
+    }
+
+    pub(super) fn get_mut(&mut self, slot: u32) -> &mut T {
+        &mut self.slots[index(slot)]
+    }
+
+    /// Slots in use.
+    pub(super) fn in_use(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    pub(super) fn all(&self) -> &[T] {
+        &self.slots
+    }
+}
+
+/// How an end of a call looks to its caller's caller: what one cannot answer, one answers badly.
+pub(super) const fn propagated(end: CallEnd) -> Option<CallEnd> {
+    match end {
+        CallEnd::Completed => None,
+        CallEnd::TimedOut | CallEnd::Refused | CallEnd::Cut | CallEnd::Failed => {
+            Some(CallEnd::Failed)
+        }
+    }
+}

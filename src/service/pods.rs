@@ -1,0 +1,196 @@
+//! Servers come and go with their pods; what they use can be read off.
+
+use crate::engine::EventQueue;
+use crate::model::event::Event;
+use crate::model::id::{CallId, OperationId, PodId, ServerId, StationId};
+use crate::model::observer::{CallEnd, Observer};
+use crate::service::call::Phase;
+use crate::service::runtime::{Ctx, Services, Work};
+use crate::service::server::{Server, ServerState};
+use crate::service::spec::{GpuWork, StationKind};
+use crate::units::convert::{count_u32, f64_from_i64};
+use crate::units::time::{SimDuration, SimTime};
+
+/// What a server has used and holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Usage {
+    /// Core-seconds since it began, idle use included.
+    pub cpu_core_s: f64,
+    /// Memory held now [bytes].
+    pub memory_bytes: f64,
+}
+
+impl Services {
+    /// The process of a pod is up: it uses what an idle pod uses, and takes no requests yet.
+    pub fn create_server(
+        &mut self,
+        now: SimTime,
+        station: StationId,
+        pod: PodId,
+        cores: f64,
+        queue: &mut EventQueue<Event>,
+    ) -> ServerId {
+        let reused = self.free_servers.pop();
+        let id = reused.map_or_else(|| ServerId::at(self.servers.len()), ServerId);
+        let spec = &self.graph.stations[station.index()];
+        let server = Box::new(Server::new(now, id, pod, (station, spec), cores, queue));
+        if reused.is_some() {
+            self.servers[id.index()] = Some(server);
+        } else {
+            self.servers.push(Some(server));
+        }
+        id
+    }
+
+    /// Requests come in from now on.
+    pub fn open_server<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ServerId) {
+        let server = self.servers[id.index()].as_deref_mut().expect("a live server is opened");
+        if server.state == ServerState::Open {
+            return;
+        }
+        server.state = ServerState::Open;
+        self.stations[server.station.index()].open.push(id);
+        self.work.push(Work::Admit(id));
+        self.run(ctx);
+    }
+
+    /// No new requests come in; those inside go on. Told as drained when nothing is left.
+    pub fn drain_server<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ServerId) {
+        let server = self.servers[id.index()].as_deref_mut().expect("a live server is drained");
+        server.state = ServerState::Draining;
+        self.stations[server.station.index()].open.retain(|open| *open != id);
+        self.work.push(Work::Admit(id));
+        self.run(ctx);
+    }
+
+    /// Requests stay away although the process works (readiness lost).
+    pub fn close_server(&mut self, id: ServerId) {
+        let server = self.servers[id.index()].as_deref_mut().expect("a live server is closed");
+        if server.state == ServerState::Open {
+            server.state = ServerState::Closed;
+            self.stations[server.station.index()].open.retain(|open| *open != id);
+        }
+    }
+
+    /// The process ends now. Whatever is inside is cut; late-acknowledged tasks go back to the
+    /// broker's list. Returns how many requests were cut.
+    pub fn destroy_server<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ServerId) -> u32 {
+        let mut server = self.servers[id.index()].take().expect("a live server is destroyed");
+        let station = server.station;
+        self.stations[station.index()].open.retain(|open| *open != id);
+        server.cpu.clear(ctx.now);
+        server.release_timers(ctx.queue);
+        let late_acks = matches!(
+            &self.graph.stations[station.index()].kind,
+            StationKind::Worker(worker) if worker.late_acks
+        );
+        let inside = self.calls_at(id);
+        for call in inside.iter().rev() {
+            if late_acks {
+                self.redeliver(station, *call);
+            } else {
+                self.work.push(Work::End(*call, CallEnd::Cut));
+            }
+        }
+        self.run(ctx);
+        self.free_servers.push(id.0);
+        count_u32(inside.len())
+    }
+
+    fn calls_at(&self, id: ServerId) -> Vec<CallId> {
+        let slots = self.calls.all().iter().enumerate();
+        let mut inside: Vec<(SimTime, CallId)> = slots
+            .filter(|(_, call)| call.server == Some(id))
+            .map(|(slot, call)| {
+                let id = CallId { slot: count_u32(slot), generation: call.generation };
+                (call.started, id)
+            })
+            .collect();
+        inside.sort_unstable();
+        inside.into_iter().map(|(_, call)| call).collect()
+    }
+
+    /// Puts a task back at the head of the broker's list, to begin anew.
+    fn redeliver(&mut self, station: StationId, id: CallId) {
+        let call = self.calls.get_mut(id.slot);
+        call.server = None;
+        call.phase = Phase::Queued;
+        call.step = 0;
+        call.pending = 0;
+        self.stations[station.index()].broker.push_front(id);
+    }
+
+    /// Changes the cores a server may use.
+    pub fn set_cores(
+        &mut self,
+        now: SimTime,
+        id: ServerId,
+        cores: f64,
+        queue: &mut EventQueue<Event>,
+    ) {
+        let server = self.servers[id.index()].as_deref_mut().expect("a live server changes");
+        server.cpu.set_cores(now, cores);
+        server.arm_cpu(queue);
+    }
+
+    /// What a server has used and holds.
+    pub fn usage(&mut self, now: SimTime, id: ServerId) -> Usage {
+        let server = self.servers[id.index()].as_deref_mut().expect("a live server is measured");
+        let spec = &self.graph.stations[server.station.index()];
+        let age = now.since(server.began);
+        let idle_core_s = spec.idle_cpu.as_cores() * age.as_secs_f64();
+        let per_request = spec.memory_per_request.as_f64() * f64::from(server.inside);
+        let leak = spec.memory_leak_per_hour.as_f64() * age.as_hours_f64();
+        Usage {
+            cpu_core_s: server.cpu.busy_core_s(now) + idle_core_s,
+            memory_bytes: f64_from_i64(spec.idle_memory.0) + per_request + leak,
+        }
+    }
+
+    /// Requests inside a server.
+    #[must_use]
+    pub fn inside_server(&self, id: ServerId) -> u32 {
+        self.servers[id.index()].as_deref().map_or(0, |server| server.inside)
+    }
+
+    /// Time a server's GPU has been busy; `None` without one.
+    #[must_use]
+    pub fn gpu_busy(&self, now: SimTime, id: ServerId) -> Option<SimDuration> {
+        self.servers[id.index()].as_deref().and_then(|server| server.gpu_busy(now))
+    }
+
+    /// Requests inside a station.
+    #[must_use]
+    pub fn inside(&self, station: StationId) -> u32 {
+        self.stations[station.index()].inside
+    }
+
+    /// Requests that wait at a station: in backlogs, for GPUs, on the broker's list.
+    #[must_use]
+    pub fn waiting(&self, station: StationId) -> u32 {
+        let station = &self.stations[station.index()];
+        let servers = station.open.iter().filter_map(|id| self.servers[id.index()].as_deref());
+        count_u32(servers.map(Server::waiting).sum::<usize>() + station.broker.len())
+    }
+
+    /// Servers that take requests.
+    #[must_use]
+    pub fn open_servers(&self, station: StationId) -> u32 {
+        count_u32(self.stations[station.index()].open.len())
+    }
+
+    /// Integral of the number inside a station until `now` [request-seconds], for Little's law.
+    #[must_use]
+    pub fn inside_area_s(&self, now: SimTime, station: StationId) -> f64 {
+        self.stations[station.index()].inside_area_s(now)
+    }
+
+    /// Draws how long a call has the GPU alone.
+    pub(super) fn draw_gpu_time(&mut self, operation: OperationId) -> SimDuration {
+        let graph = std::sync::Arc::clone(&self.graph);
+        match &graph.operations[operation.index()].gpu {
+            Some(GpuWork::Time(time)) => time.sample_span(self.demand_stream(operation)),
+            Some(GpuWork::Items(_)) | None => SimDuration::ZERO,
+        }
+    }
+}

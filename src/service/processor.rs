@@ -1,0 +1,226 @@
+//! Processor sharing by virtual time: O(log n) per job, however many share the cores.
+//!
+//! All jobs inside get the same rate `min(threads, cores / n)`. A virtual clock advances at that
+//! rate, so a job that needs `w` core-seconds leaves when the clock has moved by `w` since it came
+//! (Kleinrock's egalitarian processor sharing; the tag idea is Demers, Keshav, Shenker 1989). Only
+//! the smallest tag has to be known to know the next completion.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use crate::units::convert::f64_from_usize;
+use crate::units::time::{SimDuration, SimTime};
+
+/// Cores shared by the jobs inside.
+#[derive(Debug, Clone)]
+pub struct Processor {
+    /// Cores in all.
+    cores: f64,
+    /// Cores one job can use at most.
+    threads: f64,
+    jobs: BinaryHeap<Job>,
+    /// Virtual clock: core-seconds each job inside has received since the clock was last zero.
+    virtual_s: f64,
+    updated: SimTime,
+    sequence: u64,
+    /// Core-seconds spent since the processor was made.
+    busy_core_s: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Job {
+    tag: f64,
+    sequence: u64,
+    payload: u32,
+}
+
+impl Eq for Job {}
+
+impl PartialOrd for Job {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Job {
+    /// Reversed: the heap's greatest is the job with the smallest tag, the older one among equals.
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.tag.total_cmp(&self.tag).then_with(|| other.sequence.cmp(&self.sequence))
+    }
+}
+
+impl Processor {
+    /// Idle cores at an instant. `threads` is how many cores one job can use.
+    #[must_use]
+    pub fn new(cores: f64, threads: f64, now: SimTime) -> Self {
+        assert!(cores > 0.0 && threads > 0.0, "a processor has cores and a job uses some");
+        Self {
+            cores,
+            threads,
+            jobs: BinaryHeap::new(),
+            virtual_s: 0.0,
+            updated: now,
+            sequence: 0,
+            busy_core_s: 0.0,
+        }
+    }
+
+    /// Jobs inside.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether no job is inside.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// Cores in all.
+    #[must_use]
+    pub fn cores(&self) -> f64 {
+        self.cores
+    }
+
+    fn rate_per_job(&self) -> f64 {
+        self.threads.min(self.cores / f64_from_usize(self.jobs.len()))
+    }
+
+    /// Moves the virtual clock to `now`.
+    fn advance(&mut self, now: SimTime) {
+        let elapsed_s = now.since(self.updated).as_secs_f64();
+        self.updated = now;
+        if !self.jobs.is_empty() {
+            let rate = self.rate_per_job();
+            self.virtual_s += elapsed_s * rate;
+            self.busy_core_s += elapsed_s * rate * f64_from_usize(self.jobs.len());
+        }
+    }
+
+    /// Changes the number of cores from `now` on.
+    pub fn set_cores(&mut self, now: SimTime, cores: f64) {
+        assert!(cores > 0.0, "a processor has cores");
+        self.advance(now);
+        self.cores = cores;
+    }
+
+    /// Lets a job of `demand_core_s` core-seconds in. Returns whether the next completion moved.
+    pub fn admit(&mut self, now: SimTime, demand_core_s: f64, payload: u32) -> bool {
+        self.advance(now);
+        if self.jobs.is_empty() {
+            self.virtual_s = 0.0;
+        }
+        let before = self.jobs.peek().map(|job| job.tag);
+        let tag = self.virtual_s + demand_core_s;
+        self.jobs.push(Job { tag, sequence: self.sequence, payload });
+        self.sequence += 1;
+        let shared = f64_from_usize(self.jobs.len()) * self.threads > self.cores;
+        shared || before.is_none_or(|least| tag < least)
+    }
+
+    /// When the next job leaves if nothing else happens, rounded up to the nanosecond.
+    #[must_use]
+    pub fn next_completion(&self) -> Option<SimTime> {
+        let job = self.jobs.peek()?;
+        let left_s = (job.tag - self.virtual_s).max(0.0) / self.rate_per_job();
+        Some(self.updated + SimDuration::from_nanos(ceil_nanos(left_s)))
+    }
+
+    /// The next job that is done at `now`, if any. Call again until there is none.
+    pub fn take_done(&mut self, now: SimTime) -> Option<u32> {
+        self.advance(now);
+        let job = self.jobs.peek()?;
+        // Half a nanosecond of work: less than the clock's resolution at one job per core.
+        if job.tag > self.virtual_s + 5e-10 {
+            return None;
+        }
+        self.jobs.pop().map(|job| job.payload)
+    }
+
+    /// Throws every job out, e.g. because the process died. Returns their payloads.
+    pub fn clear(&mut self, now: SimTime) -> Vec<u32> {
+        self.advance(now);
+        let mut jobs = std::mem::take(&mut self.jobs).into_vec();
+        jobs.sort_by_key(|job| job.sequence);
+        jobs.into_iter().map(|job| job.payload).collect()
+    }
+
+    /// Core-seconds spent until `now`.
+    pub fn busy_core_s(&mut self, now: SimTime) -> f64 {
+        self.advance(now);
+        self.busy_core_s
+    }
+}
+
+/// Seconds to nanoseconds, rounded up, so that a completion never comes before its work is done.
+fn ceil_nanos(seconds: f64) -> u64 {
+    crate::units::convert::round_u64(libm::ceil(seconds * 1e9))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: f64) -> SimTime {
+        SimTime::ZERO + SimDuration::from_secs_f64(seconds)
+    }
+
+    fn next(processor: &Processor) -> f64 {
+        processor.next_completion().expect("a job is inside").as_secs_f64()
+    }
+
+    #[test]
+    fn two_jobs_share_one_core_and_the_rest_speeds_up() {
+        let mut cpu = Processor::new(1.0, 1.0, SimTime::ZERO);
+        assert!(cpu.admit(at(0.0), 1.0, 7));
+        assert!(cpu.admit(at(0.5), 2.0, 8));
+        // 0.5 s done alone, 0.5 s left at half speed: leaves at 1.5 s.
+        assert!((next(&cpu) - 1.5).abs() < 1e-9);
+        assert_eq!(cpu.take_done(at(1.5)), Some(7));
+        assert_eq!(cpu.take_done(at(1.5)), None);
+        // 0.5 of 2 s are done; alone again: leaves at 3.0 s.
+        assert!((next(&cpu) - 3.0).abs() < 1e-9);
+        assert_eq!(cpu.take_done(at(3.0)), Some(8));
+        assert!((cpu.busy_core_s(at(9.0)) - 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_job_uses_no_more_than_its_threads() {
+        let mut cpu = Processor::new(4.0, 1.0, SimTime::ZERO);
+        cpu.admit(at(0.0), 1.0, 1);
+        // Room for all: the first completion stays where it is.
+        assert!(!cpu.admit(at(0.0), 2.0, 2));
+        assert!((next(&cpu) - 1.0).abs() < 1e-9);
+        assert_eq!(cpu.take_done(at(1.0)), Some(1));
+        assert!((cpu.busy_core_s(at(1.0)) - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn fewer_cores_slow_everyone_down() {
+        let mut cpu = Processor::new(2.0, 1.0, SimTime::ZERO);
+        cpu.admit(at(0.0), 1.0, 1);
+        cpu.admit(at(0.0), 1.0, 2);
+        cpu.set_cores(at(0.5), 0.5);
+        assert!((next(&cpu) - 2.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn equal_tags_leave_in_the_order_they_came() {
+        let mut cpu = Processor::new(1.0, 1.0, SimTime::ZERO);
+        for payload in 0..3 {
+            cpu.admit(at(0.0), 1.0, payload);
+        }
+        let done: Vec<u32> = std::iter::from_fn(|| cpu.take_done(at(3.0))).collect();
+        assert_eq!(done, [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_death_throws_everyone_out_in_order() {
+        let mut cpu = Processor::new(1.0, 1.0, SimTime::ZERO);
+        cpu.admit(at(0.0), 5.0, 1);
+        cpu.admit(at(0.0), 1.0, 2);
+        assert_eq!(cpu.clear(at(1.0)), [1, 2]);
+        assert_eq!(cpu.next_completion(), None);
+    }
+}

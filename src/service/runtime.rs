@@ -1,0 +1,545 @@
+//! The request model at work: every call from its start to its end, one transition at a time.
+//!
+//! A transition may set off others at the same instant (an answer lets the caller go on, a free
+//! place lets the next one in). They are kept on a stack of work and done before the transition
+//! returns, so that depth of calls is never depth of recursion.
+
+use std::sync::Arc;
+
+use rand::RngExt;
+
+use crate::engine::{EventQueue, Stream, Streams};
+use crate::model::event::Event;
+use crate::model::id::{
+    CallId, ClassId, ClientId, LoadId, OperationId, PodId, ServerId, StationId,
+};
+use crate::model::observer::{CallEnd, ClientCall, Observer, OperationEnd};
+use crate::service::call::{Arena, Call, Caller, Client, Phase, propagated};
+use crate::service::graph::{Lowered, NO_LANE, Operation, Site, Step, lower};
+use crate::service::lane::TimeoutLane;
+use crate::service::server::{Server, ServerState};
+use crate::service::spec::{CallMode, ServiceGraph, StationKind};
+use crate::service::station::Station;
+use crate::units::convert::{count_u32, index};
+use crate::units::time::{SimDuration, SimTime};
+
+/// What the run loop lends a transition: the instant, the queue, and the ear of the observer.
+pub struct Ctx<'a, O> {
+    /// The instant.
+    pub now: SimTime,
+    /// Where what is due goes.
+    pub queue: &'a mut EventQueue<Event>,
+    /// Who is told.
+    pub observer: &'a mut O,
+}
+
+/// All stations, servers, calls and clients of a run.
+#[derive(Debug)]
+pub struct Services {
+    pub(super) graph: Arc<ServiceGraph>,
+    pub(super) stations: Vec<Station>,
+    operations: Vec<Operation>,
+    sites: Vec<Site>,
+    classes: Vec<Vec<Step>>,
+    pub(super) servers: Vec<Option<Box<Server>>>,
+    pub(super) free_servers: Vec<u32>,
+    pub(super) calls: Arena<Call>,
+    clients: Arena<Client>,
+    lanes: Vec<TimeoutLane>,
+    sleep_stream: Stream,
+    pub(super) work: Vec<Work>,
+    /// Iterations that ended, for the loads to hear of.
+    ended: Vec<IterationEnd>,
+    /// Draining servers that have nothing inside any more.
+    drained: Vec<PodId>,
+    /// Client calls begun and ended, by how.
+    pub(super) tally: CallTally,
+}
+
+/// An iteration that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IterationEnd {
+    /// Its load.
+    pub load: LoadId,
+    /// The virtual user that ran it.
+    pub vu: u32,
+}
+
+/// Client calls so far: begun = completed + failed in some way + inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CallTally {
+    /// Begun.
+    pub begun: u64,
+    /// Answered well.
+    pub completed: u64,
+    /// Timed out.
+    pub timed_out: u64,
+    /// Refused.
+    pub refused: u64,
+    /// Cut off by the death of a pod.
+    pub cut: u64,
+    /// Answered with an error.
+    pub failed: u64,
+}
+
+/// Something to be done within the present transition.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Work {
+    /// A client goes on with its next step.
+    Client(ClientId),
+    /// A call begins.
+    Begin { operation: OperationId, caller: Caller, lane: u32, site: u32, repeats_left: u32 },
+    /// A call goes on after a phase.
+    Proceed(CallId),
+    /// A call ends.
+    End(CallId, CallEnd),
+    /// A server has room for another request.
+    Admit(ServerId),
+}
+
+impl Services {
+    /// Idle services without servers.
+    pub fn new(
+        graph: &Arc<ServiceGraph>,
+        streams: &Streams,
+        queue: &mut EventQueue<Event>,
+    ) -> Self {
+        let Lowered { operations, sites, classes, lanes } = lower(graph, streams);
+        let station = |spec: &crate::service::spec::StationSpec| {
+            Station::new(spec.routing, streams.of(&format!("routing/{}", spec.name)))
+        };
+        let stations = graph.stations.iter().map(station).collect();
+        let lane =
+            |(number, span): (usize, SimDuration)| TimeoutLane::new(span, count_u32(number), queue);
+        let lanes = lanes.into_iter().enumerate().map(lane).collect();
+        Self {
+            graph: Arc::clone(graph),
+            stations,
+            operations,
+            sites,
+            classes,
+            servers: Vec::new(),
+            free_servers: Vec::new(),
+            calls: Arena::new(),
+            clients: Arena::new(),
+            lanes,
+            sleep_stream: streams.of("clients/sleep"),
+            work: Vec::new(),
+            ended: Vec::new(),
+            drained: Vec::new(),
+            tally: CallTally::default(),
+        }
+    }
+
+    /// A client begins an iteration of a class.
+    pub fn begin_iteration<O: Observer>(
+        &mut self,
+        ctx: &mut Ctx<'_, O>,
+        load: LoadId,
+        class: ClassId,
+        vu: u32,
+    ) {
+        let client = Client { load, class, vu, step: 0, began: ctx.now };
+        let slot = self.clients.insert(|_| client);
+        self.work.push(Work::Client(ClientId(slot)));
+        self.run(ctx);
+    }
+
+    /// A client's pause is over.
+    pub fn client_wakes<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, client: ClientId) {
+        self.work.push(Work::Client(client));
+        self.run(ctx);
+    }
+
+    /// The next CPU demand of a server is used up.
+    pub fn cpu_done<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ServerId) {
+        let server = self.servers[id.index()].as_deref_mut().expect("a live server's timer");
+        while let Some(slot) = server.cpu.take_done(ctx.now) {
+            let generation = self.calls.get(slot).generation;
+            self.work.push(Work::Proceed(CallId { slot, generation }));
+        }
+        server.arm_cpu(ctx.queue);
+        self.work.reverse();
+        self.run(ctx);
+        if let Some(server) = self.servers[id.index()].as_deref() {
+            server.arm_cpu(ctx.queue);
+        }
+    }
+
+    /// A pure delay is over. Late ones, of calls that ended meanwhile, do nothing.
+    pub fn wait_done<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, call: CallId) {
+        if self.is_live(call) {
+            self.work.push(Work::Proceed(call));
+            self.run(ctx);
+        }
+    }
+
+    /// The oldest deadline of a lane has come.
+    pub fn lane_expires<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, lane: u32) {
+        loop {
+            let Self { lanes, calls, .. } = self;
+            let awaited = |id: CallId| {
+                let call = calls.get(id.slot);
+                call.generation == id.generation && call.caller != Caller::Nobody
+            };
+            let lane = &mut lanes[index(lane)];
+            let Some(late) = lane.expire(ctx.now, ctx.queue, awaited) else { return };
+            self.give_up(ctx, late);
+        }
+    }
+
+    /// Iterations that ended since the last call.
+    pub fn take_ended(&mut self, into: &mut Vec<IterationEnd>) {
+        into.append(&mut self.ended);
+    }
+
+    /// Draining servers that became empty since the last call.
+    pub fn take_drained(&mut self, into: &mut Vec<PodId>) {
+        into.append(&mut self.drained);
+    }
+
+    /// Whether anything waits in [`Services::take_ended`] or [`Services::take_drained`].
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !self.ended.is_empty() || !self.drained.is_empty()
+    }
+
+    /// Client calls so far.
+    #[must_use]
+    pub fn tally(&self) -> CallTally {
+        self.tally
+    }
+
+    /// Client iterations under way.
+    #[must_use]
+    pub fn clients_inside(&self) -> usize {
+        self.clients.in_use()
+    }
+
+    pub(super) fn demand_stream(&mut self, operation: OperationId) -> &mut Stream {
+        &mut self.operations[operation.index()].demand_stream
+    }
+
+    fn is_live(&self, id: CallId) -> bool {
+        self.calls.get(id.slot).generation == id.generation
+    }
+
+    /// Does all work that is left to do at this instant.
+    pub(super) fn run<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>) {
+        while let Some(work) = self.work.pop() {
+            match work {
+                Work::Client(client) => self.client_steps(ctx, client),
+                Work::Begin { operation, caller, lane, site, repeats_left } => {
+                    self.begin(ctx, operation, caller, (lane, site, repeats_left));
+                }
+                Work::Proceed(call) => self.proceed(ctx, call),
+                Work::End(call, end) => self.end(ctx, call, end),
+                Work::Admit(server) => self.admit_next(server),
+            }
+        }
+    }
+
+    fn client_steps<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ClientId) {
+        let client = self.clients.get_mut(id.0);
+        let Client { load, class, vu, step, began } = *client;
+        match self.classes[class.index()].get(usize::from(step)) {
+            None => {
+                self.clients.release(id.0);
+                self.ended.push(IterationEnd { load, vu });
+                ctx.observer.iteration_ended(ctx.now, load, class, ctx.now.since(began));
+            }
+            Some(Step::Sleep(pause)) => {
+                client.step += 1;
+                let wakes = ctx.now + pause.sample_span(&mut self.sleep_stream);
+                let event = Event::ClientWakes(id);
+                ctx.queue.schedule(wakes, event.rank(), event);
+            }
+            Some(Step::Call { operation, lane }) => {
+                self.tally.begun += 1;
+                let caller = Caller::Client(id);
+                let (operation, lane) = (*operation, *lane);
+                self.work.push(Work::Begin { operation, caller, lane, site: 0, repeats_left: 0 });
+            }
+        }
+    }
+
+    fn begin<O: Observer>(
+        &mut self,
+        ctx: &mut Ctx<'_, O>,
+        operation: OperationId,
+        caller: Caller,
+        (lane, site, repeats_left): (u32, u32, u32),
+    ) {
+        let slot = self.calls.insert(|old| Call {
+            generation: old.map_or(0, |old| old.generation),
+            operation,
+            caller,
+            server: None,
+            phase: Phase::Queued,
+            step: 0,
+            pending: 0,
+            repeats_left,
+            site,
+            failed: false,
+            abandoned: false,
+            started: ctx.now,
+        });
+        let id = CallId { slot, generation: self.calls.get(slot).generation };
+        if lane != NO_LANE {
+            self.lanes[index(lane)].watch(ctx.now, id, ctx.queue);
+        }
+        let station = self.operations[operation.index()].station;
+        self.stations[station.index()].count(ctx.now, true);
+        match self.graph.stations[station.index()].kind {
+            StationKind::Delay => self.work.push(Work::Proceed(id)),
+            StationKind::Worker(_) => self.enqueue(station, id),
+            StationKind::Cpu(_) | StationKind::Gpu(_) => self.route(station, id),
+        }
+    }
+
+    /// Hands a call to a server, or refuses it when there is none or its backlog is full.
+    fn route(&mut self, station: StationId, id: CallId) {
+        let Self { stations, servers, .. } = self;
+        let inside = |server: ServerId| servers[server.index()].as_ref().map_or(0, |s| s.inside);
+        let Some(chosen) = stations[station.index()].route(inside) else {
+            self.work.push(Work::End(id, CallEnd::Refused));
+            return;
+        };
+        let server = servers[chosen.index()].as_deref_mut().expect("open servers exist");
+        let room = server.in_service < server.concurrency;
+        let gpu_busy = server.gpu.as_ref().is_some_and(|gpu| gpu.busy_since.is_some());
+        let full = count_u32(server.waiting()) >= server.backlog_limit;
+        if full && (!room || gpu_busy) {
+            self.work.push(Work::End(id, CallEnd::Refused));
+            return;
+        }
+        server.inside += 1;
+        self.calls.get_mut(id.slot).server = Some(chosen);
+        if room {
+            server.in_service += 1;
+            self.calls.get_mut(id.slot).phase = Phase::Admitted;
+            self.work.push(Work::Proceed(id));
+        } else {
+            server.backlog.push_back(id);
+        }
+    }
+
+    /// Puts a task on the broker's list and lets a worker with a free place take it.
+    fn enqueue(&mut self, station: StationId, id: CallId) {
+        self.stations[station.index()].broker.push_back(id);
+        let free = self.stations[station.index()].open.iter().copied().find(|server| {
+            let server = self.servers[server.index()].as_deref().expect("open servers exist");
+            server.in_service < server.concurrency
+        });
+        if let Some(server) = free {
+            self.work.push(Work::Admit(server));
+        }
+    }
+
+    /// Lets the next waiting request into service, if there is a place and one that still matters.
+    fn admit_next(&mut self, id: ServerId) {
+        let Some(server) = self.servers[id.index()].as_deref_mut() else { return };
+        let station = server.station;
+        let takes_tasks =
+            server.state == ServerState::Open && server.in_service < server.concurrency;
+        if server.in_service < server.concurrency
+            && let Some(call) = server.backlog.pop_front()
+        {
+            if self.calls.get(call.slot).abandoned {
+                self.work.push(Work::End(call, CallEnd::TimedOut));
+                return;
+            }
+            server.in_service += 1;
+            self.calls.get_mut(call.slot).phase = Phase::Admitted;
+            self.work.push(Work::Proceed(call));
+        } else if takes_tasks && let Some(call) = self.stations[station.index()].broker.pop_front()
+        {
+            server.in_service += 1;
+            server.inside += 1;
+            let task = self.calls.get_mut(call.slot);
+            task.server = Some(id);
+            task.phase = Phase::Admitted;
+            if server.in_service < server.concurrency {
+                self.work.push(Work::Admit(id));
+            }
+            self.work.push(Work::Proceed(call));
+        } else if server.state == ServerState::Draining && server.inside == 0 {
+            self.drained.push(server.pod);
+        }
+    }
+
+    /// Takes a call to its next phase: CPU, delay, GPU, own calls, end.
+    fn proceed<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: CallId) {
+        let call = self.calls.get_mut(id.slot);
+        debug_assert_eq!(call.generation, id.generation, "work is done at the instant it is due");
+        let operation = &mut self.operations[call.operation.index()];
+        if call.phase == Phase::Admitted {
+            call.phase = Phase::OnCpu;
+            if let Some(demand) = &operation.cpu {
+                let demand_s = demand.sample(&mut operation.demand_stream);
+                let server = call.server.expect("an admitted call has a server");
+                let server = self.servers[server.index()].as_deref_mut().expect("it is live");
+                if server.cpu.admit(ctx.now, demand_s, id.slot) {
+                    server.arm_cpu(ctx.queue);
+                }
+                return;
+            }
+        }
+        if matches!(call.phase, Phase::OnCpu | Phase::Queued) {
+            call.phase = Phase::Delayed;
+            if let Some(wait) = &operation.wait {
+                let due = ctx.now + wait.sample_span(&mut operation.demand_stream);
+                let event = Event::WaitDone(id);
+                ctx.queue.schedule(due, event.rank(), event);
+                return;
+            }
+        }
+        if call.phase == Phase::Delayed {
+            call.phase = Phase::OnGpu;
+            if operation.gpu.is_some() && call.server.is_some() {
+                let server = call.server.expect("checked above");
+                self.enter_gpu(ctx, server, id);
+                return;
+            }
+        }
+        self.call_others(id);
+    }
+
+    /// Begins the next step of calls that has any, or ends.
+    fn call_others(&mut self, id: CallId) {
+        loop {
+            let call = self.calls.get_mut(id.slot);
+            call.phase = Phase::Calling;
+            let operation = &mut self.operations[call.operation.index()];
+            let Some((first, last)) = operation.steps.get(usize::from(call.step)).copied() else {
+                self.work.push(Work::End(id, CallEnd::Completed));
+                return;
+            };
+            call.step += 1;
+            for number in first..last {
+                let site = self.sites[index(number)];
+                let taken = site.count > 0
+                    && (site.probability >= 1.0
+                        || operation.branch_stream.random::<f64>() < site.probability);
+                if !taken {
+                    continue;
+                }
+                let caller = match site.mode {
+                    CallMode::Wait => {
+                        call.pending += 1;
+                        Caller::Call(id)
+                    }
+                    CallMode::Enqueue => Caller::Nobody,
+                };
+                let repeats_left = site.count - 1;
+                let Site { operation, lane, .. } = site;
+                self.work.push(Work::Begin { operation, caller, lane, site: number, repeats_left });
+            }
+            if call.pending > 0 {
+                return;
+            }
+        }
+    }
+
+    /// A call ends: its place becomes free, its station and its caller are told.
+    fn end<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: CallId, end: CallEnd) {
+        if !self.is_live(id) {
+            return;
+        }
+        let call = *self.calls.get(id.slot);
+        let slot = self.calls.get_mut(id.slot);
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.caller = Caller::Nobody;
+        slot.server = None;
+        self.calls.release(id.slot);
+        let station = self.operations[call.operation.index()].station;
+        self.stations[station.index()].count(ctx.now, false);
+        let told = if call.abandoned { CallEnd::TimedOut } else { end };
+        let took = ctx.now.since(call.started);
+        let ended = OperationEnd { station, took, end: told };
+        ctx.observer.operation_ended(ctx.now, call.operation, &ended);
+        if let Some(id) = call.server
+            && let Some(server) = self.servers[id.index()].as_deref_mut()
+        {
+            server.inside -= 1;
+            if call.phase != Phase::Queued {
+                server.in_service -= 1;
+            }
+            self.work.push(Work::Admit(id));
+        }
+        match call.caller {
+            Caller::Client(client) => self.answer_client(ctx, client, &call, end),
+            Caller::Call(parent) => self.answer_call(parent, &call, end),
+            Caller::Nobody if call.repeats_left > 0 && !call.abandoned => self.repeat(&call),
+            Caller::Nobody => {}
+        }
+    }
+
+    fn repeat(&mut self, call: &Call) {
+        let Site { operation, lane, .. } = self.sites[index(call.site)];
+        let Call { caller, site, .. } = *call;
+        let repeats_left = call.repeats_left - 1;
+        self.work.push(Work::Begin { operation, caller, lane, site, repeats_left });
+    }
+
+    fn answer_client<O: Observer>(
+        &mut self,
+        ctx: &mut Ctx<'_, O>,
+        id: ClientId,
+        call: &Call,
+        end: CallEnd,
+    ) {
+        match end {
+            CallEnd::Completed => self.tally.completed += 1,
+            CallEnd::TimedOut => self.tally.timed_out += 1,
+            CallEnd::Refused => self.tally.refused += 1,
+            CallEnd::Cut => self.tally.cut += 1,
+            CallEnd::Failed => self.tally.failed += 1,
+        }
+        let client = self.clients.get_mut(id.0);
+        let Client { load, class, step, .. } = *client;
+        client.step += 1;
+        let took = ctx.now.since(call.started);
+        let operation = call.operation;
+        ctx.observer.call_ended(ctx.now, &ClientCall { load, class, step, operation, took, end });
+        self.work.push(Work::Client(id));
+    }
+
+    fn answer_call(&mut self, parent: CallId, call: &Call, end: CallEnd) {
+        if !self.is_live(parent) {
+            return;
+        }
+        let failure = propagated(end);
+        if failure.is_none() && call.repeats_left > 0 {
+            self.repeat(call);
+            return;
+        }
+        let waiting = self.calls.get_mut(parent.slot);
+        waiting.failed |= failure.is_some();
+        waiting.pending -= 1;
+        if waiting.pending == 0 {
+            let next = if waiting.failed {
+                Work::End(parent, CallEnd::Failed)
+            } else {
+                Work::Proceed(parent)
+            };
+            self.work.push(next);
+        }
+    }
+
+    /// A caller waits no longer. The work goes on where it is, for nobody.
+    fn give_up<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: CallId) {
+        let call = self.calls.get_mut(id.slot);
+        let snapshot = *call;
+        call.caller = Caller::Nobody;
+        call.abandoned = true;
+        match snapshot.caller {
+            Caller::Client(client) => {
+                self.answer_client(ctx, client, &snapshot, CallEnd::TimedOut);
+            }
+            Caller::Call(parent) => self.answer_call(parent, &snapshot, CallEnd::TimedOut),
+            Caller::Nobody => {}
+        }
+        self.run(ctx);
+    }
+}

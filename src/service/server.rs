@@ -1,0 +1,130 @@
+//! One pod as a server: its CPU, its backlog, its GPU.
+
+use std::collections::VecDeque;
+
+use crate::engine::{EventQueue, TimerId};
+use crate::model::event::Event;
+use crate::model::id::{CallId, PodId, ServerId, StationId};
+use crate::service::processor::Processor;
+use crate::service::spec::{StationKind, StationSpec};
+use crate::units::time::{SimDuration, SimTime};
+
+/// A pod that serves a station.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) station: StationId,
+    pub(super) pod: PodId,
+    pub(super) state: ServerState,
+    pub(super) cpu: Processor,
+    pub(super) cpu_timer: TimerId,
+    /// Requests worked on at once.
+    pub(super) concurrency: u32,
+    /// Requests being worked on.
+    pub(super) in_service: u32,
+    /// Requests inside, waiting ones among them.
+    pub(super) inside: u32,
+    pub(super) backlog: VecDeque<CallId>,
+    pub(super) backlog_limit: u32,
+    pub(super) gpu: Option<Gpu>,
+    pub(super) began: SimTime,
+}
+
+/// Whether a server takes requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ServerState {
+    /// The process runs; no requests come yet.
+    Closed,
+    /// Requests come.
+    Open,
+    /// No new requests come; those inside go on.
+    Draining,
+}
+
+/// A GPU that serves one batch at a time.
+#[derive(Debug)]
+pub(super) struct Gpu {
+    pub(super) queue: VecDeque<CallId>,
+    pub(super) batch: Vec<CallId>,
+    pub(super) done_timer: TimerId,
+    pub(super) start_timer: TimerId,
+    /// When the oldest queued item came.
+    pub(super) waiting_since: SimTime,
+    /// When the running batch began; `None` when idle.
+    pub(super) busy_since: Option<SimTime>,
+    /// Time spent on finished batches.
+    pub(super) busy: SimDuration,
+}
+
+impl Server {
+    pub(super) fn new(
+        now: SimTime,
+        id: ServerId,
+        pod: PodId,
+        (station, spec): (StationId, &StationSpec),
+        cores: f64,
+        queue: &mut EventQueue<Event>,
+    ) -> Self {
+        let (concurrency, threads, max_cores) = match &spec.kind {
+            StationKind::Cpu(cpu) => {
+                (cpu.concurrency, cpu.threads_per_request, cpu.max_cores.unwrap_or(cores))
+            }
+            StationKind::Worker(worker) => (Some(worker.concurrency), 1.0, cores),
+            StationKind::Gpu(_) | StationKind::Delay => (None, 1.0, cores),
+        };
+        let gpu = matches!(spec.kind, StationKind::Gpu(_)).then(|| Gpu {
+            queue: VecDeque::new(),
+            batch: Vec::new(),
+            done_timer: queue.timer(Event::GpuDone(id)),
+            start_timer: queue.timer(Event::GpuStart(id)),
+            waiting_since: now,
+            busy_since: None,
+            busy: SimDuration::ZERO,
+        });
+        Self {
+            station,
+            pod,
+            state: ServerState::Closed,
+            cpu: Processor::new(cores.min(max_cores), threads, now),
+            cpu_timer: queue.timer(Event::CpuDone(id)),
+            concurrency: concurrency.unwrap_or(u32::MAX),
+            in_service: 0,
+            inside: 0,
+            backlog: VecDeque::new(),
+            backlog_limit: spec.backlog.unwrap_or(u32::MAX),
+            gpu,
+            began: now,
+        }
+    }
+
+    /// Arms the CPU timer for the next completion.
+    pub(super) fn arm_cpu(&self, queue: &mut EventQueue<Event>) {
+        match self.cpu.next_completion() {
+            Some(at) => queue.arm(self.cpu_timer, at, CPU_RANK),
+            None => queue.disarm(self.cpu_timer),
+        }
+    }
+
+    /// Requests that wait: in the backlog, and on a GPU server for the GPU.
+    pub(super) fn waiting(&self) -> usize {
+        self.backlog.len() + self.gpu.as_ref().map_or(0, |gpu| gpu.queue.len())
+    }
+
+    /// GPU time spent until `now`.
+    pub(super) fn gpu_busy(&self, now: SimTime) -> Option<SimDuration> {
+        self.gpu.as_ref().map(|gpu| {
+            gpu.busy + gpu.busy_since.map_or(SimDuration::ZERO, |since| now.since(since))
+        })
+    }
+
+    /// Gives the timers back; the server must not be used again.
+    pub(super) fn release_timers(&self, queue: &mut EventQueue<Event>) {
+        queue.release(self.cpu_timer);
+        if let Some(gpu) = &self.gpu {
+            queue.release(gpu.done_timer);
+            queue.release(gpu.start_timer);
+        }
+    }
+}
+
+/// Rank of completions; all of them have the same.
+pub(super) const CPU_RANK: crate::engine::Rank = crate::engine::Rank(1);

@@ -1,0 +1,55 @@
+//! The one match over events.
+
+use crate::model::Event;
+use crate::model::observer::Observer;
+use crate::sim::Run;
+use crate::sim::loads::ctx;
+use crate::units::SimTime;
+
+impl<O: Observer> Run<'_, O> {
+    /// Hands an event to whom it concerns, then settles what followed.
+    pub(super) fn dispatch(&mut self, now: SimTime, event: Event) {
+        match event {
+            Event::CpuDone(server) => return self.cpu_done(now, server),
+            Event::WaitDone(call) => {
+                self.services.wait_done(&mut ctx!(self, now), call);
+                return self.hear_services(now);
+            }
+            Event::Arrival(load) => return self.arrival(now, load),
+            Event::GpuDone(server) => {
+                self.services.gpu_done(&mut ctx!(self, now), server);
+                return self.hear_services(now);
+            }
+            Event::GpuStart(server) => {
+                self.services.gpu_start(&mut ctx!(self, now), server);
+                return self.hear_services(now);
+            }
+            Event::TimeoutLane(lane) => {
+                self.services.lane_expires(&mut ctx!(self, now), lane);
+                return self.hear_services(now);
+            }
+            Event::ClientWakes(client) => {
+                self.services.client_wakes(&mut ctx!(self, now), client);
+                return self.hear_services(now);
+            }
+            Event::VirtualUsers(load) => return self.virtual_users(now, load),
+            Event::Pod(pod, step) => self.pod_step(now, pod, step),
+            Event::Node(node, step) => self.node_step(now, node, step),
+            Event::Disruption(disruption, step) => self.disrupt(now, disruption, step),
+            Event::Scrape => self.scrape(now),
+            Event::Budgets => self.sync_budgets(now),
+            Event::Workload(workload) => self.sync_workload(now, workload),
+            Event::Hpa(hpa) => self.sync_hpa(now, hpa),
+            Event::Schedule => self.schedule_pod(now),
+            Event::ClusterAutoscaler => self.run_autoscaler(now),
+            Event::NodeLifecycle => self.sync_node_lifecycle(now),
+            Event::Sample => self.sample(now),
+            Event::WarmUpEnds => self.observer.warm_up_ended(now),
+            Event::Horizon => unreachable!("the loop ends at the horizon"),
+        }
+        self.settle(now);
+        if self.options.check_invariants {
+            self.cluster.check_invariants(now);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! HPAs: the observation is gathered, the controller decides, the scale is written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::cluster::api::pod::PodTemplate;
+use crate::cluster::{self, Cluster, Pod, TemplateId};
+use crate::control::hpa::{
+    Amounts, ConditionStatus, ContainerAmounts, DecisionPath, HpaDecision, HpaObservation,
+    MetricDecision, ObservedPod, PodLifecycle, PodMetrics, PodPart, PodPhase, ReadyCondition,
+    Scale, ScaleUpdate, SelectorCheck,
+};
+use crate::control::metrics_server::{MetricsServer, PodMetric, Reading};
+use crate::model::id::{HpaId, WorkloadId};
+use crate::model::observer::Observer;
+use crate::model::record::{HpaCondition, HpaMetricSync, HpaSync, Record};
+use crate::model::{Action, Event};
+use crate::sim::Run;
+use crate::units::convert::{count_i32, count_u32};
+use crate::units::{SimDuration, SimTime};
+
+/// What one sync takes from being due to being queued again, so that syncs drift as they do in a
+/// live controller and ages do not tie with windows for ever.
+const PROCESSING: SimDuration = SimDuration::from_millis(20);
+/// The HPAs of one release are made one after another.
+const STAGGER: SimDuration = SimDuration::from_millis(50);
+
+impl<O: Observer> Run<'_, O> {
+    /// A new HPA is first looked at one period after it was made.
+    pub(super) fn start_hpas(&mut self) {
+        for position in 0..self.hpas.len() {
+            let id = HpaId::at(position);
+            let stagger = STAGGER * u64::from(id.0);
+            self.schedule(self.hpa_period() + stagger, Event::Hpa(id));
+        }
+    }
+
+    fn hpa_period(&self) -> SimDuration {
+        let nanos = u64::try_from(self.scenario.hpa_config.sync_period_ns);
+        SimDuration::from_nanos(nanos.expect("a sync period is positive"))
+    }
+
+    /// metrics-server's tick: every pod with a running process on a ready node is read.
+    pub(super) fn scrape(&mut self, now: SimTime) {
+        let mut readings = Vec::with_capacity(self.servers.len());
+        for pod in self.cluster.pods() {
+            let ready =
+                pod.node.and_then(|n| self.cluster.node(n)).is_some_and(cluster::Node::is_ready);
+            if !ready || pod.phase != cluster::PodPhase::Running {
+                continue;
+            }
+            let (cpu_core_s, memory_bytes) = match self.servers.get(&pod.id) {
+                Some(server) => {
+                    let usage = self.services.usage(now, *server);
+                    (usage.cpu_core_s, usage.memory_bytes)
+                }
+                None => unprofiled_usage(pod, now),
+            };
+            let started = pod.started.unwrap_or(pod.created);
+            let reading = Reading { pod: pod.id, started, cpu_core_s, memory_bytes };
+            readings.push((reading, pod.name.to_string()));
+        }
+        self.metrics.scrape(now, readings.into_iter());
+        self.schedule(self.metrics.resolution(), Event::Scrape);
+    }
+
+    /// One sync of an HPA.
+    pub(super) fn sync_hpa(&mut self, now: SimTime, id: HpaId) {
+        let target = self.scenario.hpas[id.index()].target;
+        let gathered = gather(&self.cluster, &self.metrics, target);
+        let metric_containers: Vec<[ContainerAmounts<'_>; 1]> =
+            gathered.metrics.iter().map(|(pod, metric)| [container_usage(pod, metric)]).collect();
+        let pod_metrics: Vec<PodMetrics<'_>> = gathered
+            .metrics
+            .iter()
+            .zip(&metric_containers)
+            .map(|((pod, metric), containers)| PodMetrics {
+                name: &pod.name,
+                timestamp_ns: floor_second_ns(metric.timestamp),
+                window_ns: signed(metric.window.as_nanos()),
+                containers,
+            })
+            .collect();
+        let requests = request_table(&gathered.pods);
+        let pods: Vec<ObservedPod<'_>> =
+            gathered.pods.iter().map(|pod| observed(pod, &requests)).collect();
+        let observation = HpaObservation {
+            now_ns: signed(now.as_nanos()),
+            scale: Some(gathered.scale),
+            selector: SelectorCheck::Valid,
+            pods: &pods,
+            pod_metrics: &pod_metrics,
+            readings: &[],
+            scale_update: ScaleUpdate::Succeeds,
+        };
+        let decision = self.hpas[id.index()].sync(&self.scenario.hpa_config, &observation);
+        let told = told(&decision, self.hpas[id.index()].spec());
+        let write = decision.rescale.as_ref().and(decision.desired_replicas);
+        self.records.push(Record::HpaSynced(id, Box::new(told)));
+        if let Some(replicas) = write {
+            self.apply(now, &Action::ScaleWorkload { workload: target, replicas });
+        }
+        self.schedule(self.hpa_period() + PROCESSING, Event::Hpa(id));
+    }
+}
+
+fn gather<'a>(cluster: &'a Cluster, metrics: &MetricsServer, target: WorkloadId) -> Gathered<'a> {
+    let workload = cluster.workload(target);
+    let pods: Vec<&Pod> = cluster.pods_of(target).collect();
+    let metrics = pods.iter().filter_map(|pod| Some((*pod, metrics.get(pod.id)?))).collect();
+    let status = pods.iter().filter(|pod| pod.is_active()).count();
+    let scale = Scale { spec_replicas: workload.replicas, status_replicas: count_i32(status) };
+    Gathered { scale, pods, metrics }
+}
+
+struct Gathered<'a> {
+    scale: Scale,
+    pods: Vec<&'a Pod>,
+    metrics: Vec<(&'a Pod, PodMetric)>,
+}
+
+/// What a pod without a service profile is taken to use: a tenth of the cores and half of the
+/// memory it asks for. Told among the assumptions of a report.
+fn unprofiled_usage(pod: &Pod, now: SimTime) -> (f64, f64) {
+    let age_s = now.since(pod.started.unwrap_or(pod.created)).as_secs_f64();
+    (pod.requests.cpu.as_cores() * 0.1 * age_s, pod.requests.memory.as_f64() * 0.5)
+}
+
+fn signed(nanos: u64) -> i64 {
+    i64::try_from(nanos).expect("a run is shorter than 292 years")
+}
+
+/// API timestamps have whole seconds.
+fn floor_second_ns(at: SimTime) -> i64 {
+    signed(at.floor_to_second().as_nanos())
+}
+
+/// The usage served of a pod, all of it at its first container.
+fn container_usage<'a>(pod: &'a Pod, metric: &PodMetric) -> ContainerAmounts<'a> {
+    let name = pod.template.spec.containers.first().map_or("", |c| &*c.name);
+    // Nanocores to millicores, rounded up, as the metrics client does per container.
+    let cpu_milli = metric.cpu_nanocores.div_euclid(1_000_000)
+        + i64::from(metric.cpu_nanocores.rem_euclid(1_000_000) > 0);
+    let memory_milli = metric.memory_bytes.saturating_mul(1_000);
+    ContainerAmounts {
+        name,
+        amounts: Amounts { cpu_milli: Some(cpu_milli), memory_milli: Some(memory_milli) },
+    }
+}
+
+/// Requests per container, once per template.
+fn request_table<'a>(pods: &[&'a Pod]) -> BTreeMap<TemplateId, Vec<ContainerAmounts<'a>>> {
+    let mut table = BTreeMap::new();
+    for pod in pods {
+        table.entry(pod.template_id).or_insert_with(|| container_requests(&pod.template));
+    }
+    table
+}
+
+fn container_requests(template: &PodTemplate) -> Vec<ContainerAmounts<'_>> {
+    let sidecars = template.spec.init_containers.iter().filter(|container| container.sidecar);
+    let all = template.spec.containers.iter().chain(sidecars);
+    all.map(|container| ContainerAmounts {
+        name: &container.name,
+        amounts: Amounts {
+            cpu_milli: container.requests.cpu.map(|cpu| cpu.0),
+            memory_milli: container.requests.memory.map(|memory| memory.0.saturating_mul(1_000)),
+        },
+    })
+    .collect()
+}
+
+fn observed<'a>(
+    pod: &'a Pod,
+    requests: &'a BTreeMap<TemplateId, Vec<ContainerAmounts<'a>>>,
+) -> ObservedPod<'a> {
+    let spec = &pod.template.spec;
+    let pod_level = spec.pod_requests.cpu.is_some() || spec.pod_requests.memory.is_some();
+    ObservedPod {
+        name: &pod.name,
+        phase: match pod.phase {
+            cluster::PodPhase::Pending => PodPhase::Pending,
+            cluster::PodPhase::Running => PodPhase::Running,
+            cluster::PodPhase::Succeeded => PodPhase::Succeeded,
+            cluster::PodPhase::Failed => PodPhase::Failed,
+        },
+        ready: pod.ready.map(|ready| ReadyCondition {
+            status: match ready.status {
+                cluster::ConditionStatus::True => ConditionStatus::True,
+                cluster::ConditionStatus::False => ConditionStatus::False,
+                cluster::ConditionStatus::Unknown => ConditionStatus::Unknown,
+            },
+            last_transition_ns: floor_second_ns(ready.since),
+        }),
+        start_ns: pod.started.map(floor_second_ns),
+        lifecycle: if pod.is_terminating() {
+            PodLifecycle::Deleting
+        } else {
+            PodLifecycle::Present
+        },
+        containers: requests.get(&pod.template_id).map_or(&[], Vec::as_slice),
+        pod_level_requests: pod_level.then(|| Amounts {
+            cpu_milli: spec.pod_requests.cpu.map(|cpu| cpu.0),
+            memory_milli: spec.pod_requests.memory.map(|m| m.0.saturating_mul(1_000)),
+        }),
+    }
+}
+
+/// The decision as a record that outlives the observation.
+fn told(decision: &HpaDecision<'_>, spec: &crate::control::hpa::HpaSpec) -> HpaSync {
+    let HpaDecision {
+        current_replicas,
+        desired_replicas,
+        rescale,
+        path,
+        metrics,
+        conditions,
+        events: _,
+    } = decision;
+    let normalization = match path {
+        DecisionPath::Proposed(normalization) => Some(normalization),
+        DecisionPath::ScaleUnreadable
+        | DecisionPath::Disabled
+        | DecisionPath::AboveMaximum
+        | DecisionPath::BelowMinimum
+        | DecisionPath::NoProposal(_) => None,
+    };
+    let held = normalization.and_then(|n| n.stabilization.held_by.as_ref());
+    HpaSync {
+        current: current_replicas.unwrap_or_default(),
+        metrics: metrics.iter().zip(&spec.metrics).map(|(m, s)| told_metric(m, s)).collect(),
+        proposal: normalization.map(|n| n.proposal),
+        stabilized: normalization.map(|n| n.stabilization.replicas),
+        held_until: held
+            .map(|held| SimTime::from_nanos(u64::try_from(held.expires_ns).unwrap_or_default())),
+        desired: desired_replicas.or(*current_replicas).unwrap_or_default(),
+        rescaled: rescale.is_some(),
+        rescale_reason: rescale
+            .as_ref()
+            .map_or_else(|| Arc::from(""), |r| Arc::from(r.to_string())),
+        conditions: conditions
+            .iter()
+            .map(|condition| HpaCondition {
+                kind: Arc::from(condition.kind.to_string()),
+                status: condition.status == ConditionStatus::True,
+                reason: Arc::from(condition.reason.to_string()),
+            })
+            .collect(),
+    }
+}
+
+fn told_metric(
+    metric: &MetricDecision<'_>,
+    spec: &crate::control::hpa::MetricSpec,
+) -> HpaMetricSync {
+    let mut counted = 0;
+    let mut left_out = Vec::new();
+    for verdict in &metric.pods {
+        match verdict.part {
+            PodPart::Counted { .. } => counted += 1_usize,
+            PodPart::Ignored(_) | PodPart::Unready(_) | PodPart::Missing => {
+                left_out.push((Arc::from(verdict.pod), Arc::from(verdict.part.to_string())));
+            }
+        }
+    }
+    let proposal = metric.outcome.as_ref().ok();
+    HpaMetricSync {
+        label: Arc::clone(&metric.label),
+        current: Arc::from(metric.status.to_string()),
+        target: Arc::from(spec.target().to_string()),
+        ratio: proposal.map(|proposal| proposal.ratio),
+        proposal: proposal.map(|proposal| proposal.replicas),
+        failure: metric.outcome.as_ref().err().map(|failure| Arc::from(failure.to_string())),
+        counted: count_u32(counted),
+        left_out,
+    }
+}

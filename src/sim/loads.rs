@@ -1,0 +1,171 @@
+//! Loads: arrivals and virtual users become iterations of clients.
+
+use crate::engine::{Stream, Streams};
+use crate::load::{Generator, LoadSpec, Mix, VuChange};
+use crate::model::Event;
+use crate::model::id::{LoadId, ServerId};
+use crate::model::observer::Observer;
+use crate::service::IterationEnd;
+use crate::sim::Run;
+use crate::units::SimTime;
+
+/// A load alive.
+pub(super) struct LoadState {
+    generator: Generator,
+    mix: Mix,
+    mix_stream: Stream,
+    pub(super) started: u64,
+    pub(super) ended: u64,
+    pub(super) dropped: u64,
+}
+
+impl LoadState {
+    pub(super) fn new(
+        position: usize,
+        spec: &LoadSpec,
+        measured_from: SimTime,
+        streams: &Streams,
+    ) -> Self {
+        let _ = position;
+        let stream = streams.of(&format!("arrivals/{}", spec.name()));
+        Self {
+            generator: Generator::new(spec, measured_from, stream),
+            mix: spec.mix().clone(),
+            mix_stream: streams.of(&format!("mix/{}", spec.name())),
+            started: 0,
+            ended: 0,
+            dropped: 0,
+        }
+    }
+
+    /// Virtual users that are busy.
+    pub(super) fn busy(&self) -> u32 {
+        match &self.generator {
+            Generator::Open { pool, .. } => pool.busy(),
+            Generator::Closed(pool) => pool.busy(),
+        }
+    }
+}
+
+/// Lends the services what a transition needs, from disjoint parts of a run.
+macro_rules! ctx {
+    ($run:expr, $now:expr) => {
+        $crate::service::Ctx { now: $now, queue: &mut $run.queue, observer: &mut *$run.observer }
+    };
+}
+pub(super) use ctx;
+
+impl<O: Observer> Run<'_, O> {
+    /// Schedules the first arrival or change of every load.
+    pub(super) fn start_loads(&mut self) {
+        for position in 0..self.loads.len() {
+            self.schedule_next(LoadId::at(position));
+        }
+    }
+
+    fn schedule_next(&mut self, id: LoadId) {
+        let (at, event) = match &mut self.loads[id.index()].generator {
+            Generator::Open { arrivals, .. } => (arrivals.next_arrival(), Event::Arrival(id)),
+            Generator::Closed(pool) => (pool.next_transition(), Event::VirtualUsers(id)),
+        };
+        if let Some(at) = at
+            && at <= self.horizon
+        {
+            self.queue.schedule(at, event.rank(), event);
+        }
+    }
+
+    /// An open load's arrival: a free virtual user takes it, or it is dropped.
+    pub(super) fn arrival(&mut self, now: SimTime, id: LoadId) {
+        let load = &mut self.loads[id.index()];
+        let Generator::Open { pool, .. } = &mut load.generator else {
+            unreachable!("only open loads have arrivals")
+        };
+        if pool.begin_iteration() {
+            self.begin_iteration(now, id, 0);
+        } else {
+            load.dropped += 1;
+            self.observer.iteration_dropped(now, id);
+        }
+        self.schedule_next(id);
+    }
+
+    /// A closed load's virtual users change.
+    pub(super) fn virtual_users(&mut self, now: SimTime, id: LoadId) {
+        loop {
+            let load = &mut self.loads[id.index()];
+            let Generator::Closed(pool) = &mut load.generator else {
+                unreachable!("only closed loads have schedules of virtual users")
+            };
+            let Some(transition) = pool.advance(now) else { break };
+            match transition.change {
+                VuChange::Start => {
+                    if pool.begin_iteration(transition.vu, now) {
+                        self.begin_iteration(now, id, transition.vu);
+                    }
+                }
+                VuChange::Stop => {}
+                VuChange::Cut => self.cut_iteration(now, id, transition.vu),
+            }
+        }
+        self.schedule_next(id);
+    }
+
+    fn begin_iteration(&mut self, now: SimTime, id: LoadId, vu: u32) {
+        let load = &mut self.loads[id.index()];
+        load.started += 1;
+        let class = load.mix.pick(&mut load.mix_stream);
+        self.services.begin_iteration(&mut ctx!(self, now), id, class, vu);
+        self.hear_services(now);
+    }
+
+    fn cut_iteration(&mut self, now: SimTime, id: LoadId, vu: u32) {
+        let _ = (now, vu);
+        self.loads[id.index()].ended += 1;
+    }
+
+    /// Takes in what the services have to tell after a transition: iterations that ended let their
+    /// virtual users go on; servers that drained let their pods end.
+    pub(super) fn hear_services(&mut self, now: SimTime) {
+        while self.services.has_news() {
+            self.services.take_ended(&mut self.ended);
+            let mut ended = std::mem::take(&mut self.ended);
+            for end in ended.drain(..) {
+                self.iteration_ended(now, end);
+            }
+            self.ended = ended;
+            self.services.take_drained(&mut self.drained);
+            let mut drained = std::mem::take(&mut self.drained);
+            for pod in drained.drain(..) {
+                self.pod_drained(now, pod);
+            }
+            self.drained = drained;
+        }
+    }
+
+    fn iteration_ended(&mut self, now: SimTime, end: IterationEnd) {
+        let load = &mut self.loads[end.load.index()];
+        load.ended += 1;
+        let again = match &mut load.generator {
+            Generator::Open { pool, .. } => {
+                pool.end_iteration();
+                false
+            }
+            Generator::Closed(pool) => {
+                pool.end_iteration(end.vu);
+                pool.begin_iteration(end.vu, now)
+            }
+        };
+        if again {
+            load.started += 1;
+            let class = load.mix.pick(&mut load.mix_stream);
+            self.services.begin_iteration(&mut ctx!(self, now), end.load, class, end.vu);
+        }
+    }
+
+    /// The next CPU demand of a server is used up.
+    pub(super) fn cpu_done(&mut self, now: SimTime, server: ServerId) {
+        self.services.cpu_done(&mut ctx!(self, now), server);
+        self.hear_services(now);
+    }
+}

@@ -1,0 +1,77 @@
+//! Nodes' lives: from the request for an instance to its return.
+
+use crate::cluster::Occurrence;
+use crate::model::Event;
+use crate::model::event::NodeStep;
+use crate::model::id::{NodeId, PoolId};
+use crate::model::observer::Observer;
+use crate::sim::Run;
+use crate::units::{SimDuration, SimTime};
+
+impl<O: Observer> Run<'_, O> {
+    /// An instance was asked for: the cloud takes its time, then the machine boots.
+    pub(super) fn node_requested(&mut self, id: NodeId, pool: PoolId) {
+        let node = self.cluster.node(id).expect("a requested node is there");
+        debug_assert_eq!(id.index(), self.node_names.len(), "nodes are numbered in order");
+        let name = std::sync::Arc::clone(&node.name);
+        let spec = std::sync::Arc::clone(&self.cluster.pool(pool).spec);
+        let mut stream = self.streams.of(&format!("boot/{name}"));
+        self.node_names.push(name);
+        if self.booting {
+            return;
+        }
+        let cloud = self.scenario.timings.cloud_delay.sample_span(&mut stream);
+        let launch = spec.launch.sample_span(&mut stream);
+        self.schedule(cloud + launch, Event::Node(id, NodeStep::BecameReady));
+    }
+
+    /// The next step of a node's life.
+    pub(super) fn node_step(&mut self, now: SimTime, id: NodeId, step: NodeStep) {
+        match step {
+            NodeStep::BecameReady => self.occur(now, Occurrence::NodeReady(id)),
+            NodeStep::GpusAllocatable => self.occur(now, Occurrence::NodeGpus(id)),
+            NodeStep::Removed => self.occur(now, Occurrence::NodeGone(id)),
+            NodeStep::Recovered => self.occur(now, Occurrence::NodeRecovered(id)),
+        }
+    }
+
+    /// A node is Ready: pods may come, and its GPUs follow.
+    pub(super) fn node_became_ready(&mut self, now: SimTime, id: NodeId) {
+        let Some(node) = self.cluster.node(id) else { return };
+        let gpu_ready = node.pool.and_then(|pool| self.cluster.pool(pool).spec.gpu_ready.clone());
+        if let Some(gpu_ready) = gpu_ready {
+            let delay = if self.booting {
+                SimDuration::ZERO
+            } else {
+                gpu_ready.sample_span(&mut self.streams.of(&format!("gpu/{}", node.name)))
+            };
+            self.schedule(delay, Event::Node(id, NodeStep::GpusAllocatable));
+        }
+        self.wake_daemon_sets();
+        self.capacity_appeared(now);
+    }
+
+    /// A node's machine stopped: its processes are dead, and nobody knows yet.
+    pub(super) fn node_lost(&mut self, now: SimTime, id: NodeId) {
+        let pods: Vec<_> = self.cluster.pods_on(id).map(|pod| pod.id).collect();
+        for pod in pods {
+            self.stop_server(now, pod);
+        }
+        self.wake_budgets();
+    }
+
+    /// A node's instance is given back.
+    pub(super) fn node_removing(&mut self, _now: SimTime, id: NodeId) {
+        let Some(node) = self.cluster.node(id) else { return };
+        let mut stream = self.streams.of(&format!("removal/{}", node.name));
+        let delay = self.scenario.timings.node_deletion.sample_span(&mut stream);
+        self.schedule(delay, Event::Node(id, NodeStep::Removed));
+    }
+
+    /// A node is gone.
+    pub(super) fn node_gone(&mut self, now: SimTime, id: NodeId) {
+        self.kubelets.forget(id);
+        self.scheduled_node_gone(now, id);
+        self.wake_all_owners();
+    }
+}

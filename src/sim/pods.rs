@@ -1,0 +1,183 @@
+//! Pods' lives: from the binding to the first request, and from the deletion to the last.
+
+use crate::cluster::pod::ConditionStatus;
+use crate::cluster::{Occurrence, PodPhase};
+use crate::model::Event;
+use crate::model::event::PodStep;
+use crate::model::id::{NodeId, PodId};
+use crate::model::observer::Observer;
+use crate::sim::Run;
+use crate::sim::loads::ctx;
+use crate::units::{SimDuration, SimTime};
+
+/// How long a process that serves nobody takes to end after SIGTERM, and an object to vanish after
+/// its containers: sandbox stop and final delete (kubelet `SyncTerminatedPod`, 1 to 2 s).
+const END_OF_PROCESS: SimDuration = SimDuration::from_millis(1_500);
+
+impl<O: Observer> Run<'_, O> {
+    /// A pod has a node: its kubelet takes it and pulls.
+    pub(super) fn pod_bound(&mut self, now: SimTime, id: PodId, node: NodeId) {
+        self.occur(now, Occurrence::PodTaken(id));
+        let (Some(pod), Some(node)) = (self.cluster.pod(id), self.cluster.node(node)) else {
+            return;
+        };
+        let images = &self.scenario.images;
+        let pull = self.kubelets.pull(now, pod, node, |image| images.of(image));
+        let took = pull.delay;
+        for image in pull.images {
+            self.occur(now, Occurrence::ImagesPulled { pod: id, image: Some(image), took });
+        }
+        self.schedule(took, Event::Pod(id, PodStep::ImagesPulled));
+    }
+
+    /// The next step of a pod's life, unless the pod is gone or its node is lost meanwhile.
+    pub(super) fn pod_step(&mut self, now: SimTime, id: PodId, step: PodStep) {
+        let Some(pod) = self.cluster.pod(id) else { return };
+        let node = pod.node.and_then(|node| self.cluster.node(node));
+        let works = node.is_some_and(crate::cluster::Node::is_ready);
+        let terminating = pod.is_terminating();
+        match step {
+            PodStep::ImagesPulled if works && !terminating => {
+                let delay = self.kubelets.container_start(pod);
+                self.schedule(delay, Event::Pod(id, PodStep::ContainersStarted));
+            }
+            PodStep::ContainersStarted if works && !terminating => self.start_pod(now, id),
+            PodStep::BecameReady if works && !terminating => {
+                self.occur(now, Occurrence::PodReady(id, ConditionStatus::True));
+            }
+            PodStep::EndpointAdded if works && !terminating && pod.is_ready() => {
+                if let Some(server) = self.servers.get(&id) {
+                    self.services.open_server(&mut ctx!(self, now), *server);
+                    self.hear_services(now);
+                }
+            }
+            PodStep::BecameAvailable => self.wake_workload(pod.workload()),
+            PodStep::EndpointRemoved => {
+                if let Some(server) = self.servers.get(&id) {
+                    self.services.drain_server(&mut ctx!(self, now), *server);
+                    self.hear_services(now);
+                }
+            }
+            PodStep::Terminate if works => self.sigterm(now, id),
+            PodStep::Kill => self.end_process(now, id),
+            PodStep::Removed => self.occur(now, Occurrence::PodGone(id)),
+            PodStep::ImagesPulled
+            | PodStep::ContainersStarted
+            | PodStep::BecameReady
+            | PodStep::EndpointAdded
+            | PodStep::Terminate => {}
+        }
+    }
+
+    /// All containers run: the process comes up, its server exists, the probes begin.
+    fn start_pod(&mut self, now: SimTime, id: PodId) {
+        self.occur(now, Occurrence::PodStarted(id));
+        let pod = self.cluster.pod(id).expect("it was there before it started");
+        let mut process_up = SimDuration::ZERO;
+        if let Some(station) = self.stations[pod.workload().index()] {
+            let spec = &self.scenario.services.stations[station.index()];
+            let mut stream = self.streams.of(&format!("process/{}", pod.name));
+            process_up = spec.start.sample_span(&mut stream);
+            if let Some(warm_up) = &spec.warm_up {
+                process_up += warm_up.sample_span(&mut stream);
+            }
+            let cores = self.cores_of(id);
+            let server = self.services.create_server(now, station, id, cores, &mut self.queue);
+            self.servers.insert(id, server);
+        }
+        let pod = self.cluster.pod(id).expect("it was there before it started");
+        let ready = self.kubelets.readiness(pod, process_up);
+        self.schedule(ready, Event::Pod(id, PodStep::BecameReady));
+    }
+
+    /// The cores a pod may use: its limit, or its node when it has none.
+    fn cores_of(&self, id: PodId) -> f64 {
+        let pod = self.cluster.pod(id).expect("a pod that runs is there");
+        let node = pod.node.and_then(|node| self.cluster.node(node));
+        let node_cores = node.map_or(1.0, |node| node.capacity.cpu.as_cores());
+        let limit = pod.template.spec.cpu_limit().map(crate::units::MilliCpu::as_cores);
+        limit.map_or(node_cores, |limit| limit.min(node_cores)).max(0.001)
+    }
+
+    /// The endpoint is on its way to the clients; the controllers hear of availability later.
+    pub(super) fn pod_became_ready(&mut self, _now: SimTime, id: PodId) {
+        let Some(pod) = self.cluster.pod(id) else { return };
+        let min_ready = self.cluster.workload(pod.workload()).spec.min_ready;
+        let delay = self.kubelets.endpoint_propagation(pod, "addition");
+        self.schedule(delay, Event::Pod(id, PodStep::EndpointAdded));
+        if !min_ready.is_zero() {
+            self.schedule(min_ready, Event::Pod(id, PodStep::BecameAvailable));
+        }
+    }
+
+    /// The endpoint is withdrawn at once; how long the news takes is the same as for an addition.
+    pub(super) fn pod_became_unready(&mut self, id: PodId) {
+        let Some(pod) = self.cluster.pod(id) else { return };
+        let delay = self.kubelets.endpoint_propagation(pod, "loss");
+        self.schedule(delay, Event::Pod(id, PodStep::EndpointRemoved));
+    }
+
+    /// Deletion began.
+    pub(super) fn pod_terminating(&mut self, now: SimTime, id: PodId) {
+        let Some(pod) = self.cluster.pod(id) else { return };
+        let Some(node) = pod.node.and_then(|node| self.cluster.node(node)) else {
+            // Nobody runs it: the object goes at once.
+            self.occur(now, Occurrence::PodGone(id));
+            return;
+        };
+        if !node.is_ready() {
+            // Its kubelet does not answer: the object stays until the node is back or gone.
+            return;
+        }
+        let steps = self.kubelets.termination(now, pod);
+        if pod.phase == PodPhase::Pending {
+            self.schedule(END_OF_PROCESS, Event::Pod(id, PodStep::Removed));
+            return;
+        }
+        self.schedule(steps.endpoint_removed, Event::Pod(id, PodStep::EndpointRemoved));
+        self.schedule(steps.sigterm, Event::Pod(id, PodStep::Terminate));
+        self.schedule(steps.sigkill, Event::Pod(id, PodStep::Kill));
+    }
+
+    /// SIGTERM: a server finishes what is inside and takes nothing new; anything else ends.
+    fn sigterm(&mut self, now: SimTime, id: PodId) {
+        if let Some(server) = self.servers.get(&id) {
+            self.workloads.sigterm_sent.insert(id);
+            self.services.drain_server(&mut ctx!(self, now), *server);
+            self.hear_services(now);
+        } else {
+            self.schedule(END_OF_PROCESS, Event::Pod(id, PodStep::Removed));
+        }
+    }
+
+    /// A draining server has nothing inside any more: after SIGTERM its process ends.
+    pub(super) fn pod_drained(&mut self, _now: SimTime, id: PodId) {
+        if self.workloads.sigterm_sent.remove(&id) {
+            self.schedule(SimDuration::ZERO, Event::Pod(id, PodStep::Kill));
+        }
+    }
+
+    /// The process ends now, whatever it is doing.
+    fn end_process(&mut self, now: SimTime, id: PodId) {
+        self.stop_server(now, id);
+        self.schedule(END_OF_PROCESS, Event::Pod(id, PodStep::Removed));
+    }
+
+    /// Takes a pod's server away; requests inside are cut.
+    pub(super) fn stop_server(&mut self, now: SimTime, id: PodId) {
+        self.workloads.sigterm_sent.remove(&id);
+        if let Some(server) = self.servers.remove(&id) {
+            self.services.destroy_server(&mut ctx!(self, now), server);
+            self.hear_services(now);
+        }
+    }
+
+    /// A pod's object is gone: its place is free, its owner looks.
+    pub(super) fn pod_gone(&mut self, now: SimTime, id: PodId) {
+        self.stop_server(now, id);
+        self.workloads.pod_gone(id);
+        self.scheduled_pod_gone(now, id);
+        self.wake_all_owners();
+        self.wake_budgets();
+    }
+}

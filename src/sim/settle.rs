@@ -1,0 +1,96 @@
+//! What followed from an event goes where it belongs: to the observer, and to those who watch.
+
+use crate::cluster::Occurrence;
+use crate::model::Action;
+use crate::model::Event;
+use crate::model::id::PodId;
+use crate::model::observer::Observer;
+use crate::model::record::Record;
+use crate::sim::Run;
+use crate::units::SimTime;
+
+impl<O: Observer> Run<'_, O> {
+    /// Applies an action; what happened waits for [`Run::settle`].
+    pub(super) fn apply(&mut self, now: SimTime, action: &Action) {
+        self.cluster.apply(now, action, &mut self.records);
+    }
+
+    /// Writes a fact; what happened waits for [`Run::settle`].
+    pub(super) fn occur(&mut self, now: SimTime, fact: Occurrence) {
+        self.cluster.occur(now, fact, &mut self.records);
+    }
+
+    /// Tells every record once, and lets those react who watch for it. Reactions may make further
+    /// records; they are told in turn.
+    pub(super) fn settle(&mut self, now: SimTime) {
+        while !self.records.is_empty() {
+            for record in std::mem::take(&mut self.records) {
+                self.react(now, &record);
+                self.observer.record(now, record);
+            }
+        }
+    }
+
+    fn react(&mut self, now: SimTime, record: &Record) {
+        match record {
+            Record::WorkloadScaled { workload, .. } => self.wake_workload(*workload),
+            Record::PodCreated { pod, workload, name } => {
+                debug_assert_eq!(pod.index(), self.pod_names.len(), "pods are numbered in order");
+                self.pod_names.push(std::sync::Arc::clone(name));
+                self.wake_workload(*workload);
+                self.pod_to_schedule(now, *pod);
+            }
+            Record::PodBound { pod, node, .. } => self.pod_bound(now, *pod, *node),
+            Record::PodBecameReady(pod) => {
+                self.pod_became_ready(now, *pod);
+                self.wake_owner(*pod);
+                self.wake_budgets();
+            }
+            Record::PodBecameUnready(pod) => {
+                self.pod_became_unready(*pod);
+                self.wake_owner(*pod);
+                self.wake_budgets();
+            }
+            Record::PodTerminating { pod, .. } => {
+                self.pod_terminating(now, *pod);
+                self.wake_owner(*pod);
+                self.wake_budgets();
+            }
+            Record::PodGone(pod) => self.pod_gone(now, *pod),
+            Record::NodeRequested { node, pool } => self.node_requested(*node, *pool),
+            Record::NodeBecameReady(node) => self.node_became_ready(now, *node),
+            Record::NodeGpusAllocatable(_)
+            | Record::NodeUncordoned(_)
+            | Record::NodeRecovered(_) => self.capacity_appeared(now),
+            Record::NodeLost(node) => self.node_lost(now, *node),
+            Record::NodeRemoving(node) => self.node_removing(now, *node),
+            Record::NodeGone(node) => self.node_gone(now, *node),
+            Record::ReplicaSetCreated(..)
+            | Record::PodUnschedulable { .. }
+            | Record::PodImagesPulled { .. }
+            | Record::PodStarted(_)
+            | Record::EvictionRefused { .. }
+            | Record::BudgetChanged { .. }
+            | Record::NodeCordoned(_)
+            | Record::NodeUnneeded { .. }
+            | Record::HpaSynced(..)
+            | Record::Decided { .. }
+            | Record::DisruptionBegan(_)
+            | Record::DisruptionEnded(_) => {}
+        }
+    }
+
+    fn wake_owner(&mut self, pod: PodId) {
+        if let Some(owner) = self.cluster.pod(pod).map(crate::cluster::Pod::workload) {
+            self.wake_workload(owner);
+        }
+    }
+
+    /// The disruption controller looks soon, once however often it is woken.
+    pub(super) fn wake_budgets(&mut self) {
+        if !self.workloads.budgets_woken && !self.cluster.budgets().is_empty() {
+            self.workloads.budgets_woken = true;
+            self.schedule(self.scenario.timings.controller_reaction, Event::Budgets);
+        }
+    }
+}
