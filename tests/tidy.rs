@@ -121,7 +121,8 @@ fn rooms_import_only_lower_floors() {
 
 #[test]
 fn the_floor_check_sees_groups_over_several_lines() {
-    let code = "use crate::{\n    sim::{Run, go},\n    units::SimTime,\n};\nlet x = crate::input::load();";
+    let code =
+        "use crate::{\n    sim::{Run, go},\n    units::SimTime,\n};\nlet x = crate::input::load();";
     assert_eq!(rooms_named(code), ["sim", "units", "input"]);
 }
 

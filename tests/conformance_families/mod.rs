@@ -5,10 +5,18 @@ use std::fmt::Debug;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+mod ca_scaleup;
+mod ca_world;
 mod hpa;
+mod scheduling {
+    pub(crate) mod objects;
+}
 
 /// Every family the runner knows.
-pub(crate) const FAMILIES: &[Family] = &[Family { name: "hpa", check: hpa::check }];
+pub(crate) const FAMILIES: &[Family] = &[
+    Family { name: "ca-scaleup", check: ca_scaleup::check },
+    Family { name: "hpa", check: hpa::check },
+];
 
 /// How the vectors of one component are checked.
 pub(crate) struct Family {
