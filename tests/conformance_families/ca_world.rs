@@ -16,8 +16,10 @@ use aurelius_sim::control::cluster_autoscaler::{
     ClusterAutoscaler, Observation, Options, Priorities, TieBreak,
 };
 use aurelius_sim::control::scheduler::Surroundings;
+use aurelius_sim::engine::{Stream, Streams};
 use aurelius_sim::model::id::{BudgetId, NodeId, PodId, PoolId};
 use aurelius_sim::units::{Resources, SimDuration, SimTime};
+use rand::RngExt;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -243,6 +245,13 @@ impl World {
             });
         }
         world
+    }
+
+    /// Lists nodes and pods in another order, where the real autoscaler lists them in any.
+    pub(crate) fn shuffle(&mut self, number: u64) {
+        let mut stream = Streams::new(number, 0).of("order");
+        shuffled(&mut self.seen.nodes, &mut stream);
+        shuffled(&mut self.seen.pods, &mut stream);
     }
 
     fn add_group(&mut self, position: usize, doc: &GroupDoc) {
@@ -495,6 +504,12 @@ impl World {
     /// Whether a workload is a DaemonSet.
     pub(crate) fn is_daemon_set(&self, pod: PodId) -> bool {
         self.workloads[self.pod_workload[pod.index()]].daemon_set
+    }
+}
+
+fn shuffled<T>(items: &mut [T], stream: &mut Stream) {
+    for last in (1..items.len()).rev() {
+        items.swap(last, stream.random_range(0..=last));
     }
 }
 

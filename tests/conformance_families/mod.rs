@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+mod ca_eligibility;
 mod ca_scaleup;
 mod ca_world;
 mod hpa;
@@ -14,6 +15,7 @@ mod scheduling {
 
 /// Every family the runner knows.
 pub(crate) const FAMILIES: &[Family] = &[
+    Family { name: "ca-eligibility", check: ca_eligibility::check },
     Family { name: "ca-scaleup", check: ca_scaleup::check },
     Family { name: "hpa", check: hpa::check },
 ];

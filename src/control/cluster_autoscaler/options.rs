@@ -37,12 +37,8 @@ pub struct Options {
     pub balance_similar_node_groups: bool,
     /// Labels that alone make groups similar.
     pub balancing_label: Vec<String>,
-    /// Labels that similar groups may differ in; only some providers look at it, see
-    /// [`Options::provider_ignores_balancing_labels`].
+    /// Labels that similar groups may differ in.
     pub balancing_ignore_label: Vec<String>,
-    /// Whether the provider has its own comparator of groups (AWS, Azure, GCE), which is what makes
-    /// `balancing-ignore-label` and the ratios count. Not a flag upstream.
-    pub provider_ignores_balancing_labels: bool,
     /// Part by which memory capacities of similar groups may differ.
     pub memory_difference_ratio: f64,
     /// Part by which free resources of similar groups may differ.
@@ -186,7 +182,6 @@ impl Default for Options {
             balance_similar_node_groups: false,
             balancing_label: Vec::new(),
             balancing_ignore_label: Vec::new(),
-            provider_ignores_balancing_labels: false,
             memory_difference_ratio: 0.015,
             max_free_difference_ratio: 0.05,
             max_allocatable_difference_ratio: 0.05,

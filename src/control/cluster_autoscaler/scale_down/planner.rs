@@ -268,11 +268,11 @@ impl Planner {
             return (Vec::new(), Vec::new());
         };
         let mut sizes = plan.cloud.targets();
-        let mut order: Vec<&Entry> = self.unneeded.values().collect();
-        order.sort_by(|a, b| {
-            let key = |e: &Entry| (e.removable.move_count > 0, e.since);
-            key(a).cmp(&key(b)).then_with(|| a.removable.node.name.cmp(&b.removable.node.name))
-        });
+        let mut order: Vec<&Entry> = {
+            let listed = plan.seen.nodes.iter().filter_map(|node| self.unneeded.get(&node.id));
+            listed.collect()
+        };
+        order.sort_by_key(|entry| (entry.removable.move_count > 0, entry.since));
         let mut chosen = Vec::new();
         let mut refused: Vec<(NodeId, UnremovableReason)> = Vec::new();
         for entry in order {

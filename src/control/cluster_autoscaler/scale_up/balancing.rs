@@ -27,19 +27,11 @@ pub(crate) fn similar(a: (&Shape, &Resources), b: (&Shape, &Resources), options:
             value.is_some() && value == b.0.labels.get(label.as_str())
         });
     }
-    let (memory, allocatable, free) = if options.provider_ignores_balancing_labels {
-        (
-            options.memory_difference_ratio,
-            options.max_allocatable_difference_ratio,
-            options.max_free_difference_ratio,
-        )
-    } else {
-        (0.015, 0.05, 0.05)
-    };
-    capacities_alike(a.0, b.0, memory)
+    let allocatable = options.max_allocatable_difference_ratio;
+    capacities_alike(a.0, b.0, options.memory_difference_ratio)
         && all_within(&a.0.allocatable, &b.0.allocatable, allocatable)
         && within(a.0.max_pods, b.0.max_pods, allocatable)
-        && free_alike(a, b, free)
+        && free_alike(a, b, options.max_free_difference_ratio)
         && labels_alike(a.0, b.0, options)
 }
 
@@ -88,8 +80,7 @@ fn within(a: i64, b: i64, ratio: f64) -> bool {
 fn labels_alike(a: &Shape, b: &Shape, options: &Options) -> bool {
     let ignored = |key: &str| {
         IGNORED_LABELS.contains(&key)
-            || (options.provider_ignores_balancing_labels
-                && options.balancing_ignore_label.iter().any(|label| label == key))
+            || options.balancing_ignore_label.iter().any(|label| label == key)
     };
     let compared = |shape: &Shape| -> BTreeMap<_, _> {
         let labels = shape.labels.iter().filter(|(key, _)| !ignored(key));
