@@ -477,7 +477,7 @@ impl ClusterAutoscaler {
         self.actuator.answered(pod, answer, now);
     }
 
-    /// What the removal of each autoscaled node alone would meet, with pending pods where they fit:
+    /// What the removal of each node alone would meet, with pending pods where they fit:
     /// a question of reports, which changes nothing.
     #[must_use]
     pub fn removal_of_each(&self, seen: &Observation) -> Vec<scale_down::Alone> {

@@ -350,7 +350,7 @@ impl Planner {
         let open: BTreeSet<NodeSlot> =
             nodes.iter().filter_map(|node| plan.sight.slot_of(node.id)).collect();
         let mut result = Vec::new();
-        for node in nodes.iter().filter(|node| node.group.is_some()) {
+        for node in nodes {
             plan.sight.fork();
             let fate = match simulate(plan, node, &open, &mut Hints::default()) {
                 Ok(found) => Fate::Removable {
