@@ -128,6 +128,12 @@ struct WorkloadDoc {
     controller_missing: bool,
 }
 
+impl CasePodDoc {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 /// A pod of a case.
 #[derive(Deserialize, Clone)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -453,7 +459,7 @@ impl World {
         let mut pod = self.made_of(workload, id, &doc.name);
         pod.created = at(doc.created);
         pod.deletion = doc.deletion_timestamp.map(at);
-        pod.node = doc.node.as_ref().map(|node| self.nodes[node]);
+        pod.node = doc.node.as_ref().and_then(|node| self.nodes.get(node).copied());
         pod.unschedulable = pod.node.is_none();
         if !doc.annotations.is_empty() {
             let mut template = PodTemplate::clone(&pod.template);
@@ -470,6 +476,21 @@ impl World {
         if let Some(pod) = found {
             change(Arc::make_mut(pod));
         }
+    }
+
+    /// Binds a pod, if its node exists.
+    pub(crate) fn bind(&mut self, pod: &str, node: &str) {
+        if let Some(node) = self.nodes.get(node).copied() {
+            self.change_pod(pod, |pod| {
+                pod.node = Some(node);
+                pod.unschedulable = false;
+            });
+        }
+    }
+
+    /// Whether a pod exists.
+    pub(crate) fn exists(&self, pod: PodId) -> bool {
+        self.seen.pods.iter().any(|other| other.id == pod)
     }
 
     pub(crate) fn remove_pod(&mut self, name: &str) {

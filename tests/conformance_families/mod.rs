@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 mod ca_eligibility;
+mod ca_loop;
 mod ca_scaleup;
 mod ca_world;
 mod hpa;
@@ -16,6 +17,7 @@ mod scheduling {
 /// Every family the runner knows.
 pub(crate) const FAMILIES: &[Family] = &[
     Family { name: "ca-eligibility", check: ca_eligibility::check },
+    Family { name: "ca-loop", check: ca_loop::check },
     Family { name: "ca-scaleup", check: ca_scaleup::check },
     Family { name: "hpa", check: hpa::check },
 ];

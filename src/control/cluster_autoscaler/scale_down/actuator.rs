@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::super::cloud::{Cloud, Command};
-use super::super::observation::{Node, Observation, Pod, TO_BE_DELETED};
+use super::super::observation::{Node, Observation, Pod};
 use super::super::options::Options;
 use super::super::sight::Sight;
 use super::budgets::{self, Batch, Budget};
@@ -392,7 +392,7 @@ impl Job {
         ended: &mut Vec<Ended>,
     ) {
         let node = self.node.id;
-        if seen.nodes.iter().any(|other| other.id == node && other.has_taint(TO_BE_DELETED)) {
+        if seen.nodes.iter().any(|other| other.id == node) {
             cloud.api(Command::Untaint { node, hard: true });
             if options.cordon_node_before_terminating {
                 cloud.api(Command::Uncordon(node));
