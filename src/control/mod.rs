@@ -2,7 +2,6 @@
 //!
 //! A controller looks at what it may see and returns what it wants, with its reason, also when it
 //! wants nothing. It never changes the cluster and never schedules anything itself.
-
 pub mod cluster_autoscaler;
 pub mod hpa;
 pub mod kubelet;

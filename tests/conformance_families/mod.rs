@@ -10,9 +10,7 @@ mod ca_loop;
 mod ca_scaleup;
 mod ca_world;
 mod hpa;
-mod scheduling {
-    pub(crate) mod objects;
-}
+mod scheduling;
 
 /// Every family the runner knows.
 pub(crate) const FAMILIES: &[Family] = &[
@@ -20,6 +18,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { name: "ca-loop", check: ca_loop::check },
     Family { name: "ca-scaleup", check: ca_scaleup::check },
     Family { name: "hpa", check: hpa::check },
+    Family { name: "scheduling", check: scheduling::check },
 ];
 
 /// How the vectors of one component are checked.
