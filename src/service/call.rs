@@ -55,6 +55,8 @@ pub(super) enum Phase {
     OnGpu,
     /// Its own calls are under way.
     Calling,
+    /// Its server's machine stopped: nothing happens to it any more, and nobody is told.
+    Stalled,
 }
 
 /// One iteration of a client, under way.
@@ -66,6 +68,9 @@ pub(super) struct Client {
     pub(super) vu: u32,
     pub(super) step: u16,
     pub(super) began: SimTime,
+    pub(super) generation: u32,
+    /// The call it waits for.
+    pub(super) awaits: Option<CallId>,
 }
 
 /// Slots reused in last-in-first-out order, so that the hot ones stay in cache.

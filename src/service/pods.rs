@@ -4,7 +4,7 @@ use crate::engine::EventQueue;
 use crate::model::event::Event;
 use crate::model::id::{CallId, OperationId, PodId, ServerId, StationId};
 use crate::model::observer::{CallEnd, Observer};
-use crate::service::call::Phase;
+use crate::service::call::{Caller, Phase};
 use crate::service::runtime::{Ctx, Services, Work};
 use crate::service::server::{Server, ServerState};
 use crate::service::spec::{GpuWork, StationKind};
@@ -63,6 +63,32 @@ impl Services {
         self.run(ctx);
     }
 
+    /// SIGTERM: the process takes nothing new, and finishes what is inside. Requests that still come,
+    /// because their senders do not know yet, are refused. Told as drained when nothing is left.
+    pub fn terminate_server<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ServerId) {
+        let server = self.servers[id.index()].as_deref_mut().expect("a live server is ended");
+        server.state = ServerState::Draining;
+        self.work.push(Work::Admit(id));
+        self.run(ctx);
+    }
+
+    /// The machine stopped: whatever is inside stalls, and requests that still come are swallowed,
+    /// until the server is destroyed.
+    pub fn silence_server(&mut self, now: SimTime, id: ServerId, queue: &mut EventQueue<Event>) {
+        for call in self.calls_at(id) {
+            self.calls.get_mut(call.slot).phase = Phase::Stalled;
+        }
+        let server = self.servers[id.index()].as_deref_mut().expect("a live server stops");
+        server.state = ServerState::Silent;
+        server.stop(now, queue);
+    }
+
+    /// Requests stay away from a server whatever its state: the news of its end arrived.
+    pub fn withdraw_server(&mut self, id: ServerId) {
+        let server = self.servers[id.index()].as_deref().expect("a live server is withdrawn");
+        self.stations[server.station.index()].open.retain(|open| *open != id);
+    }
+
     /// Requests stay away although the process works (readiness lost).
     pub fn close_server(&mut self, id: ServerId) {
         let server = self.servers[id.index()].as_deref_mut().expect("a live server is closed");
@@ -85,6 +111,10 @@ impl Services {
             StationKind::Worker(worker) if worker.late_acks
         );
         let inside = self.calls_at(id);
+        if late_acks {
+            // Idle workers take what comes back; pushed first, so done last.
+            self.work.extend(self.stations[station.index()].open.iter().copied().map(Work::Admit));
+        }
         for call in inside.iter().rev() {
             if late_acks {
                 self.redeliver(station, *call);
@@ -110,14 +140,26 @@ impl Services {
         inside.into_iter().map(|(_, call)| call).collect()
     }
 
-    /// Puts a task back at the head of the broker's list, to begin anew.
+    /// Puts a task back at the head of the broker's list, to begin anew. It gets a new name, so that
+    /// delays and answers that the dead worker waited for do not reach it; its caller's patience
+    /// goes on.
     fn redeliver(&mut self, station: StationId, id: CallId) {
         let call = self.calls.get_mut(id.slot);
+        call.generation = call.generation.wrapping_add(1);
         call.server = None;
         call.phase = Phase::Queued;
         call.step = 0;
         call.pending = 0;
-        self.stations[station.index()].broker.push_front(id);
+        call.failed = false;
+        let renamed = CallId { slot: id.slot, generation: call.generation };
+        let (caller, started) = (call.caller, call.started);
+        if let Caller::Client(client) = caller {
+            self.clients.get_mut(client.slot).awaits = Some(renamed);
+        }
+        for lane in &mut self.lanes {
+            lane.rename(started, id, renamed);
+        }
+        self.stations[station.index()].broker.push_front(renamed);
     }
 
     /// Changes the cores a server may use.
@@ -129,8 +171,7 @@ impl Services {
         queue: &mut EventQueue<Event>,
     ) {
         let server = self.servers[id.index()].as_deref_mut().expect("a live server changes");
-        server.cpu.set_cores(now, cores);
-        server.arm_cpu(queue);
+        server.set_cores(now, cores, queue);
     }
 
     /// What a server has used and holds.

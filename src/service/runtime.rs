@@ -2,7 +2,8 @@
 //!
 //! A transition may set off others at the same instant (an answer lets the caller go on, a free
 //! place lets the next one in). They are kept on a stack of work and done before the transition
-//! returns, so that depth of calls is never depth of recursion.
+//! returns, so that depth of calls is never depth of recursion. One call's way onward (begun,
+//! routed, admitted, ended) is straight function calls: its length is fixed.
 
 use std::sync::Arc;
 
@@ -10,10 +11,8 @@ use rand::RngExt;
 
 use crate::engine::{EventQueue, Stream, Streams};
 use crate::model::event::Event;
-use crate::model::id::{
-    CallId, ClassId, ClientId, LoadId, OperationId, PodId, ServerId, StationId,
-};
-use crate::model::observer::{CallEnd, ClientCall, Observer, OperationEnd};
+use crate::model::id::{CallId, ClientId, LoadId, OperationId, PodId, ServerId, StationId};
+use crate::model::observer::{CallEnd, Observer, OperationEnd};
 use crate::service::call::{Arena, Call, Caller, Client, Phase, propagated};
 use crate::service::graph::{Lowered, NO_LANE, Operation, Site, Step, lower};
 use crate::service::lane::TimeoutLane;
@@ -40,16 +39,16 @@ pub struct Services {
     pub(super) stations: Vec<Station>,
     operations: Vec<Operation>,
     sites: Vec<Site>,
-    classes: Vec<Vec<Step>>,
+    pub(super) classes: Vec<Vec<Step>>,
     pub(super) servers: Vec<Option<Box<Server>>>,
     pub(super) free_servers: Vec<u32>,
     pub(super) calls: Arena<Call>,
-    clients: Arena<Client>,
-    lanes: Vec<TimeoutLane>,
-    sleep_stream: Stream,
+    pub(super) clients: Arena<Client>,
+    pub(super) lanes: Vec<TimeoutLane>,
+    pub(super) sleep_stream: Stream,
     pub(super) work: Vec<Work>,
     /// Iterations that ended, for the loads to hear of.
-    ended: Vec<IterationEnd>,
+    pub(super) ended: Vec<IterationEnd>,
     /// Draining servers that have nothing inside any more.
     drained: Vec<PodId>,
     /// Client calls begun and ended, by how.
@@ -65,7 +64,7 @@ pub struct IterationEnd {
     pub vu: u32,
 }
 
-/// Client calls so far: begun = completed + failed in some way + inside.
+/// Client calls so far: begun = completed + failed in some way + interrupted + inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CallTally {
     /// Begun.
@@ -80,6 +79,17 @@ pub struct CallTally {
     pub cut: u64,
     /// Answered with an error.
     pub failed: u64,
+    /// Thrown away by the client together with its iteration.
+    pub interrupted: u64,
+}
+
+impl CallTally {
+    /// Ended in whatever way.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        let Self { begun: _, completed, timed_out, refused, cut, failed, interrupted } = *self;
+        completed + timed_out + refused + cut + failed + interrupted
+    }
 }
 
 /// Something to be done within the present transition.
@@ -131,26 +141,6 @@ impl Services {
         }
     }
 
-    /// A client begins an iteration of a class.
-    pub fn begin_iteration<O: Observer>(
-        &mut self,
-        ctx: &mut Ctx<'_, O>,
-        load: LoadId,
-        class: ClassId,
-        vu: u32,
-    ) {
-        let client = Client { load, class, vu, step: 0, began: ctx.now };
-        let slot = self.clients.insert(|_| client);
-        self.work.push(Work::Client(ClientId(slot)));
-        self.run(ctx);
-    }
-
-    /// A client's pause is over.
-    pub fn client_wakes<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, client: ClientId) {
-        self.work.push(Work::Client(client));
-        self.run(ctx);
-    }
-
     /// The next CPU demand of a server is used up.
     pub fn cpu_done<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ServerId) {
         let server = self.servers[id.index()].as_deref_mut().expect("a live server's timer");
@@ -158,12 +148,12 @@ impl Services {
             let generation = self.calls.get(slot).generation;
             self.work.push(Work::Proceed(CallId { slot, generation }));
         }
-        server.arm_cpu(ctx.queue);
+        server.completing = true;
         self.work.reverse();
         self.run(ctx);
-        if let Some(server) = self.servers[id.index()].as_deref() {
-            server.arm_cpu(ctx.queue);
-        }
+        let server = self.servers[id.index()].as_deref_mut().expect("only pods' ends destroy it");
+        server.completing = false;
+        server.arm_cpu(ctx.queue);
     }
 
     /// A pure delay is over. Late ones, of calls that ended meanwhile, do nothing.
@@ -210,17 +200,11 @@ impl Services {
         self.tally
     }
 
-    /// Client iterations under way.
-    #[must_use]
-    pub fn clients_inside(&self) -> usize {
-        self.clients.in_use()
-    }
-
     pub(super) fn demand_stream(&mut self, operation: OperationId) -> &mut Stream {
         &mut self.operations[operation.index()].demand_stream
     }
 
-    fn is_live(&self, id: CallId) -> bool {
+    pub(super) fn is_live(&self, id: CallId) -> bool {
         self.calls.get(id.slot).generation == id.generation
     }
 
@@ -239,31 +223,7 @@ impl Services {
         }
     }
 
-    fn client_steps<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ClientId) {
-        let client = self.clients.get_mut(id.0);
-        let Client { load, class, vu, step, began } = *client;
-        match self.classes[class.index()].get(usize::from(step)) {
-            None => {
-                self.clients.release(id.0);
-                self.ended.push(IterationEnd { load, vu });
-                ctx.observer.iteration_ended(ctx.now, load, class, ctx.now.since(began));
-            }
-            Some(Step::Sleep(pause)) => {
-                client.step += 1;
-                let wakes = ctx.now + pause.sample_span(&mut self.sleep_stream);
-                let event = Event::ClientWakes(id);
-                ctx.queue.schedule(wakes, event.rank(), event);
-            }
-            Some(Step::Call { operation, lane }) => {
-                self.tally.begun += 1;
-                let caller = Caller::Client(id);
-                let (operation, lane) = (*operation, *lane);
-                self.work.push(Work::Begin { operation, caller, lane, site: 0, repeats_left: 0 });
-            }
-        }
-    }
-
-    fn begin<O: Observer>(
+    pub(super) fn begin<O: Observer>(
         &mut self,
         ctx: &mut Ctx<'_, O>,
         operation: OperationId,
@@ -288,61 +248,86 @@ impl Services {
         if lane != NO_LANE {
             self.lanes[index(lane)].watch(ctx.now, id, ctx.queue);
         }
+        if let Caller::Client(client) = caller {
+            self.clients.get_mut(client.slot).awaits = Some(id);
+        }
         let station = self.operations[operation.index()].station;
         self.stations[station.index()].count(ctx.now, true);
         match self.graph.stations[station.index()].kind {
-            StationKind::Delay => self.work.push(Work::Proceed(id)),
+            StationKind::Delay => self.proceed(ctx, id),
             StationKind::Worker(_) => self.enqueue(station, id),
-            StationKind::Cpu(_) | StationKind::Gpu(_) => self.route(station, id),
+            StationKind::Cpu(_) | StationKind::Gpu(_) => self.route(ctx, station, id),
         }
     }
 
     /// Hands a call to a server, or refuses it when there is none or its backlog is full.
-    fn route(&mut self, station: StationId, id: CallId) {
+    fn route<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, station: StationId, id: CallId) {
         let Self { stations, servers, .. } = self;
         let inside = |server: ServerId| servers[server.index()].as_ref().map_or(0, |s| s.inside);
         let Some(chosen) = stations[station.index()].route(inside) else {
-            self.work.push(Work::End(id, CallEnd::Refused));
+            self.end(ctx, id, CallEnd::Refused);
             return;
         };
         let server = servers[chosen.index()].as_deref_mut().expect("open servers exist");
-        let room = server.in_service < server.concurrency;
+        match server.state {
+            ServerState::Open => {}
+            ServerState::Silent => return self.swallow(chosen, id),
+            ServerState::Closed | ServerState::Draining => {
+                self.work.push(Work::End(id, CallEnd::Refused));
+                return;
+            }
+        }
+        let room = server.has_room();
         let gpu_busy = server.gpu.as_ref().is_some_and(|gpu| gpu.busy_since.is_some());
         let full = count_u32(server.waiting()) >= server.backlog_limit;
         if full && (!room || gpu_busy) {
-            self.work.push(Work::End(id, CallEnd::Refused));
+            self.end(ctx, id, CallEnd::Refused);
             return;
         }
         server.inside += 1;
-        self.calls.get_mut(id.slot).server = Some(chosen);
+        let call = self.calls.get_mut(id.slot);
+        call.server = Some(chosen);
         if room {
             server.in_service += 1;
-            self.calls.get_mut(id.slot).phase = Phase::Admitted;
-            self.work.push(Work::Proceed(id));
+            call.phase = Phase::Admitted;
+            self.proceed(ctx, id);
         } else {
             server.backlog.push_back(id);
         }
     }
 
+    /// A request reaches a machine that does not answer: it stays there until someone gives up.
+    fn swallow(&mut self, server: ServerId, id: CallId) {
+        let silent = self.servers[server.index()].as_deref_mut().expect("open servers exist");
+        silent.inside += 1;
+        let call = self.calls.get_mut(id.slot);
+        call.server = Some(server);
+        call.phase = Phase::Stalled;
+    }
+
     /// Puts a task on the broker's list and lets a worker with a free place take it.
     fn enqueue(&mut self, station: StationId, id: CallId) {
-        self.stations[station.index()].broker.push_back(id);
-        let free = self.stations[station.index()].open.iter().copied().find(|server| {
-            let server = self.servers[server.index()].as_deref().expect("open servers exist");
-            server.in_service < server.concurrency
-        });
-        if let Some(server) = free {
-            self.work.push(Work::Admit(server));
+        let Self { stations, servers, work, .. } = self;
+        let station = &mut stations[station.index()];
+        station.broker.push_back(id);
+        let free = |id: ServerId| {
+            let server = servers[id.index()].as_deref().expect("open servers exist");
+            server.state == ServerState::Open && server.has_room()
+        };
+        if let Some(server) = station.next_free(free) {
+            work.push(Work::Admit(server));
         }
     }
 
     /// Lets the next waiting request into service, if there is a place and one that still matters.
     fn admit_next(&mut self, id: ServerId) {
         let Some(server) = self.servers[id.index()].as_deref_mut() else { return };
+        if server.state == ServerState::Silent {
+            return;
+        }
         let station = server.station;
-        let takes_tasks =
-            server.state == ServerState::Open && server.in_service < server.concurrency;
-        if server.in_service < server.concurrency
+        let takes_tasks = server.state == ServerState::Open && server.has_room();
+        if server.has_room()
             && let Some(call) = server.backlog.pop_front()
         {
             if self.calls.get(call.slot).abandoned {
@@ -359,7 +344,7 @@ impl Services {
             let task = self.calls.get_mut(call.slot);
             task.server = Some(id);
             task.phase = Phase::Admitted;
-            if server.in_service < server.concurrency {
+            if server.has_room() {
                 self.work.push(Work::Admit(id));
             }
             self.work.push(Work::Proceed(call));
@@ -372,6 +357,9 @@ impl Services {
     fn proceed<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: CallId) {
         let call = self.calls.get_mut(id.slot);
         debug_assert_eq!(call.generation, id.generation, "work is done at the instant it is due");
+        if call.phase == Phase::Stalled {
+            return;
+        }
         let operation = &mut self.operations[call.operation.index()];
         if call.phase == Phase::Admitted {
             call.phase = Phase::OnCpu;
@@ -379,9 +367,7 @@ impl Services {
                 let demand_s = demand.sample(&mut operation.demand_stream);
                 let server = call.server.expect("an admitted call has a server");
                 let server = self.servers[server.index()].as_deref_mut().expect("it is live");
-                if server.cpu.admit(ctx.now, demand_s, id.slot) {
-                    server.arm_cpu(ctx.queue);
-                }
+                server.compute(ctx.now, demand_s, id.slot, ctx.queue);
                 return;
             }
         }
@@ -396,27 +382,29 @@ impl Services {
         }
         if call.phase == Phase::Delayed {
             call.phase = Phase::OnGpu;
-            if operation.gpu.is_some() && call.server.is_some() {
-                let server = call.server.expect("checked above");
+            if operation.gpu.is_some()
+                && let Some(server) = call.server
+            {
                 self.enter_gpu(ctx, server, id);
                 return;
             }
         }
-        self.call_others(id);
+        self.call_others(ctx, id);
     }
 
     /// Begins the next step of calls that has any, or ends.
-    fn call_others(&mut self, id: CallId) {
+    fn call_others<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: CallId) {
         loop {
             let call = self.calls.get_mut(id.slot);
             call.phase = Phase::Calling;
             let operation = &mut self.operations[call.operation.index()];
             let Some((first, last)) = operation.steps.get(usize::from(call.step)).copied() else {
-                self.work.push(Work::End(id, CallEnd::Completed));
+                self.end(ctx, id, CallEnd::Completed);
                 return;
             };
             call.step += 1;
-            for number in first..last {
+            // The stack turns the order round: the first call stated is the first to begin.
+            for number in (first..last).rev() {
                 let site = self.sites[index(number)];
                 let taken = site.count > 0
                     && (site.probability >= 1.0
@@ -424,16 +412,15 @@ impl Services {
                 if !taken {
                     continue;
                 }
-                let caller = match site.mode {
-                    CallMode::Wait => {
-                        call.pending += 1;
-                        Caller::Call(id)
-                    }
-                    CallMode::Enqueue => Caller::Nobody,
+                // Nobody waits for a task, so that all are handed over at once.
+                let (caller, times, repeats_left) = match site.mode {
+                    CallMode::Wait => (Caller::Call(id), 1, site.count - 1),
+                    CallMode::Enqueue => (Caller::Nobody, site.count, 0),
                 };
-                let repeats_left = site.count - 1;
+                call.pending += u16::from(site.mode == CallMode::Wait);
                 let Site { operation, lane, .. } = site;
-                self.work.push(Work::Begin { operation, caller, lane, site: number, repeats_left });
+                let begin = Work::Begin { operation, caller, lane, site: number, repeats_left };
+                self.work.extend(std::iter::repeat_n(begin, index(times)));
             }
             if call.pending > 0 {
                 return;
@@ -465,13 +452,16 @@ impl Services {
             if call.phase != Phase::Queued {
                 server.in_service -= 1;
             }
-            self.work.push(Work::Admit(id));
         }
         match call.caller {
             Caller::Client(client) => self.answer_client(ctx, client, &call, end),
             Caller::Call(parent) => self.answer_call(parent, &call, end),
-            Caller::Nobody if call.repeats_left > 0 && !call.abandoned => self.repeat(&call),
             Caller::Nobody => {}
+        }
+        // Pushed last, so done first: whoever waits gets the place before the answered caller can
+        // come again.
+        if let Some(server) = call.server {
+            self.work.push(Work::Admit(server));
         }
     }
 
@@ -480,29 +470,6 @@ impl Services {
         let Call { caller, site, .. } = *call;
         let repeats_left = call.repeats_left - 1;
         self.work.push(Work::Begin { operation, caller, lane, site, repeats_left });
-    }
-
-    fn answer_client<O: Observer>(
-        &mut self,
-        ctx: &mut Ctx<'_, O>,
-        id: ClientId,
-        call: &Call,
-        end: CallEnd,
-    ) {
-        match end {
-            CallEnd::Completed => self.tally.completed += 1,
-            CallEnd::TimedOut => self.tally.timed_out += 1,
-            CallEnd::Refused => self.tally.refused += 1,
-            CallEnd::Cut => self.tally.cut += 1,
-            CallEnd::Failed => self.tally.failed += 1,
-        }
-        let client = self.clients.get_mut(id.0);
-        let Client { load, class, step, .. } = *client;
-        client.step += 1;
-        let took = ctx.now.since(call.started);
-        let operation = call.operation;
-        ctx.observer.call_ended(ctx.now, &ClientCall { load, class, step, operation, took, end });
-        self.work.push(Work::Client(id));
     }
 
     fn answer_call(&mut self, parent: CallId, call: &Call, end: CallEnd) {
