@@ -184,6 +184,7 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         pools: vec![pool("general", Some(Decimal::new(40, 2))), pool("spare", None)],
         workloads: vec![workload("web", 2, web), workload("store", 3, stateful(Vec::new()))],
         initial_replicas: vec![2, 3],
+        selectors: Vec::new(),
         budgets: Vec::new(),
         hpas: Vec::new(),
         claims: Vec::new(),

@@ -359,6 +359,7 @@ fn littles_law_is_taken_over_the_whole_run() {
         iterations_ended: 0,
         iterations_dropped: 0,
         iterations_inside: 0,
+        iterations_interrupted: 0,
         stations: vec![busy, idle],
         pod_names: Vec::new(),
         node_names: Vec::new(),
