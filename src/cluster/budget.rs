@@ -16,12 +16,10 @@ pub struct Budget {
     pub id: BudgetId,
     /// What was written.
     pub spec: Arc<PodDisruptionBudgetSpec>,
-    /// `status`.
+    /// The figures of `status`.
     pub status: BudgetStatus,
     /// `status.disruptedPods`: evicted, and not yet seen to terminate.
     pub disrupted: BTreeMap<PodId, SimTime>,
-    /// Whether the disruption controller has processed it at all.
-    pub observed: bool,
 }
 
 impl Budget {

@@ -78,7 +78,6 @@ impl Cluster {
                 spec: Arc::clone(spec),
                 status: BudgetStatus::default(),
                 disrupted: std::collections::BTreeMap::new(),
-                observed: false,
             });
         }
         cluster

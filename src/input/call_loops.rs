@@ -67,10 +67,10 @@ fn shortest<'e>(start: OperationId, edges: &[&'e Edge]) -> Option<Vec<&'e Edge>>
                 circle.reverse();
                 return Some(circle);
             }
-            if !came_by.contains_key(&edge.to) {
-                came_by.insert(edge.to, edge);
+            came_by.entry(edge.to).or_insert_with(|| {
                 queue.push_back(edge.to);
-            }
+                edge
+            });
         }
     }
     None

@@ -16,6 +16,9 @@ use crate::engine::Dist;
 use crate::scenario::{ImageSizes, Prices, Provider, Timings};
 use crate::units::{Bytes, Origin, SimDuration};
 
+/// A flag by its own name: name, text and place.
+type Flag = (Arc<str>, Arc<str>, Origin);
+
 /// A cluster profile, pools as the scenario has changed them.
 pub(super) struct ClusterProfile {
     pub(super) name: Arc<str>,
@@ -25,7 +28,7 @@ pub(super) struct ClusterProfile {
     pub(super) timings: Timings,
     pub(super) images: ImageSizes,
     pub(super) metric_resolution: SimDuration,
-    pub(super) autoscaler_flags: Vec<(Arc<str>, Arc<str>, Origin)>,
+    pub(super) autoscaler_flags: Vec<Flag>,
     pub(super) hpa_config: HpaConfig,
     pub(super) prices: Prices,
 }
@@ -231,7 +234,7 @@ fn amounts<'a, T>(
 }
 
 /// Flags by their own names with their texts: what they mean is the controller's business.
-fn flags(value: &Value<'_>) -> Option<Vec<(Arc<str>, Arc<str>, Origin)>> {
+fn flags(value: &Value<'_>) -> Option<Vec<Flag>> {
     let flag = |(name, value): &(super::decode::Name<'_>, Value<'_>)| {
         let Some(scalar) = value.node().scalar() else { return value.wrong_type("a single value") };
         Some((Arc::from(name.text), Arc::clone(&scalar.text), value.origin()))

@@ -1,14 +1,16 @@
-//! Documents of kind Scenario: what is run, from which files, under which load, with which thresholds.
+//! Documents of kind Scenario: what is run, from which files, under which load, with which
+//! thresholds.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::cluster_profile::{ClusterProfile, check_bounds, known_zone};
 use super::codes;
-use super::decode::{Fields, Value};
-use super::diagnostic::Diagnostic;
+use super::decode::{Context, Fields, Value, nearest};
+use super::diagnostic::{Diagnostic, Severity};
 use super::kubernetes::{AutoscalerSpec, Objects};
 use super::load::{Surroundings, loads};
+use super::source::Span;
 use super::thresholds::thresholds;
 use crate::cluster::api::{NodePoolSpec, WorkloadKind, WorkloadSpec};
 use crate::load::LoadSpec;
@@ -32,10 +34,10 @@ pub(super) struct ScenarioDocument {
 }
 
 /// Seed of a scenario that states none.
-const SEED: u64 = 1;
+const SEED: u64 = 42;
 
-/// Reads the fields behind `apiVersion`, `kind` and `metadata`; `name` comes from the latter. What is absent because
-/// its own document was wrong is `None`, and then no reference into it is judged.
+/// Reads the fields behind `apiVersion`, `kind` and `metadata`; `name` comes from the latter. What
+/// is absent because its own document was wrong is `None`, and then no reference into it is judged.
 pub(super) fn scenario(
     fields: &Fields<'_>,
     name: Option<Arc<str>>,
@@ -176,7 +178,8 @@ fn named_workload(value: &Value<'_>, name: &str, objects: &Objects) -> Option<us
     found
 }
 
-/// The size at the start: as the scenario states, else the minimum of its HPA, else `spec.replicas`.
+/// The size at the start: as the scenario states, else the minimum of its HPA, else
+/// `spec.replicas`.
 fn initial_replicas(
     objects: &Objects,
     hpas: &[Arc<HpaObject>],
@@ -222,9 +225,7 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
     fields.finish("an override of a node pool");
     let Some(pool) = pools.iter_mut().find(|pool| *pool.name == *name) else {
         let known: Vec<&str> = pools.iter().map(|pool| &*pool.name).collect();
-        let mut error = value.unknown_reference(name, "node pool", known);
-        error = error.primary(value.key_span(), "");
-        value.report(error);
+        value.report(value.unknown_reference(name, "node pool", known));
         return None;
     };
     let (min, max) = (min?.unwrap_or(pool.min), max?.unwrap_or(pool.max));
@@ -332,42 +333,51 @@ impl Events<'_> {
     }
 }
 
-/// Autoscalers with their targets found; a second one for the same target, and one for none, are errors.
-pub(super) fn resolve_hpas(objects: &Objects, report: &dyn Fn(Diagnostic)) -> Vec<Arc<HpaObject>> {
-    let mut resolved: Vec<Arc<HpaObject>> = Vec::new();
+/// Autoscalers with their targets found. A second one for the same target and one for none are
+/// errors; one for a kind that is not simulated is left out with a warning.
+pub(super) fn resolve_hpas(objects: &Objects, context: Context<'_>) -> Vec<Arc<HpaObject>> {
+    let mut resolved: Vec<(Arc<HpaObject>, Span)> = Vec::new();
     for hpa in &objects.autoscalers {
         let wanted = format!("{}/{}", hpa.target_kind, hpa.target_name);
         let name = &hpa.meta.name;
-        let Some(target) = objects.named(&wanted, Some(&hpa.meta.namespace)).map(WorkloadId::at)
-        else {
-            report(unknown_target(hpa, &wanted, objects));
+        let found = objects.named(&wanted, Some(&hpa.meta.namespace)).map(WorkloadId::at);
+        let Some(target) = found else {
+            context.diagnostics.push(unknown_target(hpa, &wanted, objects));
             continue;
         };
-        if let Some(other) = resolved.iter().find(|other| other.target == target) {
-            let message = format!(
-                "HorizontalPodAutoscaler/{name} ({}) and HorizontalPodAutoscaler/{} ({}) both scale {wanted}",
-                hpa.meta.origin, other.meta.name, other.meta.origin
+        let span = hpa.target_span;
+        if let Some((_, other)) = resolved.iter().find(|(other, _)| other.target == target) {
+            let message =
+                format!("HorizontalPodAutoscaler/{name}: another one scales {wanted} too");
+            let error = Diagnostic::error(codes::HPA_CONFLICT, message).primary(span, "");
+            let error = error.secondary(*other, "the other one");
+            context.diagnostics.push(
+                error.note("the controller would report AmbiguousSelector and scale by neither"),
             );
-            report(Diagnostic::error(codes::HPA_CONFLICT, message));
             continue;
         }
         let AutoscalerSpec { meta, spec, min_origin, max_origin, .. } = hpa.clone();
-        resolved.push(Arc::new(HpaObject { meta, target, spec, min_origin, max_origin }));
+        resolved.push((Arc::new(HpaObject { meta, target, spec, min_origin, max_origin }), span));
     }
-    resolved
+    resolved.into_iter().map(|(hpa, _)| hpa).collect()
 }
 
 fn unknown_target(hpa: &AutoscalerSpec, wanted: &str, objects: &Objects) -> Diagnostic {
     let name = &hpa.meta.name;
+    let message =
+        format!("HorizontalPodAutoscaler/{name}: scales {wanted}, which is in no manifest");
+    let simulated = matches!(&*hpa.target_kind, "Deployment" | "StatefulSet" | "ReplicaSet");
+    let severity = if simulated { Severity::Error } else { Severity::Warning };
+    let diagnostic =
+        Diagnostic::new(severity, codes::HPA_UNKNOWN_TARGET, message).primary(hpa.target_span, "");
+    if !simulated {
+        return diagnostic
+            .note(format!("{} is not simulated; this autoscaler is left out", hpa.target_kind));
+    }
+    let diagnostic = diagnostic.note("the controller would report FailedGetScale and do nothing");
     let known: Vec<String> = objects.workloads.iter().map(ToString::to_string).collect();
-    let message = format!(
-        "HorizontalPodAutoscaler/{name} ({}) scales {wanted}, which is in no manifest",
-        hpa.target_origin
-    );
-    let error = Diagnostic::error(codes::HPA_UNKNOWN_TARGET, message)
-        .note("the controller would report FailedGetScale and do nothing");
-    match super::decode::nearest(wanted, known.iter().map(String::as_str)) {
-        Some(near) => error.help(format!("a similar workload exists: `{near}`")),
-        None => error,
+    match nearest(wanted, known.iter().map(String::as_str)) {
+        Some(near) => diagnostic.help(format!("a similar workload exists: `{near}`")),
+        None => diagnostic,
     }
 }

@@ -1,9 +1,9 @@
 //! Clients: what they do step by step, how answers reach them, and how an iteration is cut short.
 
 use crate::model::event::Event;
-use crate::model::id::{ClassId, ClientId, LoadId};
+use crate::model::id::{CallId, ClassId, ClientId, LoadId};
 use crate::model::observer::{CallEnd, ClientCall, Observer};
-use crate::service::call::{Call, Caller, Client};
+use crate::service::call::{Call, Caller, Client, Phase};
 use crate::service::graph::Step;
 use crate::service::runtime::{Ctx, IterationEnd, Services, Work};
 
@@ -55,6 +55,14 @@ impl Services {
         true
     }
 
+    /// Whether a client's call waits for a place, not being worked on yet.
+    #[must_use]
+    pub fn client_queues(&self, client: ClientId) -> bool {
+        let Client { generation, awaits, .. } = self.clients.get(client.slot);
+        let queued = |id: &CallId| self.calls.get(id.slot).phase == Phase::Queued;
+        *generation == client.generation && awaits.as_ref().is_some_and(queued)
+    }
+
     /// Client iterations under way.
     #[must_use]
     pub fn clients_inside(&self) -> usize {
@@ -87,7 +95,7 @@ impl Services {
                 self.tally.begun += 1;
                 let caller = Caller::Client(id);
                 let (operation, lane) = (*operation, *lane);
-                self.work.push(Work::Begin { operation, caller, lane, site: 0, repeats_left: 0 });
+                self.begin(ctx, operation, caller, (lane, 0, 0));
             }
         }
     }

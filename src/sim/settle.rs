@@ -37,6 +37,7 @@ impl<O: Observer> Run<'_, O> {
             Record::PodCreated { pod, workload, name } => {
                 debug_assert_eq!(pod.index(), self.pod_names.len(), "pods are numbered in order");
                 self.pod_names.push(std::sync::Arc::clone(name));
+                self.pod_owners.push(*workload);
                 self.wake_workload(*workload);
                 self.pod_to_schedule(now, *pod);
             }
@@ -59,9 +60,13 @@ impl<O: Observer> Run<'_, O> {
             Record::PodGone(pod) => self.pod_gone(now, *pod),
             Record::NodeRequested { node, pool } => self.node_requested(*node, *pool),
             Record::NodeBecameReady(node) => self.node_became_ready(now, *node),
-            Record::NodeGpusAllocatable(_)
-            | Record::NodeUncordoned(_)
-            | Record::NodeRecovered(_) => self.capacity_appeared(now),
+            Record::NodeGpusAllocatable(node)
+            | Record::NodeUncordoned(node)
+            | Record::NodeCordoned(node) => {
+                self.node_changed(now, *node);
+                self.wake_daemon_sets();
+            }
+            Record::NodeRecovered(node) => self.node_recovered(now, *node),
             Record::NodeLost(node) => self.node_lost(now, *node),
             Record::NodeRemoving(node) => self.node_removing(now, *node),
             Record::NodeGone(node) => self.node_gone(now, *node),
@@ -71,7 +76,6 @@ impl<O: Observer> Run<'_, O> {
             | Record::PodStarted(_)
             | Record::EvictionRefused { .. }
             | Record::BudgetChanged { .. }
-            | Record::NodeCordoned(_)
             | Record::NodeUnneeded { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }

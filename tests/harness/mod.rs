@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aurelius_sim::engine::{Dist, EventQueue, Stream, Streams, TimerId};
 use aurelius_sim::model::event::Event;
-use aurelius_sim::model::id::{ClassId, LoadId, OperationId, PodId, ServerId, StationId};
+use aurelius_sim::model::id::{ClassId, ClientId, LoadId, OperationId, PodId, ServerId, StationId};
 use aurelius_sim::model::observer::{ClientCall, Observer, OperationEnd, Sample};
 use aurelius_sim::model::record::Record;
 use aurelius_sim::service::spec::{
@@ -79,8 +79,8 @@ impl<E: Ear> World<E> {
     }
 
     /// A client begins an iteration now.
-    pub(crate) fn begin(&mut self, class: ClassId) {
-        self.act(|services, ctx| services.begin_iteration(ctx, LOAD, class, 0));
+    pub(crate) fn begin(&mut self, class: ClassId) -> ClientId {
+        self.act(|services, ctx| services.begin_iteration(ctx, LOAD, class, 0))
     }
 
     /// So many virtual users loop over a class from now on.
@@ -100,6 +100,7 @@ impl<E: Ear> World<E> {
     }
 
     /// Goes on until something is due that is not the services' own: hands it out.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other event is the caller's")]
     pub(crate) fn next(&mut self) -> Option<Event> {
         loop {
             let (now, event) = self.queue.pop()?;
@@ -119,12 +120,6 @@ impl<E: Ear> World<E> {
                 self.begin_again();
             }
         }
-    }
-
-    /// Goes on until an instant.
-    pub(crate) fn run_until(&mut self, at: SimTime) {
-        self.queue.schedule(at, Event::Horizon.rank(), Event::Horizon);
-        while self.next() != Some(Event::Horizon) {}
     }
 
     fn begin_again(&mut self) {

@@ -38,6 +38,24 @@ pub enum Plugin {
 }
 
 impl Plugin {
+    /// All of them, in their order.
+    pub const ALL: [Self; 14] = [
+        Self::NodeUnschedulable,
+        Self::NodeName,
+        Self::TaintToleration,
+        Self::NodeAffinity,
+        Self::NodePorts,
+        Self::NodeResourcesFit,
+        Self::VolumeRestrictions,
+        Self::NodeVolumeLimits,
+        Self::VolumeBinding,
+        Self::VolumeZone,
+        Self::PodTopologySpread,
+        Self::InterPodAffinity,
+        Self::NodeResourcesBalancedAllocation,
+        Self::ImageLocality,
+    ];
+
     /// Its name in kube-scheduler.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -71,7 +89,7 @@ impl fmt::Display for Plugin {
 }
 
 /// A set of plugins: those that turned a pod down somewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct PluginSet(u16);
 
 impl PluginSet {
@@ -91,11 +109,16 @@ impl PluginSet {
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
+
+    /// The plugins in it, in their order.
+    pub fn iter(self) -> impl Iterator<Item = Plugin> {
+        Plugin::ALL.into_iter().filter(move |plugin| self.contains(*plugin))
+    }
 }
 
 /// Resources a node has too little of, as a set: pods, cpu, memory, ephemeral storage, then the
 /// extended resources of the pod in its own order (those past the 28th share the last place).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Shortages(u32);
 
 impl Shortages {
@@ -160,7 +183,7 @@ impl Shortages {
 }
 
 /// Why one node does not take a pod.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rejection {
     /// Cordoned.
     Unschedulable,

@@ -1,6 +1,7 @@
 //! Did you mean: the known name that a misspelt one is nearest to.
 
-/// The known name nearest to `wanted`, when it is near enough to be worth saying; the earlier of two equally near.
+/// The known name nearest to `wanted`, when it is near enough to be worth saying; the earlier of
+/// two equally near.
 #[must_use]
 pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.into_iter().filter_map(|name| Some((distance(wanted, name)?, name)));
@@ -8,8 +9,9 @@ pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Op
     scored.min_by_key(|&(distance, _)| distance).map(|(_, name)| name)
 }
 
-/// How far two names are apart, `None` when too far. Case and separators do not count; one name may be the beginning
-/// of the other (`stabilizationWindow`), which is nearer than three slips but farther than two.
+/// How far two names are apart, `None` when too far. Case and separators do not count; one name may
+/// be the beginning of the other (`stabilizationWindow`), which is nearer than three slips but
+/// farther than two.
 fn distance(wanted: &str, name: &str) -> Option<usize> {
     if wanted.is_empty() || wanted.len() > 100 {
         return None;
@@ -17,7 +19,8 @@ fn distance(wanted: &str, name: &str) -> Option<usize> {
     let (left, right) = (folded(wanted), folded(name));
     let slips = strsim::damerau_levenshtein(&left, &right);
     let shorter = left.len().min(right.len());
-    let allowed = 1.max(shorter / 3);
+    // In names of one or two letters every other one is a slip away.
+    let allowed = if shorter < 3 { 0 } else { 1.max(shorter / 3) };
     let begins = shorter >= 3 && (left.starts_with(&right) || right.starts_with(&left));
     if slips <= allowed { Some(slips) } else { begins.then_some(allowed.min(2) + 1) }
 }
@@ -40,6 +43,8 @@ mod tests {
         assert_eq!(near("tolerence"), Some("tolerance"));
         assert_eq!(near("cup"), Some("cpu"));
         assert_eq!(near("memory"), None);
+        assert_eq!(nearest("c", ["a", "b"]), None);
+        assert_eq!(nearest("A", ["a", "b"]), Some("a"));
         assert_eq!(near(""), None);
     }
 }

@@ -11,9 +11,11 @@ use crate::control::hpa::{
 };
 use crate::input::codes::{self, Code};
 use crate::input::decode::{Fields, Value};
+use crate::input::source::Span;
 use crate::units::Origin;
 
-/// A HorizontalPodAutoscaler as written and found valid, with the places of the figures that reports speak of.
+/// A HorizontalPodAutoscaler as written and found valid, with the places of the figures that
+/// reports speak of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AutoscalerSpec {
     /// Name, namespace, labels, origin.
@@ -24,6 +26,8 @@ pub struct AutoscalerSpec {
     pub target_name: Arc<str>,
     /// Where `spec.scaleTargetRef` stands.
     pub target_origin: Origin,
+    /// The same place in the texts of this run.
+    pub target_span: Span,
     /// The rest of `spec`, without defaults.
     pub spec: HpaSpec,
     /// Where `spec.minReplicas` stands.
@@ -32,8 +36,8 @@ pub struct AutoscalerSpec {
     pub max_origin: Origin,
 }
 
-/// autoscaling/v2 HorizontalPodAutoscaler, and v1 converted to it. What the API server refuses is reported in its
-/// words at the place of the field.
+/// autoscaling/v2 HorizontalPodAutoscaler, and v1 converted to it. What the API server refuses is
+/// reported in its words at the place of the field.
 pub(super) fn autoscaler(value: &Value<'_>, first_version: bool) -> Option<AutoscalerSpec> {
     let fields = object_fields(value)?;
     let meta = metadata(&fields);
@@ -66,6 +70,7 @@ pub(super) fn autoscaler(value: &Value<'_>, first_version: bool) -> Option<Autos
         meta: meta?,
         target_kind,
         target_name,
+        target_span: target_value.as_ref().unwrap_or(value).span(),
         target_origin: origin_or_default(target_value.as_ref()),
         spec,
         min_origin: origin_or_default(min_value.as_ref()),

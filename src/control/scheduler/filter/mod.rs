@@ -23,6 +23,7 @@ mod volume_binding;
 mod volume_restrictions;
 mod volume_zone;
 
+pub(crate) use node_ports::conflict as ports_conflict;
 pub(crate) use node_resources_fit::fits_empty;
 pub use pre_filter::Refusal;
 pub(crate) use pre_filter::{PreFiltered, pre_filter};

@@ -77,6 +77,8 @@ pub struct Snapshot {
     /// Changes when the images of some node or the number of nodes change.
     images: u64,
     images_on: BTreeMap<Arc<str>, u32>,
+    /// How many pods there are of each priority.
+    priorities: BTreeMap<i32, usize>,
     live: live::LiveNodes,
     undo: Vec<Undo>,
     forks: Vec<usize>,
@@ -290,6 +292,7 @@ impl Snapshot {
     fn insert_pod(&mut self, slot: NodeSlot, pod: PodInfo, position: usize) {
         let shape = pod.shape;
         self.journal.push(Change { slot, shape, terminating: pod.terminating, added: true });
+        self.count_priority(shape, true);
         self.nodes[slot.index()].add(pod, &self.shapes[shape.index()], position);
         self.touch(slot, false);
     }
@@ -299,6 +302,7 @@ impl Snapshot {
         let shape = node.pods[position].shape;
         let pod = node.remove(position, &self.shapes[shape.index()]);
         self.journal.push(Change { slot, shape, terminating: pod.terminating, added: false });
+        self.count_priority(shape, false);
         self.touch(slot, false);
         pod
     }
@@ -319,6 +323,9 @@ impl Snapshot {
             *self.images_on.entry(Arc::clone(image)).or_insert(0) += 1;
         }
         self.live.set(node.id, Some(slot));
+        for pod in &node.pods {
+            self.count_priority(pod.shape, true);
+        }
         self.nodes[slot.index()] = node;
         self.touch(slot, true);
         self.layout = self.count;
@@ -329,6 +336,9 @@ impl Snapshot {
         let node = std::mem::take(&mut self.nodes[slot.index()]);
         self.forget_images(&node);
         self.live.set(node.id, None);
+        for pod in &node.pods {
+            self.count_priority(pod.shape, false);
+        }
         self.free_slots.push(slot);
         self.touch(slot, true);
         self.layout = self.count;
@@ -355,6 +365,20 @@ impl Snapshot {
         }
         self.nodes[slot.index()] = after;
         self.touch(slot, true);
+    }
+
+    fn count_priority(&mut self, shape: ShapeId, added: bool) {
+        let count = self.priorities.entry(self.shapes[shape.index()].priority()).or_insert(0);
+        if added {
+            *count += 1;
+        } else {
+            *count -= 1;
+        }
+    }
+
+    /// The lowest priority of any pod on a node.
+    pub(crate) fn lowest_priority(&self) -> Option<i32> {
+        self.priorities.iter().find(|(_, count)| **count > 0).map(|(priority, _)| *priority)
     }
 
     fn forget_images(&mut self, node: &NodeInfo) {
