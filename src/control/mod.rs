@@ -19,4 +19,3 @@ pub mod scheduler;
 pub mod stateful_set;
 pub mod taint_eviction;
 pub mod workload;
-pub mod cluster_autoscaler;
