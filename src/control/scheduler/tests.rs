@@ -275,7 +275,6 @@ fn budget(app: &str, allowed: i32, empty: bool) -> Budget {
         }),
         status: BudgetStatus { disruptions_allowed: allowed, ..BudgetStatus::default() },
         disrupted: BTreeMap::new(),
-        observed: true,
     }
 }
 
