@@ -1,6 +1,6 @@
 //! Adding nodes.
 
-use super::super::status::{ScaleUpResult, SkipReason};
+use super::super::status::ScaleUpResult;
 use super::*;
 use crate::cluster::api::pod::{Container, HostPort};
 use crate::cluster::api::scheduling::{
@@ -171,22 +171,15 @@ fn equal_groups_tie_or_share() {
 #[test]
 fn cluster_limits_count_all_nodes() {
     let mut scene = Scene::new(&[("cores-total", "0:100")]);
-    let group = scene.group(0, 20, 0, 8000);
-    for _ in 0..12 {
-        scene.node(Some(group), 7000);
-    }
-    scene.group_mut(group).target = 12;
+    scene.group(0, 12, 12, 7000);
+    let wanted = scene.group(0, 20, 0, 8000);
+    // 5.5 cores count as six.
     scene.node(None, 5500);
-    scene.seen.nodes.iter_mut().for_each(|node| {
-        Arc::make_mut(node).shape.unschedulable = true;
-    });
-    for pod in scene.pods(3, 7500, None) {
-        scene.pod_mut(pod).priority = Some(0);
-    }
+    scene.pods(3, 7500, None);
     let status = scene.run(0);
-    assert_eq!(nodes(&status).map(|(count, _)| count), None);
-    let why = &status.scale_up.skipped[&group];
-    assert!(matches!(why, SkipReason::NotReady | SkipReason::Limits(_)), "{why:?}");
+    assert_eq!(nodes(&status), Some((3, 3)));
+    let part = status.scale_up.plan[0];
+    assert_eq!((part.group, part.from, part.to), (wanted, 0, 1));
 }
 
 /// Ready nodes count before, all nodes in sight during a scale-up.

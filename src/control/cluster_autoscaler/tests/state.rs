@@ -27,9 +27,12 @@ fn only_own_requests_are_expected() {
     assert_eq!(status.scale_up.result, ScaleUpResult::NotNeeded);
     assert_eq!(status.scale_up.fit_on_existing.len(), 1);
 
-    let (mut scene, group) = pending(&[]);
-    scene.group_mut(group).target = 3;
-    assert_eq!(scene.run(0).scale_up.plan[0].to, 4);
+    let mut scene = Scene::new(&[]);
+    let group = scene.group(0, 10, 1, 1000);
+    scene.pod(900, Some(NodeId(0)));
+    scene.pod(900, None);
+    scene.group_mut(group).target = 4;
+    assert_eq!(scene.run(0).scale_up.plan[0].to, 5);
 }
 
 /// An instance that never registers: time is up after 900 s, the group backs off and the request is
