@@ -15,7 +15,7 @@ const VUS: OpenVus = OpenVus { pre_allocated: 1, max: 1 };
 fn executors() -> [(&'static str, Executor); 3] {
     let (rate, hour) = (Rate::per_second(277.8), SimDuration::from_secs(3_600));
     let stages = [500.0, 500.0, 100.0, 0.0]
-        .map(|target| RateStage { duration: hour / 4 * 3, target: Rate::per_second(target) })
+        .map(|target| RateStage { duration: hour / 4, target: Rate::per_second(target) })
         .to_vec();
     let day = Diurnal {
         base: Rate::per_second(3.15),
