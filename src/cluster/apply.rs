@@ -61,7 +61,6 @@ impl Cluster {
             }
             Action::UpdateBudget { budget, status } => {
                 let budget = &mut self.budgets[budget.index()];
-                budget.observed = true;
                 if budget.status != *status {
                     budget.status = *status;
                     records.push(Record::BudgetChanged { budget: budget.id, status: *status });

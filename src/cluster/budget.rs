@@ -1,13 +1,11 @@
 //! Disruption budgets as they live.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cluster::api::budget::PodDisruptionBudgetSpec;
 use crate::cluster::pod::Pod;
 use crate::model::action::BudgetStatus;
-use crate::model::id::{BudgetId, PodId};
-use crate::units::SimTime;
+use crate::model::id::BudgetId;
 
 /// A PodDisruptionBudget and its status.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,12 +14,8 @@ pub struct Budget {
     pub id: BudgetId,
     /// What was written.
     pub spec: Arc<PodDisruptionBudgetSpec>,
-    /// `status`.
+    /// The figures of `status`.
     pub status: BudgetStatus,
-    /// `status.disruptedPods`: evicted, and not yet seen to terminate.
-    pub disrupted: BTreeMap<PodId, SimTime>,
-    /// Whether the disruption controller has processed it at all.
-    pub observed: bool,
 }
 
 impl Budget {

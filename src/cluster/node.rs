@@ -77,6 +77,12 @@ impl Node {
         self.phase == NodePhase::Ready
     }
 
+    /// Whether there is a Node object: the instance came up, and is not being given back.
+    #[must_use]
+    pub fn has_joined(&self) -> bool {
+        matches!(self.phase, NodePhase::Ready | NodePhase::Lost)
+    }
+
     /// The value of a label.
     #[must_use]
     pub fn label(&self, key: &str) -> Option<&str> {

@@ -143,9 +143,6 @@ impl Cluster {
         let Some(pod) = self.pods[id.index()].take() else { return };
         self.live_pods -= 1;
         self.pending.remove(&id);
-        for budget in &mut self.budgets {
-            budget.disrupted.remove(&id);
-        }
         if let Some(node) = pod.node.filter(|node| self.node(*node).is_some()) {
             let node = self.node_mut(node);
             node.pods.retain(|other| *other != id);

@@ -77,8 +77,6 @@ impl Cluster {
                 id: BudgetId::at(position),
                 spec: Arc::clone(spec),
                 status: BudgetStatus::default(),
-                disrupted: std::collections::BTreeMap::new(),
-                observed: false,
             });
         }
         cluster

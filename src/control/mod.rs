@@ -2,6 +2,17 @@
 //!
 //! A controller looks at what it may see and returns what it wants, with its reason, also when it
 //! wants nothing. It never changes the cluster and never schedules anything itself.
+
+pub mod daemon_set;
+pub mod deployment;
+pub mod disruption;
+pub mod drain;
+pub mod eviction;
 pub mod hpa;
 pub mod kubelet;
 pub mod metrics_server;
+pub mod node_lifecycle;
+pub mod replica_set;
+pub mod scheduler;
+pub mod stateful_set;
+pub mod taint_eviction;

@@ -59,8 +59,16 @@ ids! {
     LoadId;
     /// A timed disruption of the scenario.
     DisruptionId;
-    /// One client iteration under way.
-    ClientId;
+}
+
+/// One client iteration under way: a slot of the client arena and the generation of its tenant, so
+/// that a pause that ends too late does not wake another client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId {
+    /// Slot in the arena.
+    pub slot: u32,
+    /// Tenant of the slot.
+    pub generation: u32,
 }
 
 /// One call under way: a slot of the call arena and the generation of its tenant, so that an

@@ -66,6 +66,9 @@ pub(super) struct Client {
     pub(super) vu: u32,
     pub(super) step: u16,
     pub(super) began: SimTime,
+    pub(super) generation: u32,
+    /// The call it waits for.
+    pub(super) awaits: Option<CallId>,
 }
 
 /// Slots reused in last-in-first-out order, so that the hot ones stay in cache.

@@ -11,7 +11,8 @@ use crate::service::call::Phase;
 use crate::service::runtime::{Ctx, Services, Work};
 use crate::service::server::CPU_RANK;
 use crate::service::spec::{GpuSpec, GpuWork, StationKind};
-use crate::units::time::SimDuration;
+use crate::units::convert::{count_u32, index};
+use crate::units::time::{SimDuration, SimTime};
 
 impl Services {
     /// A call joins the queue of its server's GPU.
@@ -24,10 +25,7 @@ impl Services {
         debug_assert_eq!(self.calls.get(call.slot).phase, Phase::OnGpu, "the phase is set before");
         let live = self.servers[server.index()].as_deref_mut().expect("its server is live");
         let gpu = live.gpu.as_mut().expect("a GPU operation is served by a GPU station");
-        if gpu.queue.is_empty() {
-            gpu.waiting_since = ctx.now;
-        }
-        gpu.queue.push_back(call);
+        gpu.queue.push_back((ctx.now, call));
         if gpu.busy_since.is_none() {
             self.start_batch(ctx, server);
         }
@@ -62,42 +60,45 @@ impl Services {
         let StationKind::Gpu(spec) = &graph.stations[live.station.index()].kind else {
             unreachable!("only GPU stations have GPUs")
         };
-        let waiting_since = live.gpu.as_ref().expect("a GPU station's server").waiting_since;
-        let Some((calls, items, time)) = self.next_batch(server, spec.max_batch) else { return };
-        let waits_until = waiting_since + spec.max_queue_delay;
-        let full = items >= spec.max_batch;
-        let waits = matches!(time, BatchTime::BySize) && !full && waits_until > ctx.now;
+        let Some(Batch { calls, time, oldest, may_grow }) = self.next_batch(server, spec.max_batch)
+        else {
+            return;
+        };
+        let waits_until = oldest + spec.max_queue_delay;
         let live = self.servers[server.index()].as_deref_mut().expect("its server is live");
         let gpu = live.gpu.as_mut().expect("a GPU station's server");
-        if waits {
+        if may_grow && waits_until > ctx.now {
             ctx.queue.arm(gpu.start_timer, waits_until, Event::GpuStart(server).rank());
             return;
         }
-        gpu.batch.extend(gpu.queue.drain(..calls));
-        gpu.waiting_since = ctx.now;
+        gpu.batch.extend(gpu.queue.drain(..calls).map(|(_, call)| call));
+        ctx.queue.disarm(gpu.start_timer);
         gpu.busy_since = Some(ctx.now);
         let timer = gpu.done_timer;
         let took = match time {
-            BatchTime::BySize => spec.latency.of(items),
+            BatchTime::OfItems(items) => spec.latency.of(items),
             BatchTime::Alone => self.time_alone(server),
         };
         ctx.queue.arm(timer, ctx.now + took, CPU_RANK);
     }
 
-    /// How many queued calls make the next batch, and how many items they are.
-    fn next_batch(&self, server: ServerId, max_batch: u32) -> Option<(usize, u32, BatchTime)> {
+    /// What would be the next batch if it began now.
+    fn next_batch(&self, server: ServerId, max_batch: u32) -> Option<Batch> {
         let live = self.servers[server.index()].as_deref()?;
         let queue = &live.gpu.as_ref()?.queue;
         let operation = |call: &CallId| self.calls.get(call.slot).operation;
-        let first = operation(queue.front()?);
+        let (oldest, first) = queue.front()?;
+        let (oldest, first) = (*oldest, operation(first));
         let Some(GpuWork::Items(each)) = self.graph.operations[first.index()].gpu else {
-            return Some((1, 1, BatchTime::Alone));
+            return Some(Batch { calls: 1, time: BatchTime::Alone, oldest, may_grow: false });
         };
-        let same = queue.iter().take_while(|call| operation(call) == first).count();
-        let most = usize::try_from((max_batch / each.max(1)).max(1)).expect("u32 fits");
-        let calls = same.min(most);
-        let items = crate::units::convert::count_u32(calls) * each;
-        Some((calls, items, BatchTime::BySize))
+        let most = index((max_batch / each.max(1)).max(1));
+        let same = queue.iter().take(most).take_while(|(_, call)| operation(call) == first);
+        let calls = same.count();
+        let time = BatchTime::OfItems(count_u32(calls) * each);
+        // Behind another operation's call nobody can join any more.
+        let may_grow = calls < most && calls == queue.len();
+        Some(Batch { calls, time, oldest, may_grow })
     }
 
     /// Draws the time of the call that has the GPU alone.
@@ -109,11 +110,23 @@ impl Services {
     }
 }
 
+/// A batch about to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Batch {
+    /// So many of the oldest calls.
+    calls: usize,
+    time: BatchTime,
+    /// Since when the oldest waits.
+    oldest: SimTime,
+    /// Calls to come could still join.
+    may_grow: bool,
+}
+
 /// How long a batch takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BatchTime {
-    /// By the latency line or table.
-    BySize,
+    /// By the latency line or table, of so many items.
+    OfItems(u32),
     /// By the operation's own distribution.
     Alone,
 }

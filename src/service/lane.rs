@@ -50,7 +50,6 @@ impl TimeoutLane {
         queue: &mut EventQueue<Event>,
         alive: impl Fn(CallId) -> bool,
     ) -> Option<CallId> {
-        self.armed = false;
         while let Some((deadline, call)) = self.pending.front().copied() {
             if !alive(call) {
                 self.pending.pop_front();
@@ -61,8 +60,19 @@ impl TimeoutLane {
                 break;
             }
         }
+        self.armed = false;
         self.arm(queue);
         None
+    }
+
+    /// A call that began at `began` goes on under another name: its deadline stays.
+    pub fn rename(&mut self, began: SimTime, call: CallId, renamed: CallId) {
+        let deadline = began + self.span;
+        let first = self.pending.partition_point(|(at, _)| *at < deadline);
+        let same = self.pending.range_mut(first..).take_while(|(at, _)| *at == deadline);
+        for (_, watched) in same.filter(|(_, watched)| *watched == call) {
+            *watched = renamed;
+        }
     }
 
     fn arm(&mut self, queue: &mut EventQueue<Event>) {

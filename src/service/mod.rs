@@ -5,6 +5,7 @@
 //! loads: servers are opened and closed from outside, and ends are told to an observer.
 
 mod call;
+mod clients;
 mod gpu;
 mod graph;
 pub mod lane;

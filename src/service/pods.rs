@@ -4,7 +4,7 @@ use crate::engine::EventQueue;
 use crate::model::event::Event;
 use crate::model::id::{CallId, OperationId, PodId, ServerId, StationId};
 use crate::model::observer::{CallEnd, Observer};
-use crate::service::call::Phase;
+use crate::service::call::{Caller, Phase};
 use crate::service::runtime::{Ctx, Services, Work};
 use crate::service::server::{Server, ServerState};
 use crate::service::spec::{GpuWork, StationKind};
@@ -85,6 +85,10 @@ impl Services {
             StationKind::Worker(worker) if worker.late_acks
         );
         let inside = self.calls_at(id);
+        if late_acks {
+            // Idle workers take what comes back; pushed first, so done last.
+            self.work.extend(self.stations[station.index()].open.iter().copied().map(Work::Admit));
+        }
         for call in inside.iter().rev() {
             if late_acks {
                 self.redeliver(station, *call);
@@ -110,14 +114,26 @@ impl Services {
         inside.into_iter().map(|(_, call)| call).collect()
     }
 
-    /// Puts a task back at the head of the broker's list, to begin anew.
+    /// Puts a task back at the head of the broker's list, to begin anew. It gets a new name, so that
+    /// delays and answers that the dead worker waited for do not reach it; its caller's patience
+    /// goes on.
     fn redeliver(&mut self, station: StationId, id: CallId) {
         let call = self.calls.get_mut(id.slot);
+        call.generation = call.generation.wrapping_add(1);
         call.server = None;
         call.phase = Phase::Queued;
         call.step = 0;
         call.pending = 0;
-        self.stations[station.index()].broker.push_front(id);
+        call.failed = false;
+        let renamed = CallId { slot: id.slot, generation: call.generation };
+        let (caller, started) = (call.caller, call.started);
+        if let Caller::Client(client) = caller {
+            self.clients.get_mut(client.slot).awaits = Some(renamed);
+        }
+        for lane in &mut self.lanes {
+            lane.rename(started, id, renamed);
+        }
+        self.stations[station.index()].broker.push_front(renamed);
     }
 
     /// Changes the cores a server may use.
@@ -129,8 +145,7 @@ impl Services {
         queue: &mut EventQueue<Event>,
     ) {
         let server = self.servers[id.index()].as_deref_mut().expect("a live server changes");
-        server.cpu.set_cores(now, cores);
-        server.arm_cpu(queue);
+        server.set_cores(now, cores, queue);
     }
 
     /// What a server has used and holds.

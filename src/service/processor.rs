@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use crate::units::convert::f64_from_usize;
+use crate::units::convert::{ceil_u64, f64_from_usize};
 use crate::units::time::{SimDuration, SimTime};
 
 /// Cores shared by the jobs inside.
@@ -18,6 +18,8 @@ pub struct Processor {
     cores: f64,
     /// Cores one job can use at most.
     threads: f64,
+    /// Cores each job gets now: `min(threads, cores / n)`.
+    rate: f64,
     jobs: BinaryHeap<Job>,
     /// Virtual clock: core-seconds each job inside has received since the clock was last zero.
     virtual_s: f64,
@@ -57,6 +59,7 @@ impl Processor {
         Self {
             cores,
             threads,
+            rate: threads.min(cores),
             jobs: BinaryHeap::new(),
             virtual_s: 0.0,
             updated: now,
@@ -83,18 +86,25 @@ impl Processor {
         self.cores
     }
 
-    fn rate_per_job(&self) -> f64 {
-        self.threads.min(self.cores / f64_from_usize(self.jobs.len()))
+    /// Shares the cores anew, after jobs or cores changed. Returns whether they are all in use.
+    fn share(&mut self) -> bool {
+        let jobs = f64_from_usize(self.jobs.len());
+        let all = jobs * self.threads > self.cores;
+        self.rate = if all { self.cores / jobs } else { self.threads };
+        all
     }
 
     /// Moves the virtual clock to `now`.
     fn advance(&mut self, now: SimTime) {
-        let elapsed_s = now.since(self.updated).as_secs_f64();
+        let elapsed = now.since(self.updated);
+        if elapsed.is_zero() {
+            return;
+        }
         self.updated = now;
         if !self.jobs.is_empty() {
-            let rate = self.rate_per_job();
-            self.virtual_s += elapsed_s * rate;
-            self.busy_core_s += elapsed_s * rate * f64_from_usize(self.jobs.len());
+            let received_s = elapsed.as_secs_f64() * self.rate;
+            self.virtual_s += received_s;
+            self.busy_core_s += received_s * f64_from_usize(self.jobs.len());
         }
     }
 
@@ -103,6 +113,7 @@ impl Processor {
         assert!(cores > 0.0, "a processor has cores");
         self.advance(now);
         self.cores = cores;
+        self.share();
     }
 
     /// Lets a job of `demand_core_s` core-seconds in. Returns whether the next completion moved.
@@ -115,16 +126,17 @@ impl Processor {
         let tag = self.virtual_s + demand_core_s;
         self.jobs.push(Job { tag, sequence: self.sequence, payload });
         self.sequence += 1;
-        let shared = f64_from_usize(self.jobs.len()) * self.threads > self.cores;
-        shared || before.is_none_or(|least| tag < least)
+        self.share() || before.is_none_or(|least| tag < least)
     }
 
     /// When the next job leaves if nothing else happens, rounded up to the nanosecond.
     #[must_use]
     pub fn next_completion(&self) -> Option<SimTime> {
         let job = self.jobs.peek()?;
-        let left_s = (job.tag - self.virtual_s).max(0.0) / self.rate_per_job();
-        Some(self.updated + SimDuration::from_nanos(ceil_nanos(left_s)))
+        let left_ns = (job.tag - self.virtual_s) / self.rate * 1e9;
+        // A thousandth of a nanosecond is the error of the arithmetic, not work that is left: a job
+        // of exactly one second is to end exactly when a timeout of one second does.
+        Some(self.updated + SimDuration::from_nanos(ceil_u64(left_ns - 1e-3)))
     }
 
     /// The next job that is done at `now`, if any. Call again until there is none.
@@ -135,13 +147,16 @@ impl Processor {
         if job.tag > self.virtual_s + 5e-10 {
             return None;
         }
-        self.jobs.pop().map(|job| job.payload)
+        let done = self.jobs.pop().map(|job| job.payload);
+        self.share();
+        done
     }
 
     /// Throws every job out, e.g. because the process died. Returns their payloads.
     pub fn clear(&mut self, now: SimTime) -> Vec<u32> {
         self.advance(now);
         let mut jobs = std::mem::take(&mut self.jobs).into_vec();
+        self.share();
         jobs.sort_by_key(|job| job.sequence);
         jobs.into_iter().map(|job| job.payload).collect()
     }
@@ -151,11 +166,6 @@ impl Processor {
         self.advance(now);
         self.busy_core_s
     }
-}
-
-/// Seconds to nanoseconds, rounded up, so that a completion never comes before its work is done.
-fn ceil_nanos(seconds: f64) -> u64 {
-    crate::units::convert::round_u64(libm::ceil(seconds * 1e9))
 }
 
 #[cfg(test)]

@@ -10,10 +10,8 @@ use rand::RngExt;
 
 use crate::engine::{EventQueue, Stream, Streams};
 use crate::model::event::Event;
-use crate::model::id::{
-    CallId, ClassId, ClientId, LoadId, OperationId, PodId, ServerId, StationId,
-};
-use crate::model::observer::{CallEnd, ClientCall, Observer, OperationEnd};
+use crate::model::id::{CallId, ClientId, LoadId, OperationId, PodId, ServerId, StationId};
+use crate::model::observer::{CallEnd, Observer, OperationEnd};
 use crate::service::call::{Arena, Call, Caller, Client, Phase, propagated};
 use crate::service::graph::{Lowered, NO_LANE, Operation, Site, Step, lower};
 use crate::service::lane::TimeoutLane;
@@ -40,16 +38,16 @@ pub struct Services {
     pub(super) stations: Vec<Station>,
     operations: Vec<Operation>,
     sites: Vec<Site>,
-    classes: Vec<Vec<Step>>,
+    pub(super) classes: Vec<Vec<Step>>,
     pub(super) servers: Vec<Option<Box<Server>>>,
     pub(super) free_servers: Vec<u32>,
     pub(super) calls: Arena<Call>,
-    clients: Arena<Client>,
-    lanes: Vec<TimeoutLane>,
-    sleep_stream: Stream,
+    pub(super) clients: Arena<Client>,
+    pub(super) lanes: Vec<TimeoutLane>,
+    pub(super) sleep_stream: Stream,
     pub(super) work: Vec<Work>,
     /// Iterations that ended, for the loads to hear of.
-    ended: Vec<IterationEnd>,
+    pub(super) ended: Vec<IterationEnd>,
     /// Draining servers that have nothing inside any more.
     drained: Vec<PodId>,
     /// Client calls begun and ended, by how.
@@ -65,7 +63,7 @@ pub struct IterationEnd {
     pub vu: u32,
 }
 
-/// Client calls so far: begun = completed + failed in some way + inside.
+/// Client calls so far: begun = completed + failed in some way + interrupted + inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CallTally {
     /// Begun.
@@ -80,6 +78,17 @@ pub struct CallTally {
     pub cut: u64,
     /// Answered with an error.
     pub failed: u64,
+    /// Thrown away by the client together with its iteration.
+    pub interrupted: u64,
+}
+
+impl CallTally {
+    /// Ended in whatever way.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        let Self { begun: _, completed, timed_out, refused, cut, failed, interrupted } = *self;
+        completed + timed_out + refused + cut + failed + interrupted
+    }
 }
 
 /// Something to be done within the present transition.
@@ -131,26 +140,6 @@ impl Services {
         }
     }
 
-    /// A client begins an iteration of a class.
-    pub fn begin_iteration<O: Observer>(
-        &mut self,
-        ctx: &mut Ctx<'_, O>,
-        load: LoadId,
-        class: ClassId,
-        vu: u32,
-    ) {
-        let client = Client { load, class, vu, step: 0, began: ctx.now };
-        let slot = self.clients.insert(|_| client);
-        self.work.push(Work::Client(ClientId(slot)));
-        self.run(ctx);
-    }
-
-    /// A client's pause is over.
-    pub fn client_wakes<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, client: ClientId) {
-        self.work.push(Work::Client(client));
-        self.run(ctx);
-    }
-
     /// The next CPU demand of a server is used up.
     pub fn cpu_done<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ServerId) {
         let server = self.servers[id.index()].as_deref_mut().expect("a live server's timer");
@@ -158,12 +147,12 @@ impl Services {
             let generation = self.calls.get(slot).generation;
             self.work.push(Work::Proceed(CallId { slot, generation }));
         }
-        server.arm_cpu(ctx.queue);
+        server.completing = true;
         self.work.reverse();
         self.run(ctx);
-        if let Some(server) = self.servers[id.index()].as_deref() {
-            server.arm_cpu(ctx.queue);
-        }
+        let server = self.servers[id.index()].as_deref_mut().expect("only pods' ends destroy it");
+        server.completing = false;
+        server.arm_cpu(ctx.queue);
     }
 
     /// A pure delay is over. Late ones, of calls that ended meanwhile, do nothing.
@@ -210,17 +199,11 @@ impl Services {
         self.tally
     }
 
-    /// Client iterations under way.
-    #[must_use]
-    pub fn clients_inside(&self) -> usize {
-        self.clients.in_use()
-    }
-
     pub(super) fn demand_stream(&mut self, operation: OperationId) -> &mut Stream {
         &mut self.operations[operation.index()].demand_stream
     }
 
-    fn is_live(&self, id: CallId) -> bool {
+    pub(super) fn is_live(&self, id: CallId) -> bool {
         self.calls.get(id.slot).generation == id.generation
     }
 
@@ -235,30 +218,6 @@ impl Services {
                 Work::Proceed(call) => self.proceed(ctx, call),
                 Work::End(call, end) => self.end(ctx, call, end),
                 Work::Admit(server) => self.admit_next(server),
-            }
-        }
-    }
-
-    fn client_steps<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ClientId) {
-        let client = self.clients.get_mut(id.0);
-        let Client { load, class, vu, step, began } = *client;
-        match self.classes[class.index()].get(usize::from(step)) {
-            None => {
-                self.clients.release(id.0);
-                self.ended.push(IterationEnd { load, vu });
-                ctx.observer.iteration_ended(ctx.now, load, class, ctx.now.since(began));
-            }
-            Some(Step::Sleep(pause)) => {
-                client.step += 1;
-                let wakes = ctx.now + pause.sample_span(&mut self.sleep_stream);
-                let event = Event::ClientWakes(id);
-                ctx.queue.schedule(wakes, event.rank(), event);
-            }
-            Some(Step::Call { operation, lane }) => {
-                self.tally.begun += 1;
-                let caller = Caller::Client(id);
-                let (operation, lane) = (*operation, *lane);
-                self.work.push(Work::Begin { operation, caller, lane, site: 0, repeats_left: 0 });
             }
         }
     }
@@ -288,6 +247,9 @@ impl Services {
         if lane != NO_LANE {
             self.lanes[index(lane)].watch(ctx.now, id, ctx.queue);
         }
+        if let Caller::Client(client) = caller {
+            self.clients.get_mut(client.slot).awaits = Some(id);
+        }
         let station = self.operations[operation.index()].station;
         self.stations[station.index()].count(ctx.now, true);
         match self.graph.stations[station.index()].kind {
@@ -306,7 +268,7 @@ impl Services {
             return;
         };
         let server = servers[chosen.index()].as_deref_mut().expect("open servers exist");
-        let room = server.in_service < server.concurrency;
+        let room = server.has_room();
         let gpu_busy = server.gpu.as_ref().is_some_and(|gpu| gpu.busy_since.is_some());
         let full = count_u32(server.waiting()) >= server.backlog_limit;
         if full && (!room || gpu_busy) {
@@ -326,13 +288,13 @@ impl Services {
 
     /// Puts a task on the broker's list and lets a worker with a free place take it.
     fn enqueue(&mut self, station: StationId, id: CallId) {
-        self.stations[station.index()].broker.push_back(id);
-        let free = self.stations[station.index()].open.iter().copied().find(|server| {
-            let server = self.servers[server.index()].as_deref().expect("open servers exist");
-            server.in_service < server.concurrency
-        });
-        if let Some(server) = free {
-            self.work.push(Work::Admit(server));
+        let Self { stations, servers, work, .. } = self;
+        let station = &mut stations[station.index()];
+        station.broker.push_back(id);
+        let free =
+            |id: ServerId| servers[id.index()].as_deref().expect("open servers exist").has_room();
+        if let Some(server) = station.next_free(free) {
+            work.push(Work::Admit(server));
         }
     }
 
@@ -340,9 +302,8 @@ impl Services {
     fn admit_next(&mut self, id: ServerId) {
         let Some(server) = self.servers[id.index()].as_deref_mut() else { return };
         let station = server.station;
-        let takes_tasks =
-            server.state == ServerState::Open && server.in_service < server.concurrency;
-        if server.in_service < server.concurrency
+        let takes_tasks = server.state == ServerState::Open && server.has_room();
+        if server.has_room()
             && let Some(call) = server.backlog.pop_front()
         {
             if self.calls.get(call.slot).abandoned {
@@ -359,7 +320,7 @@ impl Services {
             let task = self.calls.get_mut(call.slot);
             task.server = Some(id);
             task.phase = Phase::Admitted;
-            if server.in_service < server.concurrency {
+            if server.has_room() {
                 self.work.push(Work::Admit(id));
             }
             self.work.push(Work::Proceed(call));
@@ -379,9 +340,7 @@ impl Services {
                 let demand_s = demand.sample(&mut operation.demand_stream);
                 let server = call.server.expect("an admitted call has a server");
                 let server = self.servers[server.index()].as_deref_mut().expect("it is live");
-                if server.cpu.admit(ctx.now, demand_s, id.slot) {
-                    server.arm_cpu(ctx.queue);
-                }
+                server.compute(ctx.now, demand_s, id.slot, ctx.queue);
                 return;
             }
         }
@@ -416,7 +375,8 @@ impl Services {
                 return;
             };
             call.step += 1;
-            for number in first..last {
+            // The stack turns the order round: the first call stated is the first to begin.
+            for number in (first..last).rev() {
                 let site = self.sites[index(number)];
                 let taken = site.count > 0
                     && (site.probability >= 1.0
@@ -424,16 +384,15 @@ impl Services {
                 if !taken {
                     continue;
                 }
-                let caller = match site.mode {
-                    CallMode::Wait => {
-                        call.pending += 1;
-                        Caller::Call(id)
-                    }
-                    CallMode::Enqueue => Caller::Nobody,
+                // Nobody waits for a task, so that all are handed over at once.
+                let (caller, times, repeats_left) = match site.mode {
+                    CallMode::Wait => (Caller::Call(id), 1, site.count - 1),
+                    CallMode::Enqueue => (Caller::Nobody, site.count, 0),
                 };
-                let repeats_left = site.count - 1;
+                call.pending += u16::from(site.mode == CallMode::Wait);
                 let Site { operation, lane, .. } = site;
-                self.work.push(Work::Begin { operation, caller, lane, site: number, repeats_left });
+                let begin = Work::Begin { operation, caller, lane, site: number, repeats_left };
+                self.work.extend(std::iter::repeat_n(begin, index(times)));
             }
             if call.pending > 0 {
                 return;
@@ -465,13 +424,16 @@ impl Services {
             if call.phase != Phase::Queued {
                 server.in_service -= 1;
             }
-            self.work.push(Work::Admit(id));
         }
         match call.caller {
             Caller::Client(client) => self.answer_client(ctx, client, &call, end),
             Caller::Call(parent) => self.answer_call(parent, &call, end),
-            Caller::Nobody if call.repeats_left > 0 && !call.abandoned => self.repeat(&call),
             Caller::Nobody => {}
+        }
+        // Pushed last, so done first: whoever waits gets the place before the answered caller can
+        // come again.
+        if let Some(server) = call.server {
+            self.work.push(Work::Admit(server));
         }
     }
 
@@ -480,29 +442,6 @@ impl Services {
         let Call { caller, site, .. } = *call;
         let repeats_left = call.repeats_left - 1;
         self.work.push(Work::Begin { operation, caller, lane, site, repeats_left });
-    }
-
-    fn answer_client<O: Observer>(
-        &mut self,
-        ctx: &mut Ctx<'_, O>,
-        id: ClientId,
-        call: &Call,
-        end: CallEnd,
-    ) {
-        match end {
-            CallEnd::Completed => self.tally.completed += 1,
-            CallEnd::TimedOut => self.tally.timed_out += 1,
-            CallEnd::Refused => self.tally.refused += 1,
-            CallEnd::Cut => self.tally.cut += 1,
-            CallEnd::Failed => self.tally.failed += 1,
-        }
-        let client = self.clients.get_mut(id.0);
-        let Client { load, class, step, .. } = *client;
-        client.step += 1;
-        let took = ctx.now.since(call.started);
-        let operation = call.operation;
-        ctx.observer.call_ended(ctx.now, &ClientCall { load, class, step, operation, took, end });
-        self.work.push(Work::Client(id));
     }
 
     fn answer_call(&mut self, parent: CallId, call: &Call, end: CallEnd) {

@@ -17,6 +17,10 @@ pub(super) struct Server {
     pub(super) state: ServerState,
     pub(super) cpu: Processor,
     pub(super) cpu_timer: TimerId,
+    /// Its completions are being handled: the timer is armed once, after all of them.
+    pub(super) completing: bool,
+    /// Cores the process can use at all.
+    pub(super) max_cores: f64,
     /// Requests worked on at once.
     pub(super) concurrency: u32,
     /// Requests being worked on.
@@ -43,12 +47,11 @@ pub(super) enum ServerState {
 /// A GPU that serves one batch at a time.
 #[derive(Debug)]
 pub(super) struct Gpu {
-    pub(super) queue: VecDeque<CallId>,
+    /// Calls that wait, and since when.
+    pub(super) queue: VecDeque<(SimTime, CallId)>,
     pub(super) batch: Vec<CallId>,
     pub(super) done_timer: TimerId,
     pub(super) start_timer: TimerId,
-    /// When the oldest queued item came.
-    pub(super) waiting_since: SimTime,
     /// When the running batch began; `None` when idle.
     pub(super) busy_since: Option<SimTime>,
     /// Time spent on finished batches.
@@ -66,17 +69,16 @@ impl Server {
     ) -> Self {
         let (concurrency, threads, max_cores) = match &spec.kind {
             StationKind::Cpu(cpu) => {
-                (cpu.concurrency, cpu.threads_per_request, cpu.max_cores.unwrap_or(cores))
+                (cpu.concurrency, cpu.threads_per_request, cpu.max_cores.unwrap_or(f64::INFINITY))
             }
-            StationKind::Worker(worker) => (Some(worker.concurrency), 1.0, cores),
-            StationKind::Gpu(_) | StationKind::Delay => (None, 1.0, cores),
+            StationKind::Worker(worker) => (Some(worker.concurrency), 1.0, f64::INFINITY),
+            StationKind::Gpu(_) | StationKind::Delay => (None, 1.0, f64::INFINITY),
         };
         let gpu = matches!(spec.kind, StationKind::Gpu(_)).then(|| Gpu {
             queue: VecDeque::new(),
             batch: Vec::new(),
             done_timer: queue.timer(Event::GpuDone(id)),
             start_timer: queue.timer(Event::GpuStart(id)),
-            waiting_since: now,
             busy_since: None,
             busy: SimDuration::ZERO,
         });
@@ -86,6 +88,8 @@ impl Server {
             state: ServerState::Closed,
             cpu: Processor::new(cores.min(max_cores), threads, now),
             cpu_timer: queue.timer(Event::CpuDone(id)),
+            completing: false,
+            max_cores,
             concurrency: concurrency.unwrap_or(u32::MAX),
             in_service: 0,
             inside: 0,
@@ -94,6 +98,31 @@ impl Server {
             gpu,
             began: now,
         }
+    }
+
+    /// Puts a call on the CPU.
+    pub(super) fn compute(
+        &mut self,
+        now: SimTime,
+        demand_core_s: f64,
+        slot: u32,
+        queue: &mut EventQueue<Event>,
+    ) {
+        let moved = self.cpu.admit(now, demand_core_s, slot);
+        if moved && !self.completing {
+            self.arm_cpu(queue);
+        }
+    }
+
+    /// Changes the cores the pod may use.
+    pub(super) fn set_cores(&mut self, now: SimTime, cores: f64, queue: &mut EventQueue<Event>) {
+        self.cpu.set_cores(now, cores.min(self.max_cores));
+        self.arm_cpu(queue);
+    }
+
+    /// Whether another request can be worked on.
+    pub(super) fn has_room(&self) -> bool {
+        self.in_service < self.concurrency
     }
 
     /// Arms the CPU timer for the next completion.

@@ -10,6 +10,8 @@ use crate::service::spec::Routing;
 use crate::units::convert::f64_from_u64;
 use crate::units::time::SimTime;
 
+const NS_PER_S: u128 = 1_000_000_000;
+
 /// The state of a station.
 #[derive(Debug)]
 pub(super) struct Station {
@@ -22,8 +24,8 @@ pub(super) struct Station {
     pub(super) broker: VecDeque<CallId>,
     /// Requests inside, over all servers and the broker.
     pub(super) inside: u32,
-    /// Integral of `inside` over time [request-seconds], for Little's law.
-    inside_area_s: f64,
+    /// Integral of `inside` over time [request-nanoseconds], for Little's law.
+    inside_area_ns: u128,
     inside_since: SimTime,
 }
 
@@ -36,7 +38,7 @@ impl Station {
             stream,
             broker: VecDeque::new(),
             inside: 0,
-            inside_area_s: 0.0,
+            inside_area_ns: 0,
             inside_since: SimTime::ZERO,
         }
     }
@@ -69,10 +71,17 @@ impl Station {
         Some(self.open[chosen])
     }
 
-    /// A request came in (+1) or left (-1).
+    /// The next open server in rotation that is free, as a broker hands tasks to its consumers.
+    pub(super) fn next_free(&mut self, free: impl Fn(ServerId) -> bool) -> Option<ServerId> {
+        let count = self.open.len();
+        let mut order = (1..=count).map(|offset| (self.rotation + offset) % count);
+        self.rotation = order.find(|at| free(self.open[*at]))?;
+        Some(self.open[self.rotation])
+    }
+
+    /// A request came in or left.
     pub(super) fn count(&mut self, now: SimTime, entered: bool) {
-        let elapsed_s = now.since(self.inside_since).as_secs_f64();
-        self.inside_area_s += elapsed_s * f64_from_u64(u64::from(self.inside));
+        self.inside_area_ns = self.inside_area_ns(now);
         self.inside_since = now;
         if entered {
             self.inside += 1;
@@ -83,8 +92,15 @@ impl Station {
 
     /// The integral of the number inside, until `now` [request-seconds].
     pub(super) fn inside_area_s(&self, now: SimTime) -> f64 {
-        let elapsed_s = now.since(self.inside_since).as_secs_f64();
-        self.inside_area_s + elapsed_s * f64_from_u64(u64::from(self.inside))
+        let whole_s = self.inside_area_ns(now) / NS_PER_S;
+        let rest_ns = self.inside_area_ns(now) % NS_PER_S;
+        let float = |part: u128| f64_from_u64(u64::try_from(part).expect("centuries fit"));
+        float(whole_s) + float(rest_ns) / 1e9
+    }
+
+    fn inside_area_ns(&self, now: SimTime) -> u128 {
+        let elapsed_ns = u128::from(now.since(self.inside_since).as_nanos());
+        self.inside_area_ns + elapsed_ns * u128::from(self.inside)
     }
 }
 
@@ -128,6 +144,18 @@ mod tests {
         let mut station = station(Routing::Random);
         station.open.clear();
         assert_eq!(station.route(|_| 0), None);
+        assert_eq!(station.next_free(|_| true), None);
+    }
+
+    #[test]
+    fn tasks_go_round_among_free_workers() {
+        let mut station = station(Routing::Random);
+        let mut hits = [0; 4];
+        for _ in 0..30 {
+            hits[station.next_free(|id| id != ServerId(2)).expect("three are free").index()] += 1;
+        }
+        assert_eq!(hits, [10, 10, 0, 10]);
+        assert_eq!(station.next_free(|_| false), None);
     }
 
     #[test]

@@ -3,37 +3,37 @@
 use crate::engine::{Stream, Streams};
 use crate::load::{Generator, LoadSpec, Mix, VuChange};
 use crate::model::Event;
-use crate::model::id::{LoadId, ServerId};
+use crate::model::id::{ClientId, LoadId, ServerId};
 use crate::model::observer::Observer;
 use crate::service::IterationEnd;
 use crate::sim::Run;
 use crate::units::SimTime;
+use crate::units::convert::index;
 
 /// A load alive.
 pub(super) struct LoadState {
     generator: Generator,
     mix: Mix,
     mix_stream: Stream,
+    /// The iteration of each virtual user of a closed load.
+    running: Vec<Option<ClientId>>,
     pub(super) started: u64,
     pub(super) ended: u64,
+    pub(super) interrupted: u64,
     pub(super) dropped: u64,
 }
 
 impl LoadState {
-    pub(super) fn new(
-        position: usize,
-        spec: &LoadSpec,
-        measured_from: SimTime,
-        streams: &Streams,
-    ) -> Self {
-        let _ = position;
+    pub(super) fn new(spec: &LoadSpec, measured_from: SimTime, streams: &Streams) -> Self {
         let stream = streams.of(&format!("arrivals/{}", spec.name()));
         Self {
             generator: Generator::new(spec, measured_from, stream),
             mix: spec.mix().clone(),
             mix_stream: streams.of(&format!("mix/{}", spec.name())),
+            running: Vec::new(),
             started: 0,
             ended: 0,
+            interrupted: 0,
             dropped: 0,
         }
     }
@@ -105,23 +105,39 @@ impl<O: Observer> Run<'_, O> {
                     }
                 }
                 VuChange::Stop => {}
-                VuChange::Cut => self.cut_iteration(now, id, transition.vu),
+                VuChange::Cut => self.cut_iteration(id, transition.vu),
             }
         }
         self.schedule_next(id);
     }
 
     fn begin_iteration(&mut self, now: SimTime, id: LoadId, vu: u32) {
-        let load = &mut self.loads[id.index()];
-        load.started += 1;
-        let class = load.mix.pick(&mut load.mix_stream);
-        self.services.begin_iteration(&mut ctx!(self, now), id, class, vu);
+        self.start_client(now, id, vu);
         self.hear_services(now);
     }
 
-    fn cut_iteration(&mut self, now: SimTime, id: LoadId, vu: u32) {
-        let _ = (now, vu);
-        self.loads[id.index()].ended += 1;
+    fn start_client(&mut self, now: SimTime, id: LoadId, vu: u32) {
+        let load = &mut self.loads[id.index()];
+        load.started += 1;
+        let class = load.mix.pick(&mut load.mix_stream);
+        let client = self.services.begin_iteration(&mut ctx!(self, now), id, class, vu);
+        let load = &mut self.loads[id.index()];
+        if matches!(load.generator, Generator::Closed(_)) {
+            let position = index(vu);
+            if load.running.len() <= position {
+                load.running.resize(position + 1, None);
+            }
+            load.running[position] = Some(client);
+        }
+    }
+
+    /// The load is over and its graceful stop too: the iteration is cut short, as k6 does.
+    fn cut_iteration(&mut self, id: LoadId, vu: u32) {
+        let load = &mut self.loads[id.index()];
+        let running = load.running.get_mut(index(vu)).and_then(Option::take);
+        if running.is_some_and(|client| self.services.interrupt_client(client)) {
+            load.interrupted += 1;
+        }
     }
 
     /// Takes in what the services have to tell after a transition: iterations that ended let their
@@ -157,9 +173,7 @@ impl<O: Observer> Run<'_, O> {
             }
         };
         if again {
-            load.started += 1;
-            let class = load.mix.pick(&mut load.mix_stream);
-            self.services.begin_iteration(&mut ctx!(self, now), end.load, class, end.vu);
+            self.start_client(now, end.load, end.vu);
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod autoscaler;
 mod bootstrap;
+mod budgets;
 mod dispatch;
 mod disruptions;
 mod hpa;
@@ -26,7 +27,7 @@ use crate::control::kubelet::{KubeletSpec, Kubelets};
 use crate::control::metrics_server::MetricsServer;
 use crate::engine::{EventQueue, Streams};
 use crate::model::Event;
-use crate::model::id::{PodId, ServerId, StationId};
+use crate::model::id::{PodId, ServerId, StationId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::Record;
 use crate::scenario::Scenario;
@@ -57,6 +58,8 @@ pub struct Outcome {
     pub iterations_started: u64,
     /// Iterations ended.
     pub iterations_ended: u64,
+    /// Iterations cut short at the end of their load.
+    pub iterations_interrupted: u64,
     /// Iterations that no virtual user could take.
     pub iterations_dropped: u64,
     /// Iterations under way at the horizon.
@@ -117,6 +120,8 @@ struct Run<'a, O> {
     ended: Vec<IterationEnd>,
     drained: Vec<PodId>,
     pod_names: Vec<Arc<str>>,
+    /// The workload of each pod there ever was, by id.
+    pod_owners: Vec<WorkloadId>,
     node_names: Vec<Arc<str>>,
     /// From the start of the run to the start of measuring.
     measured_from: SimTime,
@@ -135,9 +140,8 @@ impl<'a, O: Observer> Run<'a, O> {
             cluster.set_initial_replicas(workload, scenario.initial_replicas[workload.index()]);
         }
         let services = Services::new(&scenario.services, &streams, &mut queue);
-        let load =
-            |(position, spec)| loads::LoadState::new(position, spec, measured_from, &streams);
-        let loads = scenario.loads.iter().enumerate().map(load).collect();
+        let load = |spec| loads::LoadState::new(spec, measured_from, &streams);
+        let loads = scenario.loads.iter().map(load).collect();
         let station_of =
             |workload: &crate::cluster::Workload| scenario.services.station_of(workload.id);
         let stations = cluster.workloads().iter().map(station_of).collect();
@@ -172,6 +176,7 @@ impl<'a, O: Observer> Run<'a, O> {
             ended: Vec::new(),
             drained: Vec::new(),
             pod_names: Vec::new(),
+            pod_owners: Vec::new(),
             node_names: Vec::new(),
             measured_from,
             horizon: SimTime::ZERO + scenario.total_time(),
@@ -204,6 +209,7 @@ impl<'a, O: Observer> Run<'a, O> {
             calls_inside: 0,
             iterations_started: 0,
             iterations_ended: 0,
+            iterations_interrupted: 0,
             iterations_dropped: 0,
             iterations_inside: crate::units::convert::u64_from_usize(
                 self.services.clients_inside(),
@@ -213,11 +219,11 @@ impl<'a, O: Observer> Run<'a, O> {
             node_names: self.node_names,
         };
         let calls = outcome.calls;
-        let ended = calls.completed + calls.timed_out + calls.refused + calls.cut + calls.failed;
-        outcome.calls_inside = calls.begun - ended;
+        outcome.calls_inside = calls.begun - calls.ended();
         for load in &self.loads {
             outcome.iterations_started += load.started;
             outcome.iterations_ended += load.ended;
+            outcome.iterations_interrupted += load.interrupted;
             outcome.iterations_dropped += load.dropped;
         }
         for position in 0..self.scenario.services.stations.len() {

@@ -72,6 +72,6 @@ impl<O: Observer> Run<'_, O> {
     pub(super) fn node_gone(&mut self, now: SimTime, id: NodeId) {
         self.kubelets.forget(id);
         self.scheduled_node_gone(now, id);
-        self.wake_all_owners();
+        self.wake_daemon_sets();
     }
 }

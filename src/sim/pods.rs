@@ -175,9 +175,8 @@ impl<O: Observer> Run<'_, O> {
     /// A pod's object is gone: its place is free, its owner looks.
     pub(super) fn pod_gone(&mut self, now: SimTime, id: PodId) {
         self.stop_server(now, id);
-        self.workloads.pod_gone(id);
         self.scheduled_pod_gone(now, id);
-        self.wake_all_owners();
+        self.wake_workload(self.pod_owners[id.index()]);
         self.wake_budgets();
     }
 }

@@ -37,6 +37,7 @@ impl<O: Observer> Run<'_, O> {
             Record::PodCreated { pod, workload, name } => {
                 debug_assert_eq!(pod.index(), self.pod_names.len(), "pods are numbered in order");
                 self.pod_names.push(std::sync::Arc::clone(name));
+                self.pod_owners.push(*workload);
                 self.wake_workload(*workload);
                 self.pod_to_schedule(now, *pod);
             }

@@ -35,7 +35,32 @@ pub fn u64_from_usize(count: usize) -> u64 {
     reason = "float to integer casts saturate, and NaN becomes zero: exactly what is promised"
 )]
 pub fn round_u64(value: f64) -> u64 {
-    libm::round(value) as u64
+    // Truncation is exact and one instruction; a rounding call would be neither on every platform.
+    let whole = value as u64;
+    let up = value - f64_from_u64(whole) >= 0.5;
+    whole.saturating_add(u64::from(up))
+}
+
+/// A float rounded up to `u64`; negative and NaN become 0, too large saturates.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturation is what is promised"
+)]
+pub fn ceil_u64(value: f64) -> u64 {
+    let whole = value as u64;
+    whole.saturating_add(u64::from(value > f64_from_u64(whole)))
+}
+
+/// A float rounded half away from zero to `i64`; NaN becomes 0, too large saturates.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "float to integer casts saturate, and NaN becomes zero: exactly what is promised"
+)]
+pub fn round_i64(value: f64) -> i64 {
+    libm::round(value) as i64
 }
 
 /// A float truncated toward zero to `i64`; NaN becomes 0, too large saturates.
@@ -90,6 +115,9 @@ mod tests {
         assert_eq!(round_u64(2.5), 3);
         assert_eq!(round_u64(-1.0), 0);
         assert_eq!(round_u64(f64::NAN), 0);
+        assert_eq!(round_u64(0.499_999_999_999_999_94), 0);
+        assert_eq!(round_u64(9_007_199_254_740_993.0), 9_007_199_254_740_992);
+        assert_eq!([ceil_u64(2.0), ceil_u64(2.1), ceil_u64(-0.5), ceil_u64(1e30)], [2, 3, 0, u64::MAX]);
         assert_eq!(round_u64(1e30), u64::MAX);
         assert_eq!(trunc_i32(1e12), i32::MAX);
         assert_eq!(trunc_i64(-2.9), -2);

@@ -5,10 +5,32 @@ use std::fmt::Debug;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+mod budgets;
+mod common;
+mod daemonset;
+mod eviction;
 mod hpa;
+mod pdb_status;
+mod rollout;
+mod rs_victims;
+mod scheduling;
+mod statefulset;
+mod taint_eviction;
+mod queueing;
 
 /// Every family the runner knows.
-pub(crate) const FAMILIES: &[Family] = &[Family { name: "hpa", check: hpa::check }];
+pub(crate) const FAMILIES: &[Family] = &[
+    Family { name: "hpa", check: hpa::check },
+    Family { name: "scheduling", check: scheduling::check },
+    Family { name: "daemonset", check: daemonset::check },
+    Family { name: "eviction", check: eviction::check },
+    Family { name: "pdb-status", check: pdb_status::check },
+    Family { name: "rollout", check: rollout::check },
+    Family { name: "rs-victims", check: rs_victims::check },
+    Family { name: "statefulset", check: statefulset::check },
+    Family { name: "taint-eviction", check: taint_eviction::check },
+    Family { name: "queueing", check: queueing::check },
+];
 
 /// How the vectors of one component are checked.
 pub(crate) struct Family {

@@ -196,19 +196,45 @@ impl PodSpec {
     /// (component-helpers/resource `PodRequests`).
     #[must_use]
     pub fn requests(&self) -> Resources {
-        self.aggregate(|container| Resources::from(&container.requests))
+        self.with_pod_level(self.aggregate(|container| Resources::from(&container.requests)))
     }
 
-    /// [`PodSpec::requests`] with 100m and 200Mi in place of absent cpu and memory requests of each
-    /// container, as scoring counts them.
+    /// The effective request as a bound pod adds to its node's scoring sum: 100m and 200Mi in place
+    /// of the absent cpu and memory requests of each container. A pod with pod-level requests gets
+    /// them only for a resource that its whole request leaves out
+    /// (kube-scheduler, framework/types.go `calculateResource`).
     #[must_use]
     pub fn scoring_requests(&self) -> Resources {
-        self.aggregate(|container| {
-            let mut requests = Resources::from(&container.requests);
-            requests.cpu = container.requests.cpu.unwrap_or(DEFAULT_SCORING_CPU);
-            requests.memory = container.requests.memory.unwrap_or(DEFAULT_SCORING_MEMORY);
-            requests
-        })
+        let lists = || {
+            let containers = self.containers.iter().chain(&self.init_containers);
+            containers.map(|c| &c.requests).chain([&self.pod_requests, &self.overhead])
+        };
+        let pod_level = self.has_pod_level_requests();
+        let fill_cpu = !pod_level || lists().all(|list| list.cpu.is_none());
+        let fill_memory = !pod_level || lists().all(|list| list.memory.is_none());
+        self.with_pod_level(self.aggregate(|container| filled(container, fill_cpu, fill_memory)))
+    }
+
+    /// The effective request as NodeResourcesFit scores a pod that looks for a node: like
+    /// [`PodSpec::scoring_requests`], but blind to pod-level requests
+    /// (kube-scheduler, noderesources/resource_allocation.go `calculatePodResourceRequest`).
+    #[must_use]
+    pub fn incoming_scoring_requests(&self) -> Resources {
+        let mut request = self.aggregate(|container| filled(container, true, true));
+        request += &Resources::from(&self.overhead);
+        request
+    }
+
+    fn has_pod_level_requests(&self) -> bool {
+        self.pod_requests.cpu.is_some() || self.pod_requests.memory.is_some()
+    }
+
+    /// Pod-level requests replace what the containers add up to; overhead comes on top.
+    fn with_pod_level(&self, mut request: Resources) -> Resources {
+        request.cpu = self.pod_requests.cpu.unwrap_or(request.cpu);
+        request.memory = self.pod_requests.memory.unwrap_or(request.memory);
+        request += &Resources::from(&self.overhead);
+        request
     }
 
     fn aggregate(&self, of: impl Fn(&Container) -> Resources) -> Resources {
@@ -230,11 +256,7 @@ impl PodSpec {
                 init_max = init_max.max(&step);
             }
         }
-        let mut request = total.max(&init_max);
-        request.cpu = self.pod_requests.cpu.unwrap_or(request.cpu);
-        request.memory = self.pod_requests.memory.unwrap_or(request.memory);
-        request += &Resources::from(&self.overhead);
-        request
+        total.max(&init_max)
     }
 
     /// The cores the pod can use: the sum of the containers' limits, or `None` when one of them has
@@ -275,6 +297,18 @@ impl PodSpec {
             QosClass::Burstable
         }
     }
+}
+
+/// A container's requests, with scoring's stand-ins where it states none.
+fn filled(container: &Container, cpu: bool, memory: bool) -> Resources {
+    let mut requests = Resources::from(&container.requests);
+    if cpu {
+        requests.cpu = container.requests.cpu.unwrap_or(DEFAULT_SCORING_CPU);
+    }
+    if memory {
+        requests.memory = container.requests.memory.unwrap_or(DEFAULT_SCORING_MEMORY);
+    }
+    requests
 }
 
 #[cfg(test)]

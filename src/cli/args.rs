@@ -1,0 +1,204 @@
+//! The command line as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Rehearse a Kubernetes rollout before it happens.
+///
+/// Deploys a chart's real objects into a simulated cluster, sends it a load in virtual time and says
+/// what breaks, when, why and what it costs. Nothing phones home; no cluster, account or network is
+/// needed.
+#[derive(Debug, Parser)]
+#[command(name = "aurelius-sim", version, arg_required_else_help = true, max_term_width = 100)]
+pub(super) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) command: Command,
+    /// When to colour: NO_COLOR, CLICOLOR_FORCE and TERM are honoured by `auto`.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, env = "AURELIUS_COLOR")]
+    pub(super) color: Color,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Simulate a scenario: does it hold, what happened, why, and what did it cost?
+    Run(Box<RunArgs>),
+    /// Explain a code such as AUR301: what it means, why it matters, how to mend it.
+    Explain {
+        /// The code; without one, all codes are listed.
+        code: Option<String>,
+    },
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct RunArgs {
+    /// The scenario document.
+    pub(super) scenario: PathBuf,
+    /// Output format, repeatable: text, json, ndjson (each to stdout or =PATH), csv=DIR, svg=DIR.
+    #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output)]
+    pub(super) output: Vec<OutputArg>,
+    /// Seed of all chance; the scenario's own, or 42, when absent.
+    #[arg(long, env = "AURELIUS_SEED")]
+    pub(super) seed: Option<u64>,
+    /// Independent replications.
+    #[arg(long, value_name = "N", default_value_t = 1, env = "AURELIUS_RUNS",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) runs: u32,
+    /// Threads for replications; results do not depend on it. Default: one per core.
+    #[arg(short, long, value_name = "N", env = "AURELIUS_JOBS",
+          value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    pub(super) jobs: Option<u32>,
+    /// Print one line per loop of a controller, or the life of a pod or node:
+    /// hpa/gateway[@30m..40m], pod/gateway-7, node/general-3. Repeatable.
+    #[arg(long, value_name = "SELECTOR")]
+    pub(super) explain: Vec<String>,
+    /// How much the terminal summary says.
+    #[arg(long, value_enum, default_value_t = SummaryArg::Compact, env = "AURELIUS_SUMMARY")]
+    pub(super) summary: SummaryArg,
+    /// Print events, wall time, events per second and peak memory to stderr.
+    #[arg(long)]
+    pub(super) stats: bool,
+    /// Only the verdict; nothing on stderr below an error.
+    #[arg(short, long, env = "AURELIUS_QUIET")]
+    pub(super) quiet: bool,
+    /// Plain ASCII instead of bars, ticks and crosses.
+    #[arg(long)]
+    pub(super) ascii: bool,
+    /// A threshold without samples fails; a field that is not simulated is an error.
+    #[arg(long, env = "AURELIUS_STRICT")]
+    pub(super) strict: bool,
+    /// End with 0 also when a threshold failed. Errors still end with 2.
+    #[arg(long)]
+    pub(super) exit_zero: bool,
+    /// Progress on stderr.
+    #[arg(long, value_enum, default_value_t = ProgressArg::Auto, env = "AURELIUS_PROGRESS")]
+    pub(super) progress: ProgressArg,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 all thresholds hold · 99 a threshold failed · \
+2 wrong input or usage, nothing simulated · 70 a bug in aurelius-sim";
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// When the stream is a terminal and nothing forbids it.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How much the summary says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SummaryArg {
+    /// The verdict line.
+    Oneline,
+    /// At most 40 lines.
+    Compact,
+    /// Everything.
+    Full,
+}
+
+/// Progress on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProgressArg {
+    /// A bar, when stderr is a terminal.
+    Auto,
+    /// A line now and then.
+    Plain,
+    /// Nothing.
+    None,
+}
+
+/// `FMT[=PATH]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OutputArg {
+    /// The format.
+    pub(super) format: Format,
+    /// Where to; `None` is stdout.
+    pub(super) path: Option<PathBuf>,
+}
+
+/// Output formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(super) enum Format {
+    /// The terminal summary.
+    Text,
+    /// One JSON document.
+    Json,
+    /// Every decision, one JSON object a line.
+    Ndjson,
+    /// Time series, one file a table.
+    Csv,
+    /// Charts, one file each.
+    Svg,
+}
+
+impl Format {
+    /// Whether the format is a folder of files.
+    pub(super) const fn is_folder(self) -> bool {
+        matches!(self, Self::Csv | Self::Svg)
+    }
+}
+
+fn parse_output(text: &str) -> Result<OutputArg, String> {
+    let (name, path) = match text.split_once('=') {
+        Some((name, path)) => (name, Some(PathBuf::from(path))),
+        None => (text, None),
+    };
+    let format = Format::from_str(name, false).map_err(|_| unknown_format(name))?;
+    match &path {
+        None if format.is_folder() => {
+            Err(format!("`{name}` writes several files: say where, as in `{name}=DIR`"))
+        }
+        Some(path) if path.as_os_str().is_empty() => {
+            Err(format!("`{text}` has no path after the equals sign"))
+        }
+        Some(_) | None => Ok(OutputArg { format, path }),
+    }
+}
+
+fn unknown_format(name: &str) -> String {
+    let known = Format::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    let names: Vec<String> = known.map(|value| value.get_name().to_owned()).collect();
+    let near = names
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(known, name), known))
+        .filter(|(distance, _)| *distance <= 2)
+        .min();
+    let hint = near.map(|(_, known)| format!("; did you mean `{known}`?")).unwrap_or_default();
+    format!("unknown format `{name}` (known: {}){hint}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn outputs_parse_or_say_what_is_wrong() {
+        let svg = OutputArg { format: Format::Svg, path: Some(PathBuf::from("out/charts")) };
+        assert_eq!(parse_output("svg=out/charts"), Ok(svg));
+        assert_eq!(parse_output("json"), Ok(OutputArg { format: Format::Json, path: None }));
+        let rows = [
+            ("csv", "`csv` writes several files: say where, as in `csv=DIR`"),
+            ("json=", "`json=` has no path after the equals sign"),
+            (
+                "jsn",
+                "unknown format `jsn` (known: text, json, ndjson, csv, svg); did you mean `json`?",
+            ),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(parse_output(text), Err(expected.to_owned()));
+        }
+    }
+}

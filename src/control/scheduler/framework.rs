@@ -1,0 +1,257 @@
+//! Runs the plugins over a snapshot, and remembers per shape what need not be worked out again.
+//!
+//! Pods of one shape share everything: the filters and scores that look at one node are remembered
+//! until that node changes, and counts over the cluster are kept in step by the snapshot's journal.
+//! [`Framework::forget`] drops all memory; decisions are the same with and without.
+
+use crate::control::scheduler::entry::Entry;
+use crate::control::scheduler::filter::{self, PreFiltered, Refusal, pre_filter};
+use crate::control::scheduler::rejection::{Plugin, Rejection};
+use crate::control::scheduler::rules::Rules;
+use crate::control::scheduler::score::{Candidates, PLUGINS, image_locality};
+use crate::control::scheduler::snapshot::{NodeSlot, PodInfo, ShapeId, Snapshot};
+use crate::control::scheduler::tables::Tables;
+
+/// The plugins of the default profile over one snapshot.
+///
+/// A framework belongs to one snapshot for life: it remembers that snapshot's stamps and journal,
+/// and a clone of the snapshot goes its own way.
+#[derive(Debug, Clone, Default)]
+pub struct Framework {
+    rules: Vec<Rules>,
+    memory: Vec<Memory>,
+    raw: Vec<i64>,
+}
+
+/// What is remembered for one shape.
+#[derive(Debug, Clone, Default)]
+struct Memory {
+    tables: Tables,
+    entries: Vec<Entry>,
+    images: Vec<u8>,
+    images_seen: u64,
+}
+
+/// What became of the nodes in one search.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filtered {
+    /// Nodes that take the pod, in the order they were examined.
+    pub feasible: Vec<NodeSlot>,
+    /// Nodes that were examined and do not.
+    pub rejected: Vec<(NodeSlot, Rejection)>,
+    /// Nodes left out because a PreFilter narrowed the search.
+    pub narrowed_out: usize,
+    /// The pod was turned down before any node was examined.
+    pub refusal: Option<Refusal>,
+}
+
+/// Which nodes a search examines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Search {
+    /// Where in the list it starts.
+    pub start: usize,
+    /// `percentageOfNodesToScore`; 0 adapts to the number of nodes.
+    pub percentage: i32,
+}
+
+impl Search {
+    /// Every node, from the first one.
+    pub const ALL: Self = Self { start: 0, percentage: 100 };
+
+    /// How many feasible nodes suffice (schedule_one.go `numFeasibleNodesToFind`).
+    #[must_use]
+    pub fn wanted(self, nodes: usize) -> usize {
+        const MINIMUM: usize = 100;
+        if nodes < MINIMUM || self.percentage >= 100 {
+            return nodes;
+        }
+        let percentage = match usize::try_from(self.percentage) {
+            Ok(0) | Err(_) => 50_usize.saturating_sub(nodes / 125).max(5),
+            Ok(given) => given,
+        };
+        (nodes * percentage / 100).max(MINIMUM)
+    }
+}
+
+/// One plugin's weighted scores of the feasible nodes.
+pub type PluginScores = (Plugin, Vec<i64>);
+
+impl Framework {
+    /// A framework that remembers nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Drops all memory, so that the next answers are worked out from the snapshot alone.
+    pub fn forget(&mut self) {
+        self.memory.clear();
+    }
+
+    /// Whether one node takes a pod, by all filters.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn check(
+        &mut self,
+        snapshot: &mut Snapshot,
+        pod: &PodInfo,
+        slot: NodeSlot,
+    ) -> Result<(), Rejection> {
+        snapshot.nodes();
+        let (rules, memory) = self.prepare(snapshot, pod.shape);
+        let before = pre_filter(snapshot, rules, &memory.tables, pod);
+        let before = before.map_err(|refusal| refusal.rejection)?;
+        if before.narrowed.as_ref().is_some_and(|narrowed| !narrowed.contains(&slot)) {
+            return Err(Rejection::Narrowed);
+        }
+        let cycle = Cycle { snapshot, rules, before, pod };
+        cycle.filter(memory, slot).map_or(Ok(()), Err)
+    }
+
+    /// Looks for nodes that take a pod (schedule_one.go `findNodesThatFitPod`). `known` are answers
+    /// for single nodes that were found by other means and stand.
+    pub fn find(
+        &mut self,
+        snapshot: &mut Snapshot,
+        pod: &PodInfo,
+        search: Search,
+        known: &[(NodeSlot, Rejection)],
+        found: &mut Filtered,
+    ) {
+        snapshot.nodes();
+        found.feasible.clear();
+        found.rejected.clear();
+        found.narrowed_out = 0;
+        found.refusal = None;
+        let (rules, memory) = self.prepare(snapshot, pod.shape);
+        let before = match pre_filter(snapshot, rules, &memory.tables, pod) {
+            Ok(before) => before,
+            Err(refusal) => {
+                found.refusal = Some(refusal);
+                return;
+            }
+        };
+        let all = snapshot.listed();
+        let narrowed = before.narrowed.clone();
+        let nodes = narrowed.as_deref().unwrap_or(all);
+        found.narrowed_out = all.len() - nodes.len();
+        let wanted = search.wanted(nodes.len());
+        let start = if nodes.is_empty() { 0 } else { search.start % nodes.len() };
+        let cycle = Cycle { snapshot, rules, before, pod };
+        for slot in nodes[start..].iter().chain(&nodes[..start]) {
+            let answered = known.iter().find(|(other, _)| other == slot);
+            let rejection = match answered {
+                Some((_, rejection)) => Some(*rejection),
+                None => cycle.filter(memory, *slot),
+            };
+            match rejection {
+                Some(rejection) => found.rejected.push((*slot, rejection)),
+                None => {
+                    found.feasible.push(*slot);
+                    if found.feasible.len() == wanted {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Scores feasible nodes, just found, in their order; `detail` receives each plugin's part.
+    pub fn score(
+        &mut self,
+        snapshot: &Snapshot,
+        pod: &PodInfo,
+        feasible: &[NodeSlot],
+        totals: &mut Vec<i64>,
+        mut detail: Option<&mut Vec<PluginScores>>,
+    ) {
+        let mut raw = std::mem::take(&mut self.raw);
+        let (rules, memory) = self.prepare(snapshot, pod.shape);
+        if memory.images_seen != snapshot.images() {
+            memory.images = image_locality::all(rules, snapshot);
+            memory.images_seen = snapshot.images();
+        }
+        let candidates = Candidates {
+            snapshot,
+            rules,
+            tables: &memory.tables,
+            entries: &memory.entries,
+            images: &memory.images,
+            feasible,
+        };
+        totals.clear();
+        totals.resize(feasible.len(), 0);
+        for (plugin, weight, score) in PLUGINS {
+            raw.clear();
+            if !score(&candidates, &mut raw) {
+                continue;
+            }
+            for (total, score) in totals.iter_mut().zip(&raw) {
+                *total += weight * score;
+            }
+            if let Some(detail) = &mut detail {
+                detail.push((plugin, raw.iter().map(|score| weight * score).collect()));
+            }
+        }
+        self.raw = raw;
+    }
+
+    /// The rules of a shape and what is remembered for it, in step with the snapshot.
+    fn prepare(&mut self, snapshot: &Snapshot, shape: ShapeId) -> (&Rules, &mut Memory) {
+        self.rules(snapshot);
+        if self.memory.len() <= shape.index() {
+            self.memory.resize_with(shape.index() + 1, Memory::default);
+        }
+        let memory = &mut self.memory[shape.index()];
+        memory.tables.sync(snapshot, &self.rules, shape);
+        if memory.entries.len() < snapshot.slot_count() {
+            memory.entries.resize(snapshot.slot_count(), Entry::default());
+        }
+        (&self.rules[shape.index()], memory)
+    }
+
+    /// The rules of every shape.
+    pub(super) fn rules(&mut self, snapshot: &Snapshot) -> &[Rules] {
+        for position in self.rules.len()..snapshot.shape_count() {
+            self.rules.push(Rules::of(snapshot, snapshot.shape(ShapeId::at(position))));
+        }
+        &self.rules
+    }
+}
+
+/// One pod's pass through the filters.
+struct Cycle<'a> {
+    snapshot: &'a Snapshot,
+    rules: &'a Rules,
+    before: PreFiltered,
+    pod: &'a PodInfo,
+}
+
+impl Cycle<'_> {
+    fn filter(&self, memory: &mut Memory, slot: NodeSlot) -> Option<Rejection> {
+        let Self { snapshot, rules, before, pod } = self;
+        let stamp = snapshot.stamps()[slot.index()];
+        let entry = &mut memory.entries[slot.index()];
+        entry
+            .rejection(rules, stamp, || snapshot.node(slot))
+            .or_else(|| filter::cluster(snapshot, rules, &memory.tables, before, pod, slot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// E15 of the worked cases.
+    #[test]
+    fn large_clusters_are_sampled() {
+        let adaptive = Search { start: 0, percentage: 0 };
+        let rows =
+            [(99, 99), (100, 100), (250, 120), (1000, 420), (5000, 500), (5625, 281), (6000, 300)];
+        for (nodes, wanted) in rows {
+            assert_eq!(adaptive.wanted(nodes), wanted, "{nodes} nodes");
+        }
+        assert_eq!(Search::ALL.wanted(1000), 1000);
+    }
+}

@@ -1,0 +1,38 @@
+//! kube-scheduler 1.36, default profile: where a pod goes, and why nowhere.
+
+//!
+//! - [`Snapshot`]: nodes and pods as the scheduler sees them.
+//! - [`Framework`]: filters and scores over a snapshot.
+//! - [`Scheduler`]: one pod, one decision.
+//! - [`SchedulingQueue`]: which pod is next, and when.
+
+pub mod diagnosis;
+mod entry;
+mod filter;
+pub mod framework;
+pub mod hints;
+mod nomination;
+pub mod preemption;
+pub mod queue;
+pub mod rejection;
+mod rules;
+#[expect(clippy::module_inception, reason = "the controller itself stands beside its parts")]
+pub mod scheduler;
+mod score;
+pub mod snapshot;
+mod tables;
+#[cfg(test)]
+mod tests;
+pub mod volumes;
+
+pub use filter::Refusal;
+pub use framework::{Filtered, Framework, PluginScores, Search};
+pub use hints::ClusterEvent;
+pub use queue::{Hints, SchedulingQueue};
+pub use rejection::{Plugin, PluginSet, Rejection, Shortages};
+pub use scheduler::{Outcome, Scheduler, SchedulerConfig};
+pub use snapshot::{
+    NodeInfo, NodeSlot, PodDescription, PodInfo, ServiceSelector, Shape, ShapeId, Snapshot,
+    Surroundings,
+};
+pub use volumes::{Claim, ClaimBinding};

@@ -1,0 +1,189 @@
+//! Keeping a snapshot in step with the live cluster.
+
+use std::sync::Arc;
+
+use crate::cluster::api::{LabelSelector, Labels, WorkloadKind};
+use crate::cluster::{Cluster, Node, NodePhase, Pod, PodOwner, PodPhase};
+use crate::control::scheduler::snapshot::shape::LiveShape;
+use crate::control::scheduler::snapshot::{NodeInfo, NodeSlot, PodDescription, PodInfo, Snapshot};
+use crate::control::scheduler::snapshot::{ShapeId, equals};
+use crate::model::id::{NodeId, PodId, ReplicaSetId};
+
+/// Label that a Deployment's controller puts on a ReplicaSet's pods and into its selector.
+const TEMPLATE_HASH: &str = "pod-template-hash";
+
+/// The slots of live nodes, and which state of them was last taken in.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LiveNodes {
+    slots: Vec<Option<NodeSlot>>,
+    seen: Vec<u64>,
+    generation: u64,
+}
+
+impl LiveNodes {
+    pub(super) fn slot(&self, id: NodeId) -> Option<NodeSlot> {
+        self.slots.get(id.index()).copied().flatten()
+    }
+
+    pub(super) fn set(&mut self, id: Option<NodeId>, slot: Option<NodeSlot>) {
+        let Some(id) = id else { return };
+        if self.slots.len() <= id.index() {
+            self.slots.resize(id.index() + 1, None);
+            self.seen.resize(id.index() + 1, 0);
+        }
+        self.slots[id.index()] = slot;
+        self.seen[id.index()] = 0;
+    }
+}
+
+impl Snapshot {
+    /// Takes in everything that changed in the cluster since the last call: costs little when
+    /// nothing did, and is linear in the pods of the nodes that did change.
+    pub fn sync(&mut self, cluster: &Cluster) {
+        if self.live.generation == cluster.generation() {
+            return;
+        }
+        let gone: Vec<NodeSlot> = self
+            .members()
+            .filter(|slot| {
+                let id = self.node(*slot).id;
+                id.is_some_and(|id| !cluster.node(id).is_some_and(is_an_object))
+            })
+            .collect();
+        for slot in gone {
+            self.remove_node(slot);
+        }
+        for node in cluster.nodes().filter(|node| is_an_object(node)) {
+            self.sync_node(cluster, node);
+        }
+        self.live.generation = cluster.generation();
+    }
+
+    /// Declares that the snapshot already holds what the cluster did last, and nothing else
+    /// happened since the last [`Snapshot::sync`]: the binding of a pod that was assumed.
+    pub fn confirm(&mut self, cluster: &Cluster, node: NodeId) {
+        let Some(node) = cluster.node(node) else { return };
+        self.live.seen[node.id.index()] = node.generation;
+        self.live.generation = cluster.generation();
+    }
+
+    /// The shape of a live pod.
+    pub fn live_shape(&mut self, cluster: &Cluster, pod: &Pod) -> ShapeId {
+        let key = match pod.owner {
+            PodOwner::ReplicaSet(_, set) => LiveShape::ReplicaSet(pod.template_id, set),
+            PodOwner::Ordinal(workload, _) | PodOwner::Daemon(workload, _) => {
+                LiveShape::Workload(pod.template_id, workload)
+            }
+        };
+        if let Some(known) = self.live_shapes.get(&key) {
+            return *known;
+        }
+        let shape = self.add_shape(describe(cluster, pod));
+        self.live_shapes.insert(key, shape);
+        shape
+    }
+
+    /// A live pod as the scheduler sees it; without its claims.
+    pub fn live_pod(&mut self, cluster: &Cluster, pod: &Pod) -> PodInfo {
+        let only_node = match pod.owner {
+            PodOwner::Daemon(_, node) => cluster.node(node).map(|node| Arc::clone(&node.name)),
+            PodOwner::ReplicaSet(..) | PodOwner::Ordinal(..) => None,
+        };
+        PodInfo {
+            only_node,
+            terminating: pod.is_terminating(),
+            started: pod.started,
+            ..PodInfo::new(pod.id, self.live_shape(cluster, pod))
+        }
+    }
+
+    fn sync_node(&mut self, cluster: &Cluster, node: &Node) {
+        let slot = match self.slot_of(node.id) {
+            Some(_) if self.live.seen[node.id.index()] == node.generation => return,
+            Some(slot) => {
+                self.sync_object(slot, node);
+                slot
+            }
+            None => self.add_node(NodeInfo::of(node)),
+        };
+        self.sync_pods(cluster, node, slot);
+        self.live.seen[node.id.index()] = node.generation;
+    }
+
+    fn sync_object(&mut self, slot: NodeSlot, node: &Node) {
+        let known = self.node(slot);
+        let mut object = NodeInfo::of(node);
+        object.volume_limits.clone_from(&known.volume_limits);
+        let same = known.unschedulable == object.unschedulable
+            && known.max_pods == object.max_pods
+            && known.allocatable == object.allocatable
+            && known.taints == object.taints
+            && known.labels == object.labels
+            && known.images == object.images;
+        if !same {
+            self.update_node(slot, object);
+        }
+    }
+
+    fn sync_pods(&mut self, cluster: &Cluster, node: &Node, slot: NodeSlot) {
+        let holds = |id: PodId| {
+            let phase = cluster.pod(id).map(|pod| pod.phase);
+            phase.is_some_and(|phase| !matches!(phase, PodPhase::Succeeded | PodPhase::Failed))
+        };
+        let known: Vec<PodId> = self.node(slot).pods.iter().map(|pod| pod.id).collect();
+        let wanted: Vec<PodId> = node.pods.iter().copied().filter(|id| holds(*id)).collect();
+        for id in known.iter().filter(|id| !wanted.contains(id)) {
+            self.remove_pod(slot, *id);
+        }
+        for id in wanted {
+            let pod = cluster.pod(id).expect("only pods that are there are wanted");
+            match self.node(slot).position(id) {
+                Some(position) => {
+                    self.nodes[slot.index()].pods[position].started = pod.started;
+                    self.set_terminating(slot, id, pod.is_terminating());
+                }
+                None => {
+                    let info = self.live_pod(cluster, pod);
+                    self.add_pod(slot, info);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the API server has a Node object that pods may be bound to: not before the kubelet
+/// registered, and not once the instance is being given back.
+fn is_an_object(node: &Node) -> bool {
+    matches!(node.phase, NodePhase::Ready | NodePhase::Lost)
+}
+
+fn describe(cluster: &Cluster, pod: &Pod) -> PodDescription {
+    let workload = cluster.workload(pod.workload());
+    let mut labels = pod.template.labels.clone();
+    let owner_selector = match (pod.owner, &workload.spec.kind) {
+        (PodOwner::ReplicaSet(_, set), WorkloadKind::Deployment { .. }) => {
+            Some(with_hash(&workload.spec.selector, &mut labels, set))
+        }
+        (PodOwner::ReplicaSet(..) | PodOwner::Ordinal(..), _) => {
+            Some(workload.spec.selector.clone())
+        }
+        (PodOwner::Daemon(..), _) => None,
+    };
+    PodDescription {
+        namespace: Arc::clone(&pod.namespace),
+        labels,
+        template: Arc::clone(&pod.template),
+        owner_selector,
+    }
+}
+
+/// A ReplicaSet's selector: the Deployment's and the hash of its own template. Any value that only
+/// this ReplicaSet has will do.
+fn with_hash(selector: &LabelSelector, labels: &mut Labels, set: ReplicaSetId) -> LabelSelector {
+    let key: Arc<str> = Arc::from(TEMPLATE_HASH);
+    let value: Arc<str> = Arc::from(format!("replica-set-{set}"));
+    labels.insert(Arc::clone(&key), Arc::clone(&value));
+    let mut selector = selector.clone();
+    selector.match_expressions.push(equals(&key, &value));
+    selector
+}

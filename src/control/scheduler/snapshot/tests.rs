@@ -1,0 +1,1 @@
+//! Snapshots against themselves: what is tried and taken back leaves nothing behind.

@@ -1,0 +1,307 @@
+//! Documents of kind ClusterProfile: pools, timings, images, flags and prices of a cluster.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use super::catalogue::Catalogue;
+use super::codes;
+use super::decode::{Fields, Value, nearest};
+use super::kubernetes::meta::strings;
+use super::kubernetes::scheduling::taint;
+use crate::cluster::api::{Labels, NodePoolSpec};
+use crate::control::hpa::HpaConfig;
+use crate::engine::Dist;
+use crate::scenario::{ImageSizes, Prices, Provider, Timings};
+use crate::units::{Bytes, Origin, SimDuration};
+
+/// A flag by its own name: name, text and place.
+type Flag = (Arc<str>, Arc<str>, Origin);
+
+/// A cluster profile, pools as the scenario has changed them.
+pub(super) struct ClusterProfile {
+    pub(super) name: Arc<str>,
+    pub(super) provider: Provider,
+    pub(super) zones: Vec<Arc<str>>,
+    pub(super) pools: Vec<NodePoolSpec>,
+    pub(super) timings: Timings,
+    pub(super) images: ImageSizes,
+    pub(super) metric_resolution: SimDuration,
+    pub(super) autoscaler_flags: Vec<Flag>,
+    pub(super) hpa_config: HpaConfig,
+    pub(super) prices: Prices,
+}
+
+/// The provider of a profile, read ahead: the catalogue's rows depend on it.
+pub(super) fn provider(value: &Value<'_>) -> Option<Provider> {
+    let providers = [("eks", Provider::Eks), ("gke", Provider::Gke), ("aks", Provider::Aks)];
+    value.word(&providers)
+}
+
+/// Reads the fields behind `apiVersion`, `kind` and `metadata`; `name` comes from the latter.
+pub(super) fn cluster_profile(
+    fields: &Fields<'_>,
+    name: Option<Arc<str>>,
+    catalogue: Option<&Catalogue>,
+) -> Option<ClusterProfile> {
+    let provider = fields.required("provider").and_then(|value| provider(&value));
+    fields.required("catalogue").and_then(|value| value.non_empty());
+    fields.read("manifests", |value| value.list(Value::non_empty));
+    let zones = fields
+        .required("zones")
+        .and_then(|value| value.list(|zone| zone.non_empty().map(Arc::from)));
+    let empty = Vec::new();
+    let known_zones = zones.as_ref().unwrap_or(&empty);
+    let pools = fields.required("nodePools").and_then(|pools| {
+        let read = pools.list(|pool| node_pool(pool, catalogue, known_zones))?;
+        unique_pools(&pools, &read)?;
+        Some(read)
+    });
+    let timings = timings(fields);
+    let images = fields.read_or("images", BTreeMap::new(), |value| amounts(value, Value::bytes));
+    let image_default = fields.read_or("imageDefaultSize", Bytes(500_000_000), Value::bytes);
+    let metric_resolution = fields.read_or("metricsServer", SimDuration::from_secs(15), |value| {
+        let fields = value.fields()?;
+        let resolution = fields.read_or("resolution", SimDuration::from_secs(15), Value::duration);
+        fields.finish("metricsServer");
+        resolution
+    });
+    let autoscaler_flags = fields.read_or("clusterAutoscaler", Vec::new(), flags);
+    let hpa_config = fields.read_or("horizontalPodAutoscaler", HpaConfig::default(), hpa_config);
+    let prices = prices(fields);
+    Some(ClusterProfile {
+        name: name?,
+        provider: provider?,
+        zones: zones?,
+        pools: pools?,
+        timings: timings?,
+        images: ImageSizes { by_name: images?, default: image_default? },
+        metric_resolution: metric_resolution?,
+        autoscaler_flags: autoscaler_flags?,
+        hpa_config: hpa_config?,
+        prices: prices?,
+    })
+}
+
+fn unique_pools(value: &Value<'_>, pools: &[NodePoolSpec]) -> Option<()> {
+    for (at, pool) in pools.iter().enumerate() {
+        if pools[..at].iter().any(|earlier| earlier.name == pool.name) {
+            let again = value.descend(&format!("[{at}].name"));
+            let message = format!("is `{}`, a name that an earlier pool has", pool.name);
+            value.report(again.error(codes::DUPLICATE_NAME, &message));
+            return None;
+        }
+    }
+    Some(())
+}
+
+fn node_pool(
+    value: &Value<'_>,
+    catalogue: Option<&Catalogue>,
+    zones: &[Arc<str>],
+) -> Option<NodePoolSpec> {
+    let fields = value.fields()?;
+    let name = fields.required("name").and_then(|name| name.non_empty().map(Arc::from));
+    let instance_value = fields.required("instance");
+    let instance_name = instance_value.as_ref().and_then(Value::non_empty);
+    let count = |value: &Value<'_>| value.integer(0..=100_000_u32);
+    let max_value = fields.required("max");
+    let min = fields.read_or("min", 0, count);
+    let max = max_value.as_ref().and_then(count);
+    let initial = fields.read("initial", count);
+    let own_zones =
+        fields.read_or("zones", zones.to_vec(), |value| value.list(|zone| known_zone(zone, zones)));
+    let labels = fields.read_or("labels", Labels::new(), strings);
+    let taints = fields.read_or("taints", Vec::new(), |value| value.list(taint));
+    let launch = fields.read_or("launch", lognormal(40.0, 0.35), Value::distribution);
+    let gpu_ready = fields.read("gpuReady", Value::distribution);
+    let spot = fields.read_or("spot", false, Value::boolean);
+    let autoscaled = fields.read("autoscaled", Value::boolean);
+    fields.finish("a node pool");
+    let (instance_value, instance_name) = (instance_value?, instance_name?);
+    let catalogue = catalogue?;
+    let Some(instance) = catalogue.get(instance_name) else {
+        report_instance(&instance_value, instance_name, catalogue);
+        return None;
+    };
+    let (min, max) = (min?, max?);
+    let initial = initial?.unwrap_or(min);
+    check_bounds(value, min, max, initial)?;
+    Some(NodePoolSpec {
+        name: name?,
+        origin: value.origin(),
+        instance: Arc::clone(instance),
+        min,
+        max,
+        max_origin: max_value?.origin(),
+        initial,
+        zones: own_zones?,
+        labels: labels?,
+        taints: taints?,
+        launch: launch?,
+        gpu_ready: gpu_ready?,
+        spot: spot?,
+        autoscaled: autoscaled?.unwrap_or(min < max),
+    })
+}
+
+fn report_instance(value: &Value<'_>, name: &str, catalogue: &Catalogue) {
+    let message = format!("is `{name}`, which the catalogue does not list");
+    let mut error = value.error(codes::UNKNOWN_INSTANCE, &message);
+    if let Some(near) = nearest(name, catalogue.keys().map(|name| &**name)) {
+        error = error.replace("a similar machine type exists", value.span(), near);
+    }
+    value.report(error);
+}
+
+/// Whether a pool's figures are in order: min at most max, initial between them.
+pub(super) fn check_bounds(value: &Value<'_>, min: u32, max: u32, initial: u32) -> Option<()> {
+    let message = if min > max {
+        format!("has min {min} above max {max}")
+    } else if !(min..=max).contains(&initial) {
+        format!("has initial {initial}, which is not between min {min} and max {max}")
+    } else {
+        return Some(());
+    };
+    value.report(value.error(codes::OUT_OF_RANGE, &message));
+    None
+}
+
+/// A zone of the cluster.
+pub(super) fn known_zone(value: &Value<'_>, zones: &[Arc<str>]) -> Option<Arc<str>> {
+    let name = value.non_empty()?;
+    let found = zones.iter().find(|zone| ***zone == *name);
+    if found.is_none() {
+        value.report(value.unknown_reference(name, "zone", zones.iter().map(|zone| &**zone)));
+    }
+    found.cloned()
+}
+
+fn lognormal(median: f64, sigma: f64) -> Dist {
+    Dist::lognormal_median_sigma(median, sigma).expect("the defaults are positive and finite")
+}
+
+fn timings(fields: &Fields<'_>) -> Option<Timings> {
+    let defaults = Timings {
+        scheduling_cycle: SimDuration::from_millis(2),
+        controller_reaction: SimDuration::from_millis(50),
+        image_pull_base: Dist::fixed(SimDuration::from_secs(3)),
+        image_pull_per_gb: lognormal(35.0, 0.30),
+        container_start: lognormal(1.8, 0.44),
+        endpoint_propagation: lognormal(0.15, 0.5),
+        cloud_delay: lognormal(20.0, 0.35),
+        node_deletion: lognormal(60.0, 0.3),
+    };
+    fields.read_or("timings", defaults.clone(), |value| {
+        let fields = value.fields()?;
+        let scheduling_cycle =
+            fields.read_or("schedulingCycle", defaults.scheduling_cycle, Value::duration);
+        let controller_reaction =
+            fields.read_or("controllerReaction", defaults.controller_reaction, Value::duration);
+        let dist = |name, default| fields.read_or(name, default, Value::distribution);
+        let image_pull_base = dist("imagePullBase", defaults.image_pull_base);
+        let image_pull_per_gb = dist("imagePullPerGb", defaults.image_pull_per_gb);
+        let container_start = dist("containerStart", defaults.container_start);
+        let endpoint_propagation = dist("endpointPropagation", defaults.endpoint_propagation);
+        let cloud_delay = dist("cloudDelay", defaults.cloud_delay);
+        let node_deletion = dist("nodeDeletion", defaults.node_deletion);
+        fields.finish("timings");
+        Some(Timings {
+            scheduling_cycle: scheduling_cycle?,
+            controller_reaction: controller_reaction?,
+            image_pull_base: image_pull_base?,
+            image_pull_per_gb: image_pull_per_gb?,
+            container_start: container_start?,
+            endpoint_propagation: endpoint_propagation?,
+            cloud_delay: cloud_delay?,
+            node_deletion: node_deletion?,
+        })
+    })
+}
+
+/// A mapping of free names to amounts.
+fn amounts<'a, T>(
+    value: &Value<'a>,
+    read: fn(&Value<'a>) -> Option<T>,
+) -> Option<BTreeMap<Arc<str>, T>> {
+    let read: Vec<Option<_>> = value
+        .entries()?
+        .iter()
+        .map(|(name, value)| Some((Arc::from(name.text), read(value)?)))
+        .collect();
+    read.into_iter().collect()
+}
+
+/// Flags by their own names with their texts: what they mean is the controller's business.
+fn flags(value: &Value<'_>) -> Option<Vec<Flag>> {
+    let flag = |(name, value): &(super::decode::Name<'_>, Value<'_>)| {
+        let Some(scalar) = value.node().scalar() else { return value.wrong_type("a single value") };
+        Some((Arc::from(name.text), Arc::clone(&scalar.text), value.origin()))
+    };
+    let read: Vec<Option<_>> = value.entries()?.iter().map(flag).collect();
+    read.into_iter().collect()
+}
+
+fn hpa_config(value: &Value<'_>) -> Option<HpaConfig> {
+    let default = HpaConfig::default();
+    let fields = value.fields()?;
+    let nanos = |name, default| {
+        fields.read_or(name, default, |value| {
+            let span = value.duration()?;
+            Some(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX))
+        })
+    };
+    let sync = nanos("horizontal-pod-autoscaler-sync-period", default.sync_period_ns);
+    let window = nanos(
+        "horizontal-pod-autoscaler-downscale-stabilization",
+        default.downscale_stabilization_ns,
+    );
+    let cpu = nanos(
+        "horizontal-pod-autoscaler-cpu-initialization-period",
+        default.cpu_initialization_period_ns,
+    );
+    let readiness = nanos(
+        "horizontal-pod-autoscaler-initial-readiness-delay",
+        default.initial_readiness_delay_ns,
+    );
+    let tolerance =
+        fields.read_or("horizontal-pod-autoscaler-tolerance", default.tolerance, |value| {
+            value.number(0.0..=1.0)
+        });
+    fields.finish("the flags of the HPA controller");
+    Some(HpaConfig {
+        sync_period_ns: sync?,
+        downscale_stabilization_ns: window?,
+        tolerance: tolerance?,
+        cpu_initialization_period_ns: cpu?,
+        initial_readiness_delay_ns: readiness?,
+        ..default
+    })
+}
+
+fn prices(fields: &Fields<'_>) -> Option<Prices> {
+    let none = Prices {
+        currency: Arc::from("USD"),
+        control_plane_per_hour: Decimal::ZERO,
+        volume_per_gb_month: BTreeMap::new(),
+        iops_month: BTreeMap::new(),
+    };
+    fields.read_or("prices", none.clone(), |value| {
+        let fields = value.fields()?;
+        let currency =
+            fields.read_or("currency", none.currency, |value| value.non_empty().map(Arc::from));
+        let control_plane =
+            fields.read_or("controlPlanePerHour", none.control_plane_per_hour, Value::money);
+        let volumes =
+            fields.read_or("volumes", BTreeMap::new(), |value| amounts(value, Value::money));
+        let iops = fields.read_or("iops", BTreeMap::new(), |value| amounts(value, Value::money));
+        fields.finish("prices");
+        Some(Prices {
+            currency: currency?,
+            control_plane_per_hour: control_plane?,
+            volume_per_gb_month: volumes?,
+            iops_month: iops?,
+        })
+    })
+}

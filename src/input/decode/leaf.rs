@@ -1,0 +1,149 @@
+//! Readers of single values: text, booleans, numbers, words of a fixed set.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use super::{Value, nearest};
+use crate::input::codes;
+use crate::input::yaml::{Scalar, ScalarValue};
+use crate::units::convert::trunc_i64;
+
+impl<'a> Value<'a> {
+    /// Text. A number or boolean is refused with the advice to quote it.
+    #[must_use]
+    pub fn string(&self) -> Option<&'a str> {
+        let Some(scalar) = self.node.scalar() else { return self.wrong_type("text") };
+        match scalar.value {
+            ScalarValue::Text => Some(&scalar.text),
+            ScalarValue::Null => self.wrong_type("text"),
+            ScalarValue::Boolean(_) | ScalarValue::Integer(_) | ScalarValue::Float(_) => {
+                let message = format!("must be text, not {}", self.node.describe());
+                let error = self.error(codes::WRONG_TYPE, &message);
+                let quoted = format!("\"{}\"", scalar.text);
+                self.report(error.replace("put it in quotes", self.node.span, quoted));
+                None
+            }
+        }
+    }
+
+    /// Text as a shared string.
+    #[must_use]
+    pub fn shared(&self) -> Option<Arc<str>> {
+        self.string().map(Arc::from)
+    }
+
+    /// Text that is not empty.
+    #[must_use]
+    pub fn non_empty(&self) -> Option<&'a str> {
+        let text = self.string()?;
+        if text.is_empty() {
+            self.report(self.error(codes::INVALID_VALUE, "must not be empty"));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A boolean. In quotes it is text and refused.
+    #[must_use]
+    pub fn boolean(&self) -> Option<bool> {
+        match self.node.scalar().map(|scalar| (scalar.value, &*scalar.text)) {
+            Some((ScalarValue::Boolean(truth), _)) => Some(truth),
+            Some((ScalarValue::Text, text @ ("true" | "false"))) => {
+                let error = self.error(codes::WRONG_TYPE, "must be a boolean, not text");
+                self.report(error.replace("remove the quotes", self.node.span, text));
+                None
+            }
+            _ => self.wrong_type("`true` or `false`"),
+        }
+    }
+
+    /// A whole number within a range. `3.0` is whole, as the API server has it.
+    #[must_use]
+    pub fn integer<T>(&self, range: RangeInclusive<T>) -> Option<T>
+    where
+        T: TryFrom<i128> + Into<i128> + Copy + Display,
+    {
+        let number = match self.node.scalar().map(|scalar| scalar.value) {
+            Some(ScalarValue::Integer(number)) => number,
+            Some(ScalarValue::Float(number)) if is_whole(number) => i128::from(trunc_i64(number)),
+            Some(ScalarValue::Text) if self.quoted_number() => {
+                return self.unquote("a whole number");
+            }
+            _ => return self.wrong_type("a whole number"),
+        };
+        let (low, high): (i128, i128) = ((*range.start()).into(), (*range.end()).into());
+        let value = (low..=high).contains(&number).then(|| T::try_from(number).ok()).flatten();
+        if value.is_none() {
+            let wide = high >= i128::from(i32::MAX);
+            let bounds = match (number < low, wide) {
+                (true, true) => format!("at least {low}"),
+                (_, false) => format!("between {low} and {high}"),
+                (false, true) => format!("at most {high}"),
+            };
+            self.report(self.error(codes::OUT_OF_RANGE, &format!("is {number}, must be {bounds}")));
+        }
+        value
+    }
+
+    /// A finite number within a range.
+    #[must_use]
+    pub fn number(&self, range: RangeInclusive<f64>) -> Option<f64> {
+        let number = match self.node.scalar() {
+            Some(Scalar { value: ScalarValue::Float(number), .. }) if number.is_finite() => *number,
+            Some(Scalar { value: ScalarValue::Integer(number), .. }) => {
+                number.to_string().parse().expect("digits of a whole number are a number")
+            }
+            Some(Scalar { value: ScalarValue::Text, .. }) if self.quoted_number() => {
+                return self.unquote("a number");
+            }
+            _ => return self.wrong_type("a number"),
+        };
+        if range.contains(&number) {
+            return Some(number);
+        }
+        let (low, high) = (range.start(), range.end());
+        let bounds = match (high.is_finite(), low.is_finite()) {
+            (true, true) => format!("between {low} and {high}"),
+            (true, false) => format!("at most {high}"),
+            (false, _) => format!("at least {low}"),
+        };
+        self.report(self.error(codes::OUT_OF_RANGE, &format!("is {number}, must be {bounds}")));
+        None
+    }
+
+    /// One of a fixed set of words, each with its meaning.
+    #[must_use]
+    pub fn word<T: Clone>(&self, words: &[(&str, T)]) -> Option<T> {
+        let text = self.string()?;
+        if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
+            return Some(meaning.clone());
+        }
+        let spoken = words.iter().map(|(word, _)| *word).filter(|word| !word.is_empty());
+        let known: Vec<&str> = spoken.collect();
+        let message = format!("is `{text}`, must be one of {}", known.join(", "));
+        let mut error = self.error(codes::INVALID_VALUE, &message);
+        if let Some(near) = nearest(text, known.iter().copied()) {
+            error = error.replace("a similar value exists", self.node.span, near);
+        }
+        self.report(error);
+        None
+    }
+
+    /// Whether this is text that would be a number without its quotes.
+    fn quoted_number(&self) -> bool {
+        self.node.text().is_some_and(|text| text.parse::<f64>().is_ok_and(f64::is_finite))
+    }
+
+    fn unquote<T>(&self, wanted: &str) -> Option<T> {
+        let text = self.node.text().unwrap_or_default();
+        let error = self.error(codes::WRONG_TYPE, &format!("must be {wanted}, not text"));
+        self.report(error.replace("remove the quotes", self.node.span, text));
+        None
+    }
+}
+
+/// Whether a float is a whole number that `i64` holds.
+fn is_whole(number: f64) -> bool {
+    number.abs() < 9e18 && libm::fmod(number, 1.0).abs() < f64::MIN_POSITIVE
+}

@@ -1,0 +1,324 @@
+//! Kubernetes objects as they are: rendered charts, `kubectl get -o yaml`, lists; what decides is decoded, the rest
+//! counted.
+//!
+//! Fields are checked strictly, as kubectl's default validation does: a misspelt field is an error, not a default.
+
+mod autoscaler;
+mod budget;
+mod container;
+mod daemon_set;
+mod deployment;
+pub(in crate::input) mod meta;
+mod pod;
+pub(in crate::input) mod scheduling;
+mod service;
+mod stateful_set;
+mod storage;
+mod workload;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+pub use autoscaler::AutoscalerSpec;
+pub use service::{PriorityClass, ServiceObject};
+
+use super::codes;
+use super::decode::{Context, Value};
+use super::diagnostic::Diagnostic;
+use super::source::Span;
+use super::yaml::Node;
+use crate::cluster::api::meta::ObjectMeta;
+use crate::cluster::api::{
+    PersistentVolumeClaimSpec, PodDisruptionBudgetSpec, StorageClassSpec, WorkloadSpec,
+};
+
+/// The objects of all manifests of a run, in the order of reading.
+#[derive(Debug, Default)]
+pub struct Objects {
+    /// Deployments, StatefulSets, DaemonSets and ReplicaSets without an owner.
+    pub workloads: Vec<WorkloadSpec>,
+    /// HorizontalPodAutoscalers.
+    pub autoscalers: Vec<AutoscalerSpec>,
+    /// PodDisruptionBudgets.
+    pub budgets: Vec<PodDisruptionBudgetSpec>,
+    /// PersistentVolumeClaims that stand alone.
+    pub claims: Vec<PersistentVolumeClaimSpec>,
+    /// StorageClasses.
+    pub storage_classes: Vec<StorageClassSpec>,
+    /// Services.
+    pub services: Vec<ServiceObject>,
+    /// PriorityClasses.
+    pub priority_classes: Vec<PriorityClass>,
+    /// How many objects of each other kind were passed over.
+    pub ignored: BTreeMap<String, usize>,
+    seen: BTreeMap<(&'static str, Arc<str>, Arc<str>), Span>,
+}
+
+/// A kind that is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Deployment,
+    StatefulSet,
+    DaemonSet,
+    ReplicaSet,
+    Autoscaler { first_version: bool },
+    Budget,
+    Claim,
+    StorageClass,
+    Service,
+    PriorityClass,
+}
+
+/// What is to be done with an object.
+enum Judgement {
+    Decode(Kind),
+    /// As `Decode`, with a version that clusters no longer serve but whose fields are the same.
+    Outdated(Kind, &'static str),
+    /// A version whose fields differ.
+    Gone(&'static str),
+    Ignore,
+}
+
+impl Objects {
+    /// Reads a document: one object, or a list of objects.
+    pub fn read(&mut self, context: Context<'_>, document: &Node) {
+        self.read_value(&Value::root(context, document, ""));
+    }
+
+    fn read_value(&mut self, value: &Value<'_>) {
+        let text = |key| value.node().get(key).and_then(Node::text);
+        let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
+            let message = "is not a Kubernetes object (no apiVersion and kind)";
+            let error = value.error(codes::UNKNOWN_KIND, message);
+            value.report(error.help("for Helm values use `--values`"));
+            return;
+        };
+        if let Some(items) = value.node().get("items").filter(|_| kind.ends_with("List")) {
+            let entries = value.fields().and_then(|fields| fields.optional("items"));
+            if !items.is_null() {
+                for item in entries.and_then(|items| items.items()).unwrap_or_default() {
+                    self.read_value(&item);
+                }
+            }
+            return;
+        }
+        let name =
+            value.node().get("metadata").and_then(|meta| meta.get("name")).and_then(Node::text);
+        let value = value.as_root(format!("{kind}/{}", name.unwrap_or("?")));
+        match judge(version, kind) {
+            Judgement::Decode(known) => self.decode(&value, known),
+            Judgement::Outdated(known, current) => {
+                let message = format!("has apiVersion {version}, which clusters no longer serve");
+                value.report(version_warning(&value, &message, current));
+                self.decode(&value, known);
+            }
+            Judgement::Gone(current) => {
+                let message = format!("has apiVersion {version}, which clusters no longer serve");
+                let error = value.error(codes::UNKNOWN_KIND, &message);
+                value.report(
+                    error.help(format!("the current version is {current}, whose fields differ")),
+                );
+            }
+            Judgement::Ignore => *self.ignored.entry(kind.to_owned()).or_default() += 1,
+        }
+    }
+
+    fn decode(&mut self, value: &Value<'_>, kind: Kind) {
+        match kind {
+            Kind::Deployment => self.workload("Deployment", value, deployment::deployment(value)),
+            Kind::StatefulSet => {
+                self.workload("StatefulSet", value, stateful_set::stateful_set(value))
+            }
+            Kind::DaemonSet => self.workload("DaemonSet", value, daemon_set::daemon_set(value)),
+            Kind::ReplicaSet if is_owned(value.node()) => {
+                *self.ignored.entry("ReplicaSet".to_owned()).or_default() += 1;
+            }
+            Kind::ReplicaSet => self.workload("ReplicaSet", value, deployment::replica_set(value)),
+            Kind::Autoscaler { first_version } => {
+                if let Some(spec) = autoscaler::autoscaler(value, first_version)
+                    && self.is_new("HorizontalPodAutoscaler", value, &spec.meta)
+                {
+                    self.autoscalers.push(spec);
+                }
+            }
+            Kind::Budget => {
+                if let Some(spec) = budget::budget(value)
+                    && self.is_new("PodDisruptionBudget", value, &spec.meta)
+                {
+                    self.budgets.push(spec);
+                }
+            }
+            Kind::Claim => {
+                if let Some(spec) = storage::claim(value)
+                    && self.is_new("PersistentVolumeClaim", value, &spec.meta)
+                {
+                    self.claims.push(spec);
+                }
+            }
+            Kind::StorageClass => {
+                if let Some(spec) = storage::storage_class(value)
+                    && self.is_new("StorageClass", value, &spec.meta)
+                {
+                    self.storage_classes.push(spec);
+                }
+            }
+            Kind::Service => {
+                if let Some(spec) = service::service(value)
+                    && self.is_new("Service", value, &spec.meta)
+                {
+                    self.services.push(spec);
+                }
+            }
+            Kind::PriorityClass => {
+                if let Some(spec) = service::priority_class(value)
+                    && self.is_new("PriorityClass", value, &spec.meta)
+                {
+                    self.priority_classes.push(spec);
+                }
+            }
+        }
+    }
+
+    fn workload(&mut self, kind: &'static str, value: &Value<'_>, spec: Option<WorkloadSpec>) {
+        if let Some(spec) = spec
+            && self.is_new(kind, value, &spec.meta)
+        {
+            self.workloads.push(spec);
+        }
+    }
+
+    /// Whether no object of the same kind, namespace and name was read before; a second one is an error.
+    fn is_new(&mut self, kind: &'static str, value: &Value<'_>, meta: &ObjectMeta) -> bool {
+        let key = (kind, Arc::clone(&meta.namespace), Arc::clone(&meta.name));
+        let span = value.descend("metadata.name").span();
+        let Some(&first) = self.seen.get(&key) else {
+            self.seen.insert(key, span);
+            return true;
+        };
+        let message =
+            format!("{kind}/{} in namespace {} is written twice", meta.name, meta.namespace);
+        value.report(
+            Diagnostic::error(codes::DUPLICATE_NAME, message)
+                .primary(span, "again here")
+                .secondary(first, "first here"),
+        );
+        false
+    }
+
+    /// Gives the pods of every workload the priority of their class. Call it when all documents are read.
+    ///
+    /// A class that is in no manifest is warned of and counts as priority 0: it may exist in the cluster.
+    pub fn resolve_priorities(&mut self, context: Context<'_>) {
+        let Self { workloads, priority_classes, .. } = self;
+        let default = priority_classes.iter().find(|class| class.global_default);
+        for workload in workloads {
+            let spec = &workload.template.spec;
+            let found = match &spec.priority_class {
+                Some(name) => service::priority_of(name, priority_classes).or_else(|| {
+                    let message = format!("{workload}: no manifest has the PriorityClass `{name}`; taken as priority 0");
+                    context.diagnostics.push(Diagnostic::warning(codes::UNKNOWN_REFERENCE, message));
+                    None
+                }),
+                None => default.map(|class| (class.value, class.never_preempts)),
+            };
+            if let Some((priority, never_preempts)) = found {
+                let template = Arc::make_mut(&mut workload.template);
+                template.spec.priority = priority;
+                template.spec.never_preempts |= never_preempts;
+            }
+        }
+    }
+
+    /// `ignored 14 objects of 2 kinds (Ingress 10, ConfigMap 4)`; nothing when there are none.
+    #[must_use]
+    pub fn ignored_summary(&self) -> Option<String> {
+        let total: usize = self.ignored.values().sum();
+        if total == 0 {
+            return None;
+        }
+        let mut kinds: Vec<_> = self.ignored.iter().collect();
+        kinds.sort_by_key(|&(kind, &count)| (std::cmp::Reverse(count), kind));
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        let (objects, of_kinds) = (plural(total), plural(kinds.len()));
+        let mut line =
+            format!("ignored {total} object{objects} of {} kind{of_kinds} (", kinds.len());
+        for (at, (kind, count)) in kinds.into_iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(line, "{comma}{kind} {count}").expect("writing to memory cannot fail");
+        }
+        Some(line + ")")
+    }
+
+    /// The position of a workload by `Kind/name` or plain name; without a namespace in any of them.
+    #[must_use]
+    pub fn named(&self, wanted: &str, namespace: Option<&str>) -> Option<usize> {
+        let (kind, name) = match wanted.split_once('/') {
+            Some((kind, name)) => (Some(kind), name),
+            None => (None, wanted),
+        };
+        self.workloads.iter().position(|workload| {
+            *workload.meta.name == *name
+                && kind.is_none_or(|kind| kind == workload.kind_name())
+                && namespace.is_none_or(|namespace| namespace == &*workload.meta.namespace)
+        })
+    }
+}
+
+/// Whether a controller made this object; the controller is simulated and will make it again.
+fn is_owned(node: &Node) -> bool {
+    let owners = node.get("metadata").and_then(|meta| meta.get("ownerReferences"));
+    owners.and_then(Node::sequence).is_some_and(|owners| !owners.is_empty())
+}
+
+fn judge(version: &str, kind: &str) -> Judgement {
+    use Judgement::{Decode, Gone, Ignore, Outdated};
+    let known = match kind {
+        "Deployment" => Kind::Deployment,
+        "StatefulSet" => Kind::StatefulSet,
+        "DaemonSet" => Kind::DaemonSet,
+        "ReplicaSet" => Kind::ReplicaSet,
+        "HorizontalPodAutoscaler" => {
+            Kind::Autoscaler { first_version: version == "autoscaling/v1" }
+        }
+        "PodDisruptionBudget" => Kind::Budget,
+        "PersistentVolumeClaim" => Kind::Claim,
+        "StorageClass" => Kind::StorageClass,
+        "Service" => Kind::Service,
+        "PriorityClass" => Kind::PriorityClass,
+        _ => return Ignore,
+    };
+    let current = match known {
+        Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet | Kind::ReplicaSet => "apps/v1",
+        Kind::Autoscaler { .. } => "autoscaling/v2",
+        Kind::Budget => "policy/v1",
+        Kind::Claim | Kind::Service => "v1",
+        Kind::StorageClass => "storage.k8s.io/v1",
+        Kind::PriorityClass => "scheduling.k8s.io/v1",
+    };
+    match version {
+        _ if version == current => Decode(known),
+        "autoscaling/v1" if matches!(known, Kind::Autoscaler { .. }) => Decode(known),
+        "autoscaling/v2beta2"
+        | "policy/v1beta1"
+        | "storage.k8s.io/v1beta1"
+        | "scheduling.k8s.io/v1beta1" => Outdated(known, current),
+        "apps/v1beta1" | "apps/v1beta2" | "extensions/v1beta1" | "autoscaling/v2beta1" => {
+            Gone(current)
+        }
+        // The same word in another group is another kind.
+        _ => Ignore,
+    }
+}
+
+fn version_warning(value: &Value<'_>, message: &str, current: &str) -> Diagnostic {
+    let span = value.descend("apiVersion").span();
+    value.warning(codes::UNKNOWN_KIND, message).primary(span, "").replace(
+        "its fields are the same in the current version",
+        span,
+        current,
+    )
+}
+
+#[cfg(test)]
+mod tests;

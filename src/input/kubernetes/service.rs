@@ -1,0 +1,111 @@
+//! Service and PriorityClass: what they add to other objects.
+
+use std::sync::Arc;
+
+use super::meta::{metadata, object_fields, strings};
+use crate::cluster::api::meta::{Labels, ObjectMeta};
+use crate::input::decode::Value;
+
+/// v1 Service, as far as it says which pods get traffic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceObject {
+    /// Name, namespace, labels, origin.
+    pub meta: ObjectMeta,
+    /// `spec.selector`; a Service without one selects nothing.
+    pub selector: Labels,
+    /// `spec.clusterIP: None`: clients see the pods themselves.
+    pub headless: bool,
+}
+
+/// scheduling.k8s.io/v1 PriorityClass.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PriorityClass {
+    /// Name and origin.
+    pub meta: ObjectMeta,
+    /// `value`.
+    pub value: i32,
+    /// `globalDefault`.
+    pub global_default: bool,
+    /// `preemptionPolicy: Never`.
+    pub never_preempts: bool,
+}
+
+/// The fields of `spec` that decide nothing here.
+const ASIDE: [&str; 19] = [
+    "allocateLoadBalancerNodePorts",
+    "clusterIPs",
+    "externalIPs",
+    "externalName",
+    "externalTrafficPolicy",
+    "healthCheckNodePort",
+    "internalTrafficPolicy",
+    "ipFamilies",
+    "ipFamilyPolicy",
+    "loadBalancerClass",
+    "loadBalancerIP",
+    "loadBalancerSourceRanges",
+    "ports",
+    "publishNotReadyAddresses",
+    "sessionAffinity",
+    "sessionAffinityConfig",
+    "topologyKeys",
+    "trafficDistribution",
+    "type",
+];
+
+/// v1 Service.
+pub(super) fn service(value: &Value<'_>) -> Option<ServiceObject> {
+    let fields = object_fields(value)?;
+    let meta = metadata(&fields);
+    let spec = fields.optional("spec");
+    fields.finish("Service (v1)");
+    let (selector, headless) = match spec {
+        None => (Some(Labels::new()), Some(false)),
+        Some(spec) => {
+            let spec = spec.fields()?;
+            let selector = spec.read_or("selector", Labels::new(), strings);
+            let headless =
+                spec.read_or("clusterIP", false, |ip| ip.string().map(|ip| ip == "None"));
+            spec.ignore(&ASIDE);
+            spec.finish("ServiceSpec (v1)");
+            (selector, headless)
+        }
+    };
+    Some(ServiceObject { meta: meta?, selector: selector?, headless: headless? })
+}
+
+/// scheduling.k8s.io/v1 PriorityClass.
+pub(super) fn priority_class(value: &Value<'_>) -> Option<PriorityClass> {
+    let fields = object_fields(value)?;
+    let meta = metadata(&fields);
+    let amount = fields.required("value").and_then(|value| value.integer(i32::MIN..=i32::MAX));
+    let global_default = fields.read_or("globalDefault", false, Value::boolean);
+    let policies = [("Never", true), ("PreemptLowerPriority", false)];
+    let never_preempts = fields.read_or("preemptionPolicy", false, |value| value.word(&policies));
+    fields.ignore(&["description"]);
+    fields.finish("PriorityClass (scheduling.k8s.io/v1)");
+    Some(PriorityClass {
+        meta: meta?,
+        value: amount?,
+        global_default: global_default?,
+        never_preempts: never_preempts?,
+    })
+}
+
+/// The classes that every cluster has (pkg/apis/scheduling/types.go `SystemPriorityClasses`).
+pub(super) fn system_priority(name: &str) -> Option<i32> {
+    match name {
+        "system-cluster-critical" => Some(2_000_000_000),
+        "system-node-critical" => Some(2_000_001_000),
+        _ => None,
+    }
+}
+
+/// Priority and preemption of a class by name, among the system's and the given ones.
+pub(super) fn priority_of(name: &Arc<str>, classes: &[PriorityClass]) -> Option<(i32, bool)> {
+    let own = || {
+        let class = classes.iter().find(|class| class.meta.name == *name)?;
+        Some((class.value, class.never_preempts))
+    };
+    system_priority(name).map(|value| (value, false)).or_else(own)
+}

@@ -1,0 +1,351 @@
+//! From the path of a scenario to the validated whole, or to everything that is wrong with its documents.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use super::catalogue::{Catalogue, catalogue};
+use super::cluster_profile::{self, ClusterProfile, cluster_profile};
+use super::codes;
+use super::decode::{Context, Fields, Value, nearest};
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::kubernetes::Objects;
+use super::scenario::{ScenarioDocument, resolve_hpas, scenario};
+use super::services::service_graph;
+use super::source::{FileId, Sources, Span};
+use super::yaml::{Dialect, Node, parse};
+use crate::scenario::{HpaObject, InputFile, Scenario};
+use crate::service::ServiceGraph;
+
+/// What the command line states instead of the scenario.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// Manifests in place of `inputs.manifests`; `-` is standard input. Empty keeps those of the scenario.
+    pub manifests: Vec<PathBuf>,
+    /// Cluster profile in place of `inputs.cluster`.
+    pub cluster: Option<PathBuf>,
+    /// Seed in place of `seed`.
+    pub seed: Option<u64>,
+}
+
+/// A scenario with what was said about its documents.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The scenario; `None` when any document has an error.
+    pub scenario: Option<Scenario>,
+    /// All that was found, sorted; warnings also beside a scenario.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The texts that the diagnostics point into.
+    pub sources: Sources,
+}
+
+/// A file with its documents.
+struct Documents {
+    file: FileId,
+    nodes: Vec<Node>,
+}
+
+/// All files of a scenario, parsed.
+#[derive(Default)]
+struct Files {
+    scenario: Option<Documents>,
+    profile: Option<Documents>,
+    catalogue: Option<FileId>,
+    services: Vec<Documents>,
+    manifests: Vec<Documents>,
+}
+
+/// Reads a scenario and every file it names, and checks all of them before anything is said to be right.
+#[must_use]
+pub fn load_scenario(path: &Path, options: &LoadOptions) -> Loaded {
+    let diagnostics = Diagnostics::new();
+    let mut sources = Sources::new();
+    let files = read_files(path, options, &mut sources, &diagnostics);
+    let context = Context { sources: &sources, diagnostics: &diagnostics };
+    let scenario = decode(context, &files, options);
+    let scenario = scenario.filter(|_| !diagnostics.has_errors());
+    // A decoder that returns nothing without a word would leave the author in the dark.
+    assert!(scenario.is_some() || diagnostics.has_errors(), "a refusal has its diagnostic");
+    let diagnostics = diagnostics.sorted();
+    Loaded { scenario, diagnostics, sources }
+}
+
+/// Follows the paths from document to document. Their shapes are judged later, when all texts are there.
+fn read_files(
+    path: &Path,
+    options: &LoadOptions,
+    sources: &mut Sources,
+    diagnostics: &Diagnostics,
+) -> Files {
+    let mut files = Files::default();
+    let Some(documents) = read(path, None, Dialect::Core, sources, diagnostics) else {
+        return files;
+    };
+    let inputs = documents.nodes.first().and_then(|node| node.get("inputs"));
+    let listed = |name| inputs.map_or_else(Vec::new, |inputs| paths(inputs.get(name), path));
+    let manifests = stated_or(&options.manifests, listed("manifests"));
+    let cluster = stated_or(options.cluster.as_slice(), listed("cluster"));
+    for (path, span) in listed("services") {
+        files.services.extend(read(&path, span, Dialect::Core, sources, diagnostics));
+    }
+    for (path, span) in manifests {
+        files.manifests.extend(read(&path, span, Dialect::Yaml11, sources, diagnostics));
+    }
+    if let Some((profile_path, span)) = cluster.into_iter().next()
+        && let Some(profile) = read(&profile_path, span, Dialect::Core, sources, diagnostics)
+    {
+        let node = profile.nodes.first();
+        let listed = |name| paths(node.and_then(|node| node.get(name)), &profile_path);
+        if let Some((path, span)) = listed("catalogue").into_iter().next() {
+            files.catalogue = sources.read(&path, span, diagnostics);
+        }
+        for (path, span) in listed("manifests") {
+            files.manifests.extend(read(&path, span, Dialect::Yaml11, sources, diagnostics));
+        }
+        files.profile = Some(profile);
+    }
+    files.scenario = Some(documents);
+    files
+}
+
+fn read(
+    path: &Path,
+    span: Option<Span>,
+    dialect: Dialect,
+    sources: &mut Sources,
+    diagnostics: &Diagnostics,
+) -> Option<Documents> {
+    let file = sources.read(path, span, diagnostics)?;
+    Some(Documents { file, nodes: parse(sources, file, dialect, diagnostics) })
+}
+
+type Listed = Vec<(PathBuf, Option<Span>)>;
+
+fn stated_or(stated: &[PathBuf], written: Listed) -> Listed {
+    if stated.is_empty() {
+        written
+    } else {
+        stated.iter().map(|path| (path.clone(), None)).collect()
+    }
+}
+
+/// The paths of a node, one or a list, relative to the file that holds it.
+fn paths(node: Option<&Node>, holder: &Path) -> Listed {
+    let Some(node) = node else { return Vec::new() };
+    let one = std::slice::from_ref(node);
+    let nodes = node.sequence().unwrap_or(one);
+    let path = |node: &Node| {
+        let text = node.text().filter(|text| !text.is_empty())?;
+        Some((beside(holder, text), Some(node.span)))
+    };
+    nodes.iter().filter_map(path).collect()
+}
+
+/// A path relative to the folder of a file, without detours: `a/b.yaml` and `../c.yaml` are `c.yaml`.
+fn beside(holder: &Path, path: &str) -> PathBuf {
+    if path == "-" {
+        return PathBuf::from(path);
+    }
+    let mut joined = holder.parent().map(Path::to_path_buf).unwrap_or_default();
+    for component in Path::new(path).components() {
+        match component {
+            Component::ParentDir
+                if matches!(joined.components().next_back(), Some(Component::Normal(_))) =>
+            {
+                joined.pop();
+            }
+            Component::CurDir => {}
+            Component::RootDir | Component::Prefix(_) => {
+                joined = PathBuf::from(component.as_os_str())
+            }
+            Component::ParentDir | Component::Normal(_) => joined.push(component.as_os_str()),
+        }
+    }
+    joined
+}
+
+fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<Scenario> {
+    let mut objects = Objects::default();
+    for node in files.manifests.iter().flat_map(|documents| &documents.nodes) {
+        objects.read(context, node);
+    }
+    objects.resolve_priorities(context);
+    let hpas = resolve_hpas(&objects, context);
+    let profile = files
+        .profile
+        .as_ref()
+        .and_then(|documents| read_profile(context, documents, files.catalogue));
+    let services = read_services(context, &files.services, &objects);
+    let documents = files.scenario.as_ref()?;
+    let mut profile = profile;
+    let document = {
+        let mut read = |fields: &Fields<'_>, name| {
+            scenario(fields, name, &objects, &hpas, profile.as_mut(), services.as_ref())
+        };
+        single(context, documents, "Scenario", &mut read)
+    };
+    let path = Arc::clone(context.sources.file(documents.file).name());
+    let parts =
+        Parts { objects, hpas, profile: profile?, services: services?, document: document?, path };
+    Some(assemble(context, parts, options))
+}
+
+/// All parts of a scenario, each found right.
+struct Parts {
+    objects: Objects,
+    hpas: Vec<Arc<HpaObject>>,
+    profile: ClusterProfile,
+    services: ServiceGraph,
+    document: ScenarioDocument,
+    path: Arc<str>,
+}
+
+fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenario {
+    let Parts { objects, hpas, profile, services, document, path } = parts;
+    let inputs = context.sources.files().map(|(_, file)| InputFile {
+        path: Arc::clone(file.name()),
+        sha256: Arc::clone(file.sha256()),
+    });
+    let ignored = objects
+        .ignored
+        .iter()
+        .map(|(kind, count)| (Arc::from(kind.as_str()), u32::try_from(*count).unwrap_or(u32::MAX)));
+    Scenario {
+        name: document.name,
+        path,
+        description: document.description,
+        inputs: inputs.collect(),
+        cluster: profile.name,
+        provider: profile.provider,
+        pools: shared(profile.pools),
+        initial_replicas: document.initial_replicas,
+        hpas,
+        services: Arc::new(services),
+        loads: document.loads,
+        disruptions: document.disruptions,
+        thresholds: document.thresholds,
+        timings: profile.timings,
+        images: profile.images,
+        metric_resolution: profile.metric_resolution,
+        hpa_config: profile.hpa_config,
+        autoscaler_flags: profile.autoscaler_flags,
+        prices: profile.prices,
+        start: document.start,
+        duration: document.duration,
+        warm_up: document.warm_up,
+        seed: options.seed.unwrap_or(document.seed),
+        ignored: ignored.collect(),
+        not_simulated: Vec::new(),
+        workloads: shared(objects.workloads),
+        budgets: shared(objects.budgets),
+        claims: shared(objects.claims),
+        storage_classes: shared(objects.storage_classes),
+    }
+}
+
+fn shared<T>(items: Vec<T>) -> Vec<Arc<T>> {
+    items.into_iter().map(Arc::new).collect()
+}
+
+fn read_profile(
+    context: Context<'_>,
+    documents: &Documents,
+    file: Option<FileId>,
+) -> Option<ClusterProfile> {
+    let mut read = |fields: &Fields<'_>, name| {
+        let provider =
+            fields.value().node().get("provider").map(|_| fields.value().descend("provider"));
+        let provider = provider.and_then(|value| cluster_profile::provider(&value));
+        let machines: Option<Catalogue> =
+            file.zip(provider).map(|(file, provider)| catalogue(context, file, provider));
+        cluster_profile(fields, name, machines.as_ref())
+    };
+    single(context, documents, "ClusterProfile", &mut read)
+}
+
+fn read_services(
+    context: Context<'_>,
+    files: &[Documents],
+    objects: &Objects,
+) -> Option<ServiceGraph> {
+    let mut complete = true;
+    let mut documents = Vec::new();
+    for node in files.iter().flat_map(|documents| &documents.nodes) {
+        match head(context, node, "ServiceProfiles") {
+            Some((fields, name)) => {
+                complete &= name.is_some();
+                documents.push(fields);
+            }
+            None => complete = false,
+        }
+    }
+    let graph = service_graph(&documents, objects);
+    for fields in documents {
+        fields.finish("ServiceProfiles (aurelius.dev/v1)");
+    }
+    graph.filter(|_| complete)
+}
+
+/// Reads the fields of a document behind its head; the name is `None` when it was wrong.
+type ReadDocument<'r, T> = dyn FnMut(&Fields<'_>, Option<Arc<str>>) -> Option<T> + 'r;
+
+/// Reads the one document of a file.
+fn single<T>(
+    context: Context<'_>,
+    documents: &Documents,
+    kind: &'static str,
+    read: &mut ReadDocument<'_, T>,
+) -> Option<T> {
+    let name = context.sources.file(documents.file).name();
+    let [node] = documents.nodes.as_slice() else {
+        if !context.diagnostics.has_errors() || documents.nodes.len() > 1 {
+            let count = documents.nodes.len();
+            let message = format!("`{name}` holds {count} documents, must hold one of kind {kind}");
+            context.diagnostics.push(Diagnostic::error(codes::UNKNOWN_KIND, message));
+        }
+        return None;
+    };
+    let (fields, name) = head(context, node, kind)?;
+    let value = read(&fields, name);
+    fields.finish(&format!("{kind} (aurelius.dev/v1)"));
+    value
+}
+
+/// The kinds of our own documents.
+const KINDS: [&str; 4] = ["Scenario", "ClusterProfile", "ServiceProfiles", "ScalingPolicy"];
+
+/// `apiVersion`, `kind` and `metadata.name` of one of our own documents.
+fn head<'a>(
+    context: Context<'a>,
+    node: &'a Node,
+    kind: &'static str,
+) -> Option<(Fields<'a>, Option<Arc<str>>)> {
+    let value = Value::root(context, node, "");
+    let fields = value.fields()?;
+    let version = fields.required("apiVersion");
+    let found = fields.required("kind");
+    if let Some(version) =
+        version.filter(|version| version.node().text() != Some("aurelius.dev/v1"))
+    {
+        let error = version.error(codes::UNKNOWN_KIND, "must be aurelius.dev/v1");
+        value.report(error);
+        return None;
+    }
+    let found = found?;
+    let written = found.non_empty()?;
+    if written != kind {
+        let mut error =
+            found.error(codes::UNKNOWN_KIND, &format!("is {written}, must be {kind} here"));
+        if nearest(written, KINDS).is_some_and(|near| near == kind) {
+            error = error.replace("did you mean", found.span(), kind);
+        }
+        value.report(error);
+        return None;
+    }
+    let name = fields.required("metadata").and_then(|meta| {
+        let meta = meta.fields()?;
+        let name = meta.required("name").and_then(|name| name.non_empty().map(Arc::from));
+        meta.finish("metadata");
+        name
+    });
+    Some((fields, name))
+}

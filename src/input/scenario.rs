@@ -1,0 +1,381 @@
+//! Documents of kind Scenario: what is run, from which files, under which load, with which thresholds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::cluster_profile::{ClusterProfile, check_bounds, known_zone};
+use super::codes;
+use super::decode::{Context, Fields, Value, nearest};
+use super::diagnostic::{Diagnostic, Severity};
+use super::kubernetes::{AutoscalerSpec, Objects};
+use super::load::{Surroundings, loads};
+use super::source::Span;
+use super::thresholds::thresholds;
+use crate::cluster::api::{NodePoolSpec, WorkloadKind, WorkloadSpec};
+use crate::load::LoadSpec;
+use crate::model::id::{PoolId, WorkloadId};
+use crate::scenario::{DisruptionSpec, DisruptionTarget, HpaObject, ThresholdSpec};
+use crate::service::ServiceGraph;
+use crate::units::SimDuration;
+
+/// What a scenario document says, with everything it refers to resolved.
+pub(super) struct ScenarioDocument {
+    pub(super) name: Arc<str>,
+    pub(super) description: Arc<str>,
+    pub(super) initial_replicas: Vec<i32>,
+    pub(super) start: Option<Arc<str>>,
+    pub(super) duration: SimDuration,
+    pub(super) warm_up: SimDuration,
+    pub(super) loads: Vec<LoadSpec>,
+    pub(super) disruptions: Vec<DisruptionSpec>,
+    pub(super) thresholds: Vec<ThresholdSpec>,
+    pub(super) seed: u64,
+}
+
+/// Seed of a scenario that states none.
+const SEED: u64 = 1;
+
+/// Reads the fields behind `apiVersion`, `kind` and `metadata`; `name` comes from the latter. What is absent because
+/// its own document was wrong is `None`, and then no reference into it is judged.
+pub(super) fn scenario(
+    fields: &Fields<'_>,
+    name: Option<Arc<str>>,
+    objects: &Objects,
+    hpas: &[Arc<HpaObject>],
+    profile: Option<&mut ClusterProfile>,
+    services: Option<&ServiceGraph>,
+) -> Option<ScenarioDocument> {
+    let description = fields.read_or("description", Arc::from(""), Value::shared);
+    inputs(fields);
+    let start = fields.read("start", clock);
+    let measured = fields.required("duration").and_then(|value| positive_duration(&value));
+    let warm_up = fields.read_or("warmUp", SimDuration::ZERO, Value::duration);
+    let model = fields.read_or("model", (), model);
+    let time_of_day =
+        start.as_ref().and_then(|start| start.as_ref()).map_or(SimDuration::ZERO, |start| start.1);
+    let around = Surroundings { services, duration: measured.unwrap_or_default(), time_of_day };
+    let loads = fields.required("load").and_then(|value| loads(&value, around));
+    let replicas = fields.read_or("replicas", BTreeMap::new(), |value| replicas(value, objects));
+    let (overridden, zones, pools) = match profile {
+        Some(profile) => {
+            let done = fields.read("overrides", |value| overrides(value, &mut profile.pools));
+            (done.map(|_| ()), Some(profile.zones.as_slice()), Some(profile.pools.as_slice()))
+        }
+        None => (fields.read("overrides", |_| Some(())).map(|_| ()), None, None),
+    };
+    let events = Events { objects, pools, zones };
+    let disruptions =
+        fields.read_or("events", Vec::new(), |value| value.list(|event| events.event(event)));
+    let thresholds = fields.read_or("thresholds", Vec::new(), thresholds);
+    let seed = fields.read_or("seed", SEED, |value| value.integer(0..=u64::MAX));
+    let (replicas, start) = (replicas?, start?);
+    model?;
+    overridden?;
+    let mut disruptions = disruptions?;
+    disruptions.sort_by_key(|disruption| disruption.at);
+    Some(ScenarioDocument {
+        name: name?,
+        description: description?,
+        initial_replicas: initial_replicas(objects, hpas, &replicas),
+        start: start.map(|(text, _)| text),
+        duration: measured?,
+        warm_up: warm_up?,
+        loads: loads?,
+        disruptions,
+        thresholds: thresholds?,
+        seed: seed?,
+    })
+}
+
+/// `inputs` was followed when the files were read; here its shape is checked.
+fn inputs(fields: &Fields<'_>) -> Option<()> {
+    let inputs = fields.required("inputs")?.fields()?;
+    inputs.required("manifests").and_then(|value| value.list(Value::non_empty));
+    inputs.required("services").and_then(|value| value.list(Value::non_empty));
+    inputs.required("cluster").and_then(|value| value.non_empty());
+    inputs.finish("inputs");
+    Some(())
+}
+
+fn positive_duration(value: &Value<'_>) -> Option<SimDuration> {
+    let span = value.duration()?;
+    if span.is_zero() {
+        value.report(value.error(codes::OUT_OF_RANGE, "must be above zero"));
+        return None;
+    }
+    Some(span)
+}
+
+fn model(value: &Value<'_>) -> Option<()> {
+    let fluid = value.word(&[("requests", false), ("fluid", true)])?;
+    if fluid {
+        value.report(value.error(codes::UNSUPPORTED, "is `fluid`, which is not simulated yet"));
+        return None;
+    }
+    Some(())
+}
+
+/// `YYYY-MM-DDTHH:MM:SS` with the time of day in it.
+fn clock(value: &Value<'_>) -> Option<(Arc<str>, SimDuration)> {
+    let text = value.string()?;
+    let time = date_and_time(text);
+    if time.is_none() {
+        let message = format!("is `{text}`, must be a date and time such as 2026-11-23T08:00:00");
+        value.report(value.error(codes::INVALID_VALUE, &message));
+    }
+    time.map(|time| (Arc::from(text), time))
+}
+
+fn date_and_time(text: &str) -> Option<SimDuration> {
+    let (date, time) = text.split_once('T')?;
+    let numbers = |text: &str, separator, widths: [usize; 3]| {
+        let parts: Vec<&str> = text.split(separator).collect();
+        let fits = |(part, width): (&&str, usize)| {
+            part.len() == width && part.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        (parts.len() == 3 && parts.iter().zip(widths).all(fits)).then_some(())?;
+        let numbers: Option<Vec<u64>> = parts.iter().map(|part| part.parse().ok()).collect();
+        numbers
+    };
+    let date = numbers(date, '-', [4, 2, 2])?;
+    let time = numbers(time, ':', [2, 2, 2])?;
+    let leap =
+        date[0].is_multiple_of(4) && (!date[0].is_multiple_of(100) || date[0].is_multiple_of(400));
+    let days = match date[1] {
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => 31,
+    };
+    let holds = (1..=12).contains(&date[1]) && (1..=days).contains(&date[2]);
+    let holds = holds && time[0] < 24 && time[1] < 60 && time[2] < 60;
+    holds.then(|| SimDuration::from_secs(time[0] * 3600 + time[1] * 60 + time[2]))
+}
+
+/// Sizes by position of the workload.
+fn replicas(value: &Value<'_>, objects: &Objects) -> Option<BTreeMap<usize, i32>> {
+    let mut sizes = BTreeMap::new();
+    let mut complete = true;
+    for (name, value) in value.entries()? {
+        let workload = named_workload(&value, name.text, objects);
+        match (workload, value.integer(0..=i32::MAX)) {
+            (Some(workload), Some(size)) => {
+                sizes.insert(workload, size);
+            }
+            _ => complete = false,
+        }
+    }
+    complete.then_some(sizes)
+}
+
+fn named_workload(value: &Value<'_>, name: &str, objects: &Objects) -> Option<usize> {
+    let found = objects.named(name, None);
+    if found.is_none() {
+        let known = objects.workloads.iter().map(|workload| &*workload.meta.name);
+        value.report(value.unknown_reference(name, "workload", known));
+    }
+    found
+}
+
+/// The size at the start: as the scenario states, else the minimum of its HPA, else `spec.replicas`.
+fn initial_replicas(
+    objects: &Objects,
+    hpas: &[Arc<HpaObject>],
+    stated: &BTreeMap<usize, i32>,
+) -> Vec<i32> {
+    let size = |(at, workload): (usize, &WorkloadSpec)| {
+        let minimum = hpas.iter().find(|hpa| hpa.target == WorkloadId::at(at));
+        let minimum = minimum.map(|hpa| hpa.spec.min_replicas.unwrap_or(1));
+        let own = match workload.kind {
+            WorkloadKind::DaemonSet { .. } => 0,
+            WorkloadKind::Deployment { .. }
+            | WorkloadKind::StatefulSet { .. }
+            | WorkloadKind::ReplicaSet => workload.replicas,
+        };
+        stated.get(&at).copied().or(minimum).unwrap_or(own)
+    };
+    objects.workloads.iter().enumerate().map(size).collect()
+}
+
+/// `overrides.nodePools`: sizes of pools by name.
+fn overrides(value: &Value<'_>, pools: &mut [NodePoolSpec]) -> Option<()> {
+    let fields = value.fields()?;
+    let done = fields.read("nodePools", |value| {
+        // Every entry shall be read, so the results are gathered before they are judged.
+        let done: Vec<Option<()>> = value
+            .entries()?
+            .iter()
+            .map(|(name, value)| override_pool(name.text, value, pools))
+            .collect();
+        done.into_iter().collect::<Option<Vec<()>>>()
+    });
+    fields.finish("overrides");
+    done.map(|_| ())
+}
+
+fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> Option<()> {
+    let fields = value.fields()?;
+    let count = |value: &Value<'_>| value.integer(0..=100_000_u32);
+    let min = fields.read("min", count);
+    let max_value = fields.optional("max");
+    let max = max_value.as_ref().map_or(Some(None), |value| count(value).map(Some));
+    let initial = fields.read("initial", count);
+    fields.finish("an override of a node pool");
+    let Some(pool) = pools.iter_mut().find(|pool| *pool.name == *name) else {
+        let known: Vec<&str> = pools.iter().map(|pool| &*pool.name).collect();
+        value.report(value.unknown_reference(name, "node pool", known));
+        return None;
+    };
+    let (min, max) = (min?.unwrap_or(pool.min), max?.unwrap_or(pool.max));
+    let initial = initial?.unwrap_or_else(|| pool.initial.clamp(min.min(max), max));
+    check_bounds(value, min, max, initial)?;
+    if let Some(value) = max_value {
+        pool.max_origin = value.origin();
+    }
+    // A pool that could not grow was not autoscaled; room given to it says that it shall be.
+    pool.autoscaled |= pool.min == pool.max && min < max;
+    (pool.min, pool.max, pool.initial) = (min, max, initial);
+    Some(())
+}
+
+/// What events may refer to; absent where the profile was wrong.
+struct Events<'a> {
+    objects: &'a Objects,
+    pools: Option<&'a [NodePoolSpec]>,
+    zones: Option<&'a [Arc<str>]>,
+}
+
+const EVENTS: [&str; 6] = ["drain", "failNode", "failZone", "cordon", "scale", "deletePod"];
+
+impl Events<'_> {
+    fn event(&self, value: &Value<'_>) -> Option<DisruptionSpec> {
+        let fields = value.fields()?;
+        let at = fields.required("at").and_then(|value| value.duration());
+        let kind = fields.exactly_one(&EVENTS);
+        let lasting = fields.optional("for");
+        let duration = lasting.as_ref().map_or(Some(None), |value| value.duration().map(Some));
+        fields.finish("an event");
+        let (name, body) = kind?;
+        if let Some(lasting) = lasting.filter(|_| !matches!(name, "failNode" | "failZone")) {
+            let message = format!("must not be there: `{name}` does not end by itself");
+            value.report(
+                lasting.error(codes::EXCLUSIVE_FIELDS, &message).primary(lasting.key_span(), ""),
+            );
+            return None;
+        }
+        let target = self.target(name, &body, duration?);
+        Some(DisruptionSpec { at: at?, target: target?, origin: value.origin() })
+    }
+
+    fn target(
+        &self,
+        name: &str,
+        body: &Value<'_>,
+        duration: Option<SimDuration>,
+    ) -> Option<DisruptionTarget> {
+        if name == "failZone" {
+            let zone = known_zone(body, self.zones?)?;
+            return Some(DisruptionTarget::FailZone { zone, duration });
+        }
+        let fields = body.fields()?;
+        let count =
+            |fields: &Fields<'_>| fields.read_or("count", 1, |value| value.integer(1..=u32::MAX));
+        let target = match name {
+            "drain" | "failNode" => {
+                let pool = fields.required("pool").and_then(|pool| self.pool(&pool));
+                let count = count(&fields);
+                fields.finish(&format!("the event `{name}`"));
+                let (pool, count) = (pool?, count?);
+                if name == "drain" {
+                    DisruptionTarget::Drain { pool, count }
+                } else {
+                    DisruptionTarget::FailNode { pool, count, duration }
+                }
+            }
+            "cordon" => {
+                let node = fields.required("node").and_then(|node| node.non_empty().map(Arc::from));
+                fields.finish("the event `cordon`");
+                DisruptionTarget::Cordon { node: node? }
+            }
+            _ => {
+                let workload = fields.required("workload").and_then(|value| {
+                    named_workload(&value, value.non_empty()?, self.objects).map(WorkloadId::at)
+                });
+                if name == "scale" {
+                    let replicas =
+                        fields.required("replicas").and_then(|value| value.integer(0..=i32::MAX));
+                    fields.finish("the event `scale`");
+                    DisruptionTarget::Scale { workload: workload?, replicas: replicas? }
+                } else {
+                    let count = count(&fields);
+                    fields.finish("the event `deletePod`");
+                    DisruptionTarget::DeletePod { workload: workload?, count: count? }
+                }
+            }
+        };
+        Some(target)
+    }
+
+    fn pool(&self, value: &Value<'_>) -> Option<PoolId> {
+        let name = value.non_empty()?;
+        let pools = self.pools?;
+        let found = pools.iter().position(|pool| *pool.name == *name);
+        if found.is_none() {
+            value.report(value.unknown_reference(
+                name,
+                "node pool",
+                pools.iter().map(|pool| &*pool.name),
+            ));
+        }
+        found.map(PoolId::at)
+    }
+}
+
+/// Autoscalers with their targets found. A second one for the same target and one for none are errors; one for a kind
+/// that is not simulated is left out with a warning.
+pub(super) fn resolve_hpas(objects: &Objects, context: Context<'_>) -> Vec<Arc<HpaObject>> {
+    let mut resolved: Vec<(Arc<HpaObject>, Span)> = Vec::new();
+    for hpa in &objects.autoscalers {
+        let wanted = format!("{}/{}", hpa.target_kind, hpa.target_name);
+        let name = &hpa.meta.name;
+        let found = objects.named(&wanted, Some(&hpa.meta.namespace)).map(WorkloadId::at);
+        let Some(target) = found else {
+            context.diagnostics.push(unknown_target(hpa, &wanted, objects));
+            continue;
+        };
+        let span = hpa.target_span;
+        if let Some((_, other)) = resolved.iter().find(|(other, _)| other.target == target) {
+            let message =
+                format!("HorizontalPodAutoscaler/{name}: another one scales {wanted} too");
+            let error = Diagnostic::error(codes::HPA_CONFLICT, message).primary(span, "");
+            let error = error.secondary(*other, "the other one");
+            context.diagnostics.push(
+                error.note("the controller would report AmbiguousSelector and scale by neither"),
+            );
+            continue;
+        }
+        let AutoscalerSpec { meta, spec, min_origin, max_origin, .. } = hpa.clone();
+        resolved.push((Arc::new(HpaObject { meta, target, spec, min_origin, max_origin }), span));
+    }
+    resolved.into_iter().map(|(hpa, _)| hpa).collect()
+}
+
+fn unknown_target(hpa: &AutoscalerSpec, wanted: &str, objects: &Objects) -> Diagnostic {
+    let name = &hpa.meta.name;
+    let message =
+        format!("HorizontalPodAutoscaler/{name}: scales {wanted}, which is in no manifest");
+    let simulated = matches!(&*hpa.target_kind, "Deployment" | "StatefulSet" | "ReplicaSet");
+    let severity = if simulated { Severity::Error } else { Severity::Warning };
+    let diagnostic =
+        Diagnostic::new(severity, codes::HPA_UNKNOWN_TARGET, message).primary(hpa.target_span, "");
+    if !simulated {
+        return diagnostic
+            .note(format!("{} is not simulated; this autoscaler is left out", hpa.target_kind));
+    }
+    let diagnostic = diagnostic.note("the controller would report FailedGetScale and do nothing");
+    let known: Vec<String> = objects.workloads.iter().map(ToString::to_string).collect();
+    match nearest(wanted, known.iter().map(String::as_str)) {
+        Some(near) => diagnostic.help(format!("a similar workload exists: `{near}`")),
+        None => diagnostic,
+    }
+}

@@ -1,0 +1,127 @@
+//! Clients: what they do step by step, how answers reach them, and how an iteration is cut short.
+
+use crate::model::event::Event;
+use crate::model::id::{CallId, ClassId, ClientId, LoadId};
+use crate::model::observer::{CallEnd, ClientCall, Observer};
+use crate::service::call::{Call, Caller, Client, Phase};
+use crate::service::graph::Step;
+use crate::service::runtime::{Ctx, IterationEnd, Services, Work};
+
+impl Services {
+    /// A client begins an iteration of a class. The id is good until the iteration ends, which may
+    /// be at once; later it names nobody.
+    pub fn begin_iteration<O: Observer>(
+        &mut self,
+        ctx: &mut Ctx<'_, O>,
+        load: LoadId,
+        class: ClassId,
+        vu: u32,
+    ) -> ClientId {
+        let began = ctx.now;
+        let slot = self.clients.insert(|old| {
+            let generation = old.map_or(0, |old| old.generation);
+            Client { load, class, vu, step: 0, began, generation, awaits: None }
+        });
+        let id = ClientId { slot, generation: self.clients.get(slot).generation };
+        self.work.push(Work::Client(id));
+        self.run(ctx);
+        id
+    }
+
+    /// A client's pause is over. That of an interrupted iteration wakes nobody.
+    pub fn client_wakes<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, client: ClientId) {
+        if self.clients.get(client.slot).generation == client.generation {
+            self.work.push(Work::Client(client));
+            self.run(ctx);
+        }
+    }
+
+    /// Cuts an iteration short, as k6 does when `gracefulStop` is over: no end is told, neither of
+    /// the iteration nor of the call it waits for. The work of that call goes on where it is, for
+    /// nobody. Returns whether the iteration was still under way.
+    pub fn interrupt_client(&mut self, client: ClientId) -> bool {
+        let Client { generation, awaits, .. } = *self.clients.get(client.slot);
+        if generation != client.generation {
+            return false;
+        }
+        self.release_client(client);
+        if let Some(id) = awaits {
+            let call = self.calls.get_mut(id.slot);
+            debug_assert_eq!(call.generation, id.generation, "an awaited call is live");
+            call.caller = Caller::Nobody;
+            call.abandoned = true;
+            self.tally.interrupted += 1;
+        }
+        true
+    }
+
+    /// Whether a client's call waits for a place, not being worked on yet.
+    #[must_use]
+    pub fn client_queues(&self, client: ClientId) -> bool {
+        let Client { generation, awaits, .. } = self.clients.get(client.slot);
+        let queued = |id: &CallId| self.calls.get(id.slot).phase == Phase::Queued;
+        *generation == client.generation && awaits.as_ref().is_some_and(queued)
+    }
+
+    /// Client iterations under way.
+    #[must_use]
+    pub fn clients_inside(&self) -> usize {
+        self.clients.in_use()
+    }
+
+    fn release_client(&mut self, id: ClientId) {
+        let client = self.clients.get_mut(id.slot);
+        client.generation = client.generation.wrapping_add(1);
+        self.clients.release(id.slot);
+    }
+
+    /// Does the next step of a client.
+    pub(super) fn client_steps<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ClientId) {
+        let client = self.clients.get_mut(id.slot);
+        let Client { load, class, vu, step, began, .. } = *client;
+        match self.classes[class.index()].get(usize::from(step)) {
+            None => {
+                self.release_client(id);
+                self.ended.push(IterationEnd { load, vu });
+                ctx.observer.iteration_ended(ctx.now, load, class, ctx.now.since(began));
+            }
+            Some(Step::Sleep(pause)) => {
+                client.step += 1;
+                let wakes = ctx.now + pause.sample_span(&mut self.sleep_stream);
+                let event = Event::ClientWakes(id);
+                ctx.queue.schedule(wakes, event.rank(), event);
+            }
+            Some(Step::Call { operation, lane }) => {
+                self.tally.begun += 1;
+                let caller = Caller::Client(id);
+                let (operation, lane) = (*operation, *lane);
+                self.work.push(Work::Begin { operation, caller, lane, site: 0, repeats_left: 0 });
+            }
+        }
+    }
+
+    /// Tells a client how its call ended; it goes on with its next step.
+    pub(super) fn answer_client<O: Observer>(
+        &mut self,
+        ctx: &mut Ctx<'_, O>,
+        id: ClientId,
+        call: &Call,
+        end: CallEnd,
+    ) {
+        match end {
+            CallEnd::Completed => self.tally.completed += 1,
+            CallEnd::TimedOut => self.tally.timed_out += 1,
+            CallEnd::Refused => self.tally.refused += 1,
+            CallEnd::Cut => self.tally.cut += 1,
+            CallEnd::Failed => self.tally.failed += 1,
+        }
+        let client = self.clients.get_mut(id.slot);
+        let Client { load, class, step, .. } = *client;
+        client.step += 1;
+        client.awaits = None;
+        let took = ctx.now.since(call.started);
+        let operation = call.operation;
+        ctx.observer.call_ended(ctx.now, &ClientCall { load, class, step, operation, took, end });
+        self.work.push(Work::Client(id));
+    }
+}

@@ -1,0 +1,85 @@
+//! Queueing: the request model against closed forms of queueing theory.
+//!
+//! Each case is simulated until the interval of every figure is narrow enough, and the closed form
+//! must lie in it. The intervals hold together at 99.9 %: each of the `n` figures of the file gets
+//! 1 − 0.001/n (Bonferroni). They come from batch means after a warm-up; see `estimate.rs`.
+
+use rayon::prelude::*;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Checks, Outcome};
+
+mod case;
+mod estimate;
+#[path = "../../harness/mod.rs"]
+mod harness;
+mod run;
+
+use case::Case;
+use estimate::{Estimate, Level};
+
+/// The seed of every case. Ten others were tried by hand when the bounds were set.
+const SEED: u64 = 42;
+
+/// What may go wrong by chance, over all figures together.
+const FAMILY_ERROR: f64 = 0.001;
+
+/// Unoptimised tests are content with twice the width.
+const WIDTH_FACTOR: f64 = if cfg!(debug_assertions) { 2.0 } else { 1.0 };
+
+/// The most requests of a case: an interval that is still too wide then is a mismatch.
+const MOST_REQUESTS: f64 = 2e8;
+
+pub(crate) fn check(values: &[Value]) -> Result<Outcome, String> {
+    let mut cases = Vec::new();
+    for (index, value) in values.iter().enumerate() {
+        let case = Case::deserialize(value).map_err(|error| format!("case {}: {error}", index + 1));
+        cases.push(case?);
+    }
+    let figures: usize = cases.iter().map(|case| case.expect.len()).sum();
+    let level = Level::of_each(FAMILY_ERROR, figures);
+    let seed = std::env::var_os("AURELIUS_QUEUEING_SEED")
+        .map_or(Ok(SEED), |text| text.to_string_lossy().parse().map_err(|_| "not a seed"))?;
+    let answers: Vec<Checks> =
+        cases.par_iter().map(|case| check_case(case, level, seed)).collect();
+    let mut outcome = Outcome::default();
+    for Checks(answers) in answers {
+        outcome.checks += answers.len();
+        outcome.mismatches.extend(answers.into_iter().filter(|it| !it.differences.is_empty()));
+    }
+    Ok(outcome)
+}
+
+fn check_case(case: &Case, level: Level, seed: u64) -> Checks {
+    let mut run = run::Run::new(case, seed);
+    let mut batches = estimate::FIRST_BATCHES;
+    let most = MOST_REQUESTS / run.requests_per_batch();
+    let estimates = loop {
+        let rows = run.rows(batches);
+        let estimates: Vec<Estimate> = case
+            .expect
+            .iter()
+            .map(|(figure, expected)| estimate::of(case, figure, *expected, rows, level))
+            .collect();
+        let factor = estimates.iter().map(Estimate::longer).fold(0.0, f64::max);
+        let count = estimate::count(batches);
+        if factor <= 1.0 || count >= most {
+            break estimates;
+        }
+        batches = estimate::rounded((count * (factor * 1.05).clamp(1.1, 16.0)).min(most));
+    };
+    if std::env::var_os("AURELIUS_QUEUEING_WIDTHS").is_some() {
+        run.tell(case, &estimates);
+    }
+    let mut checks = Checks::default();
+    for ((figure, expected), estimate) in case.expect.iter().zip(&estimates) {
+        checks.at(format!("{} ({}), {figure}", case.name, case.model));
+        let got = estimate.to_string();
+        let answer = if estimate.holds() { &got } else { &expected.to_string() };
+        checks.compare("value in the interval", answer, &got);
+        let narrow = estimate.longer() <= 1.0;
+        checks.compare("the interval is narrow", &true, &narrow);
+    }
+    checks
+}
