@@ -1,1 +1,4 @@
-//! Placeholder head of `report`.
+//! Reports: pure functions of what was simulated, measured and found.
+
+pub mod explain;
+pub mod ndjson;
