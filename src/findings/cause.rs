@@ -46,9 +46,8 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(case: &'a Case<'a>, findings: &'a [Finding], result: &'a ThresholdResult) -> Self {
-        let own = findings
-            .iter()
-            .find(|finding| finding.subject == Subject::Threshold(result.threshold));
+        let own =
+            findings.iter().find(|finding| finding.subject == Subject::Threshold(result.threshold));
         let start = case.history.clock().measured_from;
         let from = own.map_or(start, |finding| finding.from);
         let until = own.and_then(|finding| finding.until).unwrap_or(case.end());
@@ -113,11 +112,8 @@ impl<'a> Search<'a> {
         let finding = &self.findings[position];
         let origin = finding.origins.first().map_or_else(String::new, |o| format!(" [{o}]"));
         let at = self.case.history.clock().offset(finding.from);
-        let note = if finding.note.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", finding.note)
-        };
+        let note =
+            if finding.note.is_empty() { String::new() } else { format!(": {}", finding.note) };
         let text = format!("{} from {at}{note}{origin}", finding.message);
         self.tell(position, text);
         true
@@ -286,12 +282,9 @@ impl<'a> Search<'a> {
     /// When, during the violation, open loads asked most of a station, and how much [cores].
     fn worst_demand(&self, station: StationId) -> (SimDuration, f64) {
         let start = self.case.history.clock().measured_from;
-        let inside = self
-            .case
-            .series
-            .times
-            .iter()
-            .filter(|time| start + **time >= self.from.before(BEFORE) && start + **time <= self.until);
+        let inside = self.case.series.times.iter().filter(|time| {
+            start + **time >= self.from.before(BEFORE) && start + **time <= self.until
+        });
         let mut worst = (SimDuration::ZERO, 0.0);
         for time in inside {
             let asked = offered_cores(self.case.scenario, *time)[station.index()];

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use crate::findings::code::Code;
-use crate::model::id::{BudgetId, DisruptionId, HpaId, NodeId, PodId, PoolId, StationId, WorkloadId};
+use crate::model::id::{
+    BudgetId, DisruptionId, HpaId, NodeId, PodId, PoolId, StationId, WorkloadId,
+};
 use crate::units::{Origin, SimTime};
 
 /// How much a finding matters.

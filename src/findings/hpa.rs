@@ -1,8 +1,8 @@
 //! What autoscalers did, and what kept them from doing more.
 
+use crate::findings::Case;
 use crate::findings::code;
 use crate::findings::finding::{Evidence, EvidenceObject, Finding, Severity, Subject};
-use crate::findings::Case;
 use crate::model::id::HpaId;
 use crate::model::record::HpaSync;
 use crate::trace::{Entry, tell};

@@ -92,7 +92,8 @@ fn lost(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
     for (at, nodes) in by_instant {
         let pods = case.history.pods().filter(|life| {
-            let there = life.bound.is_some_and(|(bound, node)| bound <= at && nodes.contains(&node));
+            let there =
+                life.bound.is_some_and(|(bound, node)| bound <= at && nodes.contains(&node));
             there && life.gone.is_none_or(|gone| gone > at)
         });
         let pods: Vec<&crate::trace::PodLife> = pods.collect();
@@ -138,7 +139,9 @@ fn consequences(case: &Case<'_>, at: SimTime, pods: &[&crate::trace::PodLife]) -
             .filter(|life| life.created >= evicted && workloads.contains(&life.workload))
             .filter_map(|life| life.ready)
             .min();
-        parts.extend(replaced.map(|when| format!("first replacement ready after {}", when.since(at))));
+        parts.extend(
+            replaced.map(|when| format!("first replacement ready after {}", when.since(at))),
+        );
     }
     parts.join("; ")
 }

@@ -76,9 +76,8 @@ fn pending_finding(case: &Case<'_>, wait: &Wait<'_>) -> Finding {
         let first = life.unschedulable.first().map_or(SimTime::ZERO, |refusal| refusal.first);
         (life.waited_until().unwrap_or(case.end()).since(first), std::cmp::Reverse(life.id))
     });
-    let sentence = longest
-        .and_then(|life| life.unschedulable.last())
-        .map_or("", |refusal| &*refusal.message);
+    let sentence =
+        longest.and_then(|life| life.unschedulable.last()).map_or("", |refusal| &*refusal.message);
     let message = match wait.pods.as_slice() {
         [one] => format!("{} waits for a node", one.name),
         pods => format!("{} pods of {name} wait for a node", pods.len()),
@@ -184,9 +183,10 @@ fn latency(case: &Case<'_>, findings: &mut Vec<Finding>) {
         if to <= from || entry.first < case.history.clock().measured_from {
             continue;
         }
-        let made = case.history.pods().filter(|life| {
-            life.workload == *workload && life.created >= entry.first
-        });
+        let made = case
+            .history
+            .pods()
+            .filter(|life| life.workload == *workload && life.created >= entry.first);
         let first = made.filter_map(|life| Some((life.ready?, life))).min_by_key(|(at, _)| *at);
         let Some((ready, life)) = first else { continue };
         // A pod that a later decision made says nothing of this one.

@@ -73,9 +73,9 @@ fn named(ends: EndCounts) -> (&'static str, String) {
 fn most_failures(case: &Case<'_>, range: std::ops::RangeInclusive<usize>) -> Option<StationId> {
     let failed = |position: &usize| -> f64 {
         let points = &case.series.stations[*position];
-        points.get(range.clone()).map_or(0.0, |points| {
-            points.iter().map(|point| point.ended.failed_per_second).sum()
-        })
+        points
+            .get(range.clone())
+            .map_or(0.0, |points| points.iter().map(|point| point.ended.failed_per_second).sum())
     };
     (0..case.series.stations.len())
         .filter(|position| failed(position) > 0.0)

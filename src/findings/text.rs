@@ -80,8 +80,13 @@ mod tests {
 
     #[test]
     fn times_are_cut_and_never_leave_their_unit_early() {
-        let rows =
-            [(0.84, "0.8ms"), (12.9, "12ms"), (999.9, "999ms"), (4_996.0, "4.99s"), (125_000.0, "2m05s")];
+        let rows = [
+            (0.84, "0.8ms"),
+            (12.9, "12ms"),
+            (999.9, "999ms"),
+            (4_996.0, "4.99s"),
+            (125_000.0, "2m05s"),
+        ];
         for (ms, text) in rows {
             assert_eq!(millis(ms), text);
         }

@@ -21,9 +21,8 @@ pub(super) fn find(case: &Case<'_>, findings: &mut Vec<Finding>) {
             (false, ThresholdSeverity::Warning) => Severity::Warning,
             (false, ThresholdSeverity::Error) => Severity::Error,
         };
-        let worst = worst(case, result).map_or_else(String::new, |worst| {
-            format!("; at worst {}", figure(spec, worst))
-        });
+        let worst = worst(case, result)
+            .map_or_else(String::new, |worst| format!("; at worst {}", figure(spec, worst)));
         findings.push(Finding {
             code: &code::THRESHOLD_CROSSED,
             severity,

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use crate::model::id::HpaId;
 use crate::model::record::{HpaMetricSync, HpaSync, Record};
 use crate::trace::{Clock, Entry, History, NodeLife, PodLife, tell};
-use crate::model::id::HpaId;
 use crate::units::{SimDuration, SimTime};
 
 /// What is asked about: `hpa/gateway`, `pod/gateway-7`, `node/general-3`, the first with a span of
@@ -30,7 +30,9 @@ enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExplainError {
     /// No slash, or an unknown word before it.
-    #[error("`{0}` names nothing to explain; write hpa/NAME, pod/NAME or node/NAME, then @FROM..UNTIL if wanted")]
+    #[error(
+        "`{0}` names nothing to explain; write hpa/NAME, pod/NAME or node/NAME, then @FROM..UNTIL if wanted"
+    )]
     Form(String),
     /// What stands after `@` is no span.
     #[error("`{0}` is no span of time; write @30m..40m, @30m.. or @..40m")]
@@ -143,9 +145,9 @@ pub fn explain(history: &History, selector: &str) -> Result<String, ExplainError
     match selector.kind {
         Kind::Hpa => {
             let position = names.hpas.iter().position(|name| **name == *selector.name);
-            let id = position.map(HpaId::at).ok_or_else(|| {
-                unknown(&selector, names.hpas.iter().cloned())
-            })?;
+            let id = position
+                .map(HpaId::at)
+                .ok_or_else(|| unknown(&selector, names.hpas.iter().cloned()))?;
             Ok(explain_hpa(history, id, from, until))
         }
         Kind::Pod => history
@@ -262,7 +264,8 @@ impl Lines {
         let start = self.lines.first().map_or(SimTime::ZERO, |(at, _)| *at);
         for (at, text) in self.lines {
             let after = at.since(start);
-            let _ = writeln!(out, "{:>9}  {:>8}  {text}", self.clock.offset(at), format!("+{after}"));
+            let _ =
+                writeln!(out, "{:>9}  {:>8}  {text}", self.clock.offset(at), format!("+{after}"));
         }
         out
     }
@@ -287,7 +290,8 @@ fn explain_pod(history: &History, life: &PodLife) -> String {
     let mut lines = Lines { clock: history.clock(), lines: Vec::new() };
     lines.add(*created, format!("created by {}", names.workload(*workload)));
     for refusal in unschedulable {
-        let times = if refusal.count > 1 { format!(" (×{})", refusal.count) } else { String::new() };
+        let times =
+            if refusal.count > 1 { format!(" (×{})", refusal.count) } else { String::new() };
         lines.add(refusal.first, format!("pending: {}{times}", refusal.message));
     }
     for entry in history.entries() {

@@ -153,11 +153,7 @@ fn line<'a>(names: &Names, clock: Clock, entry: &'a Entry) -> Line<'a> {
     }
 }
 
-fn told<'a>(
-    names: &Names,
-    clock: Clock,
-    record: &'a Record,
-) -> (&'static str, String, Told<'a>) {
+fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, String, Told<'a>) {
     let pod = |id| format!("pod/{}", names.pod(id));
     let node = |id| format!("node/{}", names.node(id));
     let workload = |id| format!("workload/{}", names.workload(id));
@@ -233,7 +229,10 @@ fn told<'a>(
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the caller matched the records of pods in full")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the caller matched the records of pods in full"
+)]
 fn told_of_pod<'a>(names: &Names, record: &Record) -> (&'static str, String, Told<'a>) {
     let object = |id| format!("pod/{}", names.pod(id));
     let plain = Told::default;
@@ -297,10 +296,6 @@ fn metric_line(metric: &HpaMetricSync) -> MetricLine<'_> {
         proposal_replicas: metric.proposal,
         failure: metric.failure.as_deref(),
         pods_counted: metric.counted,
-        pods_left_out: metric
-            .left_out
-            .iter()
-            .map(|(pod, why)| LeftOut { pod, why })
-            .collect(),
+        pods_left_out: metric.left_out.iter().map(|(pod, why)| LeftOut { pod, why }).collect(),
     }
 }

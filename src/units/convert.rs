@@ -117,7 +117,10 @@ mod tests {
         assert_eq!(round_u64(f64::NAN), 0);
         assert_eq!(round_u64(0.499_999_999_999_999_94), 0);
         assert_eq!(round_u64(9_007_199_254_740_993.0), 9_007_199_254_740_992);
-        assert_eq!([ceil_u64(2.0), ceil_u64(2.1), ceil_u64(-0.5), ceil_u64(1e30)], [2, 3, 0, u64::MAX]);
+        assert_eq!(
+            [ceil_u64(2.0), ceil_u64(2.1), ceil_u64(-0.5), ceil_u64(1e30)],
+            [2, 3, 0, u64::MAX]
+        );
         assert_eq!(round_u64(1e30), u64::MAX);
         assert_eq!(trunc_i32(1e12), i32::MAX);
         assert_eq!(trunc_i64(-2.9), -2);

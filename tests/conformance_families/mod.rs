@@ -11,12 +11,12 @@ mod daemonset;
 mod eviction;
 mod hpa;
 mod pdb_status;
+mod queueing;
 mod rollout;
 mod rs_victims;
 mod scheduling;
 mod statefulset;
 mod taint_eviction;
-mod queueing;
 
 /// Every family the runner knows.
 pub(crate) const FAMILIES: &[Family] = &[

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use aurelius_sim::engine::{Dist, EventQueue, Stream, Streams, TimerId};
 use aurelius_sim::model::event::Event;
-use aurelius_sim::model::id::{
-    ClassId, ClientId, LoadId, OperationId, PodId, ServerId, StationId,
-};
+use aurelius_sim::model::id::{ClassId, ClientId, LoadId, OperationId, PodId, ServerId, StationId};
 use aurelius_sim::model::observer::{ClientCall, Observer, OperationEnd, Sample};
 use aurelius_sim::model::record::Record;
 use aurelius_sim::service::spec::{

@@ -151,20 +151,16 @@ impl Sums {
     /// Part over whole, and half the width of its interval.
     fn ratio(&self, level: Level) -> (f64, f64) {
         let n = count(self.rows.len());
-        let mean = |value: &dyn Fn(&(f64, f64, f64)) -> f64| {
-            self.rows.iter().map(value).sum::<f64>() / n
-        };
+        let mean =
+            |value: &dyn Fn(&(f64, f64, f64)) -> f64| self.rows.iter().map(value).sum::<f64>() / n;
         let whole = mean(&|row| row.1);
         let raw = mean(&|row| row.0) / whole;
         let residual = |row: &(f64, f64, f64)| row.0 - raw * row.1;
         let mean_control = mean(&|row| row.2);
         let control = |row: &(f64, f64, f64)| row.2 - mean_control;
         let spread = n * mean(&|row| control(row) * control(row));
-        let slope = if spread > 0.0 {
-            n * mean(&|row| residual(row) * control(row)) / spread
-        } else {
-            0.0
-        };
+        let slope =
+            if spread > 0.0 { n * mean(&|row| residual(row) * control(row)) / spread } else { 0.0 };
         let left = |row: &(f64, f64, f64)| residual(row) - slope * control(row);
         let variance = n * mean(&|row| left(row) * left(row)) / (n - 2.0);
         let luck = if spread > 0.0 { mean_control * mean_control / spread } else { 0.0 };

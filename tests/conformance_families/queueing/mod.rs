@@ -41,8 +41,7 @@ pub(crate) fn check(values: &[Value]) -> Result<Outcome, String> {
     let level = Level::of_each(FAMILY_ERROR, figures);
     let seed = std::env::var_os("AURELIUS_QUEUEING_SEED")
         .map_or(Ok(SEED), |text| text.to_string_lossy().parse().map_err(|_| "not a seed"))?;
-    let answers: Vec<Checks> =
-        cases.par_iter().map(|case| check_case(case, level, seed)).collect();
+    let answers: Vec<Checks> = cases.par_iter().map(|case| check_case(case, level, seed)).collect();
     let mut outcome = Outcome::default();
     for Checks(answers) in answers {
         outcome.checks += answers.len();

@@ -104,8 +104,7 @@ impl Run {
         });
         let mut world = World::new(case.graph(), number, meter);
         let stations = case.cores().into_iter().enumerate();
-        let servers =
-            stations.map(|(at, cores)| world.serve(StationId::at(at), cores)).collect();
+        let servers = stations.map(|(at, cores)| world.serve(StationId::at(at), cores)).collect();
         let patience = case.patience.as_ref().map(|law| Patience {
             span: law.dist(),
             stream: Streams::new(number, 0).of("patience"),
