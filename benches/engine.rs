@@ -7,7 +7,9 @@ use aurelius_sim::engine::{Dist, EventQueue, Rank, Streams};
 use aurelius_sim::model::event::Event;
 use aurelius_sim::model::id::{ClassId, OperationId, StationId};
 use aurelius_sim::service::ServiceGraph;
-use aurelius_sim::service::spec::{CallMode, CallSpec, StepSpec};
+use aurelius_sim::service::spec::{
+    BatchLatency, CallMode, CallSpec, GpuSpec, GpuWork, StationKind, StepSpec,
+};
 use aurelius_sim::units::{SimDuration, SimTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand::RngExt;
@@ -117,12 +119,12 @@ fn three_hops(criterion: &mut Criterion) {
     let mut operations: Vec<_> = (0..3)
         .map(|number| operation(number, &format!("{number}.work"), exponential(0.01)))
         .collect();
-    for caller in 0..2 {
-        let next = OperationId::at(caller + 1);
+    for (number, caller) in operations.iter_mut().take(2).enumerate() {
+        let next = OperationId::at(number + 1);
         let timeout = Some(SimDuration::from_secs(1));
         let mode = CallMode::Wait;
         let call = CallSpec { operation: next, count: 1, probability: 1.0, timeout, mode };
-        operations[caller].steps = vec![StepSpec { calls: vec![call] }];
+        caller.steps = vec![StepSpec { calls: vec![call] }];
     }
     let graph = ServiceGraph {
         stations: ["gateway", "api", "database"].map(|name| station(name, cpu(None))).to_vec(),
@@ -135,5 +137,33 @@ fn three_hops(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, hold, moves, ten_servers, three_hops);
+/// Clients that keep a GPU's batches full, a million calls.
+fn batches(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("service/gpu batches");
+    group.sample_size(10).throughput(Throughput::Elements(1_000_000));
+    let (base, per_item) = (SimDuration::from_millis(4), SimDuration::from_millis(1));
+    let latency = BatchLatency::Line { base, per_item };
+    let gpu = GpuSpec { max_batch: 16, max_queue_delay: SimDuration::ZERO, latency };
+    let mut infer = operation(0, "gpu.infer", None);
+    infer.gpu = Some(GpuWork::Items(1));
+    let graph = ServiceGraph {
+        stations: vec![station("gpu", StationKind::Gpu(gpu))],
+        operations: vec![infer],
+        classes: vec![class(vec![call(0, None)])],
+    };
+    // 16 in every 20 ms.
+    let end = SimTime::from_secs(1_250);
+    group.bench_function("1M", |bencher| {
+        bencher.iter(|| {
+            let mut world = World::new(graph.clone(), 42, Deaf);
+            world.serve(StationId(0), 1.0);
+            world.populate(ClassId(0), 48);
+            world.queue.schedule(end, Event::Horizon.rank(), Event::Horizon);
+            world.next()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, hold, moves, ten_servers, three_hops, batches);
 criterion_main!(benches);

@@ -59,8 +59,9 @@ impl Cluster {
                     records.push(Record::NodeRemoving(*id));
                 }
             }
-            Action::UpdateBudget { budget, status } => {
+            Action::UpdateBudget { budget, status, disrupted } => {
                 let budget = &mut self.budgets[budget.index()];
+                budget.disrupted.clone_from(disrupted);
                 if budget.status != *status {
                     budget.status = *status;
                     records.push(Record::BudgetChanged { budget: budget.id, status: *status });

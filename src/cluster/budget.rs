@@ -1,11 +1,13 @@
 //! Disruption budgets as they live.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cluster::api::budget::PodDisruptionBudgetSpec;
 use crate::cluster::pod::Pod;
 use crate::model::action::BudgetStatus;
-use crate::model::id::BudgetId;
+use crate::model::id::{BudgetId, PodId};
+use crate::units::SimTime;
 
 /// A PodDisruptionBudget and its status.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +18,8 @@ pub struct Budget {
     pub spec: Arc<PodDisruptionBudgetSpec>,
     /// The figures of `status`.
     pub status: BudgetStatus,
+    /// `status.disruptedPods`: evicted, and not yet seen to terminate.
+    pub disrupted: BTreeMap<PodId, SimTime>,
 }
 
 impl Budget {

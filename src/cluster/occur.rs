@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cluster::api::scheduling::{Taint, TaintEffect};
+use crate::cluster::api::scheduling::Taint;
 use crate::cluster::node::{NodeImage, NodePhase};
 use crate::cluster::pod::{ConditionStatus, PodOwner, PodPhase, ReadyCondition};
 use crate::cluster::state::Cluster;
@@ -40,15 +40,12 @@ pub enum Occurrence {
     NodeRecovered(NodeId),
     /// The node's instance is gone, and with it every pod on it.
     NodeGone(NodeId),
+    /// The node's taints were written.
+    NodeTaints(NodeId, Vec<Taint>),
     /// A zone fails: no instance can be had there.
     ZoneFailed(Arc<str>),
     /// A zone works again.
     ZoneRecovered(Arc<str>),
-}
-
-/// The taint of a node that does not answer (node life-cycle controller).
-fn unreachable_taint(effect: TaintEffect) -> Taint {
-    Taint { key: Arc::from("node.kubernetes.io/unreachable"), value: Arc::from(""), effect }
 }
 
 impl Cluster {
@@ -83,6 +80,11 @@ impl Cluster {
             Occurrence::NodeLost(id) => self.node_lost(now, id, records),
             Occurrence::NodeRecovered(id) => self.node_recovered(now, id, records),
             Occurrence::NodeGone(id) => self.node_gone(id, records),
+            Occurrence::NodeTaints(id, taints) => {
+                if self.node(id).is_some_and(|node| node.taints != taints) {
+                    self.node_mut(id).taints = taints;
+                }
+            }
             Occurrence::ZoneFailed(zone) => {
                 self.failed_zones.insert(zone);
             }
@@ -175,27 +177,16 @@ impl Cluster {
     }
 
     fn node_lost(&mut self, now: SimTime, id: NodeId, records: &mut Vec<Record>) {
-        if !self.set_phase(now, id, NodePhase::Lost) {
-            return;
-        }
-        let node = self.node_mut(id);
-        node.taints.push(unreachable_taint(TaintEffect::NoSchedule));
-        node.taints.push(unreachable_taint(TaintEffect::NoExecute));
-        let pods = node.pods.clone();
-        records.push(Record::NodeLost(id));
-        for pod in pods {
-            self.pod_ready(now, pod, ConditionStatus::Unknown, records);
+        if self.set_phase(now, id, NodePhase::Lost) {
+            records.push(Record::NodeLost(id));
         }
     }
 
     fn node_recovered(&mut self, now: SimTime, id: NodeId, records: &mut Vec<Record>) {
-        if self.node(id).is_none_or(|node| node.phase != NodePhase::Lost) {
-            return;
+        if self.node(id).is_some_and(|node| node.phase == NodePhase::Lost) {
+            self.set_phase(now, id, NodePhase::Ready);
+            records.push(Record::NodeRecovered(id));
         }
-        self.set_phase(now, id, NodePhase::Ready);
-        let node = self.node_mut(id);
-        node.taints.retain(|taint| &*taint.key != "node.kubernetes.io/unreachable");
-        records.push(Record::NodeRecovered(id));
     }
 
     fn node_gone(&mut self, id: NodeId, records: &mut Vec<Record>) {

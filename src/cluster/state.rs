@@ -77,6 +77,7 @@ impl Cluster {
                 id: BudgetId::at(position),
                 spec: Arc::clone(spec),
                 status: BudgetStatus::default(),
+                disrupted: std::collections::BTreeMap::new(),
             });
         }
         cluster

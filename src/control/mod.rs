@@ -4,6 +4,7 @@
 //! wants nothing. It never changes the cluster and never schedules anything itself.
 
 pub mod daemon_set;
+pub mod decision;
 pub mod deployment;
 pub mod disruption;
 pub mod drain;
@@ -16,3 +17,5 @@ pub mod replica_set;
 pub mod scheduler;
 pub mod stateful_set;
 pub mod taint_eviction;
+pub mod workload;
+pub mod cluster_autoscaler;

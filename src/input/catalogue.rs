@@ -24,8 +24,8 @@ pub(super) type Catalogue = BTreeMap<Arc<str>, Arc<InstanceType>>;
 
 /// Local disk of a node by default: what it has and what pods may use.
 ///
-/// EKS: 20 GiB root volume of managed node groups; GKE: 100 GiB boot disk; AKS: 128 GiB operating system disk. Of it
-/// the kubelet keeps a tenth for eviction and each provider a part for itself.
+/// EKS: 20 GiB root volume of managed node groups; GKE: 100 GiB boot disk; AKS: 128 GiB operating
+/// system disk. Of it the kubelet keeps a tenth for eviction and each provider a part for itself.
 const fn local_disk(provider: Provider) -> (Bytes, Bytes) {
     match provider {
         Provider::Eks => (Bytes(20 * GIB), Bytes(17 * GIB)),

@@ -70,7 +70,8 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// A diagnostic of the given severity. The message is lower case, without full stop, and names the values.
+    /// A diagnostic of the given severity. The message is lower case, without full stop, and names
+    /// the values.
     pub fn new(severity: Severity, code: Code, message: impl Into<String>) -> Self {
         let (primary, secondary, notes, helps) = (None, Vec::new(), Vec::new(), Vec::new());
         Self { code, severity, message: message.into(), primary, secondary, notes, helps }
@@ -215,7 +216,8 @@ impl Diagnostics {
         self.found.borrow().is_empty()
     }
 
-    /// Everything found, by file and place, each once: the same fault reached through two aliases is one fault.
+    /// Everything found, by file and place, each once: the same fault reached through two aliases
+    /// is one fault.
     #[must_use]
     pub fn sorted(&self) -> Vec<Diagnostic> {
         let mut found = self.found.borrow().clone();

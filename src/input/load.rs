@@ -152,7 +152,8 @@ fn executor_name(value: &Value<'_>) -> Option<&'static str> {
     found.copied()
 }
 
-/// `exec: CLASS` or `mix: {CLASS: WEIGHT}`; k6's default is the class `default`, which a single class stands in for.
+/// `exec: CLASS` or `mix: {CLASS: WEIGHT}`; k6's default is the class `default`, which a single
+/// class stands in for.
 fn mix(fields: &Fields<'_>, around: Surroundings<'_>) -> Option<Mix> {
     let chosen = fields.at_most_one(&["exec", "mix"])?;
     let services = around.services?;

@@ -1,4 +1,5 @@
-//! From the path of a scenario to the validated whole, or to everything that is wrong with its documents.
+//! From the path of a scenario to the validated whole, or to everything that is wrong with its
+//! documents.
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -13,13 +14,15 @@ use super::scenario::{ScenarioDocument, resolve_hpas, scenario};
 use super::services::service_graph;
 use super::source::{FileId, Sources, Span};
 use super::yaml::{Dialect, Node, parse};
+use crate::control::scheduler::ServiceSelector;
 use crate::scenario::{HpaObject, InputFile, Scenario};
 use crate::service::ServiceGraph;
 
 /// What the command line states instead of the scenario.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    /// Manifests in place of `inputs.manifests`; `-` is standard input. Empty keeps those of the scenario.
+    /// Manifests in place of `inputs.manifests`; `-` is standard input. Empty keeps those of the
+    /// scenario.
     pub manifests: Vec<PathBuf>,
     /// Cluster profile in place of `inputs.cluster`.
     pub cluster: Option<PathBuf>,
@@ -54,7 +57,8 @@ struct Files {
     manifests: Vec<Documents>,
 }
 
-/// Reads a scenario and every file it names, and checks all of them before anything is said to be right.
+/// Reads a scenario and every file it names, and checks all of them before anything is said to be
+/// right.
 #[must_use]
 pub fn load_scenario(path: &Path, options: &LoadOptions) -> Loaded {
     let diagnostics = Diagnostics::new();
@@ -69,7 +73,8 @@ pub fn load_scenario(path: &Path, options: &LoadOptions) -> Loaded {
     Loaded { scenario, diagnostics, sources }
 }
 
-/// Follows the paths from document to document. Their shapes are judged later, when all texts are there.
+/// Follows the paths from document to document. Their shapes are judged later, when all texts are
+/// there.
 fn read_files(
     path: &Path,
     options: &LoadOptions,
@@ -140,7 +145,8 @@ fn paths(node: Option<&Node>, holder: &Path) -> Listed {
     nodes.iter().filter_map(path).collect()
 }
 
-/// A path relative to the folder of a file, without detours: `a/b.yaml` and `../c.yaml` are `c.yaml`.
+/// A path relative to the folder of a file, without detours: `a/b.yaml` and `../c.yaml` are
+/// `c.yaml`.
 fn beside(holder: &Path, path: &str) -> PathBuf {
     if path == "-" {
         return PathBuf::from(path);
@@ -209,7 +215,13 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         .ignored
         .iter()
         .map(|(kind, count)| (Arc::from(kind.as_str()), u32::try_from(*count).unwrap_or(u32::MAX)));
+    let selectors = objects.services.iter().filter(|service| !service.selector.is_empty());
+    let selectors = selectors.map(|service| ServiceSelector {
+        namespace: Arc::clone(&service.meta.namespace),
+        selector: service.selector.clone(),
+    });
     Scenario {
+        selectors: selectors.collect(),
         name: document.name,
         path,
         description: document.description,

@@ -1,9 +1,10 @@
-//! Documents as a compiler sees them: text with places, trees with spans, decoders that collect every fault.
+//! Documents as a compiler sees them: text with places, trees with spans, decoders that collect
+//! every fault.
 //!
-//! The passes, in order: [`source`] reads files, [`yaml`] makes a tree of each document, [`decode`] turns trees into
-//! typed values, [`load_scenario`] follows the files that a scenario names and lowers all of them to one
-//! [`crate::scenario::Scenario`]. Faults become [`diagnostic::Diagnostic`]s with a code of [`codes`]; [`render`]
-//! shows them.
+//! The passes, in order: [`source`] reads files, [`yaml`] makes a tree of each document, [`decode`]
+//! turns trees into typed values, [`load_scenario`] follows the files that a scenario names and
+//! lowers all of them to one [`crate::scenario::Scenario`]. Faults become
+//! [`diagnostic::Diagnostic`]s with a code of [`codes`]; [`render`] shows them.
 
 pub mod source;
 

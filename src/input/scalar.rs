@@ -1,7 +1,7 @@
 //! Grammars of the small texts in documents: durations, rates, percentages, money.
 //!
-//! Each reader takes the text alone and returns a number of stated unit or an error that says what is wrong with it.
-//! Places and advice are added by the decoder.
+//! Each reader takes the text alone and returns a number of stated unit or an error that says what
+//! is wrong with it. Places and advice are added by the decoder.
 
 use rust_decimal::Decimal;
 
@@ -132,8 +132,8 @@ impl Number {
     }
 }
 
-/// A number at the start of a text, and what follows it. Digits beyond the eighteenth after the point are dropped:
-/// they are below a nanosecond in any unit.
+/// A number at the start of a text, and what follows it. Digits beyond the eighteenth after the
+/// point are dropped: they are below a nanosecond in any unit.
 fn split_number(text: &str) -> Option<(Number, &str)> {
     let digits_end = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (whole, rest) = text.split_at(digits_end(text));
@@ -152,12 +152,12 @@ fn split_number(text: &str) -> Option<(Number, &str)> {
     Some((Number { whole, fraction: parse(fraction)?, digits }, rest))
 }
 
-/// A rate as written: so many events in each unit of time [ns].
+/// A rate as written: so many events in each unit of time (ns).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WrittenRate {
     /// Events in a unit.
     pub count: f64,
-    /// The unit [ns].
+    /// The unit (ns).
     pub unit_nanos: u64,
 }
 

@@ -1,4 +1,5 @@
-//! Documents of kind Scenario: what is run, from which files, under which load, with which thresholds.
+//! Documents of kind Scenario: what is run, from which files, under which load, with which
+//! thresholds.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,10 +34,10 @@ pub(super) struct ScenarioDocument {
 }
 
 /// Seed of a scenario that states none.
-const SEED: u64 = 1;
+const SEED: u64 = 42;
 
-/// Reads the fields behind `apiVersion`, `kind` and `metadata`; `name` comes from the latter. What is absent because
-/// its own document was wrong is `None`, and then no reference into it is judged.
+/// Reads the fields behind `apiVersion`, `kind` and `metadata`; `name` comes from the latter. What
+/// is absent because its own document was wrong is `None`, and then no reference into it is judged.
 pub(super) fn scenario(
     fields: &Fields<'_>,
     name: Option<Arc<str>>,
@@ -177,7 +178,8 @@ fn named_workload(value: &Value<'_>, name: &str, objects: &Objects) -> Option<us
     found
 }
 
-/// The size at the start: as the scenario states, else the minimum of its HPA, else `spec.replicas`.
+/// The size at the start: as the scenario states, else the minimum of its HPA, else
+/// `spec.replicas`.
 fn initial_replicas(
     objects: &Objects,
     hpas: &[Arc<HpaObject>],
@@ -331,8 +333,8 @@ impl Events<'_> {
     }
 }
 
-/// Autoscalers with their targets found. A second one for the same target and one for none are errors; one for a kind
-/// that is not simulated is left out with a warning.
+/// Autoscalers with their targets found. A second one for the same target and one for none are
+/// errors; one for a kind that is not simulated is left out with a warning.
 pub(super) fn resolve_hpas(objects: &Objects, context: Context<'_>) -> Vec<Arc<HpaObject>> {
     let mut resolved: Vec<(Arc<HpaObject>, Span)> = Vec::new();
     for hpa in &objects.autoscalers {

@@ -1,4 +1,5 @@
-//! Documents of kind ServiceProfiles: stations, operations, calls between them, and what clients do.
+//! Documents of kind ServiceProfiles: stations, operations, calls between them, and what clients
+//! do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +21,8 @@ use crate::units::{Bytes, SimDuration};
 
 /// Reads the services and classes of all documents; a call may go to a service of another document.
 ///
-/// Each document is given as its fields, of which `apiVersion`, `kind` and `metadata` have been read.
+/// Each document is given as its fields, of which `apiVersion`, `kind` and `metadata` have been
+/// read.
 pub(super) fn service_graph(documents: &[Fields<'_>], objects: &Objects) -> Option<ServiceGraph> {
     let mut reader = Reader::default();
     let services: Vec<_> =

@@ -1,4 +1,5 @@
-//! The texts that were read: an arena of files, byte spans into them, and lines and columns of spans.
+//! The texts that were read: an arena of files, byte spans into them, and lines and columns of
+//! spans.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -12,7 +13,7 @@ use super::codes;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use crate::units::origin::Origin;
 
-/// Largest document that is read [bytes]. Ten thousand rendered pods need about 40 MB.
+/// Largest document that is read, in bytes. Ten thousand rendered pods need about 40 MB.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// A file in [`Sources`].
@@ -136,14 +137,17 @@ impl Sources {
         Self::default()
     }
 
-    /// Adds a text under a display name. Texts of 4 GiB and more cannot be addressed; what is beyond is cut.
+    /// Adds a text under a display name. Texts of 4 GiB and more cannot be addressed; what is
+    /// beyond is cut.
     pub fn add(&mut self, name: &str, text: &str) -> FileId {
         self.insert(name, None, text, &hash(text.as_bytes()))
     }
 
-    /// Reads a file as text: UTF-8, or UTF-16 with its byte-order mark as some shells write it. `-` is standard input.
+    /// Reads a file as text: UTF-8, or UTF-16 with its byte-order mark as some shells write it. `-`
+    /// is standard input.
     ///
-    /// On failure a diagnostic (AUR005) is added and `None` returned; `wanted_by` is where the path was written.
+    /// On failure a diagnostic (AUR005) is added and `None` returned; `wanted_by` is where the path
+    /// was written.
     pub fn read(
         &mut self,
         path: &Path,

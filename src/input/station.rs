@@ -108,7 +108,8 @@ fn one_a_core(
     max_cores: Option<f64>,
 ) -> Option<u32> {
     let Some(cores) = max_cores else {
-        let message = "needs `maxCores` for the discipline `fifo`: it says how many requests are served at once";
+        let message = "needs `maxCores` for the discipline `fifo`: it says how many requests are \
+                       served at once";
         body.report(body.error(codes::MISSING_FIELD, message));
         return None;
     };

@@ -8,7 +8,8 @@ use super::diagnostic::Diagnostic;
 use super::source::Span;
 use crate::scenario::threshold::{Part, Severity, Terms, ThresholdError, ThresholdSpec};
 
-/// All entries of `thresholds`: a metric with its tags as key; text, a list of texts, or a list of mappings as value.
+/// All entries of `thresholds`: a metric with its tags as key; text, a list of texts, or a list of
+/// mappings as value.
 pub(super) fn thresholds(value: &Value<'_>) -> Option<Vec<ThresholdSpec>> {
     let mut all = Vec::new();
     let mut complete = true;
@@ -77,8 +78,8 @@ fn severity(value: &Value<'_>) -> Option<Severity> {
     value.word(&[("error", Severity::Error), ("warning", Severity::Warning)])
 }
 
-/// The bytes `at` of a scalar's text as a place in its file; the whole scalar when the text is not written as it
-/// reads (escapes, folded lines).
+/// The bytes `at` of a scalar's text as a place in its file; the whole scalar when the text is not
+/// written as it reads (escapes, folded lines).
 fn within(scalar: Span, text: &str, at: &Range<usize>) -> Span {
     let written = usize::try_from(scalar.end - scalar.start).expect("u32 fits");
     let quotes = match written.checked_sub(text.len()) {

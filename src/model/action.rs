@@ -1,9 +1,10 @@
 //! What a controller wants done.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::id::{BudgetId, NodeId, PodId, PoolId, ReplicaSetId, WorkloadId};
-use crate::units::SimDuration;
+use crate::units::{SimDuration, SimTime};
 
 /// A change of the cluster that someone asks for. The cluster applies it; nobody else changes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,8 +85,10 @@ pub enum Action {
     UpdateBudget {
         /// Which budget.
         budget: BudgetId,
-        /// Its new status.
+        /// The figures of its new status.
         status: BudgetStatus,
+        /// `disruptedPods`: evicted, and not yet seen to terminate.
+        disrupted: BTreeMap<PodId, SimTime>,
     },
 }
 

@@ -14,6 +14,7 @@ use crate::cluster::api::{
     WorkloadSpec,
 };
 use crate::control::hpa::{HpaConfig, HpaSpec};
+use crate::control::scheduler::ServiceSelector;
 use crate::load::LoadSpec;
 use crate::model::id::WorkloadId;
 use crate::service::ServiceGraph;
@@ -44,6 +45,8 @@ pub struct Scenario {
     pub workloads: Vec<Arc<WorkloadSpec>>,
     /// Sizes of the workloads at the start, by id.
     pub initial_replicas: Vec<i32>,
+    /// Services that select pods: namespace and selector.
+    pub selectors: Vec<ServiceSelector>,
     /// Disruption budgets; ids are positions.
     pub budgets: Vec<Arc<PodDisruptionBudgetSpec>>,
     /// Autoscalers; ids are positions.

@@ -55,6 +55,8 @@ pub(super) enum Phase {
     OnGpu,
     /// Its own calls are under way.
     Calling,
+    /// Its server's machine stopped: nothing happens to it any more, and nobody is told.
+    Stalled,
 }
 
 /// One iteration of a client, under way.

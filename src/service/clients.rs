@@ -95,7 +95,7 @@ impl Services {
                 self.tally.begun += 1;
                 let caller = Caller::Client(id);
                 let (operation, lane) = (*operation, *lane);
-                self.work.push(Work::Begin { operation, caller, lane, site: 0, repeats_left: 0 });
+                self.begin(ctx, operation, caller, (lane, 0, 0));
             }
         }
     }

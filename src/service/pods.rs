@@ -63,6 +63,32 @@ impl Services {
         self.run(ctx);
     }
 
+    /// SIGTERM: the process takes nothing new, and finishes what is inside. Requests that still come,
+    /// because their senders do not know yet, are refused. Told as drained when nothing is left.
+    pub fn terminate_server<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ServerId) {
+        let server = self.servers[id.index()].as_deref_mut().expect("a live server is ended");
+        server.state = ServerState::Draining;
+        self.work.push(Work::Admit(id));
+        self.run(ctx);
+    }
+
+    /// The machine stopped: whatever is inside stalls, and requests that still come are swallowed,
+    /// until the server is destroyed.
+    pub fn silence_server(&mut self, now: SimTime, id: ServerId, queue: &mut EventQueue<Event>) {
+        for call in self.calls_at(id) {
+            self.calls.get_mut(call.slot).phase = Phase::Stalled;
+        }
+        let server = self.servers[id.index()].as_deref_mut().expect("a live server stops");
+        server.state = ServerState::Silent;
+        server.stop(now, queue);
+    }
+
+    /// Requests stay away from a server whatever its state: the news of its end arrived.
+    pub fn withdraw_server(&mut self, id: ServerId) {
+        let server = self.servers[id.index()].as_deref().expect("a live server is withdrawn");
+        self.stations[server.station.index()].open.retain(|open| *open != id);
+    }
+
     /// Requests stay away although the process works (readiness lost).
     pub fn close_server(&mut self, id: ServerId) {
         let server = self.servers[id.index()].as_deref_mut().expect("a live server is closed");

@@ -5,7 +5,7 @@
 //! (Kleinrock's egalitarian processor sharing; the tag idea is Demers, Keshav, Shenker 1989). Only
 //! the smallest tag has to be known to know the next completion.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::units::convert::{ceil_u64, f64_from_usize};
@@ -20,7 +20,7 @@ pub struct Processor {
     threads: f64,
     /// Cores each job gets now: `min(threads, cores / n)`.
     rate: f64,
-    jobs: BinaryHeap<Job>,
+    jobs: BinaryHeap<Reverse<Job>>,
     /// Virtual clock: core-seconds each job inside has received since the clock was last zero.
     virtual_s: f64,
     updated: SimTime,
@@ -29,25 +29,18 @@ pub struct Processor {
     busy_core_s: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Smallest tag first, the older one among equals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Job {
-    tag: f64,
+    /// The tag's bits: floats that are not negative order as their bits do, at less cost.
+    tag_bits: u64,
     sequence: u64,
     payload: u32,
 }
 
-impl Eq for Job {}
-
-impl PartialOrd for Job {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Job {
-    /// Reversed: the heap's greatest is the job with the smallest tag, the older one among equals.
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.tag.total_cmp(&self.tag).then_with(|| other.sequence.cmp(&self.sequence))
+impl Job {
+    fn tag(&self) -> f64 {
+        f64::from_bits(self.tag_bits)
     }
 }
 
@@ -122,18 +115,19 @@ impl Processor {
         if self.jobs.is_empty() {
             self.virtual_s = 0.0;
         }
-        let before = self.jobs.peek().map(|job| job.tag);
-        let tag = self.virtual_s + demand_core_s;
-        self.jobs.push(Job { tag, sequence: self.sequence, payload });
+        debug_assert!(demand_core_s >= 0.0, "demands are not negative, nor are tags");
+        let before = self.jobs.peek().map(|job| job.0.tag_bits);
+        let tag_bits = (self.virtual_s + demand_core_s).to_bits();
+        self.jobs.push(Reverse(Job { tag_bits, sequence: self.sequence, payload }));
         self.sequence += 1;
-        self.share() || before.is_none_or(|least| tag < least)
+        self.share() || before.is_none_or(|least| tag_bits < least)
     }
 
     /// When the next job leaves if nothing else happens, rounded up to the nanosecond.
     #[must_use]
     pub fn next_completion(&self) -> Option<SimTime> {
-        let job = self.jobs.peek()?;
-        let left_ns = (job.tag - self.virtual_s) / self.rate * 1e9;
+        let Reverse(job) = self.jobs.peek()?;
+        let left_ns = (job.tag() - self.virtual_s) / self.rate * 1e9;
         // A thousandth of a nanosecond is the error of the arithmetic, not work that is left: a job
         // of exactly one second is to end exactly when a timeout of one second does.
         Some(self.updated + SimDuration::from_nanos(ceil_u64(left_ns - 1e-3)))
@@ -142,12 +136,12 @@ impl Processor {
     /// The next job that is done at `now`, if any. Call again until there is none.
     pub fn take_done(&mut self, now: SimTime) -> Option<u32> {
         self.advance(now);
-        let job = self.jobs.peek()?;
+        let Reverse(job) = self.jobs.peek()?;
         // Half a nanosecond of work: less than the clock's resolution at one job per core.
-        if job.tag > self.virtual_s + 5e-10 {
+        if job.tag() > self.virtual_s + 5e-10 {
             return None;
         }
-        let done = self.jobs.pop().map(|job| job.payload);
+        let done = self.jobs.pop().map(|job| job.0.payload);
         self.share();
         done
     }
@@ -157,8 +151,8 @@ impl Processor {
         self.advance(now);
         let mut jobs = std::mem::take(&mut self.jobs).into_vec();
         self.share();
-        jobs.sort_by_key(|job| job.sequence);
-        jobs.into_iter().map(|job| job.payload).collect()
+        jobs.sort_unstable_by_key(|job| job.0.sequence);
+        jobs.into_iter().map(|job| job.0.payload).collect()
     }
 
     /// Core-seconds spent until `now`.

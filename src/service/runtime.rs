@@ -2,7 +2,8 @@
 //!
 //! A transition may set off others at the same instant (an answer lets the caller go on, a free
 //! place lets the next one in). They are kept on a stack of work and done before the transition
-//! returns, so that depth of calls is never depth of recursion.
+//! returns, so that depth of calls is never depth of recursion. One call's way onward (begun,
+//! routed, admitted, ended) is straight function calls: its length is fixed.
 
 use std::sync::Arc;
 
@@ -222,7 +223,7 @@ impl Services {
         }
     }
 
-    fn begin<O: Observer>(
+    pub(super) fn begin<O: Observer>(
         &mut self,
         ctx: &mut Ctx<'_, O>,
         operation: OperationId,
@@ -253,37 +254,55 @@ impl Services {
         let station = self.operations[operation.index()].station;
         self.stations[station.index()].count(ctx.now, true);
         match self.graph.stations[station.index()].kind {
-            StationKind::Delay => self.work.push(Work::Proceed(id)),
+            StationKind::Delay => self.proceed(ctx, id),
             StationKind::Worker(_) => self.enqueue(station, id),
-            StationKind::Cpu(_) | StationKind::Gpu(_) => self.route(station, id),
+            StationKind::Cpu(_) | StationKind::Gpu(_) => self.route(ctx, station, id),
         }
     }
 
     /// Hands a call to a server, or refuses it when there is none or its backlog is full.
-    fn route(&mut self, station: StationId, id: CallId) {
+    fn route<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, station: StationId, id: CallId) {
         let Self { stations, servers, .. } = self;
         let inside = |server: ServerId| servers[server.index()].as_ref().map_or(0, |s| s.inside);
         let Some(chosen) = stations[station.index()].route(inside) else {
-            self.work.push(Work::End(id, CallEnd::Refused));
+            self.end(ctx, id, CallEnd::Refused);
             return;
         };
         let server = servers[chosen.index()].as_deref_mut().expect("open servers exist");
+        match server.state {
+            ServerState::Open => {}
+            ServerState::Silent => return self.swallow(chosen, id),
+            ServerState::Closed | ServerState::Draining => {
+                self.work.push(Work::End(id, CallEnd::Refused));
+                return;
+            }
+        }
         let room = server.has_room();
         let gpu_busy = server.gpu.as_ref().is_some_and(|gpu| gpu.busy_since.is_some());
         let full = count_u32(server.waiting()) >= server.backlog_limit;
         if full && (!room || gpu_busy) {
-            self.work.push(Work::End(id, CallEnd::Refused));
+            self.end(ctx, id, CallEnd::Refused);
             return;
         }
         server.inside += 1;
-        self.calls.get_mut(id.slot).server = Some(chosen);
+        let call = self.calls.get_mut(id.slot);
+        call.server = Some(chosen);
         if room {
             server.in_service += 1;
-            self.calls.get_mut(id.slot).phase = Phase::Admitted;
-            self.work.push(Work::Proceed(id));
+            call.phase = Phase::Admitted;
+            self.proceed(ctx, id);
         } else {
             server.backlog.push_back(id);
         }
+    }
+
+    /// A request reaches a machine that does not answer: it stays there until someone gives up.
+    fn swallow(&mut self, server: ServerId, id: CallId) {
+        let silent = self.servers[server.index()].as_deref_mut().expect("open servers exist");
+        silent.inside += 1;
+        let call = self.calls.get_mut(id.slot);
+        call.server = Some(server);
+        call.phase = Phase::Stalled;
     }
 
     /// Puts a task on the broker's list and lets a worker with a free place take it.
@@ -291,8 +310,10 @@ impl Services {
         let Self { stations, servers, work, .. } = self;
         let station = &mut stations[station.index()];
         station.broker.push_back(id);
-        let free =
-            |id: ServerId| servers[id.index()].as_deref().expect("open servers exist").has_room();
+        let free = |id: ServerId| {
+            let server = servers[id.index()].as_deref().expect("open servers exist");
+            server.state == ServerState::Open && server.has_room()
+        };
         if let Some(server) = station.next_free(free) {
             work.push(Work::Admit(server));
         }
@@ -301,6 +322,9 @@ impl Services {
     /// Lets the next waiting request into service, if there is a place and one that still matters.
     fn admit_next(&mut self, id: ServerId) {
         let Some(server) = self.servers[id.index()].as_deref_mut() else { return };
+        if server.state == ServerState::Silent {
+            return;
+        }
         let station = server.station;
         let takes_tasks = server.state == ServerState::Open && server.has_room();
         if server.has_room()
@@ -333,6 +357,9 @@ impl Services {
     fn proceed<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: CallId) {
         let call = self.calls.get_mut(id.slot);
         debug_assert_eq!(call.generation, id.generation, "work is done at the instant it is due");
+        if call.phase == Phase::Stalled {
+            return;
+        }
         let operation = &mut self.operations[call.operation.index()];
         if call.phase == Phase::Admitted {
             call.phase = Phase::OnCpu;
@@ -355,23 +382,24 @@ impl Services {
         }
         if call.phase == Phase::Delayed {
             call.phase = Phase::OnGpu;
-            if operation.gpu.is_some() && call.server.is_some() {
-                let server = call.server.expect("checked above");
+            if operation.gpu.is_some()
+                && let Some(server) = call.server
+            {
                 self.enter_gpu(ctx, server, id);
                 return;
             }
         }
-        self.call_others(id);
+        self.call_others(ctx, id);
     }
 
     /// Begins the next step of calls that has any, or ends.
-    fn call_others(&mut self, id: CallId) {
+    fn call_others<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: CallId) {
         loop {
             let call = self.calls.get_mut(id.slot);
             call.phase = Phase::Calling;
             let operation = &mut self.operations[call.operation.index()];
             let Some((first, last)) = operation.steps.get(usize::from(call.step)).copied() else {
-                self.work.push(Work::End(id, CallEnd::Completed));
+                self.end(ctx, id, CallEnd::Completed);
                 return;
             };
             call.step += 1;

@@ -40,8 +40,10 @@ pub(super) enum ServerState {
     Closed,
     /// Requests come.
     Open,
-    /// No new requests come; those inside go on.
+    /// No new requests are taken; those inside go on. Those that still come are refused.
     Draining,
+    /// Its machine stopped: requests come and get no answer.
+    Silent,
 }
 
 /// A GPU that serves one batch at a time.
@@ -143,6 +145,20 @@ impl Server {
         self.gpu.as_ref().map(|gpu| {
             gpu.busy + gpu.busy_since.map_or(SimDuration::ZERO, |since| now.since(since))
         })
+    }
+
+    /// Stops all work: what was being done is lost, and nothing is due any more.
+    pub(super) fn stop(&mut self, now: SimTime, queue: &mut EventQueue<Event>) {
+        self.cpu.clear(now);
+        self.backlog.clear();
+        queue.disarm(self.cpu_timer);
+        if let Some(gpu) = &mut self.gpu {
+            gpu.queue.clear();
+            gpu.batch.clear();
+            gpu.busy_since = None;
+            queue.disarm(gpu.done_timer);
+            queue.disarm(gpu.start_timer);
+        }
     }
 
     /// Gives the timers back; the server must not be used again.

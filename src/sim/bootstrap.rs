@@ -4,7 +4,7 @@ use crate::cluster::Occurrence;
 use crate::model::observer::Observer;
 use crate::model::{Action, Event};
 use crate::sim::Run;
-use crate::units::{SimDuration, SimTime};
+use crate::units::SimTime;
 
 impl<O: Observer> Run<'_, O> {
     /// Brings up the initial nodes, lets the controllers make and place the initial pods, and
@@ -35,11 +35,7 @@ impl<O: Observer> Run<'_, O> {
 
     /// Takes every event that is due at the first instant, pods' starts included.
     fn run_instant(&mut self) {
-        while self
-            .queue
-            .next_time()
-            .is_some_and(|at| at < SimTime::ZERO + SimDuration::from_secs(600))
-        {
+        while self.queue.next_time() == Some(SimTime::ZERO) {
             let Some((now, event)) = self.queue.pop() else { break };
             self.dispatch(now, event);
         }

@@ -101,7 +101,8 @@ impl<O: Observer> Run<'_, O> {
     }
 
     fn store_budget(&mut self, now: SimTime, id: BudgetId, status: disruption::StoredStatus) {
-        self.apply(now, &Action::UpdateBudget { budget: id, status: status.figures });
+        let disrupted = status.disrupted.clone();
+        self.apply(now, &Action::UpdateBudget { budget: id, status: status.figures, disrupted });
         self.workloads.budgets[id.index()] = status;
     }
 

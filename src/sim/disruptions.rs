@@ -1,15 +1,190 @@
-//! Timed disruptions of the scenario.
+//! Timed disruptions of the scenario: begun, continued, ended.
 
+use std::sync::Arc;
+
+use crate::cluster::api::pod::Volume;
+use crate::cluster::{Node, NodePhase, Occurrence, Pod, PodPhase};
+use crate::control::drain::{Controller, Drain, DrainSpec, PodSeen, Step};
+use crate::model::action::PodDeletion;
 use crate::model::event::DisruptionStep;
-use crate::model::id::DisruptionId;
+use crate::model::id::{DisruptionId, NodeId, PodId, PoolId, WorkloadId};
 use crate::model::observer::Observer;
+use crate::model::record::{Decider, Record};
+use crate::model::{Action, Event, Reason};
+use crate::scenario::DisruptionTarget;
 use crate::sim::Run;
-use crate::units::SimTime;
+use crate::units::{SimDuration, SimTime};
 
+/// A disruption under way.
 #[derive(Debug, Default)]
-pub(super) struct DisruptionState {}
+pub(super) struct DisruptionState {
+    drain: Option<Drain>,
+    /// Nodes that it made fail.
+    failed: Vec<NodeId>,
+}
 
 impl<O: Observer> Run<'_, O> {
-    pub(super) fn start_disruptions(&mut self) {}
-    pub(super) fn disrupt(&mut self, _now: SimTime, _id: DisruptionId, _step: DisruptionStep) {}
+    /// Schedules every disruption of the scenario.
+    pub(super) fn start_disruptions(&mut self) {
+        for (position, spec) in self.scenario.disruptions.iter().enumerate() {
+            let event = Event::Disruption(DisruptionId::at(position), DisruptionStep::Begin);
+            self.queue.schedule(self.measured_from + spec.at, event.rank(), event);
+        }
+    }
+
+    /// A disruption begins, goes on or ends.
+    pub(super) fn disrupt(&mut self, now: SimTime, id: DisruptionId, step: DisruptionStep) {
+        match step {
+            DisruptionStep::Begin => {
+                self.records.push(Record::DisruptionBegan(id));
+                self.begin_disruption(now, id);
+            }
+            DisruptionStep::Retry => self.continue_drain(now, id),
+            DisruptionStep::End => self.end_failure(now, id),
+        }
+    }
+
+    fn begin_disruption(&mut self, now: SimTime, id: DisruptionId) {
+        let scenario = self.scenario;
+        match &scenario.disruptions[id.index()].target {
+            DisruptionTarget::Drain { pool, count } => {
+                let nodes = self.nodes_to_drain(*pool, *count);
+                let drain = Drain::new(DrainSpec::default(), nodes);
+                self.disruptions[id.index()].drain = Some(drain);
+                self.continue_drain(now, id);
+                return;
+            }
+            DisruptionTarget::FailNode { pool, count, duration } => {
+                let nodes = self.ready_nodes(|node| node.pool == Some(*pool));
+                let count = crate::units::convert::index(*count);
+                self.fail_nodes(now, id, nodes.into_iter().take(count).collect());
+                self.schedule_end(id, *duration);
+                return;
+            }
+            DisruptionTarget::FailZone { zone, duration } => {
+                self.occur(now, Occurrence::ZoneFailed(Arc::clone(zone)));
+                let nodes = self.ready_nodes(|node| node.zone() == Some(&**zone));
+                self.fail_nodes(now, id, nodes);
+                self.schedule_end(id, *duration);
+                return;
+            }
+            DisruptionTarget::Cordon { node } => {
+                if let Some(node) = self.cluster.node_named(node).map(|node| node.id) {
+                    self.apply(now, &Action::Cordon(node));
+                }
+            }
+            DisruptionTarget::Scale { workload, replicas } => {
+                let (workload, replicas) = (*workload, *replicas);
+                self.apply(now, &Action::ScaleWorkload { workload, replicas });
+            }
+            DisruptionTarget::DeletePod { workload, count } => {
+                self.delete_pods(now, *workload, *count);
+            }
+        }
+        self.records.push(Record::DisruptionEnded(id));
+    }
+
+    /// The nodes of a pool that a drain takes: those with the most pods to move come first, so that
+    /// the drain shows what it does to a node in use.
+    fn nodes_to_drain(&self, pool: PoolId, count: u32) -> Vec<NodeId> {
+        let mut nodes: Vec<&Node> = self
+            .cluster
+            .nodes()
+            .filter(|node| node.pool == Some(pool) && node.is_ready() && !node.unschedulable)
+            .collect();
+        nodes.sort_by_key(|node| std::cmp::Reverse(movable(self, node)));
+        let count = crate::units::convert::index(count);
+        nodes.into_iter().take(count).map(|node| node.id).collect()
+    }
+
+    fn ready_nodes(&self, which: impl Fn(&Node) -> bool) -> Vec<NodeId> {
+        let nodes = self.cluster.nodes().filter(|node| node.phase == NodePhase::Ready);
+        nodes.filter(|node| which(node)).map(|node| node.id).collect()
+    }
+
+    fn fail_nodes(&mut self, now: SimTime, id: DisruptionId, nodes: Vec<NodeId>) {
+        for node in &nodes {
+            self.occur(now, Occurrence::NodeLost(*node));
+        }
+        self.disruptions[id.index()].failed = nodes;
+    }
+
+    fn schedule_end(&mut self, id: DisruptionId, duration: Option<SimDuration>) {
+        if let Some(duration) = duration {
+            self.schedule(duration, Event::Disruption(id, DisruptionStep::End));
+        }
+    }
+
+    fn end_failure(&mut self, now: SimTime, id: DisruptionId) {
+        let scenario = self.scenario;
+        if let DisruptionTarget::FailZone { zone, .. } = &scenario.disruptions[id.index()].target {
+            self.occur(now, Occurrence::ZoneRecovered(Arc::clone(zone)));
+        }
+        for node in std::mem::take(&mut self.disruptions[id.index()].failed) {
+            self.occur(now, Occurrence::NodeRecovered(node));
+        }
+        self.records.push(Record::DisruptionEnded(id));
+    }
+
+    fn delete_pods(&mut self, now: SimTime, workload: WorkloadId, count: u32) {
+        let pods = self.cluster.pods_of(workload).filter(|pod| pod.is_active());
+        let count = crate::units::convert::index(count);
+        let victims: Vec<PodId> = pods.take(count).map(|pod| pod.id).collect();
+        for pod in victims {
+            let because = PodDeletion::Scenario;
+            self.apply(now, &Action::DeletePod { pod, grace: None, because });
+        }
+    }
+
+    /// Does what the drain asks for until it waits or is over.
+    fn continue_drain(&mut self, now: SimTime, id: DisruptionId) {
+        let Some(mut drain) = self.disruptions[id.index()].drain.take() else { return };
+        loop {
+            match drain.next(now) {
+                Step::Cordon(node) => self.apply(now, &Action::Cordon(node)),
+                Step::List(node) => {
+                    let pods: Vec<PodSeen> = self.cluster.pods_on(node).map(drain_seen).collect();
+                    drain.listed(now, &pods);
+                }
+                Step::Evict(pod) => {
+                    let answer = self.evict(now, pod, PodDeletion::Drain);
+                    drain.evicted(now, pod, answer.as_ref().err());
+                }
+                Step::Delete(pod) => {
+                    let because = PodDeletion::Drain;
+                    self.apply(now, &Action::DeletePod { pod, grace: None, because });
+                    drain.evicted(now, pod, None);
+                }
+                Step::Look(pod) => drain.looked(now, pod, self.cluster.pod(pod).is_none()),
+                Step::WaitUntil(at) => {
+                    if drain.refused().next().is_some() {
+                        let reason = Reason::RetriesIn(at.since(now));
+                        let by = Decider::Drain(id);
+                        self.records.push(Record::Decided { by, reason });
+                    }
+                    self.schedule(at.since(now), Event::Disruption(id, DisruptionStep::Retry));
+                    self.disruptions[id.index()].drain = Some(drain);
+                    return;
+                }
+                Step::Finished => {
+                    self.records.push(Record::DisruptionEnded(id));
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn movable<O>(run: &Run<'_, O>, node: &Node) -> usize {
+    run.cluster.pods_on(node.id).filter(|pod| !pod.owner.is_daemon()).count()
+}
+
+fn drain_seen(pod: &Pod) -> PodSeen {
+    PodSeen {
+        pod: pod.id,
+        controller: if pod.owner.is_daemon() { Controller::DaemonSet } else { Controller::Other },
+        ended: matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed),
+        has_empty_dir: pod.template.spec.volumes.contains(&Volume::EmptyDir),
+        deletion: pod.deletion.map(|deletion| deletion.deadline),
+    }
 }

@@ -10,6 +10,7 @@ mod budgets;
 mod dispatch;
 mod disruptions;
 mod hpa;
+mod lifecycle;
 mod loads;
 mod nodes;
 mod pods;
@@ -107,6 +108,7 @@ struct Run<'a, O> {
     metrics: MetricsServer,
     hpas: Vec<Hpa>,
     scheduling: scheduling::Scheduling,
+    lifecycle: lifecycle::Lifecycle,
     workloads: workloads::WorkloadState,
     autoscaler: autoscaler::Autoscaler,
     disruptions: Vec<disruptions::DisruptionState>,
@@ -165,7 +167,8 @@ impl<'a, O: Observer> Run<'a, O> {
             kubelets,
             metrics: MetricsServer::new(scenario.metric_resolution, streams),
             hpas: scenario.hpas.iter().map(|hpa| Hpa::new(hpa.spec.clone())).collect(),
-            scheduling: scheduling::Scheduling::new(scenario, &streams),
+            scheduling: scheduling::Scheduling::new(scenario, &streams, &mut queue),
+            lifecycle: lifecycle::Lifecycle::new(),
             workloads: workloads::WorkloadState::new(&cluster),
             autoscaler: autoscaler::Autoscaler::new(scenario, &streams),
             disruptions: scenario.disruptions.iter().map(|_| Default::default()).collect(),
@@ -196,8 +199,11 @@ impl<'a, O: Observer> Run<'a, O> {
         }
     }
 
+    /// Schedules an event after a delay. While the cluster is being put together, the steps of pods'
+    /// and nodes' lives take no time.
     fn schedule(&mut self, delay: SimDuration, event: Event) {
-        let at = self.queue.now() + delay;
+        let at_once = self.booting && matches!(event, Event::Pod(..) | Event::Node(..));
+        let at = if at_once { self.queue.now() } else { self.queue.now() + delay };
         self.queue.schedule(at, event.rank(), event);
     }
 

@@ -1,8 +1,8 @@
 //! Nodes' lives: from the request for an instance to its return.
 
-use crate::cluster::Occurrence;
+use crate::cluster::{ConditionStatus, Occurrence};
 use crate::model::Event;
-use crate::model::event::NodeStep;
+use crate::model::event::{NodeStep, PodStep};
 use crate::model::id::{NodeId, PoolId};
 use crate::model::observer::Observer;
 use crate::sim::Run;
@@ -39,29 +39,47 @@ impl<O: Observer> Run<'_, O> {
     pub(super) fn node_became_ready(&mut self, now: SimTime, id: NodeId) {
         let Some(node) = self.cluster.node(id) else { return };
         let gpu_ready = node.pool.and_then(|pool| self.cluster.pool(pool).spec.gpu_ready.clone());
-        if let Some(gpu_ready) = gpu_ready {
-            let delay = if self.booting {
-                SimDuration::ZERO
-            } else {
-                gpu_ready.sample_span(&mut self.streams.of(&format!("gpu/{}", node.name)))
-            };
+        if let Some(gpu_ready) = gpu_ready.filter(|_| !self.booting) {
+            let mut stream = self.streams.of(&format!("gpu/{}", node.name));
+            let delay = gpu_ready.sample_span(&mut stream);
             self.schedule(delay, Event::Node(id, NodeStep::GpusAllocatable));
         }
         self.wake_daemon_sets();
-        self.capacity_appeared(now);
+        self.node_changed(now, id);
     }
 
-    /// A node's machine stopped: its processes are dead, and nobody knows yet.
+    /// A node's machine stopped: its processes are dead, and nobody knows yet. Requests still go
+    /// there, and get no answer, until the endpoints are withdrawn.
     pub(super) fn node_lost(&mut self, now: SimTime, id: NodeId) {
         let pods: Vec<_> = self.cluster.pods_on(id).map(|pod| pod.id).collect();
         for pod in pods {
-            self.stop_server(now, pod);
+            if let Some(server) = self.servers.get(&pod) {
+                self.services.silence_server(now, *server, &mut self.queue);
+            }
         }
-        self.wake_budgets();
+        self.watch_nodes(now);
+    }
+
+    /// A node's machine works again: its pods start anew, in place.
+    pub(super) fn node_recovered(&mut self, now: SimTime, id: NodeId) {
+        let pods: Vec<_> =
+            self.cluster.pods_on(id).map(|pod| (pod.id, pod.is_terminating())).collect();
+        for (pod, terminating) in pods {
+            self.stop_server(now, pod);
+            self.occur(now, Occurrence::PodReady(pod, ConditionStatus::False));
+            if terminating {
+                self.schedule(SimDuration::ZERO, Event::Pod(pod, PodStep::Kill));
+            } else {
+                self.schedule(SimDuration::ZERO, Event::Pod(pod, PodStep::ImagesPulled));
+            }
+        }
+        self.node_changed(now, id);
+        self.watch_nodes(now);
     }
 
     /// A node's instance is given back.
-    pub(super) fn node_removing(&mut self, _now: SimTime, id: NodeId) {
+    pub(super) fn node_removing(&mut self, now: SimTime, id: NodeId) {
+        self.scheduled_node_gone(now, id);
         let Some(node) = self.cluster.node(id) else { return };
         let mut stream = self.streams.of(&format!("removal/{}", node.name));
         let delay = self.scenario.timings.node_deletion.sample_span(&mut stream);
@@ -71,6 +89,7 @@ impl<O: Observer> Run<'_, O> {
     /// A node is gone.
     pub(super) fn node_gone(&mut self, now: SimTime, id: NodeId) {
         self.kubelets.forget(id);
+        self.forget_node(id);
         self.scheduled_node_gone(now, id);
         self.wake_daemon_sets();
     }

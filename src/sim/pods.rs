@@ -52,12 +52,7 @@ impl<O: Observer> Run<'_, O> {
                 }
             }
             PodStep::BecameAvailable => self.wake_workload(pod.workload()),
-            PodStep::EndpointRemoved => {
-                if let Some(server) = self.servers.get(&id) {
-                    self.services.drain_server(&mut ctx!(self, now), *server);
-                    self.hear_services(now);
-                }
-            }
+            PodStep::EndpointRemoved => self.endpoint_removed(now, id),
             PodStep::Terminate if works => self.sigterm(now, id),
             PodStep::Kill => self.end_process(now, id),
             PodStep::Removed => self.occur(now, Occurrence::PodGone(id)),
@@ -139,11 +134,26 @@ impl<O: Observer> Run<'_, O> {
         self.schedule(steps.sigkill, Event::Pod(id, PodStep::Kill));
     }
 
+    /// The news that a pod takes no more requests has arrived: of its deletion, or of its loss.
+    fn endpoint_removed(&mut self, now: SimTime, id: PodId) {
+        let Some(server) = self.servers.get(&id).copied() else { return };
+        let pod = self.cluster.pod(id).expect("a pod with a server is there");
+        let works = pod.node.and_then(|n| self.cluster.node(n)).is_some_and(|n| n.is_ready());
+        if pod.is_terminating() && works {
+            self.services.drain_server(&mut ctx!(self, now), server);
+        } else if !works {
+            self.services.withdraw_server(server);
+        } else if !pod.is_ready() {
+            self.services.close_server(server);
+        }
+        self.hear_services(now);
+    }
+
     /// SIGTERM: a server finishes what is inside and takes nothing new; anything else ends.
     fn sigterm(&mut self, now: SimTime, id: PodId) {
         if let Some(server) = self.servers.get(&id) {
             self.workloads.sigterm_sent.insert(id);
-            self.services.drain_server(&mut ctx!(self, now), *server);
+            self.services.terminate_server(&mut ctx!(self, now), *server);
             self.hear_services(now);
         } else {
             self.schedule(END_OF_PROCESS, Event::Pod(id, PodStep::Removed));
@@ -176,6 +186,7 @@ impl<O: Observer> Run<'_, O> {
     pub(super) fn pod_gone(&mut self, now: SimTime, id: PodId) {
         self.stop_server(now, id);
         self.scheduled_pod_gone(now, id);
+        self.forget_taint_timer(id);
         self.wake_workload(self.pod_owners[id.index()]);
         self.wake_budgets();
     }

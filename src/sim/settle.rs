@@ -60,9 +60,13 @@ impl<O: Observer> Run<'_, O> {
             Record::PodGone(pod) => self.pod_gone(now, *pod),
             Record::NodeRequested { node, pool } => self.node_requested(*node, *pool),
             Record::NodeBecameReady(node) => self.node_became_ready(now, *node),
-            Record::NodeGpusAllocatable(_)
-            | Record::NodeUncordoned(_)
-            | Record::NodeRecovered(_) => self.capacity_appeared(now),
+            Record::NodeGpusAllocatable(node)
+            | Record::NodeUncordoned(node)
+            | Record::NodeCordoned(node) => {
+                self.node_changed(now, *node);
+                self.wake_daemon_sets();
+            }
+            Record::NodeRecovered(node) => self.node_recovered(now, *node),
             Record::NodeLost(node) => self.node_lost(now, *node),
             Record::NodeRemoving(node) => self.node_removing(now, *node),
             Record::NodeGone(node) => self.node_gone(now, *node),
@@ -72,7 +76,6 @@ impl<O: Observer> Run<'_, O> {
             | Record::PodStarted(_)
             | Record::EvictionRefused { .. }
             | Record::BudgetChanged { .. }
-            | Record::NodeCordoned(_)
             | Record::NodeUnneeded { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }

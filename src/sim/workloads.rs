@@ -178,9 +178,7 @@ impl<O: Observer> Run<'_, O> {
             annotations: self.workloads.annotations.get(&id).copied().unwrap_or_default(),
             active: count_i32(active().count()),
             ready: count_i32(active().filter(|pod| pod.is_ready()).count()),
-            available: count_i32(
-                active().filter(|pod| is_available(now, pod, min_ready)).count(),
-            ),
+            available: count_i32(active().filter(|pod| is_available(now, pod, min_ready)).count()),
             has_living_pods: pods()
                 .any(|pod| !matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed)),
         }
@@ -322,11 +320,8 @@ impl<O: Observer> Run<'_, O> {
             })
             .collect();
         let wanted = workload.wanted().template_id;
-        let pods: Vec<daemon_set::PodSeen<'_>> = self
-            .cluster
-            .pods_of(id)
-            .filter_map(|pod| daemon_seen(pod, wanted))
-            .collect();
+        let pods: Vec<daemon_set::PodSeen<'_>> =
+            self.cluster.pods_of(id).filter_map(|pod| daemon_seen(pod, wanted)).collect();
         let sync = daemon_set::sync(&daemon_set::Observation {
             now,
             template: &workload.wanted().template.spec,
@@ -337,8 +332,7 @@ impl<O: Observer> Run<'_, O> {
         });
         let creations: Vec<NodeId> = sync.creations().collect();
         let deletions: Vec<PodId> = sync.deletions().collect();
-        let because =
-            if sync.by_update { PodDeletion::Rollout } else { PodDeletion::ScaleDown };
+        let because = if sync.by_update { PodDeletion::Rollout } else { PodDeletion::ScaleDown };
         for node in &creations {
             self.apply(now, &Action::CreateDaemon { workload: id, node: *node });
         }
@@ -384,8 +378,7 @@ fn is_available(now: SimTime, pod: &Pod, min_ready: SimDuration) -> bool {
 }
 
 fn ordinal_seen(workload: &Workload, pod: &Pod) -> stateful_set::PodSeen {
-    let revision =
-        workload.revisions.iter().position(|known| known.template_id == pod.template_id);
+    let revision = workload.revisions.iter().position(|known| known.template_id == pod.template_id);
     stateful_set::PodSeen {
         pod: pod.id,
         revision: crate::units::convert::count_u32(revision.unwrap_or_default()),

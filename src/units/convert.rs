@@ -57,10 +57,14 @@ pub fn ceil_u64(value: f64) -> u64 {
 #[must_use]
 #[expect(
     clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
     reason = "float to integer casts saturate, and NaN becomes zero: exactly what is promised"
 )]
 pub fn round_i64(value: f64) -> i64 {
-    libm::round(value) as i64
+    let whole = value as i64;
+    // Exact: a double and its whole part differ by less than the spacing of doubles allows for.
+    let rest = value - whole as f64;
+    whole.saturating_add(i64::from(rest >= 0.5)).saturating_sub(i64::from(rest <= -0.5))
 }
 
 /// A float truncated toward zero to `i64`; NaN becomes 0, too large saturates.
@@ -124,5 +128,12 @@ mod tests {
         assert_eq!(round_u64(1e30), u64::MAX);
         assert_eq!(trunc_i32(1e12), i32::MAX);
         assert_eq!(trunc_i64(-2.9), -2);
+        let rows = [(0.5, 1), (0.499_999_999_999_999_94, 0), (2.5, 3), (-2.5, -3), (-0.4, 0)];
+        for (value, expected) in rows {
+            assert_eq!(round_i64(value), expected, "{value}");
+        }
+        assert_eq!(round_i64(f64::NAN), 0);
+        assert_eq!((round_i64(1e300), round_i64(-1e300)), (i64::MAX, i64::MIN));
+        assert_eq!(round_i64(4_503_599_627_370_497.5), 4_503_599_627_370_498);
     }
 }

@@ -30,6 +30,16 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { name: "statefulset", check: statefulset::check },
     Family { name: "taint-eviction", check: taint_eviction::check },
     Family { name: "queueing", check: queueing::check },
+mod ca_eligibility;
+mod ca_loop;
+mod ca_scaleup;
+mod ca_world;
+mod scheduling {
+    pub(crate) mod objects;
+}
+    Family { name: "ca-eligibility", check: ca_eligibility::check },
+    Family { name: "ca-loop", check: ca_loop::check },
+    Family { name: "ca-scaleup", check: ca_scaleup::check },
 ];
 
 /// How the vectors of one component are checked.

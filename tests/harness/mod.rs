@@ -100,6 +100,7 @@ impl<E: Ear> World<E> {
     }
 
     /// Goes on until something is due that is not the services' own: hands it out.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other event is the caller's")]
     pub(crate) fn next(&mut self) -> Option<Event> {
         loop {
             let (now, event) = self.queue.pop()?;
@@ -119,12 +120,6 @@ impl<E: Ear> World<E> {
                 self.begin_again();
             }
         }
-    }
-
-    /// Goes on until an instant.
-    pub(crate) fn run_until(&mut self, at: SimTime) {
-        self.queue.schedule(at, Event::Horizon.rank(), Event::Horizon);
-        while self.next() != Some(Event::Horizon) {}
     }
 
     fn begin_again(&mut self) {

@@ -5,6 +5,7 @@
 //! answers what to create, write and delete, and what the status becomes. The size of a set that a
 //! step changes counts with its old value in the status of the same step, as upstream.
 
+mod live;
 mod progress;
 mod rolling;
 mod scale;
@@ -13,6 +14,7 @@ mod status;
 use crate::cluster::api::workload::DeploymentStrategy;
 use crate::units::{SimDuration, SimTime};
 
+pub use live::Memory;
 pub use status::{Available, Conditions, Progress, Progressing, Status};
 
 /// The spec of a Deployment, as far as its controller looks at it.
@@ -338,3 +340,6 @@ impl<'a> Work<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

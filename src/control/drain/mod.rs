@@ -5,6 +5,7 @@
 //! does it reports back with [`Drain::listed`], [`Drain::evicted`] or [`Drain::looked`]. All nodes are
 //! cordoned first; then one node after the other is emptied, all its pods at once.
 
+mod live;
 mod refused;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::control::eviction::Refusal;
 use crate::model::id::{NodeId, PodId};
 use crate::units::{SimDuration, SimTime};
 
+pub use live::Progress;
 pub use refused::{Refused, Remedy, remedy};
 
 /// Between a refused eviction and the next attempt (drain.go `NewDrainCmdOptions`).

@@ -12,8 +12,9 @@ use crate::control::scheduler::snapshot::{NodeInfo, Stamp};
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Entry {
     seen: Stamp,
-    object: Option<Rejection>,
-    pods: Option<Rejection>,
+    rejection: Option<Rejection>,
+    /// The rejection stands whatever runs on the node.
+    by_object: bool,
     /// Sum of the preferred node affinity terms that hold.
     pub(crate) affinity: i32,
     /// Taints that speak against the node.
@@ -27,6 +28,7 @@ pub(crate) struct Entry {
 impl Entry {
     /// The first filter up to NodeResourcesFit that turns the pod down; looks at the node only when
     /// it changed since the last time.
+    #[inline]
     pub(crate) fn rejection<'a>(
         &mut self,
         rules: &Rules,
@@ -36,21 +38,23 @@ impl Entry {
         if self.seen.any != stamp.any {
             self.refresh(rules, stamp, node());
         }
-        self.object.or(self.pods)
+        self.rejection
     }
 
+    #[inline(never)]
     fn refresh(&mut self, rules: &Rules, stamp: Stamp, node: &NodeInfo) {
         if self.seen.object != stamp.object {
-            self.object = filter::object(rules, node);
+            self.rejection = filter::object(rules, node);
+            self.by_object = self.rejection.is_some();
             self.affinity = node_affinity::raw(rules, node);
             self.taints = taint_toleration::raw(rules, node);
         }
         self.seen = stamp;
-        if self.object.is_some() {
+        if self.by_object {
             return;
         }
-        self.pods = filter::pods(rules, node);
-        if self.pods.is_none() {
+        self.rejection = filter::pods(rules, node);
+        if self.rejection.is_none() {
             self.fit = node_resources_fit::raw(rules, node);
             self.balanced = node_resources_balanced_allocation::raw(rules, node);
         }

@@ -105,7 +105,7 @@ impl Framework {
         if before.narrowed.as_ref().is_some_and(|narrowed| !narrowed.contains(&slot)) {
             return Err(Rejection::Narrowed);
         }
-        let cycle = Cycle { snapshot, rules, before, pod };
+        let cycle = Cycle::new(snapshot, rules, &memory.tables, before, pod);
         cycle.filter(memory, slot).map_or(Ok(()), Err)
     }
 
@@ -138,21 +138,20 @@ impl Framework {
         found.narrowed_out = all.len() - nodes.len();
         let wanted = search.wanted(nodes.len());
         let start = if nodes.is_empty() { 0 } else { search.start % nodes.len() };
-        let cycle = Cycle { snapshot, rules, before, pod };
+        let cycle = Cycle::new(snapshot, rules, &memory.tables, before, pod);
         for slot in nodes[start..].iter().chain(&nodes[..start]) {
             let answered = known.iter().find(|(other, _)| other == slot);
             let rejection = match answered {
                 Some((_, rejection)) => Some(*rejection),
                 None => cycle.filter(memory, *slot),
             };
-            match rejection {
-                Some(rejection) => found.rejected.push((*slot, rejection)),
-                None => {
-                    found.feasible.push(*slot);
-                    if found.feasible.len() == wanted {
-                        break;
-                    }
-                }
+            if let Some(rejection) = rejection {
+                found.rejected.push((*slot, rejection));
+                continue;
+            }
+            found.feasible.push(*slot);
+            if found.feasible.len() == wanted {
+                break;
             }
         }
     }
@@ -226,16 +225,32 @@ struct Cycle<'a> {
     rules: &'a Rules,
     before: PreFiltered,
     pod: &'a PodInfo,
+    /// Each node can be answered for by itself.
+    node_alone: bool,
 }
 
-impl Cycle<'_> {
+impl<'a> Cycle<'a> {
+    fn new(
+        snapshot: &'a Snapshot,
+        rules: &'a Rules,
+        tables: &Tables,
+        before: PreFiltered,
+        pod: &'a PodInfo,
+    ) -> Self {
+        let node_alone = tables.filter_nothing() && pod.claims().is_empty();
+        Self { snapshot, rules, before, pod, node_alone }
+    }
+
+    #[inline]
     fn filter(&self, memory: &mut Memory, slot: NodeSlot) -> Option<Rejection> {
-        let Self { snapshot, rules, before, pod } = self;
+        let Self { snapshot, rules, before, pod, node_alone } = self;
         let stamp = snapshot.stamps()[slot.index()];
         let entry = &mut memory.entries[slot.index()];
-        entry
-            .rejection(rules, stamp, || snapshot.node(slot))
-            .or_else(|| filter::cluster(snapshot, rules, &memory.tables, before, pod, slot))
+        let rejection = entry.rejection(rules, stamp, || snapshot.node(slot));
+        if *node_alone || rejection.is_some() {
+            return rejection;
+        }
+        filter::cluster(snapshot, rules, &memory.tables, before, pod, slot)
     }
 }
 

@@ -89,14 +89,25 @@ fn assigned_helps(plugin: Plugin, mine: &Rules, other: &Rules, snapshot: &Snapsh
         Plugin::InterPodAffinity => {
             mine.matches_all_affinity(&other.shape, snapshot.surroundings())
         }
-        _ => false,
+        Plugin::NodeUnschedulable
+        | Plugin::NodeName
+        | Plugin::TaintToleration
+        | Plugin::NodeAffinity
+        | Plugin::NodePorts
+        | Plugin::NodeResourcesFit
+        | Plugin::VolumeRestrictions
+        | Plugin::NodeVolumeLimits
+        | Plugin::VolumeBinding
+        | Plugin::VolumeZone
+        | Plugin::NodeResourcesBalancedAllocation
+        | Plugin::ImageLocality => false,
     }
 }
 
 fn gone_helps(plugin: Plugin, mine: &Rules, other: &Rules, snapshot: &Snapshot) -> bool {
     let around = snapshot.surroundings();
     match plugin {
-        Plugin::NodeResourcesFit => true,
+        Plugin::NodeResourcesFit | Plugin::VolumeRestrictions | Plugin::NodeVolumeLimits => true,
         Plugin::NodePorts => mine
             .shape
             .host_ports
@@ -107,8 +118,14 @@ fn gone_helps(plugin: Plugin, mine: &Rules, other: &Rules, snapshot: &Snapshot) 
             mine.anti_affinity.iter().any(|term| term.matches(&other.shape, around))
                 || other.anti_affinity.iter().any(|term| term.matches(&mine.shape, around))
         }
-        Plugin::VolumeRestrictions | Plugin::NodeVolumeLimits => true,
-        _ => false,
+        Plugin::NodeUnschedulable
+        | Plugin::NodeName
+        | Plugin::TaintToleration
+        | Plugin::NodeAffinity
+        | Plugin::VolumeBinding
+        | Plugin::VolumeZone
+        | Plugin::NodeResourcesBalancedAllocation
+        | Plugin::ImageLocality => false,
     }
 }
 

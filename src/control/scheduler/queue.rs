@@ -312,3 +312,116 @@ impl SchedulingQueue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::scheduler::rejection::Plugin;
+
+    const SHAPE: ShapeId = ShapeId(0);
+
+    fn at(millis: u64) -> SimTime {
+        SimTime::from_nanos(millis * 1_000_000)
+    }
+
+    fn fit() -> PluginSet {
+        let mut plugins = PluginSet::default();
+        plugins.insert(Plugin::NodeResourcesFit);
+        plugins
+    }
+
+    fn never(_: ShapeId, _: PluginSet, _: &ClusterEvent) -> bool {
+        false
+    }
+
+    fn always(_: ShapeId, _: PluginSet, _: &ClusterEvent) -> bool {
+        true
+    }
+
+    fn event() -> ClusterEvent {
+        ClusterEvent::PodGone(SHAPE)
+    }
+
+    /// E17: backoff ends on a whole second, and a second later at the latest the flush comes; but a
+    /// pod that nobody stands before does not wait for it.
+    #[test]
+    fn backoff_is_counted_in_whole_seconds() {
+        let mut queue = SchedulingQueue::new();
+        queue.add(at(10_000), PodId(1), SHAPE, 0, false);
+        assert_eq!(queue.pop(), Some(PodId(1)));
+        queue.rejected(at(10_300), PodId(1), fit(), &mut never);
+        assert!(!queue.has_next());
+        queue.on_event(at(10_300), &event(), &mut always);
+        let mut early = queue.clone();
+        assert_eq!(early.pop(), Some(PodId(1)), "nobody else is in line");
+        queue.flush(at(11_000));
+        assert!(queue.active.is_empty(), "11 is not after 11");
+        assert_eq!(queue.next_flush(at(11_000)), Some(at(12_000)));
+        queue.flush(at(12_000));
+        assert_eq!(queue.active.len(), 1);
+    }
+
+    #[test]
+    fn backoff_doubles_up_to_ten_seconds() {
+        let mut queue = SchedulingQueue::new();
+        queue.add(at(0), PodId(1), SHAPE, 0, false);
+        for expected in [1, 2, 4, 8, 10, 10] {
+            queue.pop();
+            queue.rejected(at(0), PodId(1), fit(), &mut never);
+            queue.on_event(at(0), &event(), &mut always);
+            let expiry = queue.backoff.first().map(|(expiry, _)| *expiry);
+            assert_eq!(expiry, Some(SimTime::from_secs(expected)));
+        }
+    }
+
+    /// E18: a pod that was tried stands behind one of equal priority that was not.
+    #[test]
+    fn a_tried_pod_goes_behind_untried_ones() {
+        let mut queue = SchedulingQueue::new();
+        queue.add(at(0), PodId(1), SHAPE, 0, false);
+        queue.add(at(5_000), PodId(2), SHAPE, 0, false);
+        assert_eq!(queue.pop(), Some(PodId(1)));
+        queue.rejected(at(6_100), PodId(1), fit(), &mut never);
+        queue.on_event(at(8_000), &event(), &mut always);
+        queue.add(at(9_000), PodId(3), SHAPE, 5, false);
+        queue.add(at(9_000), PodId(4), SHAPE, 0, true);
+        let order: Vec<PodId> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(order, [PodId(3), PodId(2), PodId(1)], "the gated one is not tried");
+        queue.ungate(PodId(4));
+        assert_eq!(queue.pop(), Some(PodId(4)));
+    }
+
+    /// E19: without any event the pod is tried again between 300 s and 330 s.
+    #[test]
+    fn a_forgotten_pod_is_flushed_after_five_minutes() {
+        let mut queue = SchedulingQueue::new();
+        queue.add(at(1_000), PodId(1), SHAPE, 0, false);
+        queue.pop();
+        queue.rejected(at(1_000), PodId(1), fit(), &mut never);
+        let mut now = at(1_000);
+        while !queue.has_next() {
+            now = queue.next_flush(now).expect("a pod waits");
+            queue.flush(now);
+        }
+        assert_eq!(now, SimTime::from_secs(330));
+    }
+
+    /// What happens while a pod is being tried is not lost on it.
+    #[test]
+    fn events_in_flight_count() {
+        let mut queue = SchedulingQueue::new();
+        queue.add(at(0), PodId(1), SHAPE, 0, false);
+        queue.pop();
+        queue.on_event(at(10), &event(), &mut always);
+        queue.rejected(at(20), PodId(1), fit(), &mut always);
+        assert!(queue.has_next());
+        queue.pop();
+        queue.rejected(at(30), PodId(1), PluginSet::default(), &mut always);
+        assert!(!queue.has_next(), "backoff after an error is waited for");
+        assert_eq!(queue.next_flush(at(30)), Some(at(1_000)));
+        queue.flush(at(2_000));
+        assert_eq!(queue.pop(), Some(PodId(1)));
+        queue.done(PodId(1));
+        assert!(!queue.contains(PodId(1)));
+    }
+}

@@ -149,10 +149,16 @@ impl Scheduler {
     fn pick(&mut self, snapshot: &Snapshot, pod: &PodInfo) -> NodeSlot {
         let Self { framework, found, totals, best, ties, .. } = self;
         framework.score(snapshot, pod, &found.feasible, totals, None);
-        let highest = totals.iter().copied().max().expect("there are feasible nodes");
-        let scored = found.feasible.iter().zip(totals.iter());
-        best.clear();
-        best.extend(scored.filter(|(_, total)| **total == highest).map(|(slot, _)| *slot));
+        let mut highest = i64::MIN;
+        for (slot, total) in found.feasible.iter().zip(&*totals) {
+            if *total > highest {
+                highest = *total;
+                best.clear();
+            }
+            if *total == highest {
+                best.push(*slot);
+            }
+        }
         let drawn = if best.len() == 1 { 0 } else { ties.random_range(0..best.len()) };
         best[drawn]
     }

@@ -75,6 +75,11 @@ impl Table {
         self.counts[index(domain)]
     }
 
+    /// The counts of all domains.
+    pub(crate) fn counts(&self) -> &[i64] {
+        &self.counts
+    }
+
     /// Whether anything contributes.
     pub(crate) fn is_touched(&self) -> bool {
         self.entries > 0
@@ -215,6 +220,12 @@ impl Tables {
 
     fn preference_table(&mut self, snapshot: &Snapshot, key: KeyId) -> usize {
         table_of(&mut self.preferences, &mut self.all, snapshot, key)
+    }
+
+    /// Whether no filter has anything to count: no hard constraint, no required term of either
+    /// side.
+    pub(crate) fn filter_nothing(&self) -> bool {
+        self.hard + self.affinity + self.anti_affinity + self.existing.len() == 0
     }
 
     /// One table per hard constraint.

@@ -73,8 +73,8 @@ impl<'a> Fields<'a> {
         self.asked.borrow_mut().extend_from_slice(names);
     }
 
-    /// The one field of several that is present; that it is exactly one is checked. A present field may be `null`
-    /// or empty: its key alone says which variant is meant.
+    /// The one field of several that is present; that it is exactly one is checked. A present field
+    /// may be `null` or empty: its key alone says which variant is meant.
     #[must_use]
     pub fn exactly_one(&self, names: &[&'static str]) -> Option<(&'static str, Value<'a>)> {
         let found = self.at_most_one(names)?;
@@ -86,7 +86,8 @@ impl<'a> Fields<'a> {
         found
     }
 
-    /// The one field of several that is present, if any: `None` when several are, which is reported.
+    /// The one field of several that is present, if any: `None` when several are, which is
+    /// reported.
     #[must_use]
     pub fn at_most_one(&self, names: &[&'static str]) -> Option<Option<(&'static str, Value<'a>)>> {
         self.asked.borrow_mut().extend_from_slice(names);
@@ -115,7 +116,8 @@ impl<'a> Fields<'a> {
         value.report(error);
     }
 
-    /// Reports every field that nobody asked for. `what` names the mapping for the message: `HPAScalingRules`.
+    /// Reports every field that nobody asked for. `what` names the mapping for the message:
+    /// `HPAScalingRules`.
     ///
     /// Returns whether there was none.
     pub fn finish(self, what: &str) -> bool {

@@ -44,7 +44,8 @@ impl<'a> Value<'a> {
         self.positive_quantity().map(|quantity| MilliCpu(quantity.milli_value_ceil()))
     }
 
-    /// Memory or storage in bytes, rounded up. A suffix `m`, which means thousandths of a byte, is warned of.
+    /// Memory or storage in bytes, rounded up. A suffix `m`, which means thousandths of a byte, is
+    /// warned of.
     #[must_use]
     pub fn bytes(&self) -> Option<Bytes> {
         let quantity = self.positive_quantity()?;
@@ -53,10 +54,12 @@ impl<'a> Value<'a> {
         {
             let message = format!("is {text}: thousandths of a byte");
             let label = format!("`m` means milli (1/1000), so {text} is {} bytes", milli(number));
+            let why = "the API server accepts it; the scheduler sees almost no memory and \
+                       overpacks nodes";
             self.report(
                 self.warning(codes::MEMORY_IN_MILLI, &message)
                     .primary(self.node.span, label)
-                    .note("the API server accepts it; the scheduler sees almost no memory and overpacks nodes")
+                    .note(why)
                     .replace("use a binary suffix", self.node.span, format!("{number}Mi")),
             );
         }
@@ -138,7 +141,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The text of a scalar; a whole number in the notation of its base is brought to decimal first, as JSON has it.
+    /// The text of a scalar; a whole number in the notation of its base is brought to decimal
+    /// first, as JSON has it.
     fn scalar_text(&self, wanted: &str) -> Option<String> {
         match self.node.scalar() {
             Some(scalar) => match scalar.value {
@@ -150,7 +154,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A distribution of durations, in seconds: a duration alone, or one of the named distributions.
+    /// A distribution of durations, in seconds: a duration alone, or one of the named
+    /// distributions.
     #[must_use]
     pub fn distribution(&self) -> Option<Dist> {
         if self.node.scalar().is_some() {

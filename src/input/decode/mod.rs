@@ -1,7 +1,8 @@
 //! Trees to typed values: readers that report every fault instead of stopping at the first.
 //!
-//! A [`Value`] is a node with the path that led to it. Its readers return `None` after they have reported what is
-//! wrong, so a decoder reads all fields first and only then asks whether all of them were right:
+//! A [`Value`] is a node with the path that led to it. Its readers return `None` after they have
+//! reported what is wrong, so a decoder reads all fields first and only then asks whether all of
+//! them were right:
 //!
 //! ```ignore
 //! let fields = value.fields()?;
@@ -86,7 +87,8 @@ impl<'a> Value<'a> {
         self.context.sources.origin(self.node.span)
     }
 
-    /// The place to point at: a scalar or a collection on one line itself, any other by its key or first line.
+    /// The place to point at: a scalar or a collection on one line itself, any other by its key or
+    /// first line.
     #[must_use]
     pub fn span(&self) -> Span {
         let span = self.node.span;
@@ -129,7 +131,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// An error at this value; the message opens with object and path: `web: spec.replicas must be ...`.
+    /// An error at this value; the message opens with object and path: `web: spec.replicas must be
+    /// ...`.
     pub fn error(&self, code: Code, message: &str) -> Diagnostic {
         Diagnostic::error(code, format!("{}{} {message}", self.prefix(), self.subject()))
             .primary(self.span(), "")
@@ -183,14 +186,16 @@ impl<'a> Value<'a> {
         Some(items.iter().enumerate().map(item).collect())
     }
 
-    /// Every item read by `read`; `None` when the value is no list or any item was wrong, after all were read.
+    /// Every item read by `read`; `None` when the value is no list or any item was wrong, after all
+    /// were read.
     pub fn list<T>(&self, mut read: impl FnMut(&Self) -> Option<T>) -> Option<Vec<T>> {
         // Collecting stops at the first `None`; every item shall be read.
         let read: Vec<Option<T>> = self.items()?.iter().map(&mut read).collect();
         read.into_iter().collect()
     }
 
-    /// The value at a path below this one, such as `spec.metrics[0].resource`, or the last one on the way that exists.
+    /// The value at a path below this one, such as `spec.metrics[0].resource`, or the last one on
+    /// the way that exists.
     #[must_use]
     pub fn descend(&self, path: &str) -> Self {
         let mut at = self.clone();
@@ -225,7 +230,8 @@ impl<'a> Value<'a> {
         None
     }
 
-    /// An unknown name: lists the known ones and suggests the nearest. `what` is the kind of thing: `node pool`.
+    /// An unknown name: lists the known ones and suggests the nearest. `what` is the kind of thing:
+    /// `node pool`.
     pub fn unknown_reference<'n>(
         &self,
         found: &str,

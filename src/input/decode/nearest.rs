@@ -1,6 +1,7 @@
 //! Did you mean: the known name that a misspelt one is nearest to.
 
-/// The known name nearest to `wanted`, when it is near enough to be worth saying; the earlier of two equally near.
+/// The known name nearest to `wanted`, when it is near enough to be worth saying; the earlier of
+/// two equally near.
 #[must_use]
 pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.into_iter().filter_map(|name| Some((distance(wanted, name)?, name)));
@@ -8,8 +9,9 @@ pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Op
     scored.min_by_key(|&(distance, _)| distance).map(|(_, name)| name)
 }
 
-/// How far two names are apart, `None` when too far. Case and separators do not count; one name may be the beginning
-/// of the other (`stabilizationWindow`), which is nearer than three slips but farther than two.
+/// How far two names are apart, `None` when too far. Case and separators do not count; one name may
+/// be the beginning of the other (`stabilizationWindow`), which is nearer than three slips but
+/// farther than two.
 fn distance(wanted: &str, name: &str) -> Option<usize> {
     if wanted.is_empty() || wanted.len() > 100 {
         return None;

@@ -14,7 +14,8 @@ use crate::input::decode::{Fields, Value};
 use crate::input::source::Span;
 use crate::units::Origin;
 
-/// A HorizontalPodAutoscaler as written and found valid, with the places of the figures that reports speak of.
+/// A HorizontalPodAutoscaler as written and found valid, with the places of the figures that
+/// reports speak of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AutoscalerSpec {
     /// Name, namespace, labels, origin.
@@ -35,8 +36,8 @@ pub struct AutoscalerSpec {
     pub max_origin: Origin,
 }
 
-/// autoscaling/v2 HorizontalPodAutoscaler, and v1 converted to it. What the API server refuses is reported in its
-/// words at the place of the field.
+/// autoscaling/v2 HorizontalPodAutoscaler, and v1 converted to it. What the API server refuses is
+/// reported in its words at the place of the field.
 pub(super) fn autoscaler(value: &Value<'_>, first_version: bool) -> Option<AutoscalerSpec> {
     let fields = object_fields(value)?;
     let meta = metadata(&fields);

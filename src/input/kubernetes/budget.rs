@@ -6,7 +6,8 @@ use crate::input::codes;
 use crate::input::decode::Value;
 use crate::units::Origin;
 
-/// policy/v1 PodDisruptionBudget, checked as pkg/apis/policy/validation `ValidatePodDisruptionBudgetSpec` does.
+/// policy/v1 PodDisruptionBudget, checked as pkg/apis/policy/validation
+/// `ValidatePodDisruptionBudgetSpec` does.
 pub(super) fn budget(value: &Value<'_>) -> Option<PodDisruptionBudgetSpec> {
     let fields = object_fields(value)?;
     let meta = metadata(&fields);

@@ -74,7 +74,8 @@ pub(super) struct Resources {
     pub(super) origin: Origin,
 }
 
-/// `resources`: requests and limits, each request at most its limit (validation.go `ValidateContainerResourceRequirements`).
+/// `resources`: requests and limits, each request at most its limit (validation.go
+/// `ValidateContainerResourceRequirements`).
 pub(super) fn resources(fields: &Fields<'_>) -> Option<Resources> {
     let Some(value) = fields.optional("resources") else {
         let (requests, limits) = Default::default();
@@ -85,7 +86,8 @@ pub(super) fn resources(fields: &Fields<'_>) -> Option<Resources> {
     let limits = inner.read_or("limits", ResourceList::default(), resource_list);
     inner.ignore(&["claims"]);
     inner.finish("ResourceRequirements (v1)");
-    // Looked at before the lists are known to be right: a misspelt resource must not hide a request above its limit.
+    // Looked at before the lists are known to be right: a misspelt resource must not hide a request
+    // above its limit.
     let within = check_limits(&inner_entries(&value, "requests"), &inner_entries(&value, "limits"));
     let (requests, limits) = (requests?, limits?);
     within?;
@@ -115,7 +117,8 @@ fn check_limits(requests: &[(&str, Value<'_>)], limits: &[(&str, Value<'_>)]) ->
     holds
 }
 
-/// Quantities by resource name; cpu in millicores, memory and storage in bytes, all else in whole units.
+/// Quantities by resource name; cpu in millicores, memory and storage in bytes, all else in whole
+/// units.
 pub(super) fn resource_list(value: &Value<'_>) -> Option<ResourceList> {
     let mut list = ResourceList::default();
     let mut complete = true;
@@ -160,7 +163,8 @@ fn unknown_resource(value: &Value<'_>, name: &str) -> Option<()> {
     None
 }
 
-/// A port: the address that it takes on its host, when it asks for one, and what it takes on a host network.
+/// A port: the address that it takes on its host, when it asks for one, and what it takes on a host
+/// network.
 struct Port {
     declared: HostPort,
     on_host: bool,
@@ -191,7 +195,8 @@ fn split(ports: Vec<Port>) -> (Vec<HostPort>, Vec<HostPort>) {
     (ports.into_iter().map(|port| port.declared).collect(), on_host)
 }
 
-/// Timing of a probe. Zero is "not written" for all but the initial delay (defaults.go `SetDefaults_Probe`).
+/// Timing of a probe. Zero is "not written" for all but the initial delay (defaults.go
+/// `SetDefaults_Probe`).
 fn probe(value: &Value<'_>) -> Option<Probe> {
     let default = Probe::default();
     let fields = value.fields()?;
@@ -214,8 +219,8 @@ fn probe(value: &Value<'_>) -> Option<Probe> {
     })
 }
 
-/// How long `lifecycle.preStop` takes: its `sleep`, or the first `sleep N` of its command; other hooks count as
-/// immediate.
+/// How long `lifecycle.preStop` takes: its `sleep`, or the first `sleep N` of its command; other
+/// hooks count as immediate.
 fn pre_stop(value: &Value<'_>) -> Option<SimDuration> {
     let fields = value.fields()?;
     let hook = fields.read_or("preStop", SimDuration::ZERO, |hook| {

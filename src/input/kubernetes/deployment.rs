@@ -17,7 +17,8 @@ pub(super) fn deployment(value: &Value<'_>) -> Option<WorkloadSpec> {
         let revision_history_limit =
             spec.read_or("revisionHistoryLimit", 10, |value| value.integer(0..=i32::MAX));
         let paused = spec.read_or("paused", false, Value::boolean);
-        // The largest value means that there is no deadline (deployment_util.go `HasProgressDeadline`).
+        // The largest value means that there is no deadline (deployment_util.go
+        // `HasProgressDeadline`).
         let endless = SimDuration::from_secs(u64::from(i32::MAX.unsigned_abs()));
         Some(WorkloadKind::Deployment {
             strategy: strategy?,

@@ -97,8 +97,8 @@ fn label_requirement(value: &Value<'_>) -> Option<SelectorRequirement> {
     requirement(value, &operators)
 }
 
-/// One expression of a selector with the operators that are allowed in it. The number of values is checked as
-/// apimachinery's `NewRequirement` does.
+/// One expression of a selector with the operators that are allowed in it. The number of values is
+/// checked as apimachinery's `NewRequirement` does.
 pub(super) fn requirement(
     value: &Value<'_>,
     operators: &[(&str, SelectorOperator)],
@@ -135,8 +135,8 @@ pub(super) fn requirement(
     Some(SelectorRequirement { key, operator, values })
 }
 
-/// A number of pods or a percentage of them. Percentages are digits and `%` (apimachinery `IsValidPercent`); those
-/// above `most` are refused.
+/// A number of pods or a percentage of them. Percentages are digits and `%` (apimachinery
+/// `IsValidPercent`); those above `most` are refused.
 pub(super) fn int_or_percent(value: &Value<'_>, most: i32) -> Option<IntOrPercent> {
     let Some(text) = value.node().text() else {
         return value.integer(0..=i32::MAX).map(IntOrPercent::Int);

@@ -1,7 +1,8 @@
-//! Kubernetes objects as they are: rendered charts, `kubectl get -o yaml`, lists; what decides is decoded, the rest
-//! counted.
+//! Kubernetes objects as they are: rendered charts, `kubectl get -o yaml`, lists; what decides is
+//! decoded, the rest counted.
 //!
-//! Fields are checked strictly, as kubectl's default validation does: a misspelt field is an error, not a default.
+//! Fields are checked strictly, as kubectl's default validation does: a misspelt field is an error,
+//! not a default.
 
 mod autoscaler;
 mod budget;
@@ -188,7 +189,8 @@ impl Objects {
         }
     }
 
-    /// Whether no object of the same kind, namespace and name was read before; a second one is an error.
+    /// Whether no object of the same kind, namespace and name was read before; a second one is an
+    /// error.
     fn is_new(&mut self, kind: &'static str, value: &Value<'_>, meta: &ObjectMeta) -> bool {
         let key = (kind, Arc::clone(&meta.namespace), Arc::clone(&meta.name));
         let span = value.descend("metadata.name").span();
@@ -206,9 +208,11 @@ impl Objects {
         false
     }
 
-    /// Gives the pods of every workload the priority of their class. Call it when all documents are read.
+    /// Gives the pods of every workload the priority of their class. Call it when all documents are
+    /// read.
     ///
-    /// A class that is in no manifest is warned of and counts as priority 0: it may exist in the cluster.
+    /// A class that is in no manifest is warned of and counts as priority 0: it may exist in the
+    /// cluster.
     pub fn resolve_priorities(&mut self, context: Context<'_>) {
         let Self { workloads, priority_classes, .. } = self;
         let default = priority_classes.iter().find(|class| class.global_default);
@@ -216,8 +220,13 @@ impl Objects {
             let spec = &workload.template.spec;
             let found = match &spec.priority_class {
                 Some(name) => service::priority_of(name, priority_classes).or_else(|| {
-                    let message = format!("{workload}: no manifest has the PriorityClass `{name}`; taken as priority 0");
-                    context.diagnostics.push(Diagnostic::warning(codes::UNKNOWN_REFERENCE, message));
+                    let origin = &workload.meta.origin;
+                    let message = format!(
+                        "{workload} ({origin}): no manifest has the PriorityClass `{name}`; \
+                         taken as priority 0"
+                    );
+                    let warning = Diagnostic::warning(codes::UNKNOWN_REFERENCE, message);
+                    context.diagnostics.push(warning);
                     None
                 }),
                 None => default.map(|class| (class.value, class.never_preempts)),

@@ -176,7 +176,8 @@ fn finish_containers(decoded: Vec<Decoded>, host_network: bool) -> Vec<Container
     decoded.into_iter().map(finish).collect()
 }
 
-/// The kinds of volume. An ephemeral volume makes a claim of its own, which decides like any other volume here.
+/// The kinds of volume. An ephemeral volume makes a claim of its own, which decides like any other
+/// volume here.
 fn volume(value: &Value<'_>) -> Option<Volume> {
     let fields = value.fields()?;
     let name = fields.required("name").and_then(|name| name.non_empty());

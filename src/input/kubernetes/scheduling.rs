@@ -49,7 +49,8 @@ pub(super) fn toleration(value: &Value<'_>) -> Option<Toleration> {
     let toleration_seconds = toleration_seconds?;
     let fault = if key.is_none() && !exists {
         Some(
-            "operator must be Exists when `key` is empty, which means \"match all values and all keys\"",
+            "operator must be Exists when `key` is empty, which means \"match all values and all \
+             keys\"",
         )
     } else if exists && !text.is_empty() {
         Some("value must be empty when `operator` is 'Exists'")

@@ -9,7 +9,8 @@ use crate::input::codes;
 use crate::input::decode::{Fields, Value};
 use crate::units::SimDuration;
 
-/// A workload of one kind; `kind` reads the fields of `spec` that are particular to it and ignores none of the others.
+/// A workload of one kind; `kind` reads the fields of `spec` that are particular to it and ignores
+/// none of the others.
 pub(super) fn workload(
     value: &Value<'_>,
     name: &str,

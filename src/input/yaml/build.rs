@@ -19,8 +19,9 @@ pub const DEPTH_LIMIT: usize = 64;
 
 /// The documents of a file; empty ones are left out.
 ///
-/// A syntax error ends the file: it is reported, and the documents before it are returned, so that their own faults
-/// are found in the same run. Duplicate keys are reported and the last of them kept.
+/// A syntax error ends the file: it is reported, and the documents before it are returned, so that
+/// their own faults are found in the same run. Duplicate keys are reported and the last of them
+/// kept.
 #[must_use]
 pub fn parse(
     sources: &Sources,
@@ -199,8 +200,8 @@ impl Builder<'_> {
         }
     }
 
-    /// Reports duplicate keys and applies `<<`: keys of the mapping itself win, then the earlier of several merged
-    /// ones, as go-yaml has it.
+    /// Reports duplicate keys and applies `<<`: keys of the mapping itself win, then the earlier of
+    /// several merged ones, as go-yaml has it.
     fn mapping(&self, entries: Vec<Entry>, merged: &[Node]) -> Vec<Entry> {
         let mut seen: BTreeMap<Arc<str>, usize> = BTreeMap::new();
         let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
@@ -226,13 +227,14 @@ impl Builder<'_> {
         kept
     }
 
-    /// Helm and the API machinery take the last of two equal keys without a word, and real charts render such
-    /// objects; so it is a warning there, and an error in our own documents.
+    /// Helm and the API machinery take the last of two equal keys without a word, and real charts
+    /// render such objects; so it is a warning there, and an error in our own documents.
     fn duplicate(&self, first: &Entry, again: &Entry) -> Diagnostic {
         let message = format!("duplicate key `{}`", again.key);
+        let who = "the last value counts, as Helm has it; kubectl refuses the object under strict \
+                   validation";
         let diagnostic = match self.dialect {
-            Dialect::Yaml11 => Diagnostic::warning(codes::DUPLICATE_KEY, message)
-                .note("the last value counts, as Helm has it; kubectl refuses the object under strict validation"),
+            Dialect::Yaml11 => Diagnostic::warning(codes::DUPLICATE_KEY, message).note(who),
             Dialect::Core => Diagnostic::error(codes::DUPLICATE_KEY, message),
         };
         diagnostic
@@ -299,7 +301,8 @@ impl Builder<'_> {
     }
 }
 
-/// A key becomes text as `sigs.k8s.io/yaml` makes it JSON: `y: 1` has the key `true` in the 1.1 dialect.
+/// A key becomes text as `sigs.k8s.io/yaml` makes it JSON: `y: 1` has the key `true` in the 1.1
+/// dialect.
 fn as_key(node: &Node, dialect: Dialect) -> Result<Key, Box<Diagnostic>> {
     let Kind::Scalar(Scalar { text, value, plain }) = &node.kind else {
         let message = "invalid YAML: an alias to a mapping or list cannot be a key";

@@ -72,7 +72,8 @@ impl<'a> Events<'a> {
         Self { text, parser: Parser::new_from_str_with_options(text, options), failed: false }
     }
 
-    /// The byte offset of a marker. Markers of a text in memory carry it; counting is the way out if one does not.
+    /// The byte offset of a marker. Markers of a text in memory carry it; counting is the way out
+    /// if one does not.
     fn offset(&self, marker: &Marker) -> usize {
         let counted =
             || self.text.char_indices().nth(marker.index()).map_or(self.text.len(), |(at, _)| at);
@@ -129,8 +130,8 @@ fn convert(event: ParserEvent<'_>) -> Option<Event<'_>> {
             Event::MappingStart { flow, properties: properties(anchor, tag) }
         }
         ParserEvent::MappingEnd => Event::MappingEnd,
-        // Comments, anchors and unresolved aliases are not emitted with our options; events that a later release of
-        // the parser adds are metadata by its own promise.
+        // Comments, anchors and unresolved aliases are not emitted with our options; events that a
+        // later release of the parser adds are metadata by its own promise.
         ParserEvent::StreamStart
         | ParserEvent::StreamEnd
         | ParserEvent::Comment(..)

@@ -1,11 +1,13 @@
-//! Syntax errors in words that help: tabs, misindented siblings, unquoted colons, templates that were not rendered.
+//! Syntax errors in words that help: tabs, misindented siblings, unquoted colons, templates that
+//! were not rendered.
 
 use super::events::SyntaxError;
 use crate::input::codes;
 use crate::input::diagnostic::Diagnostic;
 use crate::input::source::{FileId, SourceFile, Sources, Span};
 
-/// The diagnostic of a syntax error. Parsers blame the place where they noticed; the cause is looked for around it.
+/// The diagnostic of a syntax error. Parsers blame the place where they noticed; the cause is
+/// looked for around it.
 pub(super) fn explain(sources: &Sources, file: FileId, error: &SyntaxError) -> Diagnostic {
     let source = sources.file(file);
     let offset = u32::try_from(error.offset).unwrap_or(u32::MAX);
@@ -32,7 +34,8 @@ pub(super) fn explain(sources: &Sources, file: FileId, error: &SyntaxError) -> D
     diagnostic
 }
 
-/// The diagnostic of template markup, when the line of that byte has some: `{{ x }}` reads as a mapping in a mapping.
+/// The diagnostic of template markup, when the line of that byte has some: `{{ x }}` reads as a
+/// mapping in a mapping.
 pub(super) fn template_at(sources: &Sources, file: FileId, offset: usize) -> Option<Diagnostic> {
     let source = sources.file(file);
     let place = source.line_column(u32::try_from(offset).unwrap_or(u32::MAX));
@@ -168,7 +171,8 @@ impl<'a> Page<'a> {
         )
     }
 
-    /// The key that a misindented line most probably belongs beside; `None` when its indent is right.
+    /// The key that a misindented line most probably belongs beside; `None` when its indent is
+    /// right.
     fn sibling_of(&self, line: Line<'a>) -> Option<Sibling<'a>> {
         let mut candidates: Vec<Sibling<'a>> = Vec::new();
         let mut lowest = usize::MAX;

@@ -1,7 +1,8 @@
 //! YAML documents as trees in which every node knows its place.
 //!
-//! JSON is YAML, so the same reader takes `kubectl get -o json`. Aliases are resolved by sharing, merge keys are
-//! applied, and budgets bound what a document may expand to. Nothing here panics or hangs on any input.
+//! JSON is YAML, so the same reader takes `kubectl get -o json`. Aliases are resolved by sharing,
+//! merge keys are applied, and budgets bound what a document may expand to. Nothing here panics or
+//! hangs on any input.
 
 mod build;
 mod events;
@@ -17,8 +18,9 @@ use super::source::Span;
 /// How plain scalars get their type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// As `sigs.k8s.io/yaml` on go-yaml v2 has it, hence Kubernetes manifests and Helm values: `yes`, `no`, `on`,
-    /// `off`, `y`, `n` are booleans, `0755` is octal, `1_000` is a number; no sexagesimal numbers.
+    /// As `sigs.k8s.io/yaml` on go-yaml v2 has it, hence Kubernetes manifests and Helm values:
+    /// `yes`, `no`, `on`, `off`, `y`, `n` are booleans, `0755` is octal, `1_000` is a number; no
+    /// sexagesimal numbers.
     Yaml11,
     /// The core schema of YAML 1.2, for our own documents.
     Core,

@@ -92,7 +92,8 @@ fn special_float(text: &str) -> Option<f64> {
     }
 }
 
-/// A whole number as Go reads it in base 0: `0x`, `0o`, `0b` in either case, and a leading zero for octal.
+/// A whole number as Go reads it in base 0: `0x`, `0o`, `0b` in either case, and a leading zero for
+/// octal.
 fn go_integer(text: &str) -> Option<i128> {
     signed(text, |digits| {
         let prefixed = |lower, upper, radix| {
@@ -124,7 +125,8 @@ fn digits_of(digits: &str, radix: u32) -> Option<i128> {
     digits_only.then(|| i128::from_str_radix(digits, radix).ok())?
 }
 
-/// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`, the same in go-yaml and in the core schema.
+/// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`, the same in go-yaml and in the core
+/// schema.
 fn float(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {

@@ -112,11 +112,6 @@ impl Case {
         self.population.or(self.max_batch.map(|most| 3 * most))
     }
 
-    /// Client calls in one iteration.
-    pub(super) fn hops(&self) -> usize {
-        self.stations.as_ref().map_or(1, Vec::len)
-    }
-
     fn services(&self) -> Vec<&Law> {
         match &self.stations {
             Some(hops) => hops.iter().map(|hop| &hop.service).collect(),

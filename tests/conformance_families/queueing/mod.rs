@@ -66,7 +66,8 @@ fn check_case(case: &Case, level: Level, seed: u64) -> Checks {
         if factor <= 1.0 || count >= most {
             break estimates;
         }
-        batches = estimate::rounded((count * (factor * 1.05).clamp(1.1, 16.0)).min(most));
+        // Rather twice a bit more than once too much.
+        batches = estimate::rounded((count * (factor * 0.9).clamp(1.05, 16.0)).min(most));
     };
     if std::env::var_os("AURELIUS_QUEUEING_WIDTHS").is_some() {
         run.tell(case, &estimates);

@@ -128,6 +128,7 @@ fn effect(name: &str) -> Option<TaintEffect> {
 }
 
 fn resource_list(amounts: &BTreeMap<String, String>) -> ResourceList {
+pub(crate) fn resource_list(amounts: &BTreeMap<String, String>) -> ResourceList {
     let mut list = ResourceList::default();
     for (name, amount) in amounts {
         let amount: Quantity = amount.parse().expect("a vector holds valid quantities");

@@ -13,16 +13,13 @@ pub(super) fn score(candidates: &Candidates<'_>, scores: &mut Vec<i64>) -> bool 
     if rules.soft.is_empty() {
         return false;
     }
-    let ignored = feasible.iter().filter(|slot| is_ignored(snapshot, rules, **slot)).count();
-    scores.resize(feasible.len(), 0);
-    if ignored > 0 {
-        for (slot, score) in feasible.iter().zip(&mut *scores) {
-            *score = if is_ignored(snapshot, rules, *slot) { IGNORED } else { 0 };
-        }
-    }
+    let ignored = if rules.soft_requires_keys {
+        feasible.iter().filter(|slot| is_ignored(snapshot, rules, **slot)).count()
+    } else {
+        0
+    };
     let mut raw = vec![0.0; feasible.len()];
     for (rule, table) in rules.soft.iter().zip(tables.soft()) {
-        let domains = snapshot.domains(rule.key);
         let size = if rule.is_hostname {
             feasible.len() - ignored
         } else {
@@ -30,17 +27,22 @@ pub(super) fn score(candidates: &Candidates<'_>, scores: &mut Vec<i64>) -> bool 
         };
         let weight = libm::log(f64_from_usize(size) + 2.0);
         let skew = f64_from_i64(rule.max_skew - 1);
+        let domains = snapshot.domains(rule.key);
+        let counts = table.counts();
         for (slot, sum) in feasible.iter().zip(&mut raw) {
             let domain = domains[slot.index()];
             if domain != NO_DOMAIN {
-                let place = if rule.is_hostname { slot.0 } else { domain };
-                *sum += f64_from_i64(table.count(place)) * weight + skew;
+                let place = if rule.is_hostname { slot.index() } else { index(domain) };
+                *sum += f64_from_i64(counts[place]) * weight + skew;
             }
         }
     }
-    for (score, raw) in scores.iter_mut().zip(&raw) {
-        if *score != IGNORED {
-            *score = round_i64(*raw);
+    scores.extend(raw.iter().map(|raw| round_i64(*raw)));
+    if ignored > 0 {
+        for (slot, score) in feasible.iter().zip(&mut *scores) {
+            if is_ignored(snapshot, rules, *slot) {
+                *score = IGNORED;
+            }
         }
     }
     normalise(scores);
@@ -75,15 +77,25 @@ fn distinct_domains(
 
 /// Fewer pods around become more points: `100 (highest + lowest - raw) / highest`.
 fn normalise(scores: &mut [i64]) {
-    let counted = || scores.iter().copied().filter(|score| *score != IGNORED);
-    let lowest = counted().min().unwrap_or(0);
-    let highest = counted().max().unwrap_or(0);
+    let (mut lowest, mut highest) = (i64::MAX, 0);
+    for score in &*scores {
+        if *score != IGNORED {
+            lowest = lowest.min(*score);
+            highest = highest.max(*score);
+        }
+    }
+    let of = |score: i64| match score {
+        IGNORED => 0,
+        _ if highest == 0 => MAX_NODE_SCORE,
+        raw => MAX_NODE_SCORE * (highest + lowest - raw) / highest,
+    };
+    // Nodes alike follow one another, and a division costs more than a comparison.
+    let mut last = (IGNORED, 0);
     for score in scores {
-        *score = match *score {
-            IGNORED => 0,
-            _ if highest == 0 => MAX_NODE_SCORE,
-            raw => MAX_NODE_SCORE * (highest + lowest - raw) / highest,
-        };
+        if *score != last.0 {
+            last = (*score, of(*score));
+        }
+        *score = last.1;
     }
 }
 

@@ -4,6 +4,8 @@
 //! `processCondemned`; stateful_set_utils.go `newVersionedStatefulSetPod`; with the feature
 //! MaxUnavailableStatefulSet off, as it is by default.
 
+mod live;
+
 use std::collections::BTreeMap;
 
 use crate::cluster::api::workload::StatefulSetUpdate;
@@ -12,6 +14,8 @@ use crate::model::Reason;
 use crate::model::id::PodId;
 use crate::units::convert::count_i32;
 use crate::units::{SimDuration, SimTime};
+
+pub use live::Memory;
 
 /// What the controller looks at in one synchronisation.
 #[derive(Debug, Clone, Copy)]

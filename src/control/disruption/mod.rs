@@ -3,6 +3,8 @@
 //! kube-controller-manager, disruption.go `trySync`, `getExpectedPodCount`, `buildDisruptedPodMap`,
 //! `countHealthyPods`, `updatePdbStatus`, `failSafe`.
 
+mod live;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +15,8 @@ use crate::model::action::BudgetStatus;
 use crate::model::id::PodId;
 use crate::units::convert::count_i32;
 use crate::units::{SimDuration, SimTime};
+
+pub use live::Budgets;
 
 /// How long an approved eviction is believed in before the pod counts as healthy again
 /// (disruption.go `DeletionTimeout`).
@@ -322,3 +326,6 @@ fn fail_safe(stored: &StoredStatus, message: Arc<str>) -> StoredStatus {
     status.condition = Some(DisruptionAllowed::SyncFailed { message });
     status
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@
 //! `tryUpdateNodeHealth`, `processTaintBaseEviction`, `doNoExecuteTaintingPass`,
 //! `handleDisruption`, `ComputeZoneState`, `ReducedQPSFunc`; scheduler/rate_limited_queue.go.
 
+mod live;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -13,6 +15,8 @@ use crate::cluster::pod::ConditionStatus;
 use crate::model::id::NodeId;
 use crate::units::convert::f64_from_usize;
 use crate::units::{SimDuration, SimTime};
+
+pub use live::{LEASE_RENEWAL, last_renewal};
 
 /// Taint key of a node whose kubelet says that it is not ready.
 pub const NOT_READY: &str = "node.kubernetes.io/not-ready";
@@ -168,6 +172,12 @@ impl NodeLifecycle {
     #[must_use]
     pub fn zone_state(&self, zone: &str) -> ZoneState {
         self.zones.get(zone).map_or(ZoneState::Initial, |zone| zone.state)
+    }
+
+    /// What ails a node by the last pass.
+    #[must_use]
+    pub fn ailment(&self, node: NodeId) -> Option<Ailment> {
+        self.nodes.get(&node).and_then(|health| health.ailment)
     }
 
     /// One pass over all nodes, every [`NodeLifecycleSpec::monitor_period`]. NoExecute taints follow

@@ -4,6 +4,8 @@
 //! kube-controller-manager, tainteviction/taint_eviction.go `handleNodeUpdate`, `handlePodUpdate`,
 //! `processPodOnNode`, `getMinTolerationTime`; tainteviction/timed_workers.go.
 
+mod live;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::api::scheduling::{Taint, TaintEffect, Toleration};

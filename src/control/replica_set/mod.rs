@@ -4,13 +4,17 @@
 //! `getPodsRankedByRelatedPodsOnSameNode`; controller_utils.go `ActivePodsWithRanks`,
 //! `slowStartBatch`.
 
+mod live;
+
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::model::Reason;
 use crate::model::id::{NodeId, PodId};
 use crate::units::SimTime;
+
 use crate::units::convert::{count_i32, f64_from_u64, trunc_i64};
+pub use live::{is_available, ready_since, reconcile, reconcile_bare, uid, until_available};
 
 /// Pods made or deleted in one synchronisation at most (replica_set.go `BurstReplicas`).
 pub const BURST_REPLICAS: i32 = 500;

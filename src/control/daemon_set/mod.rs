@@ -4,6 +4,8 @@
 //! `manage`; daemon/update.go `rollingUpdate`; daemon/util `AddOrUpdateDaemonPodTolerations`.
 //! Resources play no part: a pod is made for a node whether it fits or not.
 
+mod live;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -18,6 +20,8 @@ use crate::cluster::pod::PodPhase;
 use crate::model::id::{NodeId, PodId};
 use crate::units::convert::count_i32;
 use crate::units::{SimDuration, SimTime};
+
+pub use live::reconcile;
 
 /// Pods made, and pods deleted, in one synchronisation at most (daemon_controller.go
 /// `BurstReplicas`).

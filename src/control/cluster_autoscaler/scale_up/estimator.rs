@@ -1,0 +1,295 @@
+//! How many nodes of a group a set of pods needs (estimator/binpacking_estimator.go).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::super::observation::{HOSTNAME, Pod, Shape};
+use super::super::sight::{Sight, Template};
+use super::equivalence::PodGroup;
+use crate::control::scheduler::Rejection;
+use crate::units::convert::{f64_from_i64, f64_from_usize, trunc_i64};
+
+/// How many nodes an estimate may add: a limit of at most zero of any kind forbids all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NodeLimit {
+    /// None at all.
+    Forbidden,
+    /// As many as needed.
+    Unlimited,
+    /// At most so many.
+    AtMost(i64),
+}
+
+impl NodeLimit {
+    /// Combines limits as upstream counts them: below zero forbids, zero does not count
+    /// (threshold_based_limiter.go).
+    pub(crate) fn of(limits: &[i64]) -> Self {
+        if limits.iter().any(|limit| *limit < 0) {
+            return Self::Forbidden;
+        }
+        match limits.iter().filter(|limit| **limit > 0).min() {
+            Some(least) => Self::AtMost(*least),
+            None => Self::Unlimited,
+        }
+    }
+}
+
+/// The nodes and the pods an estimate places on them.
+#[derive(Debug, Default)]
+pub(crate) struct Estimate {
+    pub(crate) nodes: i64,
+    pub(crate) pods: Vec<Arc<Pod>>,
+}
+
+/// Packs the groups, largest pods first, onto copies of the template: each pod onto a node opened
+/// before if the group's earlier pods all found one, else onto the newest node, else onto another.
+pub(crate) fn estimate(
+    sight: &mut Sight,
+    groups: &[&PodGroup],
+    template: &Template,
+    limit: NodeLimit,
+    fastpath: bool,
+) -> Estimate {
+    let mut ordered: Vec<(f64, &PodGroup)> =
+        groups.iter().map(|group| (score(&group.pods[0], &template.shape), *group)).collect();
+    ordered.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut ordered: Vec<&PodGroup> = ordered.into_iter().map(|(_, group)| group).collect();
+    let fast = if fastpath { fastest(&ordered, &template.shape) } else { None };
+    if let Some(position) = fast {
+        let group = ordered.remove(position);
+        ordered.push(group);
+    }
+    sight.fork();
+    let mut packing = Packing { template, limit, ..Packing::new(sight, template) };
+    let last = ordered.len().saturating_sub(1);
+    let mut may_add = true;
+    for (position, group) in ordered.into_iter().enumerate() {
+        let rest = packing.onto_opened(&group.pods);
+        if may_add {
+            may_add = if fast.is_some() && position == last {
+                packing.by_division(rest)
+            } else {
+                packing.onto_new(rest)
+            };
+        }
+    }
+    let estimate = Estimate {
+        nodes: i64::try_from(packing.used.len()).expect("nodes are few"),
+        pods: packing.placed,
+    };
+    sight.revert();
+    estimate
+}
+
+/// The part of a node a pod asks for, cores and memory added (decreasing_pod_orderer.go).
+fn score(pod: &Pod, shape: &Shape) -> f64 {
+    let part = |asked: i64, of: i64| {
+        if of > 0 { f64_from_i64(asked) / f64_from_i64(of) } else { 0.0 }
+    };
+    part(pod.requests.cpu.0, shape.allocatable.cpu.0)
+        + part(pod.requests.memory.0, shape.allocatable.memory.0)
+}
+
+struct Packing<'a> {
+    sight: &'a mut Sight,
+    template: &'a Template,
+    limit: NodeLimit,
+    added: i64,
+    opened: BTreeSet<Arc<str>>,
+    newest: Option<Arc<str>>,
+    used: BTreeSet<Arc<str>>,
+    placed: Vec<Arc<Pod>>,
+}
+
+impl<'a> Packing<'a> {
+    fn new(sight: &'a mut Sight, template: &'a Template) -> Self {
+        Self {
+            sight,
+            template,
+            limit: NodeLimit::Unlimited,
+            added: 0,
+            opened: BTreeSet::new(),
+            newest: None,
+            used: BTreeSet::new(),
+            placed: Vec::new(),
+        }
+    }
+
+    fn track(&mut self, pod: &Arc<Pod>, node: Arc<str>) {
+        self.used.insert(node);
+        self.placed.push(Arc::clone(pod));
+    }
+
+    /// Pods onto nodes of this estimate, until one fits none; returns the others.
+    fn onto_opened<'p>(&mut self, pods: &'p [Arc<Pod>]) -> &'p [Arc<Pod>] {
+        for (position, pod) in pods.iter().enumerate() {
+            let opened = &self.opened;
+            let found =
+                self.sight.place_on_any(pod, &|sight, slot| opened.contains(sight.name(slot)));
+            let Some(slot) = found else {
+                return &pods[position..];
+            };
+            let name = Arc::clone(self.sight.name(slot));
+            self.track(pod, name);
+        }
+        &[]
+    }
+
+    /// Pods onto the newest node, opening another when one does not fit; whether more may be opened.
+    fn onto_new(&mut self, pods: &[Arc<Pod>]) -> bool {
+        for pod in pods {
+            if self.onto_newest(pod) {
+                continue;
+            }
+            if self.newest.as_ref().is_some_and(|newest| !self.used.contains(newest)) {
+                return true;
+            }
+            if !self.open() {
+                return false;
+            }
+            let newest = self.newest.clone().expect("a node was just opened");
+            let slot = self.sight.slot_named(&newest).expect("a node was just opened");
+            if self.sight.place(pod, slot).is_err() {
+                break;
+            }
+            self.track(pod, newest);
+        }
+        true
+    }
+
+    /// One pod onto the newest node; one that is spread over hosts may go to any other node instead,
+    /// those that exist included, when only the skew is against it.
+    fn onto_newest(&mut self, pod: &Arc<Pod>) -> bool {
+        let Some(newest) = self.newest.clone() else {
+            return false;
+        };
+        let slot = self.sight.slot_named(&newest).expect("opened nodes stay until the end");
+        let Err(rejection) = self.sight.place(pod, slot) else {
+            self.track(pod, newest);
+            return true;
+        };
+        if rejection != Rejection::SpreadSkew || !spreads_over_hosts(pod) {
+            return false;
+        }
+        let found = self.sight.place_on_any(pod, &|_, other| other != slot);
+        let name = found.map(|slot| Arc::clone(self.sight.name(slot)));
+        name.map(|name| self.track(pod, name)).is_some()
+    }
+
+    /// Opens a node, if one more is allowed.
+    fn open(&mut self) -> bool {
+        if !self.allowed() {
+            return false;
+        }
+        let number = self.opened.len();
+        let name: Arc<str> =
+            Arc::from(format!("template-node-for-{}-e-{number}", self.template.group));
+        self.sight.add_copy(self.template, Arc::clone(&name));
+        self.opened.insert(Arc::clone(&name));
+        self.newest = Some(name);
+        true
+    }
+
+    fn allowed(&mut self) -> bool {
+        let allowed = match self.limit {
+            NodeLimit::Forbidden => false,
+            NodeLimit::Unlimited => true,
+            NodeLimit::AtMost(most) => self.added < most,
+        };
+        self.added += i64::from(allowed);
+        allowed
+    }
+
+    /// Fills one node and divides: the last group of a fast estimate.
+    fn by_division(&mut self, pods: &[Arc<Pod>]) -> bool {
+        if pods.is_empty() {
+            return true;
+        }
+        if !self.open() {
+            return false;
+        }
+        let newest = self.newest.clone().expect("a node was just opened");
+        let slot = self.sight.slot_named(&newest).expect("a node was just opened");
+        let mut rest = pods;
+        while let Some((pod, others)) = rest.split_first() {
+            if self.sight.place(pod, slot).is_err() {
+                break;
+            }
+            self.track(pod, Arc::clone(&newest));
+            rest = others;
+        }
+        let each = pods.len() - rest.len();
+        if each == 0 {
+            return true;
+        }
+        for (number, chunk) in rest.chunks(each).enumerate() {
+            if !self.allowed() {
+                return false;
+            }
+            for pod in chunk {
+                self.track(pod, Arc::from(format!("{newest}-fake-{}", number + 1)));
+            }
+        }
+        true
+    }
+}
+
+fn spreads_over_hosts(pod: &Pod) -> bool {
+    pod.template.spec.topology_spread.iter().any(|spread| &*spread.topology_key == HOSTNAME)
+}
+
+/// The group whose arithmetic saves the most trials (`determineBestPEGToFastpath`).
+fn fastest(groups: &[&PodGroup], shape: &Shape) -> Option<usize> {
+    let mut best = None;
+    let mut most_saved = 0;
+    for (position, group) in groups.iter().enumerate() {
+        let pod = &group.pods[0];
+        let count = group.pods.len();
+        let spec = &pod.template.spec;
+        let anti = &spec.affinity.pod_anti_required;
+        let by_host = anti.iter().any(|term| {
+            &*term.topology_key == HOSTNAME
+                && term.label_selector.as_ref().is_some_and(|s| s.matches(&pod.template.labels))
+        });
+        let first = spec.containers.first();
+        let needed = |asked: i64, of: i64| {
+            let part = f64_from_usize(count) * f64_from_i64(asked) / f64_from_i64(of);
+            usize::try_from(trunc_i64(libm::ceil(part))).unwrap_or(0)
+        };
+        let cpu = first.and_then(|c| c.requests.cpu).map_or(0, |cpu| cpu.0);
+        let memory = first.and_then(|c| c.requests.memory).map_or(0, |memory| memory.0);
+        let nodes = [
+            if by_host { count } else { 0 },
+            needed(cpu, shape.capacity.cpu.0),
+            needed(memory, shape.capacity.memory.0),
+        ];
+        let nodes = nodes.into_iter().max().unwrap_or(0);
+        let saved = count.checked_div(nodes).map_or(0, |each| count - each);
+        let simple = spec.topology_spread.is_empty()
+            && anti.iter().all(|term| &*term.topology_key == HOSTNAME);
+        if saved >= most_saved && simple {
+            best = Some(position);
+            most_saved = saved;
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_below_zero_forbids_and_zero_does_not_count() {
+        let rows: [(&[i64], NodeLimit); 5] = [
+            (&[1000, 5, 0], NodeLimit::AtMost(5)),
+            (&[1000, -1, 0], NodeLimit::Forbidden),
+            (&[0, 0], NodeLimit::Unlimited),
+            (&[0, 3, 7], NodeLimit::AtMost(3)),
+            (&[-5, 3], NodeLimit::Forbidden),
+        ];
+        for (limits, expected) in rows {
+            assert_eq!(NodeLimit::of(limits), expected, "{limits:?}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The DaemonSet controller on live objects.
+
+use std::sync::Arc;
+
+use super::{NodeSeen, Observation, PodSeen, sync};
+use crate::cluster::api::scheduling::{Taint, TaintEffect};
+use crate::cluster::api::workload::WorkloadKind;
+use crate::cluster::{Cluster, Node, NodePhase, PodOwner};
+use crate::control::decision::{Decision, earlier};
+use crate::control::replica_set::{ready_since, until_available};
+use crate::model::action::PodDeletion;
+use crate::model::id::WorkloadId;
+use crate::model::{Action, Reason};
+use crate::units::convert::count_i32;
+use crate::units::{SimDuration, SimTime};
+
+/// One synchronisation. To be called when a node came, went or changed, too.
+pub fn reconcile(now: SimTime, cluster: &Cluster, id: WorkloadId) -> Decision {
+    let workload = cluster.workload(id);
+    let WorkloadKind::DaemonSet { rolling_update } = workload.spec.kind else {
+        unreachable!("only DaemonSets come here");
+    };
+    let wanted = workload.wanted();
+    // The object exists from registration until the instance is gone.
+    let mut nodes: Vec<(&Node, Vec<Taint>)> = cluster
+        .nodes()
+        .filter(|node| node.phase != NodePhase::Requested)
+        .map(|node| (node, taints(node)))
+        .collect();
+    nodes.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
+    let nodes: Vec<NodeSeen<'_>> = nodes
+        .iter()
+        .map(|(node, taints)| NodeSeen {
+            node: node.id,
+            name: &node.name,
+            labels: &node.labels,
+            taints,
+        })
+        .collect();
+    let pods: Vec<PodSeen<'_>> = cluster
+        .pods_of(id)
+        .filter_map(|pod| match pod.owner {
+            PodOwner::Daemon(_, node) => Some((pod, node)),
+            PodOwner::ReplicaSet(..) | PodOwner::Ordinal(..) => None,
+        })
+        .map(|(pod, node)| PodSeen {
+            pod: pod.id,
+            name: &pod.name,
+            node,
+            scheduled: pod.node.is_some(),
+            updated: pod.template_id == wanted.template_id,
+            phase: pod.phase,
+            ready_since: ready_since(pod),
+            created: pod.created.floor_to_second(),
+            terminating: pod.is_terminating(),
+            in_backoff: false,
+        })
+        .collect();
+    let min_ready = workload.spec.min_ready;
+    let template = &wanted.template.spec;
+    let sync =
+        sync(&Observation { now, template, min_ready, rolling_update, nodes: &nodes, pods: &pods });
+    let because = if sync.by_update { PodDeletion::Rollout } else { PodDeletion::ScaleDown };
+    let create = sync.creations().map(|node| Action::CreateDaemon { workload: id, node });
+    let delete = sync.deletions().map(|pod| Action::DeletePod { pod, grace: None, because });
+    let actions: Vec<Action> = create.chain(delete).collect();
+    let (missing, excess) = (sync.creations().count(), sync.deletions().count());
+    let reason = match (missing, excess) {
+        (0, 0) => Reason::InSync,
+        _ if sync.by_update => Reason::RollingOut,
+        (0, _) => Reason::TooManyPods { excess: count_i32(excess) },
+        (_, _) => Reason::TooFewPods { missing: count_i32(missing) },
+    };
+    let waiting = cluster.pods_of(id).filter_map(|pod| until_available(now, pod, min_ready));
+    let burst = missing.max(excess) >= super::BURST;
+    let look_again = earlier(waiting.min(), burst.then_some(SimDuration::ZERO));
+    Decision { actions, reason, look_again }
+}
+
+/// A node's taints, with the one by which a cordon is known to the controller.
+fn taints(node: &Node) -> Vec<Taint> {
+    let cordon = node.unschedulable.then(|| Taint {
+        key: Arc::from("node.kubernetes.io/unschedulable"),
+        value: Arc::from(""),
+        effect: TaintEffect::NoSchedule,
+    });
+    node.taints.iter().cloned().chain(cordon).collect()
+}

@@ -1,0 +1,68 @@
+//! The controllers of live workloads: what each remembers, and which of them look at a workload.
+
+use crate::cluster::Cluster;
+use crate::cluster::api::workload::WorkloadKind;
+use crate::control::decision::Decision;
+use crate::control::{daemon_set, deployment, replica_set, stateful_set};
+use crate::model::id::WorkloadId;
+use crate::units::SimTime;
+
+/// The controllers of all workloads of a cluster.
+#[derive(Debug, Clone, Default)]
+pub struct WorkloadControllers {
+    memories: Vec<Memory>,
+}
+
+#[derive(Debug, Clone)]
+enum Memory {
+    Deployment(deployment::Memory),
+    StatefulSet(stateful_set::Memory),
+    Forgetful,
+}
+
+impl WorkloadControllers {
+    /// Controllers that have seen nothing yet.
+    #[must_use]
+    pub fn new(cluster: &Cluster) -> Self {
+        let memory = |kind: &WorkloadKind| match kind {
+            WorkloadKind::Deployment { .. } => Memory::Deployment(deployment::Memory::default()),
+            WorkloadKind::StatefulSet { .. } => {
+                Memory::StatefulSet(stateful_set::Memory::default())
+            }
+            WorkloadKind::DaemonSet { .. } | WorkloadKind::ReplicaSet => Memory::Forgetful,
+        };
+        let kinds = cluster.workloads().iter().map(|workload| &workload.spec.kind);
+        Self { memories: kinds.map(memory).collect() }
+    }
+
+    /// One look at a workload: its own controller's and, for Deployments, that of its ReplicaSets.
+    /// To be called when the workload, one of its pods or, for DaemonSets, a node changed.
+    pub fn reconcile(&mut self, now: SimTime, cluster: &Cluster, id: WorkloadId) -> Decision {
+        match &mut self.memories[id.index()] {
+            Memory::Deployment(memory) => {
+                let mut decision = replica_set::reconcile(now, cluster, id);
+                decision.merge(memory.reconcile(now, cluster, id));
+                decision
+            }
+            Memory::StatefulSet(memory) => memory.reconcile(now, cluster, id),
+            Memory::Forgetful => match &cluster.workload(id).spec.kind {
+                WorkloadKind::DaemonSet { .. } => daemon_set::reconcile(now, cluster, id),
+                WorkloadKind::Deployment { .. }
+                | WorkloadKind::StatefulSet { .. }
+                | WorkloadKind::ReplicaSet => replica_set::reconcile_bare(now, cluster, id),
+            },
+        }
+    }
+
+    /// The status of a Deployment: conditions and counts; `None` for other kinds.
+    #[must_use]
+    pub fn deployment_status(&self, id: WorkloadId) -> Option<&deployment::Status> {
+        match &self.memories[id.index()] {
+            Memory::Deployment(memory) => Some(memory.status()),
+            Memory::StatefulSet(_) | Memory::Forgetful => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
