@@ -7,20 +7,23 @@ use crate::findings::finding::{Finding, Severity, Subject};
 use crate::findings::text::rate;
 use crate::units::SimDuration;
 
-/// Instants at which the load is looked at.
+/// Instants at which the load is looked at, about.
 const POINTS: u64 = 2_000;
 /// A peak that is not this much above the beginning is no rise.
 const RISE: f64 = 1.2;
 
 pub(super) fn find(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let step = SimDuration::from_nanos(case.scenario.duration.as_nanos().div_ceil(POINTS).max(1));
+    // Whole seconds, because that is how stages are written.
+    let duration_s = case.scenario.duration.as_secs();
+    let step = SimDuration::from_secs(duration_s.div_ceil(POINTS).max(1));
+    let points = duration_s / step.as_secs();
     let rates: Vec<f64> =
-        (0..POINTS).map(|point| offered_rate(case.scenario, step * point)).collect();
+        (0..=points).map(|point| offered_rate(case.scenario, step * point)).collect();
     let peak = rates.iter().copied().fold(0.0_f64, f64::max);
-    let Some(top) = rates.iter().position(|rate| *rate >= peak * 0.9999) else { return };
+    let Some(top) = rates.iter().position(|rate| *rate >= peak * 0.999_999) else { return };
     // The foot of the hill: the last time before the top that the load was at its lowest.
     let foot_rate = rates[..=top].iter().copied().fold(peak, f64::min);
-    let level = foot_rate + (peak - foot_rate) * 0.02;
+    let level = foot_rate + (peak - foot_rate) * 1e-6;
     let foot = rates[..=top].iter().rposition(|rate| *rate <= level).unwrap_or(0);
     if peak <= 0.0 || peak < foot_rate * RISE || foot == top {
         return;

@@ -85,5 +85,6 @@ fn a_timeline_keeps_the_weightiest_lines_in_the_order_of_time() {
         38m00s budget postgresql keeps postgresql-0 on general-2
         38m00s drain of 1 node(s) of general
         38m02s checkout-20 waits for a node
-    "#]].assert_eq(&text);
+    "#]]
+    .assert_eq(&text);
 }

@@ -6,7 +6,7 @@ use crate::findings::finding::{Evidence, EvidenceObject, Finding, Severity, Subj
 use crate::findings::text::{grouped, millis, percent};
 use crate::metrics::ThresholdResult;
 use crate::scenario::ThresholdSpec;
-use crate::scenario::threshold::{Contains, Severity as ThresholdSeverity, catalogue};
+use crate::scenario::threshold::{Contains, MetricKind, Severity as ThresholdSeverity, catalogue};
 use crate::units::SimTime;
 
 pub(super) fn find(case: &Case<'_>, findings: &mut Vec<Finding>) {
@@ -51,14 +51,15 @@ fn last_violation(case: &Case<'_>, result: &ThresholdResult) -> Option<SimTime> 
         .then(|| case.history.clock().measured_from + result.course[last].to)
 }
 
-/// The figure of the interval that was furthest from the limit.
+/// The figure of the interval that was furthest from the limit; of a counter, the sum up to it.
 fn worst(case: &Case<'_>, result: &ThresholdResult) -> Option<f64> {
     let expression = case.scenario.thresholds[result.threshold].expression();
     let distance = |value: f64| (value - expression.value).abs();
+    let adds_up = case.scenario.thresholds[result.threshold].kind() == MetricKind::Counter;
     result
         .course
         .iter()
-        .filter_map(|point| point.current)
+        .filter_map(|point| if adds_up { point.total } else { point.current })
         .filter(|value| !expression.holds(*value))
         .max_by(|one, other| distance(*one).total_cmp(&distance(*other)))
 }

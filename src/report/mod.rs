@@ -2,3 +2,5 @@
 
 pub mod explain;
 pub mod ndjson;
+pub mod sparkline;
+pub mod text;
