@@ -3,6 +3,7 @@
 //! A controller looks at what it may see and returns what it wants, with its reason, also when it
 //! wants nothing. It never changes the cluster and never schedules anything itself.
 
+pub mod cluster_autoscaler;
 pub mod daemon_set;
 pub mod decision;
 pub mod deployment;
@@ -18,4 +19,3 @@ pub mod scheduler;
 pub mod stateful_set;
 pub mod taint_eviction;
 pub mod workload;
-pub mod cluster_autoscaler;

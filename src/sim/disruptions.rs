@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::cluster::api::pod::Volume;
-use crate::cluster::{Node, NodePhase, Occurrence, Pod, PodPhase};
-use crate::control::drain::{Controller, Drain, DrainSpec, PodSeen, Step};
+use crate::cluster::{Node, NodePhase, Occurrence};
+use crate::control::drain::{Drain, DrainSpec};
 use crate::model::action::PodDeletion;
 use crate::model::event::DisruptionStep;
 use crate::model::id::{DisruptionId, NodeId, PodId, PoolId, WorkloadId};
 use crate::model::observer::Observer;
-use crate::model::record::{Decider, Record};
-use crate::model::{Action, Event, Reason};
+use crate::model::record::Record;
+use crate::model::{Action, Event};
 use crate::scenario::DisruptionTarget;
 use crate::sim::Run;
 use crate::units::{SimDuration, SimTime};
@@ -136,55 +135,23 @@ impl<O: Observer> Run<'_, O> {
         }
     }
 
-    /// Does what the drain asks for until it waits or is over.
+    /// Lets the drain do what it can do now, and come back when it has to.
     fn continue_drain(&mut self, now: SimTime, id: DisruptionId) {
-        let Some(mut drain) = self.disruptions[id.index()].drain.take() else { return };
-        loop {
-            match drain.next(now) {
-                Step::Cordon(node) => self.apply(now, &Action::Cordon(node)),
-                Step::List(node) => {
-                    let pods: Vec<PodSeen> = self.cluster.pods_on(node).map(drain_seen).collect();
-                    drain.listed(now, &pods);
-                }
-                Step::Evict(pod) => {
-                    let answer = self.evict(now, pod, PodDeletion::Drain);
-                    drain.evicted(now, pod, answer.as_ref().err());
-                }
-                Step::Delete(pod) => {
-                    let because = PodDeletion::Drain;
-                    self.apply(now, &Action::DeletePod { pod, grace: None, because });
-                    drain.evicted(now, pod, None);
-                }
-                Step::Look(pod) => drain.looked(now, pod, self.cluster.pod(pod).is_none()),
-                Step::WaitUntil(at) => {
-                    if drain.refused().next().is_some() {
-                        let reason = Reason::RetriesIn(at.since(now));
-                        let by = Decider::Drain(id);
-                        self.records.push(Record::Decided { by, reason });
-                    }
-                    self.schedule(at.since(now), Event::Disruption(id, DisruptionStep::Retry));
-                    self.disruptions[id.index()].drain = Some(drain);
-                    return;
-                }
-                Step::Finished => {
-                    self.records.push(Record::DisruptionEnded(id));
-                    return;
-                }
+        let Some(drain) = &mut self.disruptions[id.index()].drain else { return };
+        let progress = drain.advance(now, &self.cluster, &mut self.workloads.budgets);
+        for action in &progress.actions {
+            self.apply(now, action);
+        }
+        self.records.extend(progress.refused);
+        match progress.next {
+            Some(at) => {
+                self.schedule(at.since(now), Event::Disruption(id, DisruptionStep::Retry));
             }
+            None => self.records.push(Record::DisruptionEnded(id)),
         }
     }
 }
 
 fn movable<O>(run: &Run<'_, O>, node: &Node) -> usize {
     run.cluster.pods_on(node.id).filter(|pod| !pod.owner.is_daemon()).count()
-}
-
-fn drain_seen(pod: &Pod) -> PodSeen {
-    PodSeen {
-        pod: pod.id,
-        controller: if pod.owner.is_daemon() { Controller::DaemonSet } else { Controller::Other },
-        ended: matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed),
-        has_empty_dir: pod.template.spec.volumes.contains(&Volume::EmptyDir),
-        deletion: pod.deletion.map(|deletion| deletion.deadline),
-    }
 }

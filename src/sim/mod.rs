@@ -6,7 +6,6 @@
 
 mod autoscaler;
 mod bootstrap;
-mod budgets;
 mod dispatch;
 mod disruptions;
 mod hpa;

@@ -18,6 +18,7 @@ impl<O: Observer> Run<'_, O> {
     /// A pod has a node: its kubelet takes it and pulls.
     pub(super) fn pod_bound(&mut self, now: SimTime, id: PodId, node: NodeId) {
         self.occur(now, Occurrence::PodTaken(id));
+        self.taints_meet_pod(now, id);
         let (Some(pod), Some(node)) = (self.cluster.pod(id), self.cluster.node(node)) else {
             return;
         };

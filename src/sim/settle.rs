@@ -2,7 +2,6 @@
 
 use crate::cluster::Occurrence;
 use crate::model::Action;
-use crate::model::Event;
 use crate::model::id::PodId;
 use crate::model::observer::Observer;
 use crate::model::record::Record;
@@ -87,14 +86,6 @@ impl<O: Observer> Run<'_, O> {
     fn wake_owner(&mut self, pod: PodId) {
         if let Some(owner) = self.cluster.pod(pod).map(crate::cluster::Pod::workload) {
             self.wake_workload(owner);
-        }
-    }
-
-    /// The disruption controller looks soon, once however often it is woken.
-    pub(super) fn wake_budgets(&mut self) {
-        if !self.workloads.budgets_woken && !self.cluster.budgets().is_empty() {
-            self.workloads.budgets_woken = true;
-            self.schedule(self.scenario.timings.controller_reaction, Event::Budgets);
         }
     }
 }

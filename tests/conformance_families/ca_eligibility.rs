@@ -8,31 +8,15 @@ use aurelius_sim::control::cluster_autoscaler::status::LoopStatus;
 use aurelius_sim::model::id::NodeId;
 use serde_json::{Value, json};
 
-use super::ca_world::{CaseDoc, World, autoscaler, tidy};
+use super::ca_world::{CaseDoc, Difference, World, autoscaler, nearest, tidy};
 use super::{Checks, Outcome, each_case};
-
-/// Orders of nodes and pods that are tried where the outcome hangs on it.
-const ORDERS: u64 = 64;
-
-/// A field, what was recorded, what came out.
-type Difference = (String, Value, Value);
 
 /// Checks all cases.
 pub(crate) fn check(cases: &[Value]) -> Result<Outcome, String> {
     each_case(cases, |case: CaseDoc| {
         let mut checks = Checks::default();
         checks.at(case.id.clone());
-        let orders = if case.expect["ambiguous"] == json!(true) { ORDERS } else { 1 };
-        let mut closest = try_order(&case, 0);
-        for number in 1..orders {
-            if closest.is_empty() {
-                break;
-            }
-            let other = try_order(&case, number);
-            if other.len() < closest.len() {
-                closest = other;
-            }
-        }
+        let closest = nearest(|number| try_order(&case, number));
         for (field, expected, got) in closest {
             checks.compare(&field, &expected, &got);
         }
@@ -42,9 +26,7 @@ pub(crate) fn check(cases: &[Value]) -> Result<Outcome, String> {
 
 fn try_order(case: &CaseDoc, number: u64) -> Vec<Difference> {
     let mut world = World::new(case);
-    if number > 0 {
-        world.shuffle(number);
-    }
+    world.shuffle(number);
     let mut autoscaler = autoscaler(case);
     let status = autoscaler.run_once(&world.seen);
     let alone: BTreeMap<NodeId, Alone> =
@@ -55,7 +37,8 @@ fn try_order(case: &CaseDoc, number: u64) -> Vec<Difference> {
         let id = world.node(name);
         let mut one_of = |field: &str, allowed: &Value, got: Value| {
             let allowed = allowed.as_array().cloned().unwrap_or_default();
-            if !allowed.contains(&got) && !(allowed.is_empty() && got.is_null()) {
+            let nothing = allowed.is_empty() && got.is_null();
+            if !allowed.contains(&got) && !nothing {
                 differences.push((format!("{name} {field}"), json!(allowed), got));
             }
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aurelius_sim::control::cluster_autoscaler::status::{LoopStatus, ScaleUpResult, SkipReason};
 use serde_json::{Map, Value, json};
 
-use super::ca_world::{CaseDoc, World, autoscaler, sorted, tidy};
+use super::ca_world::{CaseDoc, Difference, World, autoscaler, nearest, sorted, tidy};
 use super::{Checks, Outcome, each_case};
 
 /// Checks all cases.
@@ -15,17 +15,7 @@ pub(crate) fn check(cases: &[Value]) -> Result<Outcome, String> {
         checks.at(case.id.clone());
         let variants = case.expect["variants"].as_array().expect("a case has variants");
         let expected: Vec<Map<String, Value>> = variants.iter().flat_map(outcomes).collect();
-        let orders = if case.expect["ambiguous"] == json!(true) { ORDERS } else { 1 };
-        let mut closest = try_order(&case, &expected, 0);
-        for number in 1..orders {
-            if closest.is_empty() {
-                break;
-            }
-            let other = try_order(&case, &expected, number);
-            if other.len() < closest.len() {
-                closest = other;
-            }
-        }
+        let closest = nearest(|number| try_order(&case, &expected, number));
         for (field, expected, got) in closest {
             checks.compare(&field, &expected, &got);
         }
@@ -33,20 +23,11 @@ pub(crate) fn check(cases: &[Value]) -> Result<Outcome, String> {
     })
 }
 
-/// Orders of nodes and pods that are tried where the outcome hangs on it.
-const ORDERS: u64 = 32;
-
 /// Runs a case with nodes and pods as listed, or in another order, and returns how it differs from
 /// the nearest outcome.
-fn try_order(
-    case: &CaseDoc,
-    expected: &[Map<String, Value>],
-    number: u64,
-) -> Vec<(String, Value, Value)> {
+fn try_order(case: &CaseDoc, expected: &[Map<String, Value>], number: u64) -> Vec<Difference> {
     let mut world = World::new(case);
-    if number > 0 {
-        world.shuffle(number);
-    }
+    world.shuffle(number);
     let status = autoscaler(case).run_once(&world.seen);
     let got = answer(&world, &status);
     let differences = expected.iter().map(|expected| differences(expected, &got));
@@ -75,10 +56,7 @@ fn outcomes(variant: &Value) -> Vec<Map<String, Value>> {
         .collect()
 }
 
-fn differences(
-    expected: &Map<String, Value>,
-    got: &Map<String, Value>,
-) -> Vec<(String, Value, Value)> {
+fn differences(expected: &Map<String, Value>, got: &Map<String, Value>) -> Vec<Difference> {
     let keys: std::collections::BTreeSet<&String> = expected.keys().chain(got.keys()).collect();
     keys.into_iter()
         .map(|key| {

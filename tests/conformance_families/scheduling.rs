@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{Checks, Outcome, each_case};
 
-mod objects;
+pub(crate) mod objects;
 
 use objects::{Metadata, NodeDoc, PodDoc, SelectorDoc, Words, labels, selector};
 

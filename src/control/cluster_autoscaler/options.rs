@@ -8,10 +8,6 @@ use crate::units::SimDuration;
 ///
 /// Each field is the flag of the same name with `_` for `-`; defaults in [`Options::default`].
 #[derive(Debug, Clone, PartialEq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "one field per command line flag, as upstream has them"
-)]
 pub struct Options {
     /// Pause between two loops.
     pub scan_interval: SimDuration,

@@ -34,6 +34,7 @@ pub(super) struct Sight {
     snapshot: Snapshot,
     framework: Framework,
     facts: BTreeMap<Arc<str>, Arc<NodeFacts>>,
+    slots: BTreeMap<Arc<str>, NodeSlot>,
     pods: BTreeMap<PodId, Arc<Pod>>,
     shapes: BTreeMap<(TemplateId, Arc<str>), ShapeId>,
     order: Vec<NodeSlot>,
@@ -67,6 +68,7 @@ impl Sight {
     /// Adds a node and its pods, at the end of the order.
     pub(super) fn add_node(&mut self, facts: Arc<NodeFacts>, pods: &[Arc<Pod>]) -> NodeSlot {
         let slot = self.snapshot.add_node(node_info(&facts));
+        self.slots.insert(Arc::clone(&facts.name), slot);
         self.facts.insert(Arc::clone(&facts.name), facts);
         self.order.push(slot);
         for pod in pods {
@@ -123,7 +125,8 @@ impl Sight {
 
     /// The place of a node by name.
     pub(super) fn slot_named(&self, name: &str) -> Option<NodeSlot> {
-        self.order.iter().copied().find(|slot| &*self.snapshot.node(*slot).name == name)
+        // A trial that was taken back leaves its entries; such a place has another name by now.
+        self.slots.get(name).copied().filter(|slot| &*self.snapshot.node(*slot).name == name)
     }
 
     /// The pods of a node, in the order in which they came.
@@ -220,7 +223,7 @@ impl Sight {
 
 /// A node as a group would make it (simulator/node_info_utils.go).
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Template {
+pub(crate) struct Template {
     /// Group.
     pub(super) group: PoolId,
     /// Labels, taints, resources; the hostname is set for each copy.

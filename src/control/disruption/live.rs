@@ -63,9 +63,9 @@ impl Budgets {
     }
 
     fn store(&mut self, budget: BudgetId, status: StoredStatus) -> Action {
-        let figures = status.figures;
+        let (figures, disrupted) = (status.figures, status.disrupted.clone());
         self.stored[budget.index()] = status;
-        Action::UpdateBudget { budget, status: figures }
+        Action::UpdateBudget { budget, status: figures, disrupted }
     }
 
     /// Asks for the eviction of a pod, through its budgets. Returns what is to be done; an eviction

@@ -127,7 +127,6 @@ fn effect(name: &str) -> Option<TaintEffect> {
     }
 }
 
-fn resource_list(amounts: &BTreeMap<String, String>) -> ResourceList {
 pub(crate) fn resource_list(amounts: &BTreeMap<String, String>) -> ResourceList {
     let mut list = ResourceList::default();
     for (name, amount) in amounts {

@@ -187,11 +187,10 @@ impl Planner {
             if removable.len() - whole_groups >= limit {
                 break;
             }
+            let slot = plan.sight.slot_of(node.id).expect("eligible nodes are in sight");
             match simulate(plan, node, &open, &mut self.hints) {
                 Ok(found) => {
-                    let slot = plan.sight.slot_of(node.id);
-                    debug_assert!(slot.is_none(), "a removed node is out of sight");
-                    open.retain(|slot| plan.sight.nodes().contains(slot));
+                    open.remove(&slot);
                     let group = node.group.and_then(|group| plan.seen.group(group));
                     whole_groups +=
                         usize::from(group.is_some_and(|g| g.options.zero_or_max_node_scaling));

@@ -132,7 +132,8 @@ mod tests {
     #[test]
     fn sizes_are_evened_out_within_their_limits() {
         // (target, max) of each group, nodes to add, targets after.
-        let rows: [(&[(i64, i64)], i64, &[i64]); 6] = [
+        type Row<'a> = (&'a [(i64, i64)], i64, &'a [i64]);
+        let rows: [Row<'_>; 6] = [
             (&[(1, 10), (3, 10), (5, 10)], 6, &[5, 5, 5]),
             (&[(1, 2), (1, 10)], 4, &[2, 4]),
             (&[(1, 3), (3, 10), (5, 7)], 9, &[3, 8, 7]),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::observation::{HOSTNAME, Pod, Shape};
 use super::super::sight::{Sight, Template};
 use super::equivalence::PodGroup;
-use crate::control::scheduler::Rejection;
+use crate::control::scheduler::{NodeSlot, Rejection};
 use crate::units::convert::{f64_from_i64, f64_from_usize, trunc_i64};
 
 /// How many nodes an estimate may add: a limit of at most zero of any kind forbids all.
@@ -60,7 +60,7 @@ pub(crate) fn estimate(
         ordered.push(group);
     }
     sight.fork();
-    let mut packing = Packing { template, limit, ..Packing::new(sight, template) };
+    let mut packing = Packing::new(sight, template, limit);
     let last = ordered.len().saturating_sub(1);
     let mut may_add = true;
     for (position, group) in ordered.into_iter().enumerate() {
@@ -74,7 +74,7 @@ pub(crate) fn estimate(
         }
     }
     let estimate = Estimate {
-        nodes: i64::try_from(packing.used.len()).expect("nodes are few"),
+        nodes: i64::try_from(packing.used.len()).expect("nodes are few") + packing.computed,
         pods: packing.placed,
     };
     sight.revert();
@@ -95,28 +95,32 @@ struct Packing<'a> {
     template: &'a Template,
     limit: NodeLimit,
     added: i64,
-    opened: BTreeSet<Arc<str>>,
-    newest: Option<Arc<str>>,
-    used: BTreeSet<Arc<str>>,
+    opened: BTreeSet<NodeSlot>,
+    newest: Option<NodeSlot>,
+    /// Nodes that received a pod, those that exist included.
+    used: BTreeSet<NodeSlot>,
+    /// Nodes that were counted and not tried.
+    computed: i64,
     placed: Vec<Arc<Pod>>,
 }
 
 impl<'a> Packing<'a> {
-    fn new(sight: &'a mut Sight, template: &'a Template) -> Self {
+    fn new(sight: &'a mut Sight, template: &'a Template, limit: NodeLimit) -> Self {
         Self {
             sight,
             template,
-            limit: NodeLimit::Unlimited,
+            limit,
             added: 0,
             opened: BTreeSet::new(),
             newest: None,
             used: BTreeSet::new(),
+            computed: 0,
             placed: Vec::new(),
         }
     }
 
-    fn track(&mut self, pod: &Arc<Pod>, node: Arc<str>) {
-        self.used.insert(node);
+    fn track(&mut self, pod: &Arc<Pod>, slot: NodeSlot) {
+        self.used.insert(slot);
         self.placed.push(Arc::clone(pod));
     }
 
@@ -124,13 +128,11 @@ impl<'a> Packing<'a> {
     fn onto_opened<'p>(&mut self, pods: &'p [Arc<Pod>]) -> &'p [Arc<Pod>] {
         for (position, pod) in pods.iter().enumerate() {
             let opened = &self.opened;
-            let found =
-                self.sight.place_on_any(pod, &|sight, slot| opened.contains(sight.name(slot)));
+            let found = self.sight.place_on_any(pod, &|_, slot| opened.contains(&slot));
             let Some(slot) = found else {
                 return &pods[position..];
             };
-            let name = Arc::clone(self.sight.name(slot));
-            self.track(pod, name);
+            self.track(pod, slot);
         }
         &[]
     }
@@ -141,18 +143,16 @@ impl<'a> Packing<'a> {
             if self.onto_newest(pod) {
                 continue;
             }
-            if self.newest.as_ref().is_some_and(|newest| !self.used.contains(newest)) {
+            if self.newest.is_some_and(|newest| !self.used.contains(&newest)) {
                 return true;
             }
-            if !self.open() {
+            let Some(slot) = self.open() else {
                 return false;
-            }
-            let newest = self.newest.clone().expect("a node was just opened");
-            let slot = self.sight.slot_named(&newest).expect("a node was just opened");
+            };
             if self.sight.place(pod, slot).is_err() {
                 break;
             }
-            self.track(pod, newest);
+            self.track(pod, slot);
         }
         true
     }
@@ -160,34 +160,30 @@ impl<'a> Packing<'a> {
     /// One pod onto the newest node; one that is spread over hosts may go to any other node instead,
     /// those that exist included, when only the skew is against it.
     fn onto_newest(&mut self, pod: &Arc<Pod>) -> bool {
-        let Some(newest) = self.newest.clone() else {
+        let Some(newest) = self.newest else {
             return false;
         };
-        let slot = self.sight.slot_named(&newest).expect("opened nodes stay until the end");
-        let Err(rejection) = self.sight.place(pod, slot) else {
-            self.track(pod, newest);
-            return true;
+        let found = match self.sight.place(pod, newest) {
+            Ok(()) => Some(newest),
+            Err(Rejection::SpreadSkew) if spreads_over_hosts(pod) => {
+                self.sight.place_on_any(pod, &|_, other| other != newest)
+            }
+            Err(_) => None,
         };
-        if rejection != Rejection::SpreadSkew || !spreads_over_hosts(pod) {
-            return false;
-        }
-        let found = self.sight.place_on_any(pod, &|_, other| other != slot);
-        let name = found.map(|slot| Arc::clone(self.sight.name(slot)));
-        name.map(|name| self.track(pod, name)).is_some()
+        found.map(|slot| self.track(pod, slot)).is_some()
     }
 
     /// Opens a node, if one more is allowed.
-    fn open(&mut self) -> bool {
+    fn open(&mut self) -> Option<NodeSlot> {
         if !self.allowed() {
-            return false;
+            return None;
         }
         let number = self.opened.len();
-        let name: Arc<str> =
-            Arc::from(format!("template-node-for-{}-e-{number}", self.template.group));
-        self.sight.add_copy(self.template, Arc::clone(&name));
-        self.opened.insert(Arc::clone(&name));
-        self.newest = Some(name);
-        true
+        let name = format!("template-node-for-{}-e-{number}", self.template.group);
+        let slot = self.sight.add_copy(self.template, Arc::from(name));
+        self.opened.insert(slot);
+        self.newest = Some(slot);
+        Some(slot)
     }
 
     fn allowed(&mut self) -> bool {
@@ -205,30 +201,27 @@ impl<'a> Packing<'a> {
         if pods.is_empty() {
             return true;
         }
-        if !self.open() {
+        let Some(slot) = self.open() else {
             return false;
-        }
-        let newest = self.newest.clone().expect("a node was just opened");
-        let slot = self.sight.slot_named(&newest).expect("a node was just opened");
+        };
         let mut rest = pods;
         while let Some((pod, others)) = rest.split_first() {
             if self.sight.place(pod, slot).is_err() {
                 break;
             }
-            self.track(pod, Arc::clone(&newest));
+            self.track(pod, slot);
             rest = others;
         }
         let each = pods.len() - rest.len();
         if each == 0 {
             return true;
         }
-        for (number, chunk) in rest.chunks(each).enumerate() {
+        for chunk in rest.chunks(each) {
             if !self.allowed() {
                 return false;
             }
-            for pod in chunk {
-                self.track(pod, Arc::from(format!("{newest}-fake-{}", number + 1)));
-            }
+            self.computed += 1;
+            self.placed.extend(chunk.iter().map(Arc::clone));
         }
         true
     }

@@ -77,7 +77,7 @@ impl ScaleUp<'_> {
             status.remain_unschedulable = remaining(&groups);
             return Vec::new();
         };
-        match self.plan(best, &groups, &helped, &mut limits, node_count) {
+        match self.plan(best, &helped, &mut limits, node_count) {
             Ok(plan) => self.execute(plan, best, &mut groups, status),
             Err(error) => {
                 self.fail(&mut groups, &error, status);
@@ -275,12 +275,10 @@ impl ScaleUp<'_> {
     fn plan(
         &self,
         best: &ExpansionOption,
-        groups: &[PodGroup],
         helped: &Helped,
         limits: &mut Limits,
         node_count: usize,
     ) -> Result<Vec<GroupChange>, String> {
-        debug_assert!(helped[&best.group].iter().all(|&at| at < groups.len()));
         let mut nodes = capped_by_node_count(best.nodes, signed(node_count), self.options)?;
         let group = self.group(best.group);
         let unknown = |_| "failed to check resource quotas".to_owned();
