@@ -11,6 +11,10 @@ pub mod assemble;
 pub mod columns;
 pub mod csv;
 pub mod json;
+pub mod explain;
+pub mod ndjson;
+pub mod sparkline;
+pub mod text;
 
 use rust_decimal::Decimal;
 

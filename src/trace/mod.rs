@@ -9,6 +9,7 @@ pub mod clock;
 pub mod entry;
 pub mod life;
 pub mod names;
+pub mod tell;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
