@@ -32,9 +32,8 @@ fn s(secs: u64) -> SimDuration {
 /// A metric's figure, given as in a threshold: `http_reqs{name:item}`, `count`.
 fn figure(scenario: &Scenario, measured: &Measurements, metric: &str, method: &str) -> Option<f64> {
     let selector = metric.parse().expect("the selector is right");
-    let method = format!("{method}>0").parse().map(|e: crate::scenario::threshold::Expression| {
-        e.method
-    });
+    let method =
+        format!("{method}>0").parse().map(|e: crate::scenario::threshold::Expression| e.method);
     MetricView::new(scenario, measured, &selector).value(method.expect("the method is right"))
 }
 
@@ -298,9 +297,7 @@ fn money_is_node_hours_times_price() {
 fn an_unknown_price_makes_the_sum_unknown() {
     let scenario = scenario(&[("cost_per_month", "value<500", PLAIN)]);
     let mut teller = Teller::measuring(&scenario);
-    teller
-        .heard
-        .record(at(110), Record::NodeRequested { node: NodeId(1), pool: PoolId(1) });
+    teller.heard.record(at(110), Record::NodeRequested { node: NodeId(1), pool: PoolId(1) });
     let measured = teller.finish();
     let cost = Cost::of(&scenario, &measured);
     assert_eq!(cost.per_month(), None);
@@ -319,8 +316,7 @@ fn volumes_cost_by_size_and_iops() {
         storage_class("plain", &[]),
         storage_class("rapid", &[("type", "gp3"), ("throughput", "500")]),
     ];
-    scenario.workloads[1] =
-        workload("store", 3, stateful(vec![claim("data", 100, Some("fast"))]));
+    scenario.workloads[1] = workload("store", 3, stateful(vec![claim("data", 100, Some("fast"))]));
     scenario.claims = vec![std::sync::Arc::new(claim("backup", 20, Some("plain")))];
     let measured = Teller::measuring(&scenario).finish();
     let cost = Cost::of(&scenario, &measured);
