@@ -3,4 +3,5 @@
 pub mod explain;
 pub mod ndjson;
 pub mod sparkline;
+pub mod svg;
 pub mod text;
