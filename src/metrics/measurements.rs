@@ -244,6 +244,49 @@ impl Measurements {
         self.vus_max
     }
 
+    /// Takes in a fact about the control plane.
+    pub fn note(&mut self, at: SimTime, record: &Record) {
+        match record {
+            Record::WorkloadScaled { workload, from, to } => {
+                self.scaling.scaled(at, *workload, *from, *to);
+            }
+            Record::PodCreated { pod, workload, .. } => self.scaling.pod_created(*pod, *workload),
+            Record::PodBecameReady(pod) => {
+                if let Some((workload, took)) = self.scaling.pod_ready(at, *pod) {
+                    self.watches.scaled(workload, took);
+                }
+            }
+            Record::PodTerminating { pod, .. } | Record::PodGone(pod) => {
+                self.scaling.pod_lost(*pod);
+            }
+            Record::NodeRequested { node, pool } => self.node_time.requested(at, *node, *pool),
+            Record::NodeGone(node) => self.node_time.gone(at, *node),
+            Record::EvictionRefused { .. } => {
+                self.evictions_blocked += 1;
+                self.watches.eviction_blocked();
+            }
+            Record::ReplicaSetCreated(..)
+            | Record::PodUnschedulable { .. }
+            | Record::PodBound { .. }
+            | Record::PodImagesPulled { .. }
+            | Record::PodStarted(_)
+            | Record::PodBecameUnready(_)
+            | Record::BudgetChanged { .. }
+            | Record::NodeBecameReady(_)
+            | Record::NodeGpusAllocatable(_)
+            | Record::NodeCordoned(_)
+            | Record::NodeUncordoned(_)
+            | Record::NodeLost(_)
+            | Record::NodeRecovered(_)
+            | Record::NodeRemoving(_)
+            | Record::NodeUnneeded { .. }
+            | Record::HpaSynced(..)
+            | Record::Decided { .. }
+            | Record::DisruptionBegan(_)
+            | Record::DisruptionEnded(_) => {}
+        }
+    }
+
     /// What a threshold on samples was at every interval; `None` for a gauge.
     pub(super) fn course(&self, threshold: usize) -> Option<&[CoursePoint]> {
         self.watches.course(threshold)
@@ -269,45 +312,7 @@ fn initialised_vus(executor: &Executor) -> u32 {
 
 impl Observer for Measurements {
     fn record(&mut self, at: SimTime, record: Record) {
-        match record {
-            Record::WorkloadScaled { workload, from, to } => {
-                self.scaling.scaled(at, workload, from, to);
-            }
-            Record::PodCreated { pod, workload, .. } => self.scaling.pod_created(pod, workload),
-            Record::PodBecameReady(pod) => {
-                if let Some((workload, took)) = self.scaling.pod_ready(at, pod) {
-                    self.watches.scaled(workload, took);
-                }
-            }
-            Record::PodTerminating { pod, .. } | Record::PodGone(pod) => {
-                self.scaling.pod_lost(pod);
-            }
-            Record::NodeRequested { node, pool } => self.node_time.requested(at, node, pool),
-            Record::NodeGone(node) => self.node_time.gone(at, node),
-            Record::EvictionRefused { .. } => {
-                self.evictions_blocked += 1;
-                self.watches.eviction_blocked();
-            }
-            Record::ReplicaSetCreated(..)
-            | Record::PodUnschedulable { .. }
-            | Record::PodBound { .. }
-            | Record::PodImagesPulled { .. }
-            | Record::PodStarted(_)
-            | Record::PodBecameUnready(_)
-            | Record::BudgetChanged { .. }
-            | Record::NodeBecameReady(_)
-            | Record::NodeGpusAllocatable(_)
-            | Record::NodeCordoned(_)
-            | Record::NodeUncordoned(_)
-            | Record::NodeLost(_)
-            | Record::NodeRecovered(_)
-            | Record::NodeRemoving(_)
-            | Record::NodeUnneeded { .. }
-            | Record::HpaSynced(..)
-            | Record::Decided { .. }
-            | Record::DisruptionBegan(_)
-            | Record::DisruptionEnded(_) => {}
-        }
+        self.note(at, &record);
     }
 
     fn call_ended(&mut self, _: SimTime, call: &ClientCall) {

@@ -23,6 +23,11 @@ pub mod tally;
 pub mod value;
 mod watch;
 
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
+
 pub use calls::{CallFigures, EndCounts, IterationFigures};
 pub use cost::Cost;
 pub use judge::{CoursePoint, ThresholdResult};

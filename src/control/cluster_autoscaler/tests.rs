@@ -1,1 +1,0 @@
-//! Edge cases with worked figures.
