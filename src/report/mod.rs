@@ -10,8 +10,8 @@
 pub mod assemble;
 pub mod columns;
 pub mod csv;
-pub mod json;
 pub mod explain;
+pub mod json;
 pub mod ndjson;
 pub mod sparkline;
 pub mod svg;

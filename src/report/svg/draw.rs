@@ -200,8 +200,9 @@ fn draw_panel(area: &Area<'_>, figure: &Figure, frame: &Frame, marks: &[Mark], f
         dashed(area, &[(LEFT, y), (WIDTH - RIGHT, y)], Colour::Grey.rgb(), (16, 8), 3);
         labels.push((y, name.clone(), Colour::Grey, Dash::Dashed));
     }
-    if let Some((name, _, most)) = &figure.band {
-        labels.push((frame.y(*most), name.clone(), Colour::Grey, Dash::Solid));
+    if let Some((name, least, most)) = &figure.band {
+        let middle = (frame.y(*least) + frame.y(*most)) / 2;
+        write(area, name, (LEFT + 6 * SCALE, middle), 10, QUIET, (HPos::Left, VPos::Center));
     }
     for series in &figure.series {
         if let Some(end) = draw_series(area, series, frame) {

@@ -90,7 +90,8 @@ fn one_line_is_the_verdict() {
     let text = written(&fixture::peak(), Style { detail: Detail::Oneline, ..Style::default() });
     expect![[r#"
         ✗ peak does not hold: 3 of 5 thresholds failed
-    "#]].assert_eq(&text);
+    "#]]
+    .assert_eq(&text);
 }
 
 #[test]
