@@ -14,6 +14,7 @@ pub mod explain;
 pub mod json;
 pub mod ndjson;
 pub mod sparkline;
+pub mod svg;
 pub mod text;
 
 use rust_decimal::Decimal;
