@@ -7,7 +7,6 @@
 mod live;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use crate::cluster::admission::daemon_tolerations;
 use crate::cluster::api::Labels;
