@@ -1,1 +1,168 @@
-//! Placeholder head of `findings`.
+//! Judgement with evidence: what happened in a run, why, and which lines of the input decided it.
+//!
+//! Floor 8. Every finding is derived from recorded decisions, lives and measured series; nothing
+//! here knows any scenario. [`check`] finds them all, by time; [`causes`] names for each threshold
+//! that is not met the chain that led to it; [`timeline`] chooses what a summary tells.
+
+pub mod cause;
+pub mod code;
+pub mod demand;
+pub mod finding;
+mod hpa;
+mod load;
+mod nodes;
+mod pods;
+mod requests;
+mod stations;
+pub mod text;
+mod thresholds;
+pub mod timeline;
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
+
+pub use cause::{Cause, causes};
+pub use code::{CODES, Code};
+pub use finding::{Evidence, EvidenceObject, Finding, Severity, Subject};
+pub use timeline::{TimelineLine, timeline};
+
+use crate::metrics::calls::EndCounts;
+use crate::metrics::{Measurements, Series, ThresholdResult};
+use crate::model::id::StationId;
+use crate::model::observer::WorkloadSample;
+use crate::scenario::{DisruptionSpec, DisruptionTarget, Scenario};
+use crate::trace::History;
+use crate::units::SimTime;
+
+/// A run laid open: what was to happen, what happened, what was measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// The scenario that was run.
+    pub scenario: &'a Scenario,
+    /// What the control plane did.
+    pub history: &'a History,
+    /// What was sampled.
+    pub series: &'a Series,
+    /// How clients' calls ended, over the measured time.
+    pub ends: EndCounts,
+    /// Each threshold of the scenario, judged.
+    pub thresholds: &'a [ThresholdResult],
+}
+
+impl<'a> Case<'a> {
+    /// A run with everything that was measured.
+    #[must_use]
+    pub fn new(
+        scenario: &'a Scenario,
+        history: &'a History,
+        measured: &'a Measurements,
+        thresholds: &'a [ThresholdResult],
+    ) -> Self {
+        let (series, ends) = (measured.series(), measured.calls().ends);
+        Self { scenario, history, series, ends, thresholds }
+    }
+
+    /// The last instant of the run.
+    #[must_use]
+    pub fn end(&self) -> SimTime {
+        SimTime::ZERO + self.scenario.total_time()
+    }
+
+    /// The instant of a sample on the clock of the run.
+    pub(crate) fn instant(&self, sample: usize) -> SimTime {
+        self.history.clock().measured_from + self.series.times[sample]
+    }
+
+    /// Cores that the ready pods of a station may use together, as sampled.
+    pub(crate) fn cpu_capacity(&self, station: StationId, sample: &WorkloadSample) -> f64 {
+        demand::sampled_capacity(self.scenario, station, sample)
+    }
+
+    /// A disruption with the names of what it is about.
+    pub(crate) fn describe(&self, disruption: &DisruptionSpec) -> String {
+        let names = self.history.names();
+        match &disruption.target {
+            DisruptionTarget::Drain { pool, count } => {
+                format!("drain of {count} node(s) of {}", names.pool(*pool))
+            }
+            DisruptionTarget::FailNode { pool, count, duration: _ } => {
+                format!("{count} node(s) of {} fail", names.pool(*pool))
+            }
+            DisruptionTarget::FailZone { zone, duration: _ } => format!("zone {zone} fails"),
+            DisruptionTarget::Cordon { node } => format!("{node} is cordoned"),
+            DisruptionTarget::Scale { workload, replicas } => {
+                format!("{} is scaled to {replicas}", names.workload(*workload))
+            }
+            DisruptionTarget::DeletePod { workload, count } => {
+                format!("{count} pod(s) of {} are deleted", names.workload(*workload))
+            }
+        }
+    }
+}
+
+/// A run of consecutive samples, by position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    pub(crate) first: usize,
+    pub(crate) last: usize,
+    /// It reaches the last sample.
+    pub(crate) open: bool,
+}
+
+impl Stretch {
+    /// The first sample that no longer belongs to it, or the end of the run.
+    pub(crate) fn end(&self, case: &Case<'_>) -> SimTime {
+        if self.open { case.end() } else { case.instant(self.last + 1) }
+    }
+
+    /// The position of the largest value in it.
+    pub(crate) fn peak_of(&self, value: impl Fn(usize) -> f64) -> usize {
+        (self.first..=self.last)
+            .max_by(|one, other| value(*one).total_cmp(&value(*other)).then(other.cmp(one)))
+            .expect("a stretch has a sample")
+    }
+}
+
+/// Samples between two stretches that are still told as one: a dip of a few samples is no end.
+const DIP: usize = 6;
+
+/// The stretches of samples for which `holds`; short dips are bridged.
+pub(crate) fn stretches(case: &Case<'_>, holds: impl Fn(usize) -> bool) -> Vec<Stretch> {
+    let count = case.series.times.len();
+    let mut found: Vec<Stretch> = Vec::new();
+    for at in (0..count).filter(|at| holds(*at)) {
+        match found.last_mut() {
+            Some(last) if at - last.last <= DIP => last.last = at,
+            Some(_) | None => found.push(Stretch { first: at, last: at, open: false }),
+        }
+    }
+    for stretch in &mut found {
+        stretch.open = stretch.last + 1 == count;
+    }
+    found
+}
+
+type Rule = fn(&Case<'_>, &mut Vec<Finding>);
+
+const RULES: &[Rule] = &[
+    load::find,
+    hpa::find,
+    pods::find,
+    nodes::find,
+    stations::find,
+    requests::find,
+    thresholds::find,
+];
+
+/// Everything that can be found, by time.
+#[must_use]
+pub fn check(case: &Case<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for rule in RULES {
+        rule(case, &mut findings);
+    }
+    findings.sort_by(|one, other| one.order().cmp(&other.order()));
+    findings
+}

@@ -8,16 +8,16 @@ use rust_decimal::Decimal;
 use super::catalogue::Catalogue;
 use super::codes;
 use super::decode::{Fields, Value, nearest};
+use super::diagnostic::Diagnostic;
 use super::kubernetes::meta::strings;
 use super::kubernetes::scheduling::taint;
 use crate::cluster::api::{Labels, NodePoolSpec};
+use crate::control::cluster_autoscaler::Options;
+use crate::control::cluster_autoscaler::options::OptionError;
 use crate::control::hpa::HpaConfig;
 use crate::engine::Dist;
 use crate::scenario::{ImageSizes, Prices, Provider, Timings};
-use crate::units::{Bytes, Origin, SimDuration};
-
-/// A flag by its own name: name, text and place.
-type Flag = (Arc<str>, Arc<str>, Origin);
+use crate::units::{Bytes, SimDuration};
 
 /// A cluster profile, pools as the scenario has changed them.
 pub(super) struct ClusterProfile {
@@ -28,7 +28,7 @@ pub(super) struct ClusterProfile {
     pub(super) timings: Timings,
     pub(super) images: ImageSizes,
     pub(super) metric_resolution: SimDuration,
-    pub(super) autoscaler_flags: Vec<Flag>,
+    pub(super) autoscaler: Options,
     pub(super) hpa_config: HpaConfig,
     pub(super) prices: Prices,
 }
@@ -67,7 +67,7 @@ pub(super) fn cluster_profile(
         fields.finish("metricsServer");
         resolution
     });
-    let autoscaler_flags = fields.read_or("clusterAutoscaler", Vec::new(), flags);
+    let autoscaler = fields.read_or("clusterAutoscaler", Options::default(), autoscaler);
     let hpa_config = fields.read_or("horizontalPodAutoscaler", HpaConfig::default(), hpa_config);
     let prices = prices(fields);
     Some(ClusterProfile {
@@ -78,7 +78,7 @@ pub(super) fn cluster_profile(
         timings: timings?,
         images: ImageSizes { by_name: images?, default: image_default? },
         metric_resolution: metric_resolution?,
-        autoscaler_flags: autoscaler_flags?,
+        autoscaler: autoscaler?,
         hpa_config: hpa_config?,
         prices: prices?,
     })
@@ -234,13 +234,27 @@ fn amounts<'a, T>(
 }
 
 /// Flags by their own names with their texts: what they mean is the controller's business.
-fn flags(value: &Value<'_>) -> Option<Vec<Flag>> {
-    let flag = |(name, value): &(super::decode::Name<'_>, Value<'_>)| {
-        let Some(scalar) = value.node().scalar() else { return value.wrong_type("a single value") };
-        Some((Arc::from(name.text), Arc::clone(&scalar.text), value.origin()))
-    };
-    let read: Vec<Option<_>> = value.entries()?.iter().map(flag).collect();
-    read.into_iter().collect()
+/// Flags of the Cluster Autoscaler by their own names.
+fn autoscaler(value: &Value<'_>) -> Option<Options> {
+    let mut options = Options::default();
+    let mut complete = true;
+    for (name, value) in value.entries()? {
+        let Some(scalar) = value.node().scalar() else {
+            complete = value.wrong_type::<()>("a single value").is_some();
+            continue;
+        };
+        if let Err(error) = options.set(name.text, &scalar.text) {
+            complete = false;
+            let (code, span) = match error {
+                OptionError::Unknown => (codes::UNKNOWN_FIELD, name.span),
+                OptionError::NotSimulated => (codes::UNSUPPORTED, name.span),
+                OptionError::Invalid(_) => (codes::OUT_OF_RANGE, value.node().span),
+            };
+            let message = format!("{}{error}", value.prefix());
+            value.report(Diagnostic::error(code, message).primary(span, ""));
+        }
+    }
+    complete.then_some(options)
 }
 
 fn hpa_config(value: &Value<'_>) -> Option<HpaConfig> {

@@ -239,7 +239,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         images: profile.images,
         metric_resolution: profile.metric_resolution,
         hpa_config: profile.hpa_config,
-        autoscaler_flags: profile.autoscaler_flags,
+        autoscaler: profile.autoscaler,
         prices: profile.prices,
         start: document.start,
         duration: document.duration,

@@ -13,6 +13,7 @@ use crate::cluster::api::{
     NodePoolSpec, ObjectMeta, PersistentVolumeClaimSpec, PodDisruptionBudgetSpec, StorageClassSpec,
     WorkloadSpec,
 };
+use crate::control::cluster_autoscaler;
 use crate::control::hpa::{HpaConfig, HpaSpec};
 use crate::control::scheduler::ServiceSelector;
 use crate::load::LoadSpec;
@@ -71,8 +72,8 @@ pub struct Scenario {
     pub metric_resolution: SimDuration,
     /// Flags of the HPA controller.
     pub hpa_config: HpaConfig,
-    /// Flags of the Cluster Autoscaler by their own names, as written.
-    pub autoscaler_flags: Vec<(Arc<str>, Arc<str>, Origin)>,
+    /// Flags of the Cluster Autoscaler.
+    pub autoscaler: cluster_autoscaler::Options,
     /// Prices beside those of machines.
     pub prices: Prices,
     /// Wall clock at the start of measuring, `YYYY-MM-DDTHH:MM:SS`, when stated.

@@ -31,6 +31,19 @@ impl Provider {
     }
 }
 
+impl Provider {
+    /// The label by which the Cluster Autoscaler knows a node with GPUs, also while they are not
+    /// allocatable yet (cloudprovider/*/: `GPULabel`).
+    #[must_use]
+    pub const fn gpu_label(self) -> &'static str {
+        match self {
+            Self::Eks => "k8s.amazonaws.com/accelerator",
+            Self::Gke => "cloud.google.com/gke-accelerator",
+            Self::Aks => "accelerator",
+        }
+    }
+}
+
 /// Times that Kubernetes does not decide, as distributions [s].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timings {

@@ -5,6 +5,7 @@
 //! past). A simulation cannot fail: it returns an [`Outcome`].
 
 mod autoscaler;
+mod autoscaler_reasons;
 mod bootstrap;
 mod dispatch;
 mod disruptions;
@@ -169,7 +170,7 @@ impl<'a, O: Observer> Run<'a, O> {
             scheduling: scheduling::Scheduling::new(scenario, &streams, &mut queue),
             lifecycle: lifecycle::Lifecycle::new(),
             workloads: workloads::WorkloadState::new(&cluster),
-            autoscaler: autoscaler::Autoscaler::new(scenario, &streams),
+            autoscaler: autoscaler::Autoscaler::new(scenario, &streams, &mut queue),
             disruptions: scenario.disruptions.iter().map(|_| Default::default()).collect(),
             servers: BTreeMap::new(),
             stations,

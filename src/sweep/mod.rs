@@ -1,1 +1,190 @@
-//! Placeholder head of `sweep`.
+//! Runs of one scenario, many at a time: the only room with threads.
+//!
+//! Floor 9. A run is a sweep of one. Replications differ only in their random streams; each is
+//! computed on its own, and results are collected by index, so that the bytes of a result do not
+//! depend on how many threads computed it.
+
+pub mod interval;
+
+use rayon::prelude::*;
+
+use crate::metrics::{Cost, LittleLaw, Measurements, ThresholdResult, judge, little};
+use crate::model::id::{ClassId, LoadId, OperationId};
+use crate::model::observer::{ClientCall, Observer, OperationEnd, Sample};
+use crate::model::record::Record;
+use crate::scenario::Scenario;
+use crate::sim::{Outcome, RunOptions, simulate};
+use crate::trace::{History, Keep};
+use crate::units::{SimDuration, SimTime};
+
+pub use interval::MeanInterval;
+
+/// Everything about one run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunResult {
+    /// Which replication of the seed.
+    pub replication: u64,
+    /// What the run left behind.
+    pub outcome: Outcome,
+    /// What it measured.
+    pub measurements: Measurements,
+    /// What the control plane did.
+    pub history: History,
+    /// Each threshold of the scenario, judged.
+    pub thresholds: Vec<ThresholdResult>,
+    /// What it cost.
+    pub cost: Cost,
+    /// Little's law at each station.
+    pub little: Vec<LittleLaw>,
+}
+
+/// How runs are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SweepOptions {
+    /// Root of all chance.
+    pub seed: u64,
+    /// How many replications, from replication 0 on.
+    pub runs: u32,
+    /// Threads; 0 is one per core.
+    pub jobs: usize,
+    /// How much of what repeats itself is kept in the history.
+    pub keep: Keep,
+    /// Check the cluster's invariants after every control-plane event.
+    pub check_invariants: bool,
+}
+
+impl SweepOptions {
+    /// One run of a seed on one thread.
+    #[must_use]
+    pub const fn single(seed: u64) -> Self {
+        Self { seed, runs: 1, jobs: 1, keep: Keep::Changes, check_invariants: false }
+    }
+}
+
+/// Why no run was made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start {jobs} threads: {source}")]
+pub struct SweepError {
+    jobs: usize,
+    source: rayon::ThreadPoolBuildError,
+}
+
+/// Runs a scenario so many times. Results are in the order of replications and the same for any
+/// number of threads. `finished` is called after each run, from any thread: for progress.
+///
+/// # Errors
+/// When the operating system gives no threads.
+pub fn evaluate(
+    scenario: &Scenario,
+    options: SweepOptions,
+    finished: impl Fn() + Sync,
+) -> Result<Vec<RunResult>, SweepError> {
+    let jobs = options.jobs;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(jobs)
+        .build()
+        .map_err(|source| SweepError { jobs, source })?;
+    let results = pool.install(|| {
+        (0..u64::from(options.runs))
+            .into_par_iter()
+            .map(|replication| {
+                let result = run(scenario, options, replication);
+                finished();
+                result
+            })
+            .collect()
+    });
+    Ok(results)
+}
+
+/// One run, on this thread.
+#[must_use]
+pub fn run(scenario: &Scenario, options: SweepOptions, replication: u64) -> RunResult {
+    let run =
+        RunOptions { seed: options.seed, replication, check_invariants: options.check_invariants };
+    let mut recorder = Recorder {
+        history: History::new(scenario, options.keep),
+        measurements: Measurements::new(scenario),
+    };
+    let outcome = simulate(scenario, run, &mut recorder);
+    let Recorder { history, mut measurements } = recorder;
+    measurements.finish(SimTime::ZERO + scenario.total_time());
+    RunResult {
+        replication,
+        thresholds: judge::judge(scenario, &measurements),
+        cost: Cost::of(scenario, &measurements),
+        little: little::of_run(scenario, &outcome, &measurements),
+        outcome,
+        measurements,
+        history,
+    }
+}
+
+/// Passes everything on to those who keep it: decisions to the history, figures to the measurements.
+#[derive(Debug)]
+struct Recorder {
+    history: History,
+    measurements: Measurements,
+}
+
+impl Observer for Recorder {
+    fn record(&mut self, at: SimTime, record: Record) {
+        self.measurements.note(at, &record);
+        self.history.record(at, record);
+    }
+
+    fn call_ended(&mut self, at: SimTime, call: &ClientCall) {
+        self.measurements.call_ended(at, call);
+    }
+
+    fn operation_ended(&mut self, at: SimTime, operation: OperationId, ended: &OperationEnd) {
+        self.measurements.operation_ended(at, operation, ended);
+    }
+
+    fn iteration_ended(&mut self, at: SimTime, load: LoadId, class: ClassId, took: SimDuration) {
+        self.measurements.iteration_ended(at, load, class, took);
+    }
+
+    fn iteration_dropped(&mut self, at: SimTime, load: LoadId) {
+        self.measurements.iteration_dropped(at, load);
+    }
+
+    fn sample(&mut self, at: SimTime, sample: &Sample) {
+        self.measurements.sample(at, sample);
+        self.history.sample(at, sample);
+    }
+
+    fn warm_up_ended(&mut self, at: SimTime) {
+        self.measurements.warm_up_ended(at);
+        self.history.warm_up_ended(at);
+    }
+}
+
+/// A threshold over all runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ThresholdAcross {
+    /// Runs in which it was met.
+    pub passes: u32,
+    /// All runs.
+    pub runs: u32,
+    /// Mean of the observed figures with its interval; `None` when no run observed one.
+    pub observed: Option<MeanInterval>,
+}
+
+/// Each threshold of a scenario over all runs. Without samples counts as `strict` says.
+#[must_use]
+pub fn thresholds_across(results: &[RunResult], strict: bool) -> Vec<ThresholdAcross> {
+    let thresholds = results.first().map_or(0, |result| result.thresholds.len());
+    (0..thresholds)
+        .map(|position| {
+            let of_runs = || results.iter().map(|result| &result.thresholds[position]);
+            let observed: Vec<f64> = of_runs().filter_map(ThresholdResult::observed).collect();
+            let passed = of_runs().filter(|result| result.is_met(strict)).count();
+            ThresholdAcross {
+                passes: crate::units::convert::count_u32(passed),
+                runs: crate::units::convert::count_u32(results.len()),
+                observed: MeanInterval::of(&observed),
+            }
+        })
+        .collect()
+}

@@ -24,6 +24,9 @@ mod taint_eviction;
 
 /// Every family the runner knows.
 pub(crate) const FAMILIES: &[Family] = &[
+    Family { name: "ca-eligibility", check: ca_eligibility::check },
+    Family { name: "ca-loop", check: ca_loop::check },
+    Family { name: "ca-scaleup", check: ca_scaleup::check },
     Family { name: "hpa", check: hpa::check },
     Family { name: "scheduling", check: scheduling::check },
     Family { name: "daemonset", check: daemonset::check },
@@ -34,9 +37,6 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { name: "statefulset", check: statefulset::check },
     Family { name: "taint-eviction", check: taint_eviction::check },
     Family { name: "queueing", check: queueing::check },
-    Family { name: "ca-eligibility", check: ca_eligibility::check },
-    Family { name: "ca-loop", check: ca_loop::check },
-    Family { name: "ca-scaleup", check: ca_scaleup::check },
 ];
 
 /// How the vectors of one component are checked.

@@ -426,3 +426,33 @@ fn choose<T>(room: i32, candidates: Vec<T>, certain: &mut Vec<T>, some: &mut Cho
         *some = Choice { count, from: candidates };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_is_taken_from_its_beginning_and_a_burst_is_limited() {
+        let some = Choice { count: 2, from: vec![PodId(5), PodId(6), PodId(7)] };
+        let sync = Sync { delete: vec![PodId(1)], delete_some: some, ..Sync::default() };
+        assert_eq!(sync.deletions().collect::<Vec<_>>(), [PodId(1), PodId(5), PodId(6)]);
+        let many = Sync { create: (0..1000).map(NodeId).collect(), ..Sync::default() };
+        assert_eq!(many.creations().count(), BURST);
+    }
+
+    #[test]
+    fn a_cordoned_or_silent_node_keeps_its_daemons_and_an_affinity_term_must_state_something() {
+        let taint = |key: &str, effect| Taint { key: Arc::from(key), value: Arc::from(""), effect };
+        let taints = [
+            taint("node.kubernetes.io/unschedulable", TaintEffect::NoSchedule),
+            taint("node.kubernetes.io/unreachable", TaintEffect::NoExecute),
+        ];
+        let labels = Labels::new();
+        let node = NodeSeen { node: NodeId(0), name: "n", labels: &labels, taints: &taints };
+        let mut template = PodSpec::default();
+        let fits = |template: &PodSpec| fit(template, &tolerations(template), &node);
+        assert_eq!(fits(&template), Fit { should_run: true, should_continue: true });
+        template.affinity.node_required = Some(vec![NodeSelectorTerm::default()]);
+        assert_eq!(fits(&template), Fit { should_run: false, should_continue: false });
+    }
+}

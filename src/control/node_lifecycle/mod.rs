@@ -60,6 +60,14 @@ impl Default for NodeLifecycleSpec {
     }
 }
 
+impl NodeLifecycleSpec {
+    /// The pass that first saw a renewal: the first one at or after it.
+    fn seen_by_pass(&self, renewed: SimTime, now: SimTime) -> SimTime {
+        let period = self.monitor_period.as_nanos();
+        SimTime::from_nanos(renewed.as_nanos().div_ceil(period) * period).min(now)
+    }
+}
+
 /// A node as the controller sees it in a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NodeSeen<'a> {
@@ -180,8 +188,10 @@ impl NodeLifecycle {
         self.nodes.get(&node).and_then(|health| health.ailment)
     }
 
-    /// One pass over all nodes, every [`NodeLifecycleSpec::monitor_period`]. NoExecute taints follow
-    /// through [`NodeLifecycle::taint`], which is to be called after each pass.
+    /// One pass over all nodes, at every multiple of [`NodeLifecycleSpec::monitor_period`]. NoExecute
+    /// taints follow through [`NodeLifecycle::taint`], which is to be called after each pass.
+    ///
+    /// Passes may be left out while every node is well: what they would have seen is made up for.
     #[must_use]
     pub fn monitor(&mut self, now: SimTime, nodes: &[NodeSeen<'_>]) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
@@ -214,7 +224,7 @@ impl NodeLifecycle {
         let health = self.nodes.entry(node.node).or_insert_with(|| Health {
             zone: Arc::from(node.zone),
             renewed: None,
-            probed: node.renewed.map_or(node.created, |_| now),
+            probed: node.created,
             ailment: None,
             executing: false,
             pods_marked: false,
@@ -230,7 +240,8 @@ impl NodeLifecycle {
         }
         if node.renewed > health.renewed {
             health.renewed = node.renewed;
-            health.probed = now;
+            health.probed =
+                node.renewed.map_or(now, |renewed| self.spec.seen_by_pass(renewed, now));
         }
         let grace = if node.ready.is_none() { self.spec.startup_grace } else { self.spec.grace };
         let mut ready = node.ready;
@@ -468,6 +479,28 @@ mod tests {
             (2055, Verdict::Taint(node, Ailment::Unreachable, TaintEffect::NoExecute)),
         ];
         assert_eq!(cluster.run(2400).log, expected);
+    }
+
+    #[test]
+    fn passes_left_out_before_a_node_fell_silent_change_nothing() {
+        let mut controller = NodeLifecycle::new(NodeLifecycleSpec::default());
+        let last = SimTime::from_secs(1996);
+        let mut unknown_at = None;
+        // The first pass ever comes 4 s after the node fell silent at 2006, 14 s after its renewal.
+        for second in (2010..2100).step_by(5) {
+            let nodes = [0, 1].map(|node| NodeSeen {
+                node: NodeId(node),
+                zone: "a",
+                created: SimTime::ZERO,
+                renewed: Some(if node == 0 { last } else { SimTime::from_secs(second - 4) }),
+                ready: Some(ConditionStatus::True),
+            });
+            let verdicts = controller.monitor(SimTime::from_secs(second), &nodes);
+            if verdicts.contains(&Verdict::MarkUnknown(NodeId(0))) {
+                unknown_at = unknown_at.or(Some(second));
+            }
+        }
+        assert_eq!(unknown_at, Some(2055));
     }
 
     #[test]

@@ -167,9 +167,10 @@ impl Framework {
     ) {
         let mut raw = std::mem::take(&mut self.raw);
         let (rules, memory) = self.prepare(snapshot, pod.shape);
-        if memory.images_seen != snapshot.images() {
+        let images_changed = snapshot.images_changed(&rules.shape.images);
+        if memory.images_seen != images_changed {
             memory.images = image_locality::all(rules, snapshot);
-            memory.images_seen = snapshot.images();
+            memory.images_seen = images_changed;
         }
         let candidates = Candidates {
             snapshot,

@@ -177,3 +177,108 @@ fn grew(mine: &Rules, before: &NodeInfo, after: &NodeInfo) -> bool {
         || (wanted.ephemeral_storage.0 > 0 && new.ephemeral_storage > old.ephemeral_storage)
         || mine.shape.extended.iter().any(|(name, _)| new.get(name) > old.get(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::api::pod::HostPort;
+    use crate::cluster::api::scheduling::PodAffinityTerm;
+    use crate::cluster::api::{
+        Container, LabelSelector, Labels, PodSpec, PodTemplate, Taint, TaintEffect,
+    };
+    use crate::control::scheduler::snapshot::{PodDescription, Surroundings};
+    use crate::units::{Bytes, MilliCpu, ResourceList, Resources};
+
+    fn node(cpu: i64) -> NodeInfo {
+        NodeInfo {
+            name: Arc::from("a"),
+            allocatable: Resources::new(MilliCpu(cpu), Bytes(1 << 30)),
+            max_pods: 10,
+            ..NodeInfo::default()
+        }
+    }
+
+    fn shape(snapshot: &mut Snapshot, app: &str, port: i32, shuns: Option<&str>) -> ShapeId {
+        let port = HostPort { ip: Arc::from("0.0.0.0"), protocol: Arc::from("TCP"), port };
+        let requests = ResourceList { cpu: Some(MilliCpu(1000)), ..ResourceList::default() };
+        let container = Container { requests, host_ports: vec![port], ..Container::default() };
+        let mut spec = PodSpec { containers: vec![container], ..PodSpec::default() };
+        let labels = |app: &str| Labels::from([(Arc::from("app"), Arc::from(app))]);
+        spec.affinity.pod_anti_required.extend(shuns.map(|app| PodAffinityTerm {
+            label_selector: Some(LabelSelector::of_labels(labels(app))),
+            namespaces: Vec::new(),
+            namespace_selector: None,
+            topology_key: Arc::from("zone"),
+            match_label_keys: Vec::new(),
+            mismatch_label_keys: Vec::new(),
+        }));
+        snapshot.add_shape(PodDescription {
+            namespace: Arc::from("default"),
+            labels: labels(app),
+            template: Arc::new(PodTemplate { spec, ..PodTemplate::default() }),
+            owner_selector: None,
+        })
+    }
+
+    fn ask(snapshot: &Snapshot, shape: ShapeId, plugin: Plugin, event: &ClusterEvent) -> bool {
+        let mut plugins = PluginSet::default();
+        plugins.insert(plugin);
+        Framework::new().worth_a_try(snapshot, shape, plugins, event)
+    }
+
+    /// The pod asks for one core.
+    #[test]
+    fn nodes_help_when_they_bring_what_was_missing() {
+        let mut snapshot = Snapshot::new(Surroundings::default());
+        let wanted = shape(&mut snapshot, "web", 80, None);
+        let slot = snapshot.add_node(node(2000));
+        let changed = |before: NodeInfo| ClusterEvent::NodeChanged(slot, Arc::new(before));
+        let taint =
+            Taint { key: Arc::from("t"), value: Arc::from(""), effect: TaintEffect::NoSchedule };
+        let tainted = NodeInfo { taints: vec![taint], ..node(2000) };
+        let cordoned = NodeInfo { unschedulable: true, ..node(2000) };
+        let gone = ClusterEvent::NodeRemoved(Arc::new(node(2000)));
+        let rows = [
+            (Plugin::NodeResourcesFit, ClusterEvent::NodeAdded(slot), true),
+            (Plugin::NodeResourcesFit, changed(node(1500)), true),
+            (Plugin::NodeResourcesFit, changed(node(2000)), false),
+            (Plugin::TaintToleration, changed(tainted), true),
+            (Plugin::TaintToleration, changed(node(1500)), false),
+            (Plugin::NodeUnschedulable, changed(cordoned), true),
+            (Plugin::NodeUnschedulable, changed(node(1500)), false),
+            (Plugin::NodeAffinity, ClusterEvent::NodeAdded(slot), true),
+            (Plugin::PodTopologySpread, gone.clone(), true),
+            (Plugin::NodeResourcesFit, gone, false),
+            (Plugin::VolumeBinding, ClusterEvent::StorageChanged, true),
+            (Plugin::NodeResourcesFit, ClusterEvent::StorageChanged, false),
+        ];
+        for (plugin, event, expected) in rows {
+            assert_eq!(ask(&snapshot, wanted, plugin, &event), expected, "{plugin} {event:?}");
+        }
+        let mut small = Snapshot::new(Surroundings::default());
+        let wanted = shape(&mut small, "web", 80, None);
+        let slot = small.add_node(node(500));
+        let event = ClusterEvent::NodeAdded(slot);
+        assert!(!ask(&small, wanted, Plugin::NodeResourcesFit, &event), "too small when empty");
+    }
+
+    #[test]
+    fn pods_that_go_help_those_they_kept_out() {
+        let mut snapshot = Snapshot::new(Surroundings::default());
+        let wanted = shape(&mut snapshot, "web", 80, Some("noisy"));
+        let noisy = shape(&mut snapshot, "noisy", 81, None);
+        let twin = shape(&mut snapshot, "quiet", 80, None);
+        let rows = [
+            (Plugin::NodeResourcesFit, ClusterEvent::PodGone(twin), true),
+            (Plugin::NodeResourcesFit, ClusterEvent::PodAssigned(twin), false),
+            (Plugin::NodePorts, ClusterEvent::PodGone(twin), true),
+            (Plugin::NodePorts, ClusterEvent::PodGone(noisy), false),
+            (Plugin::InterPodAffinity, ClusterEvent::PodGone(noisy), true),
+            (Plugin::InterPodAffinity, ClusterEvent::PodGone(twin), false),
+            (Plugin::TaintToleration, ClusterEvent::PodGone(noisy), false),
+        ];
+        for (plugin, event, expected) in rows {
+            assert_eq!(ask(&snapshot, wanted, plugin, &event), expected, "{plugin} {event:?}");
+        }
+    }
+}

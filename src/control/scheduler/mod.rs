@@ -6,6 +6,7 @@
 //! - [`Scheduler`]: one pod, one decision.
 //! - [`SchedulingQueue`]: which pod is next, and when.
 
+pub mod cycle;
 pub mod diagnosis;
 mod entry;
 mod filter;
@@ -16,8 +17,6 @@ pub mod preemption;
 pub mod queue;
 pub mod rejection;
 mod rules;
-#[expect(clippy::module_inception, reason = "the controller itself stands beside its parts")]
-pub mod scheduler;
 mod score;
 pub mod snapshot;
 mod tables;
@@ -25,12 +24,12 @@ mod tables;
 mod tests;
 pub mod volumes;
 
+pub use cycle::{Outcome, Scheduler, SchedulerConfig};
 pub use filter::Refusal;
 pub use framework::{Filtered, Framework, PluginScores, Search};
 pub use hints::ClusterEvent;
 pub use queue::{Hints, SchedulingQueue};
 pub use rejection::{Plugin, PluginSet, Rejection, Shortages};
-pub use scheduler::{Outcome, Scheduler, SchedulerConfig};
 pub use snapshot::{
     NodeInfo, NodeSlot, PodDescription, PodInfo, ServiceSelector, Shape, ShapeId, Snapshot,
     Surroundings,

@@ -20,6 +20,8 @@ pub(crate) struct Table {
     entries: i64,
     /// Domains that some counting node lies in.
     present: Vec<u32>,
+    /// How many domains any node lies in, nodes without the key being one together.
+    in_use: usize,
 }
 
 impl Table {
@@ -32,7 +34,7 @@ impl Table {
             }
         }
         let present = (0..domains).filter(|domain| here[*domain]).map(count_u32).collect();
-        Self { places, counts: vec![0; domains], entries: 0, present }
+        Self { places, counts: vec![0; domains], entries: 0, present, in_use: usize::MAX }
     }
 
     /// Nodes that carry the key, by their domain.
@@ -59,7 +61,11 @@ impl Table {
                 places[slot.index()] = domains[slot.index()];
             }
         }
-        Self::new(snapshot, places, snapshot.domain_count(key))
+        let mut in_use: Vec<u32> = snapshot.members().map(|slot| domains[slot.index()]).collect();
+        in_use.sort_unstable();
+        in_use.dedup();
+        let in_use = in_use.len();
+        Self { in_use, ..Self::new(snapshot, places, snapshot.domain_count(key)) }
     }
 
     fn add(&mut self, slot: NodeSlot, delta: i64, sign: i64) {
@@ -88,6 +94,11 @@ impl Table {
     /// How many domains there are among counting nodes.
     pub(crate) fn domains(&self) -> usize {
         self.present.len()
+    }
+
+    /// At most so many different domains can be met.
+    pub(crate) fn in_use(&self) -> usize {
+        self.in_use
     }
 
     /// The smallest count of a domain among counting nodes.

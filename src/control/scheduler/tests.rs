@@ -221,7 +221,8 @@ fn a_group_that_attracts_itself_starts_anywhere() {
 /// E7, E8 and E9: node 4000m and 16Gi; what is used, what the pod asks for, and both scores.
 #[test]
 fn resource_scores_match_the_worked_cases() {
-    let rows: [([i64; 2], [i64; 2], i64, Option<i64>); 6] = [
+    type Row = ([i64; 2], [i64; 2], i64, Option<i64>);
+    let rows: [Row; 6] = [
         ([1000, 4 * GIBI], [500, GIBI], 65, None),
         ([0, 0], [0, 0], 97, Some(0)),
         ([1000, 4 * GIBI], [1000, GIBI], 59, Some(70)),
@@ -281,7 +282,9 @@ fn budget(app: &str, allowed: i32, empty: bool) -> Budget {
 fn preempted(outcome: Outcome) -> (NodeSlot, Vec<PodId>) {
     match outcome {
         Outcome::Unschedulable { preemption: Some(preemption), .. } => preemption,
-        other => panic!("nobody was preempted: {other:?}"),
+        other @ (Outcome::Bind { .. } | Outcome::Unschedulable { .. }) => {
+            panic!("nobody was preempted: {other:?}")
+        }
     }
 }
 
@@ -367,7 +370,8 @@ fn the_sentence_counts_nodes_by_reason() {
         snapshot.add_node(NodeInfo { taints: vec![taint.clone()], ..node(name, "z", 8000, GIBI) });
     }
     let there = shape(&mut snapshot, "there", spec(900, GIBI / 2));
-    for slot in snapshot.nodes()[..3].to_vec() {
+    let small: Vec<NodeSlot> = snapshot.nodes().iter().copied().take(3).collect();
+    for slot in small {
         snapshot.add_pod(slot, PodInfo::new(PodId(1), there));
     }
     let wanted = shape(&mut snapshot, "wanted", spec(500, GIBI));

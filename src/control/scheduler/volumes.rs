@@ -38,3 +38,95 @@ pub enum ClaimBinding {
         labels: Labels,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::api::selector::SelectorRequirement;
+    use crate::cluster::api::{PodTemplate, SelectorOperator};
+    use crate::control::scheduler::{
+        Framework, NodeInfo, NodeSlot, PodDescription, PodInfo, Rejection, Snapshot, Surroundings,
+    };
+    use crate::model::id::PodId;
+
+    const ZONE: &str = "topology.kubernetes.io/zone";
+
+    fn claim(binding: ClaimBinding) -> Claim {
+        let (name, driver) = (Arc::from("default/data"), Some(Arc::from("ebs.csi.aws.com")));
+        Claim { name, read_write_once_pod: false, driver, binding }
+    }
+
+    fn in_zone(zone: &str) -> Vec<NodeSelectorTerm> {
+        let requirement = SelectorRequirement {
+            key: Arc::from(ZONE),
+            operator: SelectorOperator::In,
+            values: vec![Arc::from(zone)],
+        };
+        vec![NodeSelectorTerm { match_expressions: vec![requirement], match_fields: Vec::new() }]
+    }
+
+    /// One node in zone `a` that attaches one volume at most.
+    fn cluster() -> (Snapshot, NodeSlot, PodInfo) {
+        let mut snapshot = Snapshot::new(Surroundings::default());
+        let slot = snapshot.add_node(NodeInfo {
+            name: Arc::from("node"),
+            labels: Labels::from([(Arc::from(ZONE), Arc::from("a"))]),
+            max_pods: 10,
+            volume_limits: [(Arc::from("ebs.csi.aws.com"), 1)].into(),
+            ..NodeInfo::default()
+        });
+        let shape = snapshot.add_shape(PodDescription {
+            namespace: Arc::from("default"),
+            labels: Labels::new(),
+            template: Arc::new(PodTemplate::default()),
+            owner_selector: None,
+        });
+        (snapshot, slot, PodInfo::new(PodId(1), shape))
+    }
+
+    fn with(pod: &PodInfo, claim: Claim) -> PodInfo {
+        PodInfo { claims: Some(Arc::from([claim])), ..pod.clone() }
+    }
+
+    fn bound(affinity: Option<Vec<NodeSelectorTerm>>, zones: Option<&str>) -> ClaimBinding {
+        let labels = zones.map(|zones| (Arc::from(ZONE), Arc::from(zones)));
+        ClaimBinding::Bound { node_affinity: affinity, labels: labels.into_iter().collect() }
+    }
+
+    #[test]
+    fn volumes_pin_pods_to_where_they_can_be_used() {
+        let waits = |allowed_topologies| ClaimBinding::WaitsForConsumer { allowed_topologies };
+        let rows = [
+            (bound(None, None), Ok(())),
+            (bound(Some(in_zone("a")), None), Ok(())),
+            (bound(Some(in_zone("b")), None), Err(Rejection::VolumeNodeAffinity)),
+            (bound(None, Some("b__a")), Ok(())),
+            (bound(None, Some("b__c")), Err(Rejection::VolumeZone)),
+            (waits(Vec::new()), Ok(())),
+            (waits(in_zone("b")), Err(Rejection::VolumeUnavailable)),
+            (ClaimBinding::Immediate, Err(Rejection::ClaimUnbound)),
+            (ClaimBinding::Missing, Err(Rejection::ClaimMissing)),
+        ];
+        let (mut snapshot, slot, pod) = cluster();
+        for (binding, expected) in rows {
+            let pod = with(&pod, claim(binding.clone()));
+            let answer = Framework::new().check(&mut snapshot, &pod, slot);
+            assert_eq!(answer, expected, "{binding:?}");
+        }
+    }
+
+    #[test]
+    fn a_node_attaches_so_many_volumes_and_the_same_one_twice() {
+        let (mut snapshot, slot, pod) = cluster();
+        snapshot.add_pod(slot, with(&pod, claim(bound(None, None))));
+        let check = |snapshot: &mut Snapshot, claim: Claim| {
+            Framework::new().check(snapshot, &with(&pod, claim), slot)
+        };
+        let same = claim(bound(None, None));
+        assert_eq!(check(&mut snapshot, same.clone()), Ok(()));
+        let other = Claim { name: Arc::from("default/other"), ..same.clone() };
+        assert_eq!(check(&mut snapshot, other), Err(Rejection::VolumeLimit));
+        let alone = Claim { read_write_once_pod: true, ..same };
+        assert_eq!(check(&mut snapshot, alone), Err(Rejection::ReadWriteOncePod));
+    }
+}

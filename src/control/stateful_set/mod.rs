@@ -279,3 +279,53 @@ fn complete(seen: &Observation<'_>, status: &mut Status) {
         status.current_revision = status.update_revision;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(ready_since: Option<u64>) -> PodSeen {
+        PodSeen {
+            pod: PodId(0),
+            revision: 0,
+            phase: PodPhase::Running,
+            ready_since: ready_since.map(SimTime::from_secs),
+            terminating: false,
+        }
+    }
+
+    fn sync_at(now: u64, replicas: i32, pods: &[PodSeen]) -> Sync {
+        let pods = (0..).zip(pods.iter().copied()).collect();
+        sync(&Observation {
+            now: SimTime::from_secs(now),
+            replicas,
+            start: 0,
+            parallel: false,
+            update: StatefulSetUpdate::RollingUpdate { partition: 0 },
+            min_ready: SimDuration::from_secs(10),
+            current_revision: 0,
+            update_revision: 0,
+            pods: &pods,
+        })
+    }
+
+    #[test]
+    fn an_ordered_set_names_the_pod_it_waits_for_and_when_to_look_again() {
+        let waiting = sync_at(104, 2, &[pod(Some(100))]);
+        assert_eq!(waiting.because(), Reason::WaitsForOrdinal { ordinal: 0 });
+        assert_eq!(waiting.recheck, Some(SimDuration::from_secs(6)));
+        let unready = sync_at(104, 2, &[pod(None)]);
+        assert_eq!((unready.waits_for, unready.recheck), (Some(0), None));
+        let next = sync_at(110, 2, &[pod(Some(100))]);
+        assert_eq!(next.create, [(1, 0)]);
+        assert_eq!(next.because(), Reason::TooFewPods { missing: 1 });
+    }
+
+    #[test]
+    fn a_scale_down_waits_for_an_unhealthy_pod_below_unless_that_is_the_one_to_go() {
+        let below = sync_at(200, 2, &[pod(Some(0)), pod(None), pod(Some(0))]);
+        assert_eq!((below.delete.len(), below.waits_for), (0, Some(1)));
+        let top = sync_at(200, 2, &[pod(Some(0)), pod(Some(0)), pod(None)]);
+        assert_eq!(top.delete, [(2, Deletion::ScaleDown)]);
+    }
+}

@@ -29,7 +29,7 @@ const FAMILY_ERROR: f64 = 0.001;
 const WIDTH_FACTOR: f64 = if cfg!(debug_assertions) { 2.0 } else { 1.0 };
 
 /// The most requests of a case: an interval that is still too wide then is a mismatch.
-const MOST_REQUESTS: f64 = 2e8;
+const MOST_REQUESTS: f64 = 1e9;
 
 pub(crate) fn check(values: &[Value]) -> Result<Outcome, String> {
     let mut cases = Vec::new();

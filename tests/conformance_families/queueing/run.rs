@@ -111,7 +111,8 @@ impl Run {
             clients: vec![ClientId { slot: 0, generation: u32::MAX }; index(PATIENT)],
             next: 0,
         });
-        let memory = (1.0 + case.service_scv()) / (1.0 - case.load().unwrap_or(0.7)).powi(2);
+        let idle = 1.0 - case.load().unwrap_or(0.7);
+        let memory = (1.0 + case.service_scv()) / (idle * idle);
         let requests_per_batch = (100.0 * memory).max(2_000.0);
         let batch = SimDuration::from_secs_f64(requests_per_batch / case.requests_per_second());
         let cores = case.cores().iter().sum::<f64>().to_string().parse().expect("whole cores");
@@ -149,11 +150,14 @@ impl Run {
     /// The first so many batches.
     pub(super) fn rows(&mut self, count: usize) -> &[Row] {
         while self.rows.len() < count {
-            match self.world.next().expect("a run goes on for ever") {
-                Event::Arrival(_) => self.arrive(),
-                Event::Hpa(HpaId(number)) => self.lose_patience(number),
-                Event::Sample => self.end_batch(),
-                other => unreachable!("{other:?} was not scheduled"),
+            let event = self.world.next().expect("a run goes on for ever");
+            if let Event::Arrival(_) = event {
+                self.arrive();
+            } else if let Event::Hpa(HpaId(number)) = event {
+                self.lose_patience(number);
+            } else {
+                assert_eq!(event, Event::Sample, "nothing else was scheduled");
+                self.end_batch();
             }
         }
         &self.rows

@@ -23,7 +23,7 @@ pub(super) fn score(candidates: &Candidates<'_>, scores: &mut Vec<i64>) -> bool 
         let size = if rule.is_hostname {
             feasible.len() - ignored
         } else {
-            distinct_domains(snapshot, rules, rule, feasible)
+            distinct_domains(candidates, rule, table.in_use())
         };
         let weight = libm::log(f64_from_usize(size) + 2.0);
         let skew = f64_from_i64(rule.max_skew - 1);
@@ -57,20 +57,22 @@ fn is_ignored(snapshot: &Snapshot, rules: &Rules, slot: NodeSlot) -> bool {
 
 /// How many domains the feasible nodes lie in. Nodes without the key are one domain together where
 /// they take part at all.
-fn distinct_domains(
-    snapshot: &Snapshot,
-    rules: &Rules,
-    rule: &SpreadRule,
-    feasible: &[NodeSlot],
-) -> usize {
+fn distinct_domains(candidates: &Candidates<'_>, rule: &SpreadRule, at_most: usize) -> usize {
+    let Candidates { snapshot, rules, feasible, .. } = *candidates;
     let domains = snapshot.domains(rule.key);
     let mut seen = vec![false; snapshot.domain_count(rule.key) + 1];
     let mut size = 0;
-    for slot in feasible.iter().filter(|slot| !is_ignored(snapshot, rules, **slot)) {
+    for slot in feasible {
         let domain = domains[slot.index()];
         let place = if domain == NO_DOMAIN { seen.len() - 1 } else { index(domain) };
-        size += usize::from(!seen[place]);
-        seen[place] = true;
+        if !seen[place] && !is_ignored(snapshot, rules, *slot) {
+            seen[place] = true;
+            size += 1;
+            // Once all have been met there is nothing more to learn.
+            if size == at_most {
+                break;
+            }
+        }
     }
     size
 }

@@ -59,12 +59,15 @@ impl Snapshot {
         self.live.generation = cluster.generation();
     }
 
-    /// Declares that the snapshot already holds what the cluster did last, and nothing else
-    /// happened since the last [`Snapshot::sync`]: the binding of a pod that was assumed.
-    pub fn confirm(&mut self, cluster: &Cluster, node: NodeId) {
+    /// Spares the next [`Snapshot::sync`] a look at a node whose only change is the binding of a pod
+    /// that the snapshot already holds there. `before` is the cluster's generation just before that
+    /// binding was applied; when the snapshot was not in step then, this does nothing.
+    pub fn confirm(&mut self, cluster: &Cluster, node: NodeId, before: u64) {
         let Some(node) = cluster.node(node) else { return };
-        self.live.seen[node.id.index()] = node.generation;
-        self.live.generation = cluster.generation();
+        if self.live.generation == before && self.slot_of(node.id).is_some() {
+            self.live.seen[node.id.index()] = node.generation;
+            self.live.generation = cluster.generation();
+        }
     }
 
     /// The shape of a live pod.
@@ -186,4 +189,153 @@ fn with_hash(selector: &LabelSelector, labels: &mut Labels, set: ReplicaSetId) -
     let mut selector = selector.clone();
     selector.match_expressions.push(equals(&key, &value));
     selector
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Occurrence;
+    use crate::cluster::api::pool::{InstanceType, NodePoolSpec};
+    use crate::cluster::api::workload::DeploymentStrategy;
+    use crate::cluster::api::{IntOrPercent, ObjectMeta, PodTemplate, WorkloadSpec};
+    use crate::control::scheduler::snapshot::Surroundings;
+    use crate::engine::Dist;
+    use crate::model::Action;
+    use crate::model::action::PodDeletion;
+    use crate::model::id::{PoolId, WorkloadId};
+    use crate::units::{Bytes, MilliCpu, Origin, Resources, SimDuration, SimTime};
+
+    fn pool() -> NodePoolSpec {
+        let size = Resources::new(MilliCpu(4000), Bytes(1 << 34));
+        NodePoolSpec {
+            name: Arc::from("pool"),
+            origin: Origin::default(),
+            instance: Arc::new(InstanceType {
+                name: Arc::from("m5.xlarge"),
+                capacity: size.clone(),
+                allocatable: size,
+                max_pods: 58,
+                on_demand_per_hour: None,
+                spot_per_hour: None,
+                price_date: Arc::from("2026-01-01"),
+            }),
+            min: 0,
+            max: 9,
+            max_origin: Origin::default(),
+            initial: 0,
+            zones: vec![Arc::from("a")],
+            labels: Labels::new(),
+            taints: Vec::new(),
+            launch: Dist::fixed(SimDuration::from_secs(1)),
+            gpu_ready: None,
+            spot: false,
+            autoscaled: false,
+        }
+    }
+
+    fn deployment() -> WorkloadSpec {
+        let labels = Labels::from([(Arc::from("app"), Arc::from("web"))]);
+        let rolling = DeploymentStrategy::RollingUpdate {
+            max_surge: IntOrPercent::Int(1),
+            max_unavailable: IntOrPercent::Int(0),
+        };
+        WorkloadSpec {
+            meta: ObjectMeta { namespace: Arc::from("default"), ..ObjectMeta::default() },
+            selector: LabelSelector::of_labels(labels.clone()),
+            replicas: 2,
+            replicas_origin: Origin::default(),
+            min_ready: SimDuration::ZERO,
+            template: Arc::new(PodTemplate { labels, ..PodTemplate::default() }),
+            kind: WorkloadKind::Deployment {
+                strategy: rolling,
+                progress_deadline: None,
+                revision_history_limit: 10,
+                paused: false,
+            },
+        }
+    }
+
+    /// A snapshot kept in step holds what one made anew would.
+    fn assert_in_step(snapshot: &mut Snapshot, cluster: &Cluster) {
+        snapshot.sync(cluster);
+        let mut fresh = Snapshot::new(Surroundings::default());
+        fresh.sync(cluster);
+        let slots = fresh.nodes().to_vec();
+        assert_eq!(snapshot.nodes().len(), slots.len());
+        for slot in slots {
+            let expected = fresh.node(slot);
+            let id = expected.id.expect("it is a live node");
+            let kept = snapshot.node(snapshot.slot_of(id).expect("the node is known"));
+            assert_eq!(kept, expected);
+        }
+    }
+
+    #[test]
+    fn a_snapshot_follows_the_cluster() {
+        let mut cluster = Cluster::new(&[Arc::new(pool())], &[Arc::new(deployment())], &[]);
+        let mut snapshot = Snapshot::new(Surroundings::default());
+        let now = SimTime::from_secs(1);
+        let records = &mut Vec::new();
+        for _ in 0..2 {
+            cluster.apply(now, &Action::AddNode(PoolId(0)), records);
+        }
+        assert_in_step(&mut snapshot, &cluster);
+        assert_eq!(snapshot.node_count(), 0, "a node that was asked for is not there yet");
+        for node in [NodeId(0), NodeId(1)] {
+            cluster.occur(now, Occurrence::NodeReady(node), records);
+        }
+        let create = Action::CreateReplicaSet { workload: WorkloadId(0), replicas: 2 };
+        cluster.apply(now, &create, records);
+        for _ in 0..2 {
+            cluster.apply(now, &Action::CreateReplica(ReplicaSetId(0)), records);
+        }
+        assert_in_step(&mut snapshot, &cluster);
+        assert_eq!(snapshot.node_count(), 2);
+        let pod = cluster.pod(PodId(0)).expect("it was made").clone();
+        let info = snapshot.live_pod(&cluster, &pod);
+        let slot = snapshot.slot_of(NodeId(0)).expect("the node is there");
+        snapshot.add_pod(slot, info);
+        let before = cluster.generation();
+        cluster.apply(now, &Action::BindPod { pod: pod.id, node: NodeId(0) }, records);
+        snapshot.confirm(&cluster, NodeId(0), before);
+        assert_in_step(&mut snapshot, &cluster);
+        cluster.apply(now, &Action::BindPod { pod: PodId(1), node: NodeId(1) }, records);
+        assert_in_step(&mut snapshot, &cluster);
+        let because = PodDeletion::Scenario;
+        cluster.apply(now, &Action::DeletePod { pod: pod.id, grace: None, because }, records);
+        assert_in_step(&mut snapshot, &cluster);
+        assert!(snapshot.node(slot).pods[0].terminating);
+        cluster.occur(now, Occurrence::PodGone(pod.id), records);
+        assert_in_step(&mut snapshot, &cluster);
+        cluster.apply(now, &Action::Cordon(NodeId(0)), records);
+        assert_in_step(&mut snapshot, &cluster);
+        cluster.apply(now, &Action::RemoveNode(NodeId(1)), records);
+        assert_in_step(&mut snapshot, &cluster);
+        assert_eq!(snapshot.node_count(), 1);
+    }
+
+    /// Pods of a Deployment spread among those of their own ReplicaSet.
+    #[test]
+    fn each_replica_set_is_a_shape_of_its_own() {
+        let mut cluster = Cluster::new(&[], &[Arc::new(deployment())], &[]);
+        let records = &mut Vec::new();
+        for _ in 0..2 {
+            let create = Action::CreateReplicaSet { workload: WorkloadId(0), replicas: 1 };
+            cluster.apply(SimTime::ZERO, &create, records);
+        }
+        for set in [0, 1, 0] {
+            cluster.apply(SimTime::ZERO, &Action::CreateReplica(ReplicaSetId(set)), records);
+        }
+        let mut snapshot = Snapshot::new(Surroundings::default());
+        let pods: Vec<Pod> = cluster.pods().cloned().collect();
+        let shapes: Vec<ShapeId> =
+            pods.iter().map(|pod| snapshot.live_shape(&cluster, pod)).collect();
+        assert_eq!(snapshot.shape_count(), 2);
+        let first = snapshot.shape(shapes[0]);
+        let selects = first.default_spread.as_ref().expect("its ReplicaSet has a selector");
+        let selected: Vec<bool> =
+            shapes.iter().map(|id| selects.matches(&snapshot.shape(*id).labels)).collect();
+        let own: Vec<bool> = pods.iter().map(|pod| pod.owner == pods[0].owner).collect();
+        assert_eq!(selected, own);
+    }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::cluster::api::selector::SelectorRequirement;
 use crate::cluster::api::{Labels, SelectorOperator};
 use crate::model::id::{NodeId, PodId};
+use crate::units::Bytes;
 use crate::units::convert::{count_u32, index};
 
 mod journal;
@@ -74,14 +75,21 @@ pub struct Snapshot {
     count: u64,
     /// Changes when a node comes, goes, or changes labels or taints.
     layout: u64,
-    /// Changes when the images of some node or the number of nodes change.
-    images: u64,
-    images_on: BTreeMap<Arc<str>, u32>,
+    /// Changes when the number of nodes may have changed.
+    membership: u64,
+    images_on: BTreeMap<Arc<str>, ImageUse>,
     /// How many pods there are of each priority.
     priorities: BTreeMap<i32, usize>,
     live: live::LiveNodes,
     undo: Vec<Undo>,
     forks: Vec<usize>,
+}
+
+/// On how many nodes an image lies, and when that last changed.
+#[derive(Debug, Clone, Copy, Default)]
+struct ImageUse {
+    nodes: u32,
+    changed: u64,
 }
 
 /// How to take a change back.
@@ -319,9 +327,7 @@ impl Snapshot {
             self.stamps.resize_with(slot.index() + 1, Stamp::default);
         }
         self.topology.place(slot.index(), &node.labels);
-        for image in node.images.keys() {
-            *self.images_on.entry(Arc::clone(image)).or_insert(0) += 1;
-        }
+        self.count_images(&node, true);
         self.live.set(node.id, Some(slot));
         for pod in &node.pods {
             self.count_priority(pod.shape, true);
@@ -329,12 +335,12 @@ impl Snapshot {
         self.nodes[slot.index()] = node;
         self.touch(slot, true);
         self.layout = self.count;
-        self.images = self.count;
+        self.membership = self.count;
     }
 
     fn take(&mut self, slot: NodeSlot) -> NodeInfo {
         let node = std::mem::take(&mut self.nodes[slot.index()]);
-        self.forget_images(&node);
+        self.count_images(&node, false);
         self.live.set(node.id, None);
         for pod in &node.pods {
             self.count_priority(pod.shape, false);
@@ -342,18 +348,14 @@ impl Snapshot {
         self.free_slots.push(slot);
         self.touch(slot, true);
         self.layout = self.count;
-        self.images = self.count;
+        self.membership = self.count;
         node
     }
 
     fn replace(&mut self, slot: NodeSlot, after: NodeInfo) {
         let before = std::mem::take(&mut self.nodes[slot.index()]);
         if before.images != after.images {
-            self.forget_images(&before);
-            for image in after.images.keys() {
-                *self.images_on.entry(Arc::clone(image)).or_insert(0) += 1;
-            }
-            self.images = self.count + 1;
+            self.exchange_images(&before, &after);
         }
         if before.labels != after.labels || before.taints != after.taints {
             self.topology.place(slot.index(), &after.labels);
@@ -381,11 +383,36 @@ impl Snapshot {
         self.priorities.iter().find(|(_, count)| **count > 0).map(|(priority, _)| *priority)
     }
 
-    fn forget_images(&mut self, node: &NodeInfo) {
+    fn count_images(&mut self, node: &NodeInfo, added: bool) {
         for image in node.images.keys() {
-            if let Some(count) = self.images_on.get_mut(image) {
-                *count -= 1;
+            self.count_image(image, added);
+        }
+    }
+
+    /// Only images that came or went are touched: a pull leaves the other images' scores standing.
+    fn exchange_images(&mut self, before: &NodeInfo, after: &NodeInfo) {
+        let stays = |image: &Arc<str>, in_other: &NodeInfo, size: Bytes| {
+            in_other.images.get(image) == Some(&size)
+        };
+        for (image, size) in &before.images {
+            if !stays(image, after, *size) {
+                self.count_image(image, false);
             }
+        }
+        for (image, size) in &after.images {
+            if !stays(image, before, *size) {
+                self.count_image(image, true);
+            }
+        }
+    }
+
+    fn count_image(&mut self, image: &Arc<str>, added: bool) {
+        let used = self.images_on.entry(Arc::clone(image)).or_default();
+        used.changed = self.count + 1;
+        if added {
+            used.nodes += 1;
+        } else {
+            used.nodes -= 1;
         }
     }
 
@@ -410,13 +437,15 @@ impl Snapshot {
         self.layout
     }
 
-    pub(crate) fn images(&self) -> u64 {
-        self.images
+    /// When the scores of some of these images last changed anywhere.
+    pub(crate) fn images_changed(&self, images: &[Arc<str>]) -> u64 {
+        let changed = |image: &Arc<str>| self.images_on.get(image).map_or(0, |used| used.changed);
+        images.iter().map(changed).fold(self.membership, u64::max)
     }
 
     /// On how many nodes an image lies.
     pub(crate) fn nodes_with_image(&self, image: &str) -> u32 {
-        self.images_on.get(image).copied().unwrap_or(0)
+        self.images_on.get(image).map_or(0, |used| used.nodes)
     }
 
     /// The number of a topology key that some shape names.

@@ -1,0 +1,332 @@
+//! For each threshold that is not met: the chain of decisions and figures that led to it.
+
+use crate::findings::Case;
+use crate::findings::code::{self, Code};
+use crate::findings::demand::{cores_per_pod, offered_cores, offered_rate};
+use crate::findings::finding::{Finding, Subject};
+use crate::findings::text::{cores, millis, rate};
+use crate::metrics::ThresholdResult;
+use crate::model::id::{HpaId, StationId, WorkloadId};
+use crate::units::{Origin, SimDuration, SimTime};
+
+/// Why a threshold is not met.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cause {
+    /// The threshold, by its place in the scenario.
+    pub threshold: usize,
+    /// The chain in words, with figures and the lines of the input that hold them.
+    pub sentence: String,
+    /// Positions of the findings it rests on.
+    pub findings: Vec<usize>,
+    /// The figures of the input that decided it.
+    pub origins: Vec<Origin>,
+}
+
+/// What happened so long before a violation may have led to it.
+const BEFORE: SimDuration = SimDuration::from_secs(600);
+
+/// A cause for each threshold that was crossed, in the scenario's order.
+#[must_use]
+pub fn causes(case: &Case<'_>, findings: &[Finding]) -> Vec<Cause> {
+    let crossed = case.thresholds.iter().filter(|result| !result.is_met(false));
+    crossed.map(|result| Search::new(case, findings, result).cause()).collect()
+}
+
+/// The search for one cause: findings that touch the time of the violation.
+struct Search<'a> {
+    case: &'a Case<'a>,
+    findings: &'a [Finding],
+    result: &'a ThresholdResult,
+    from: SimTime,
+    until: SimTime,
+    used: Vec<usize>,
+    parts: Vec<String>,
+    origins: Vec<Origin>,
+}
+
+impl<'a> Search<'a> {
+    fn new(case: &'a Case<'a>, findings: &'a [Finding], result: &'a ThresholdResult) -> Self {
+        let own =
+            findings.iter().find(|finding| finding.subject == Subject::Threshold(result.threshold));
+        let start = case.history.clock().measured_from;
+        let from = own.map_or(start, |finding| finding.from);
+        let until = own.and_then(|finding| finding.until).unwrap_or(case.end());
+        let (used, parts, origins) = (Vec::new(), Vec::new(), Vec::new());
+        Self { case, findings, result, from, until, used, parts, origins }
+    }
+
+    fn cause(mut self) -> Cause {
+        let spec = &self.case.scenario.thresholds[self.result.threshold];
+        match spec.metric().name() {
+            "pods_pending" | "time_to_scale" => {
+                self.pending(None);
+            }
+            "evictions_blocked" => {
+                self.tell_best(&code::EVICTION_REFUSED, None);
+            }
+            "cost_per_month" | "cost_per_million_requests" | "nodes" => self.nodes(),
+            _ => self.traffic(),
+        }
+        if self.parts.is_empty() {
+            self.slowest();
+        }
+        let Self { parts, used, mut origins, result, .. } = self;
+        let mut seen = Vec::new();
+        origins.retain(|origin: &Origin| {
+            let new = !seen.contains(origin);
+            seen.push(origin.clone());
+            new
+        });
+        let sentence = format!("{}.", parts.join("; "));
+        Cause { threshold: result.threshold, sentence, findings: used, origins }
+    }
+
+    /// The overlap of a finding with the violation and the time before it.
+    fn overlap(&self, finding: &Finding) -> SimDuration {
+        let until = finding.until.unwrap_or(self.case.end()).min(self.until);
+        let from = finding.from.max(self.from.before(BEFORE));
+        until.since(from)
+    }
+
+    /// The finding of a kind (about a subject) that overlaps most.
+    fn best(&self, code: &Code, subject: Option<Subject>) -> Option<usize> {
+        let fits = |finding: &Finding| {
+            finding.code.id == code.id
+                && subject.is_none_or(|subject| subject == finding.subject)
+                && finding.from <= self.until
+                && finding.until.is_none_or(|until| until >= self.from.before(BEFORE))
+        };
+        let fitting = (0..self.findings.len()).filter(|at| fits(&self.findings[*at]));
+        fitting.max_by_key(|at| (self.overlap(&self.findings[*at]), std::cmp::Reverse(*at)))
+    }
+
+    fn tell(&mut self, position: usize, text: String) {
+        self.used.push(position);
+        self.origins.extend(self.findings[position].origins.iter().cloned());
+        self.parts.push(text);
+    }
+
+    /// Tells the best finding of a kind by its own words.
+    fn tell_best(&mut self, code: &Code, subject: Option<Subject>) -> bool {
+        let Some(position) = self.best(code, subject) else { return false };
+        let finding = &self.findings[position];
+        let origin = finding.origins.first().map_or_else(String::new, |o| format!(" [{o}]"));
+        let at = self.case.history.clock().offset(finding.from);
+        let note =
+            if finding.note.is_empty() { String::new() } else { format!(": {}", finding.note) };
+        let text = format!("{} from {at}{note}{origin}", finding.message);
+        self.tell(position, text);
+        true
+    }
+
+    /// Pods that wait for a node, and why no node came.
+    fn pending(&mut self, workload: Option<WorkloadId>) -> bool {
+        let subject = workload.map(Subject::Workload);
+        let told = self.tell_best(&code::PODS_PENDING, subject);
+        if told {
+            self.tell_best(&code::NO_SCALE_UP, subject);
+        }
+        if !told && workload.is_none() {
+            return self.tell_best(&code::SCALE_UP_LATENCY, None);
+        }
+        told
+    }
+
+    /// What the pools grew to.
+    fn nodes(&mut self) {
+        for (position, pool) in self.case.scenario.pools.iter().enumerate() {
+            let counts = self.case.series.pools.get(position).map_or(&[][..], Vec::as_slice);
+            let most = counts.iter().map(|sample| sample.nodes).max().unwrap_or(0);
+            let first = counts.first().map_or(0, |sample| sample.nodes);
+            if most > first {
+                let origin = &pool.max_origin;
+                self.parts.push(format!("pool {} grew from {first} to {most} nodes", pool.name));
+                self.origins.push(origin.clone());
+            }
+        }
+        if self.parts.is_empty() {
+            let held: Vec<String> = self
+                .case
+                .scenario
+                .pools
+                .iter()
+                .map(|pool| format!("{} x {} ({})", pool.initial, pool.name, pool.instance.name))
+                .collect();
+            self.parts.push(format!("no pool grew: {} are paid all the time", held.join(", ")));
+        }
+    }
+
+    /// Latency and failures: what happened to the cluster, which service was saturated, and what
+    /// kept it from growing.
+    fn traffic(&mut self) {
+        self.outside();
+        let kinds = [&code::CPU_SATURATED, &code::GPU_SATURATED, &code::BACKLOG_GROWS];
+        let longest = |search: &Self, kinds: &[&Code]| {
+            let found = kinds.iter().filter_map(|code| search.best(code, None));
+            found.max_by_key(|at| (search.overlap(&search.findings[*at]), std::cmp::Reverse(*at)))
+        };
+        // A service at its limit explains more than the work that piles up before it.
+        let bottleneck = longest(self, &kinds[..2]).or_else(|| longest(self, &kinds[2..]));
+        let Some(bottleneck) = bottleneck else { return };
+        let Subject::Station(station) = self.findings[bottleneck].subject else { return };
+        let finding = &self.findings[bottleneck];
+        let at = self.case.history.clock().offset(finding.from);
+        let text = format!("{} from {at}", finding.message);
+        self.tell(bottleneck, text);
+        let workload = self.case.scenario.services.stations[station.index()].workload;
+        if let Some(workload) = workload {
+            self.constraint(station, workload);
+        }
+    }
+
+    /// What the scenario did to the cluster, or nodes that were lost, shortly before.
+    fn outside(&mut self) {
+        let near = |search: &Self, code: &Code| {
+            search.best(code, None).filter(|at| {
+                let from = search.findings[*at].from;
+                from <= search.from + SimDuration::from_secs(60)
+                    && from >= search.from.before(BEFORE)
+            })
+        };
+        for code in [&code::DISRUPTION, &code::NODES_LOST] {
+            if let Some(position) = near(self, code) {
+                let finding = &self.findings[position];
+                let origin =
+                    finding.origins.first().map_or_else(String::new, |o| format!(" [{o}]"));
+                let at = self.case.history.clock().offset(finding.from);
+                let note = if code.id == code::NODES_LOST.id && !finding.note.is_empty() {
+                    format!(" ({})", finding.note)
+                } else {
+                    String::new()
+                };
+                let text = format!("{} at {at}{note}{origin}", finding.message);
+                self.tell(position, text);
+            }
+        }
+    }
+
+    /// What kept the pods of a saturated service from becoming more.
+    fn constraint(&mut self, station: StationId, workload: WorkloadId) {
+        let hpa = self.case.scenario.hpas.iter().position(|hpa| hpa.target == workload);
+        let Some(hpa) = hpa.map(HpaId::at) else {
+            if !self.pending(Some(workload)) {
+                let spec = &self.case.scenario.workloads[workload.index()];
+                let origin = &spec.replicas_origin;
+                let (name, replicas) = (&spec.meta.name, self.replicas(workload));
+                self.origins.push(origin.clone());
+                self.parts.push(format!("no HPA scales {name}: {replicas} pod(s) [{origin}]"));
+            }
+            self.arithmetic(station, workload, None);
+            return;
+        };
+        let subject = Some(Subject::Hpa(hpa));
+        if let Some(position) = self.best(&code::HPA_AT_MAXIMUM, subject) {
+            self.used.push(position);
+            self.origins.extend(self.findings[position].origins.iter().cloned());
+            self.arithmetic(station, workload, Some(hpa));
+            return;
+        }
+        let told = self.pending(Some(workload))
+            || self.tell_best(&code::HPA_BLIND, subject)
+            || self.tell_best(&code::HPA_HELD_BY_WINDOW, subject)
+            || self.tell_best(&code::HPA_RATE_LIMITED, subject)
+            || self.tell_best(&code::HPA_METRIC_MISSING, subject)
+            || self.tell_best(&code::SCALE_UP_LATENCY, Some(Subject::Workload(workload)))
+            || self.tell_best(&code::HPA_SCALED, subject);
+        if told {
+            self.arithmetic(station, workload, None);
+        }
+    }
+
+    fn replicas(&self, workload: WorkloadId) -> i32 {
+        self.case.scenario.initial_replicas[workload.index()]
+    }
+
+    /// `maxReplicas 20 × limit 500m = 10.0 cores; 1,800 iterations/s ask for 10.8 cores`: when the
+    /// offered load asks for more than the pods can give.
+    fn arithmetic(&mut self, station: StationId, workload: WorkloadId, at_maximum: Option<HpaId>) {
+        let case = self.case;
+        let Some(per_pod) = cores_per_pod(case.scenario, station) else { return };
+        let (at, asked) = self.worst_demand(station);
+        let limit = case.scenario.workloads[workload.index()].template.spec.cpu_limit();
+        let limit = limit.map_or_else(|| "cores".to_owned(), |limit| format!("limit {limit}"));
+        let (given, origin) = match at_maximum {
+            Some(hpa) => {
+                let hpa = &case.scenario.hpas[hpa.index()];
+                let most = hpa.spec.max_replicas;
+                let total = per_pod * f64::from(most);
+                let text = format!("maxReplicas {most} × {limit} = {} cores", cores(total));
+                ((total, text), format!(" [{}]", hpa.max_origin))
+            }
+            None => {
+                let ready = self.ready_at(workload, at);
+                let total = per_pod * f64::from(ready);
+                ((total, format!("{ready} pods × {limit} = {} cores", cores(total))), String::new())
+            }
+        };
+        let (total, given) = given;
+        if asked <= total && at_maximum.is_none() {
+            return;
+        }
+        if asked > 0.0 {
+            let load = rate(offered_rate(case.scenario, at));
+            let name = &case.scenario.services.stations[station.index()].name;
+            let asked = cores(asked);
+            self.parts
+                .push(format!("{given}{origin}; {load} iterations/s ask {name} for {asked} cores"));
+        } else {
+            self.parts.push(format!("{given}{origin}"));
+        }
+    }
+
+    /// When, during the violation, open loads asked most of a station, and how much [cores].
+    fn worst_demand(&self, station: StationId) -> (SimDuration, f64) {
+        let start = self.case.history.clock().measured_from;
+        let inside = self.case.series.times.iter().filter(|time| {
+            start + **time >= self.from.before(BEFORE) && start + **time <= self.until
+        });
+        let mut worst = (SimDuration::ZERO, 0.0);
+        for time in inside {
+            let asked = offered_cores(self.case.scenario, *time)[station.index()];
+            if asked > worst.1 {
+                worst = (*time, asked);
+            }
+        }
+        worst
+    }
+
+    fn ready_at(&self, workload: WorkloadId, at: SimDuration) -> u32 {
+        let position = self.case.series.times.iter().rposition(|time| *time <= at);
+        position.map_or(0, |position| self.case.series.workload(workload)[position].ready)
+    }
+
+    /// Nothing was saturated and nothing else happened: where the time goes.
+    fn slowest(&mut self) {
+        let start = self.case.history.clock().measured_from;
+        let inside = |position: usize| {
+            let at = start + self.case.series.times[position];
+            at >= self.from && at <= self.until
+        };
+        let mut worst: Option<(f64, usize, StationId)> = None;
+        for (station, points) in self.case.series.stations.iter().enumerate() {
+            for (position, point) in points.iter().enumerate() {
+                let Some(p95) = point.ended.p95_ms.filter(|_| inside(position)) else { continue };
+                if worst.is_none_or(|(known, _, _)| p95 > known) {
+                    worst = Some((p95, position, StationId::at(station)));
+                }
+            }
+        }
+        let text = match worst {
+            Some((p95, position, station)) => {
+                let name = &self.case.scenario.services.stations[station.index()].name;
+                let at = self.case.history.clock().offset(self.case.instant(position));
+                format!(
+                    "no service was at its limit; the slowest is {name}, p(95) {} at {at}",
+                    millis(p95)
+                )
+            }
+            None => "no service was at its limit, and no decision explains it".to_owned(),
+        };
+        self.parts.push(text);
+    }
+}

@@ -1,0 +1,401 @@
+//! The folding: what a run tells, taken in at once and kept in constant memory.
+
+use crate::load::spec::Executor;
+use crate::metrics::calls::{
+    CallFigures, Calls, EndCounts, IterationFigures, Iterations, iteration_matches,
+};
+use crate::metrics::judge::CoursePoint;
+use crate::metrics::node_time::NodeTime;
+use crate::metrics::scaling::Scaling;
+use crate::metrics::series::{CallsPoint, Series, StationPoint, TrafficPoint};
+use crate::metrics::tally::{Precision, Tally};
+use crate::metrics::watch::Watches;
+use crate::model::id::{ClassId, LoadId, OperationId, PoolId, StationId, WorkloadId};
+use crate::model::observer::{ClientCall, Observer, OperationEnd, Sample};
+use crate::model::record::Record;
+use crate::scenario::Scenario;
+use crate::scenario::threshold::MetricSelector;
+use crate::units::convert::f64_from_u64;
+use crate::units::{SimDuration, SimTime};
+
+/// What a run measured, from the end of the warm-up on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measurements {
+    calls: Calls,
+    iterations: Iterations,
+    stations: Vec<StationFigures>,
+    series: Series,
+    watches: Watches,
+    scaling: Scaling,
+    node_time: NodeTime,
+    evictions_blocked: u64,
+    vus_max: u32,
+    /// Virtual users that are initialised before anything begins.
+    vus_pre_allocated: u32,
+    /// Since the last sample.
+    interval: Interval,
+    start: SimTime,
+    end: SimTime,
+    measuring: bool,
+}
+
+/// What ended at a station.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StationFigures {
+    /// From arrival at the station to the end, calls of its own included; however it ended.
+    pub sojourns: Tally,
+    /// How they ended.
+    pub ends: EndCounts,
+    /// Over the whole run, warm-up included, for Little's law: how many ended …
+    pub whole_run_ended: u64,
+    /// … and the sum of their sojourns [ns].
+    pub whole_run_sojourn_ns: u128,
+}
+
+/// What ended since the last sample.
+#[derive(Debug, Clone, PartialEq)]
+struct Interval {
+    since: SimTime,
+    calls: Ended,
+    stations: Vec<Ended>,
+    iterations: u64,
+    dropped: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Ended {
+    durations: Tally,
+    failed: u64,
+}
+
+impl Ended {
+    fn new() -> Self {
+        Self { durations: Tally::new(Precision::Coarse), failed: 0 }
+    }
+
+    fn add(&mut self, took: SimDuration, failed: bool) {
+        self.durations.record(took);
+        self.failed += u64::from(failed);
+    }
+
+    fn clear(&mut self) {
+        self.durations.clear();
+        self.failed = 0;
+    }
+
+    /// Reads and forgets.
+    fn take(&mut self, per_second: f64) -> CallsPoint {
+        let durations = &self.durations;
+        let completed = durations.count() - self.failed;
+        let point = CallsPoint {
+            completed_per_second: f64_from_u64(completed) * per_second,
+            failed_per_second: f64_from_u64(self.failed) * per_second,
+            p50_ms: durations.percentile_ms(50.0),
+            p95_ms: durations.percentile_ms(95.0),
+            p99_ms: durations.percentile_ms(99.0),
+        };
+        self.clear();
+        point
+    }
+}
+
+impl Interval {
+    fn clear(&mut self, now: SimTime) {
+        self.since = now;
+        self.calls.clear();
+        self.stations.iter_mut().for_each(Ended::clear);
+        self.iterations = 0;
+        self.dropped = 0;
+    }
+}
+
+impl Measurements {
+    /// Ready to observe a run of a scenario. What is heard before the warm-up ends is left out of
+    /// everything but the laws of the whole run.
+    #[must_use]
+    pub fn new(scenario: &Scenario) -> Self {
+        let stations = scenario.services.stations.len();
+        let calls = Calls::new(scenario);
+        let fresh = StationFigures {
+            sojourns: Tally::new(Precision::Fine),
+            ends: EndCounts::default(),
+            whole_run_ended: 0,
+            whole_run_sojourn_ns: 0,
+        };
+        Self {
+            watches: Watches::new(scenario, &calls),
+            calls,
+            iterations: Iterations::new(scenario),
+            stations: vec![fresh; stations],
+            series: Series::new(scenario.workloads.len(), stations, scenario.pools.len()),
+            scaling: Scaling::new(scenario.workloads.len()),
+            node_time: NodeTime::new(scenario.pools.len()),
+            evictions_blocked: 0,
+            vus_max: 0,
+            vus_pre_allocated: scenario
+                .loads
+                .iter()
+                .map(|load| initialised_vus(load.executor()))
+                .fold(0, u32::saturating_add),
+            interval: Interval {
+                since: SimTime::ZERO,
+                calls: Ended::new(),
+                stations: vec![Ended::new(); stations],
+                iterations: 0,
+                dropped: 0,
+            },
+            start: SimTime::ZERO,
+            end: SimTime::ZERO,
+            measuring: false,
+        }
+    }
+
+    /// The run is over: node-hours count up to its end, and the last interval closes. Nothing may
+    /// be told afterwards.
+    pub fn finish(&mut self, end: SimTime) {
+        self.node_time.advance(end);
+        if self.measuring && end > self.interval.since {
+            self.watches.close(self.start, self.interval.since, end);
+        }
+        self.end = end;
+    }
+
+    /// How long was measured; right after [`Measurements::finish`].
+    #[must_use]
+    pub fn measured(&self) -> SimDuration {
+        self.end.since(self.start)
+    }
+
+    /// When measuring began, counted from the start of the run.
+    #[must_use]
+    pub const fn start(&self) -> SimTime {
+        self.start
+    }
+
+    /// What was sampled at even intervals.
+    #[must_use]
+    pub const fn series(&self) -> &Series {
+        &self.series
+    }
+
+    /// All client calls.
+    #[must_use]
+    pub fn calls(&self) -> CallFigures {
+        self.calls.all()
+    }
+
+    /// Client calls with the tags of a selector: `scenario` (a load), `class`, `name`, `service`,
+    /// `operation`, `status`, `expected_response`.
+    #[must_use]
+    pub fn calls_of(&self, scenario: &Scenario, selector: &MetricSelector) -> CallFigures {
+        self.calls.select(scenario, selector)
+    }
+
+    /// All iterations.
+    #[must_use]
+    pub fn iterations(&self) -> IterationFigures {
+        self.iterations.fold(|_, _| true)
+    }
+
+    /// Iterations with the tags of a selector: `scenario` (a load), `class`.
+    #[must_use]
+    pub fn iterations_of(
+        &self,
+        scenario: &Scenario,
+        selector: &MetricSelector,
+    ) -> IterationFigures {
+        self.iterations.fold(|load, class| iteration_matches(scenario, selector, load, class))
+    }
+
+    /// What ended at a station.
+    #[must_use]
+    pub fn station(&self, station: StationId) -> &StationFigures {
+        &self.stations[station.index()]
+    }
+
+    /// From the decision to scale a workload up to each of its new pods being ready.
+    #[must_use]
+    pub fn time_to_scale(&self, workload: WorkloadId) -> &Tally {
+        self.scaling.of(workload)
+    }
+
+    /// Paid time of a pool's nodes, summed over the nodes: from the request of the instance to its
+    /// end, within the measured time.
+    #[must_use]
+    pub fn node_time(&self, pool: PoolId) -> SimDuration {
+        self.node_time.of(pool)
+    }
+
+    /// Paid time of a pool's nodes [node-nanoseconds], exact.
+    #[must_use]
+    pub fn node_time_ns(&self, pool: PoolId) -> u128 {
+        self.node_time.area_ns(pool)
+    }
+
+    /// Evictions that a budget refused; a drain that tries again counts each time.
+    #[must_use]
+    pub const fn evictions_blocked(&self) -> u64 {
+        self.evictions_blocked
+    }
+
+    /// Most virtual users that were initialised at a time.
+    #[must_use]
+    pub const fn vus_max(&self) -> u32 {
+        self.vus_max
+    }
+
+    /// Takes in a fact about the control plane.
+    pub fn note(&mut self, at: SimTime, record: &Record) {
+        match record {
+            Record::WorkloadScaled { workload, from, to } => {
+                self.scaling.scaled(at, *workload, *from, *to);
+            }
+            Record::PodCreated { pod, workload, .. } => self.scaling.pod_created(*pod, *workload),
+            Record::PodBecameReady(pod) => {
+                if let Some((workload, took)) = self.scaling.pod_ready(at, *pod) {
+                    self.watches.scaled(workload, took);
+                }
+            }
+            Record::PodTerminating { pod, .. } | Record::PodGone(pod) => {
+                self.scaling.pod_lost(*pod);
+            }
+            Record::NodeRequested { node, pool } => self.node_time.requested(at, *node, *pool),
+            Record::NodeGone(node) => self.node_time.gone(at, *node),
+            Record::EvictionRefused { .. } => {
+                self.evictions_blocked += 1;
+                self.watches.eviction_blocked();
+            }
+            Record::ReplicaSetCreated(..)
+            | Record::PodUnschedulable { .. }
+            | Record::PodBound { .. }
+            | Record::PodImagesPulled { .. }
+            | Record::PodStarted(_)
+            | Record::PodBecameUnready(_)
+            | Record::BudgetChanged { .. }
+            | Record::NodeBecameReady(_)
+            | Record::NodeGpusAllocatable(_)
+            | Record::NodeCordoned(_)
+            | Record::NodeUncordoned(_)
+            | Record::NodeLost(_)
+            | Record::NodeRecovered(_)
+            | Record::NodeRemoving(_)
+            | Record::NodeUnneeded { .. }
+            | Record::HpaSynced(..)
+            | Record::Decided { .. }
+            | Record::DisruptionBegan(_)
+            | Record::DisruptionEnded(_) => {}
+        }
+    }
+
+    /// What a threshold on samples was at every interval; `None` for a gauge.
+    pub(super) fn course(&self, threshold: usize) -> Option<&[CoursePoint]> {
+        self.watches.course(threshold)
+    }
+}
+
+/// Virtual users that k6 initialises before a load begins. The shapes that k6 does not have start
+/// them as they are needed.
+fn initialised_vus(executor: &Executor) -> u32 {
+    match executor {
+        Executor::ConstantArrivalRate { vus, .. } | Executor::RampingArrivalRate { vus, .. } => {
+            vus.pre_allocated
+        }
+        Executor::ConstantVus { vus, .. }
+        | Executor::SharedIterations { vus, .. }
+        | Executor::PerVuIterations { vus, .. } => *vus,
+        Executor::RampingVus { start_vus, stages, .. } => {
+            stages.iter().map(|stage| stage.target).fold(*start_vus, u32::max)
+        }
+        Executor::Diurnal(_) | Executor::Spike(_) | Executor::Step { .. } => 0,
+    }
+}
+
+impl Observer for Measurements {
+    fn record(&mut self, at: SimTime, record: Record) {
+        self.note(at, &record);
+    }
+
+    fn call_ended(&mut self, _: SimTime, call: &ClientCall) {
+        if !self.measuring {
+            return;
+        }
+        let cell = self.calls.cell_of(call);
+        self.calls.record(cell, call.end, call.took);
+        self.watches.call(cell, call.end, call.took, self.calls.payload_bytes(cell));
+        self.interval.calls.add(call.took, call.end.is_failure());
+    }
+
+    fn operation_ended(&mut self, _: SimTime, _: OperationId, ended: &OperationEnd) {
+        let station = &mut self.stations[ended.station.index()];
+        station.whole_run_ended += 1;
+        station.whole_run_sojourn_ns += u128::from(ended.took.as_nanos());
+        if self.measuring {
+            station.sojourns.record(ended.took);
+            *station.ends.of_mut(ended.end) += 1;
+            self.interval.stations[ended.station.index()].add(ended.took, ended.end.is_failure());
+        }
+    }
+
+    fn iteration_ended(&mut self, _: SimTime, load: LoadId, class: ClassId, took: SimDuration) {
+        if self.measuring {
+            self.iterations.record(load, class, took);
+            self.watches.iteration(load, class, took);
+            self.interval.iterations += 1;
+        }
+    }
+
+    fn iteration_dropped(&mut self, _: SimTime, load: LoadId) {
+        if self.measuring {
+            self.iterations.drop_one(load);
+            self.watches.dropped(load);
+            self.interval.dropped += 1;
+        }
+    }
+
+    fn sample(&mut self, at: SimTime, sample: &Sample) {
+        if !self.measuring {
+            return;
+        }
+        let elapsed_s = at.since(self.interval.since).as_secs_f64();
+        // The first sample is taken when measuring begins: no time has passed, nothing has ended.
+        let per_second = if elapsed_s > 0.0 { 1.0 / elapsed_s } else { 0.0 };
+        if elapsed_s > 0.0 {
+            self.watches.close(self.start, self.interval.since, at);
+        }
+        self.series.times.push(at.since(self.start));
+        self.series.traffic.push(TrafficPoint {
+            offered_per_second: sample.offered_per_second,
+            iterations_per_second: f64_from_u64(self.interval.iterations) * per_second,
+            dropped_per_second: f64_from_u64(self.interval.dropped) * per_second,
+            calls: self.interval.calls.take(per_second),
+            virtual_users: sample.virtual_users,
+        });
+        for workload in &sample.workloads {
+            self.series.workloads[workload.workload.index()].push(*workload);
+        }
+        for state in &sample.stations {
+            let position = state.station.index();
+            let ended = self.interval.stations[position].take(per_second);
+            self.series.stations[position].push(StationPoint { state: *state, ended });
+        }
+        for (series, pool) in self.series.pools.iter_mut().zip(&sample.pools) {
+            series.push(*pool);
+        }
+        self.series.pods_pending.push(sample.pods_pending);
+        self.vus_max = self.vus_max.max(sample.virtual_users).max(self.vus_pre_allocated);
+        self.interval.clear(at);
+    }
+
+    fn warm_up_ended(&mut self, at: SimTime) {
+        self.measuring = true;
+        self.start = at;
+        self.end = at;
+        self.calls.clear();
+        self.iterations.clear();
+        self.watches.clear();
+        self.scaling.clear();
+        self.node_time.restart(at);
+        self.evictions_blocked = 0;
+        self.interval.clear(at);
+    }
+}

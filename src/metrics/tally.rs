@@ -1,0 +1,212 @@
+//! A distribution of durations in constant memory, with quantiles as k6 computes them.
+
+use hdrhistogram::Histogram;
+
+use crate::units::SimDuration;
+use crate::units::convert::{f64_from_u64, trunc_i64};
+
+/// How finely a tally tells values apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// Three significant digits: a quantile is off by at most 0.05 % or half a microsecond.
+    Fine,
+    /// Two significant digits: at most 0.4 %. A tenth of the memory; for what is kept per interval.
+    Coarse,
+}
+
+/// Durations folded into a histogram of microseconds. Count, sum, minimum and maximum are exact.
+#[derive(Debug, Clone)]
+pub struct Tally {
+    histogram: Histogram<u64>,
+    sum_ns: u128,
+    min: SimDuration,
+    max: SimDuration,
+}
+
+impl PartialEq for Tally {
+    fn eq(&self, other: &Self) -> bool {
+        self.sum_ns == other.sum_ns
+            && self.min == other.min
+            && self.max == other.max
+            && self.histogram == other.histogram
+    }
+}
+
+impl Tally {
+    /// An empty one.
+    #[must_use]
+    pub fn new(precision: Precision) -> Self {
+        let digits = match precision {
+            Precision::Fine => 3,
+            Precision::Coarse => 2,
+        };
+        Self {
+            histogram: Histogram::new(digits).expect("two and three are valid numbers of digits"),
+            sum_ns: 0,
+            min: SimDuration::MAX,
+            max: SimDuration::ZERO,
+        }
+    }
+
+    /// Takes in a duration.
+    pub fn record(&mut self, took: SimDuration) {
+        let nanos = took.as_nanos();
+        // Rounded to the nearest microsecond, so that the mean of the error is zero.
+        self.histogram
+            .record(nanos.saturating_add(500) / 1000)
+            .expect("a histogram that resizes takes any value");
+        self.sum_ns += u128::from(nanos);
+        self.min = self.min.min(took);
+        self.max = self.max.max(took);
+    }
+
+    /// Takes in everything another one has.
+    pub fn merge(&mut self, other: &Self) {
+        self.histogram.add(&other.histogram).expect("a histogram that resizes takes any other");
+        self.sum_ns += other.sum_ns;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+
+    /// Forgets everything, and keeps its memory.
+    pub fn clear(&mut self) {
+        self.histogram.reset();
+        self.sum_ns = 0;
+        self.min = SimDuration::MAX;
+        self.max = SimDuration::ZERO;
+    }
+
+    /// How many durations it holds.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.histogram.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.histogram.is_empty()
+    }
+
+    /// Sum of all durations [s].
+    #[must_use]
+    pub fn sum_s(&self) -> f64 {
+        f64_from_u64(u64::try_from(self.sum_ns).unwrap_or(u64::MAX)) / 1e9
+    }
+
+    /// Mean [ms], exact; `None` when empty.
+    #[must_use]
+    pub fn mean_ms(&self) -> Option<f64> {
+        let count = self.count();
+        (count > 0).then(|| self.sum_s() * 1e3 / f64_from_u64(count))
+    }
+
+    /// Smallest [ms], exact; `None` when empty.
+    #[must_use]
+    pub fn min_ms(&self) -> Option<f64> {
+        (!self.is_empty()).then(|| self.min.as_millis_f64())
+    }
+
+    /// Largest [ms], exact; `None` when empty.
+    #[must_use]
+    pub fn max_ms(&self) -> Option<f64> {
+        (!self.is_empty()).then(|| self.max.as_millis_f64())
+    }
+
+    /// Percentile, 0 to 100 [ms]: linear interpolation at `p/100 * (n - 1)` of the sorted values, as
+    /// k6's `TrendSink.P` (`metrics/sink.go`), each value known to the width of its bucket. `None`
+    /// when empty.
+    #[must_use]
+    pub fn percentile_ms(&self, percent: f64) -> Option<f64> {
+        let last = self.count().checked_sub(1)?;
+        let position = (percent / 100.0).clamp(0.0, 1.0) * f64_from_u64(last);
+        let below =
+            u64::try_from(trunc_i64(position)).expect("a position is not negative").min(last);
+        let above = (below + 1).min(last);
+        let (low, high) = self.values_at_ranks(below, above);
+        Some(low + (high - low) * (position - f64_from_u64(below)))
+    }
+
+    /// The values [ms] at two ranks counted from 0, the first not above the second.
+    fn values_at_ranks(&self, first: u64, second: u64) -> (f64, f64) {
+        let mut seen = 0;
+        let mut low = None;
+        for bucket in self.histogram.iter_recorded() {
+            seen += bucket.count_since_last_iteration();
+            let value = || self.middle_ms(bucket.value_iterated_to());
+            if low.is_none() && seen > first {
+                low = Some(value());
+            }
+            if seen > second {
+                return (low.unwrap_or_else(value), value());
+            }
+        }
+        unreachable!("ranks are below the count");
+    }
+
+    /// The middle of a bucket, within what was really seen.
+    fn middle_ms(&self, value_us: u64) -> f64 {
+        let middle = f64_from_u64(self.histogram.median_equivalent(value_us)) / 1e3;
+        middle.clamp(self.min.as_millis_f64(), self.max.as_millis_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_ms(values: impl IntoIterator<Item = u64>) -> Tally {
+        let mut tally = Tally::new(Precision::Fine);
+        for value in values {
+            tally.record(SimDuration::from_millis(value));
+        }
+        tally
+    }
+
+    #[track_caller]
+    fn near(value: Option<f64>, expected: f64, relative: f64) {
+        let value = value.expect("there were samples");
+        assert!((value - expected).abs() <= relative * expected.abs(), "{value} is not {expected}");
+    }
+
+    /// Percentiles of 1..=n by k6's rule, computed by hand: 1 + p (n - 1).
+    #[test]
+    fn percentiles_interpolate_as_in_k6() {
+        let tally = of_ms(1..=100);
+        near(tally.percentile_ms(0.0), 1.0, 0.0005);
+        near(tally.percentile_ms(50.0), 50.5, 0.0005);
+        near(tally.percentile_ms(95.0), 95.05, 0.0005);
+        near(tally.percentile_ms(100.0), 100.0, 0.0005);
+        near(of_ms([10, 20]).percentile_ms(90.0), 19.0, 0.0005);
+        near(of_ms([7]).percentile_ms(99.0), 7.0, 0.0);
+    }
+
+    #[test]
+    fn mean_minimum_and_maximum_are_exact_and_nothing_is_none() {
+        let tally = of_ms([1, 2, 60_000]);
+        near(tally.mean_ms(), 60_003.0 / 3.0, 1e-12);
+        near(tally.min_ms(), 1.0, 0.0);
+        near(tally.max_ms(), 60_000.0, 0.0);
+        let none = of_ms([]);
+        assert_eq!((none.mean_ms(), none.percentile_ms(95.0), none.max_ms()), (None, None, None));
+    }
+
+    #[test]
+    fn merged_is_as_if_recorded_together_and_cleared_is_as_new() {
+        let mut left = of_ms(1..=40);
+        left.merge(&of_ms(41..=100));
+        assert_eq!(left, of_ms(1..=100));
+        left.clear();
+        assert!(left.is_empty());
+        assert_eq!(left.sum_s().to_bits(), 0.0_f64.to_bits());
+    }
+
+    #[test]
+    fn a_coarse_tally_is_within_its_bound() {
+        let mut coarse = Tally::new(Precision::Coarse);
+        for value in 1..=10_000 {
+            coarse.record(SimDuration::from_millis(value));
+        }
+        near(coarse.percentile_ms(95.0), 9_500.05, 0.005);
+    }
+}

@@ -1,0 +1,158 @@
+//! From a scenario and its runs to the page: ids become names, figures get their units.
+
+mod metrics;
+mod series;
+mod tables;
+mod thresholds;
+
+use rust_decimal::Decimal;
+
+use crate::metrics::ThresholdResult;
+use crate::metrics::cost::cents;
+use crate::report::{
+    CostEntry, FindingEntry, InputEntry, Location, Report, RunEntry, TimelineEntry, VolumeEntry,
+};
+use crate::scenario::Scenario;
+use crate::scenario::profile::HOURS_PER_MONTH;
+use crate::scenario::threshold::{Severity, ThresholdSpec};
+use crate::sweep::RunResult;
+use crate::units::Origin;
+
+/// What others have to say about the first run.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Told {
+    /// What happened, by time.
+    pub timeline: Vec<TimelineEntry>,
+    /// Judgements.
+    pub findings: Vec<FindingEntry>,
+}
+
+/// Puts the page together. A threshold without samples counts as met, unless `strict`.
+///
+/// # Panics
+/// Without a run: there is nothing to report.
+#[must_use]
+pub fn assemble(
+    scenario: &Scenario,
+    seed: u64,
+    results: &[RunResult],
+    strict: bool,
+    told: Told,
+) -> Report {
+    let first = results.first().expect("a report is about at least one run");
+    let thresholds = thresholds::entries(scenario, results, strict);
+    Report {
+        scenario: scenario.name.to_string(),
+        path: scenario.path.to_string(),
+        description: scenario.description.to_string(),
+        cluster: scenario.cluster.to_string(),
+        provider: scenario.provider.name(),
+        catalog: catalog(scenario),
+        inputs: scenario
+            .inputs
+            .iter()
+            .map(|input| InputEntry {
+                path: input.path.to_string(),
+                sha256: input.sha256.to_string(),
+            })
+            .collect(),
+        seed,
+        duration_s: scenario.duration.as_secs_f64(),
+        warm_up_s: scenario.warm_up.as_secs_f64(),
+        holds: thresholds.iter().all(|threshold| threshold.ok || threshold.warns_only),
+        events: first.outcome.events,
+        metrics: metrics::entries(scenario, &first.measurements),
+        services: tables::services(scenario, first),
+        workloads: tables::workloads(scenario, first),
+        node_pools: tables::pools(scenario, first),
+        cost: cost(first),
+        timeline: told.timeline,
+        findings: told.findings,
+        assumptions: assumptions(scenario),
+        not_simulated: not_simulated(scenario),
+        courses: series::courses(scenario, first),
+        runs: results.iter().map(|result| run(scenario, result, strict)).collect(),
+        thresholds,
+    }
+}
+
+/// A place, when the figure stands in a file.
+#[must_use]
+pub fn location(origin: &Origin) -> Option<Location> {
+    (origin.line > 0).then(|| Location {
+        path: origin.file.to_string(),
+        line: origin.line,
+        column: origin.column,
+    })
+}
+
+/// Whether a threshold lets a run count as passed.
+fn passes(spec: &ThresholdSpec, result: &ThresholdResult, strict: bool) -> bool {
+    result.is_met(strict) || spec.terms().severity == Severity::Warning
+}
+
+fn run(scenario: &Scenario, result: &RunResult, strict: bool) -> RunEntry {
+    let judged = || scenario.thresholds.iter().zip(&result.thresholds);
+    RunEntry {
+        replication: result.replication,
+        holds: judged().all(|(spec, judged)| passes(spec, judged, strict)),
+        observed: judged().map(|(_, judged)| judged.observed()).collect(),
+        per_month: result.cost.per_month().map(cents),
+    }
+}
+
+fn cost(first: &RunResult) -> CostEntry {
+    let cost = &first.cost;
+    let shown = |amount: Option<Decimal>| amount.map(cents);
+    CostEntry {
+        currency: cost.currency.to_string(),
+        per_month: shown(cost.per_month()),
+        nodes_per_month: shown(cost.nodes_per_month()),
+        control_plane_per_month: cents(cost.control_plane_per_month),
+        volumes_per_month: shown(cost.volumes_per_month()),
+        idle_per_month: shown(cost.idle_per_month()),
+        measured: shown(cost.measured),
+        per_million_requests: shown(cost.per_million_requests),
+        hours_per_month: HOURS_PER_MONTH,
+        volumes: cost
+            .volumes
+            .iter()
+            .map(|volume| VolumeEntry {
+                claim: volume.claim.clone(),
+                volumes: volume.volumes,
+                size_gib: volume.size.as_gib(),
+                volume_type: volume.volume_type.as_deref().map(str::to_owned),
+                paid_iops: volume.paid_iops,
+                per_month: shown(volume.per_month),
+            })
+            .collect(),
+        unknown_prices: cost.unknown.clone(),
+    }
+}
+
+fn catalog(scenario: &Scenario) -> String {
+    let dates = scenario.pools.iter().map(|pool| &*pool.instance.price_date);
+    dates.max().unwrap_or("").to_owned()
+}
+
+/// What a reader would otherwise have to guess.
+fn assumptions(scenario: &Scenario) -> Vec<String> {
+    let sync = u64::try_from(scenario.hpa_config.sync_period_ns).unwrap_or(0);
+    vec![
+        format!("metrics-server scrapes every {}", scenario.metric_resolution),
+        format!("the HPA controller syncs every {}", crate::units::SimDuration::from_nanos(sync)),
+        format!(
+            "a controller reacts {} after a change it watches",
+            scenario.timings.controller_reaction
+        ),
+        "latencies are known to 0.05 %, those of single intervals and windows to 0.4 %".to_owned(),
+        "checks are client calls that were answered well".to_owned(),
+        format!("a month has {HOURS_PER_MONTH} hours at the mean cost rate of the measured time"),
+    ]
+}
+
+fn not_simulated(scenario: &Scenario) -> Vec<String> {
+    let objects = scenario.ignored.iter();
+    let objects = objects.map(|(kind, count)| format!("{kind} ({count} object(s))"));
+    scenario.not_simulated.iter().map(ToString::to_string).chain(objects).collect()
+}

@@ -1,0 +1,396 @@
+//! Why one object did what it did: each sync of an HPA, the life of a pod, the life of a node.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use crate::model::id::HpaId;
+use crate::model::record::{HpaMetricSync, HpaSync, Record};
+use crate::trace::{Clock, Entry, History, NodeLife, PodLife, tell};
+use crate::units::{SimDuration, SimTime};
+
+/// What is asked about: `hpa/gateway`, `pod/gateway-7`, `node/general-3`, the first with a span of
+/// time if wanted: `hpa/gateway@30m..40m`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selector {
+    kind: Kind,
+    name: String,
+    /// Counted from the start of measuring; `None` is open.
+    from: Option<SimDuration>,
+    until: Option<SimDuration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Hpa,
+    Pod,
+    Node,
+}
+
+/// Why nothing can be explained.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExplainError {
+    /// No slash, or an unknown word before it.
+    #[error(
+        "`{0}` names nothing to explain; write hpa/NAME, pod/NAME or node/NAME, then @FROM..UNTIL if wanted"
+    )]
+    Form(String),
+    /// What stands after `@` is no span.
+    #[error("`{0}` is no span of time; write @30m..40m, @30m.. or @..40m")]
+    Span(String),
+    /// Nothing of that name was in the run.
+    #[error("no {kind} `{name}` in this run{}", suggestion(.nearest.as_deref(), known))]
+    Unknown {
+        /// hpa, pod or node.
+        kind: &'static str,
+        /// As written.
+        name: String,
+        /// The name that is spelled most alike, if one is near.
+        nearest: Option<String>,
+        /// Some of the names there are.
+        known: Vec<String>,
+    },
+}
+
+fn suggestion(nearest: Option<&str>, known: &[String]) -> String {
+    match nearest {
+        Some(nearest) => format!("; did you mean `{nearest}`?"),
+        None if known.is_empty() => "; there was none at all".to_owned(),
+        None => format!("; there were {}", known.join(", ")),
+    }
+}
+
+impl Kind {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Hpa => "hpa",
+            Self::Pod => "pod",
+            Self::Node => "node",
+        }
+    }
+}
+
+impl std::str::FromStr for Selector {
+    type Err = ExplainError;
+
+    fn from_str(text: &str) -> Result<Self, ExplainError> {
+        let form = || ExplainError::Form(text.to_owned());
+        let (object, span) = match text.split_once('@') {
+            Some((object, span)) => (object, Some(span)),
+            None => (text, None),
+        };
+        let (kind, name) = object.split_once('/').ok_or_else(form)?;
+        let kind = match kind.to_ascii_lowercase().as_str() {
+            "hpa" | "horizontalpodautoscaler" => Kind::Hpa,
+            "pod" | "pods" | "po" => Kind::Pod,
+            "node" | "nodes" | "no" => Kind::Node,
+            _ => return Err(form()),
+        };
+        if name.is_empty() {
+            return Err(form());
+        }
+        let (from, until) = match span {
+            None => (None, None),
+            Some(span) => parse_span(span).ok_or_else(|| ExplainError::Span(span.to_owned()))?,
+        };
+        Ok(Self { kind, name: name.to_owned(), from, until })
+    }
+}
+
+type Bounds = (Option<SimDuration>, Option<SimDuration>);
+
+fn parse_span(text: &str) -> Option<Bounds> {
+    let (from, until) = text.split_once("..")?;
+    let bound = |text: &str| {
+        if text.is_empty() { Some(None) } else { parse_duration(text).map(Some) }
+    };
+    let (from, until) = (bound(from)?, bound(until)?);
+    match (from, until) {
+        (Some(from), Some(until)) if from > until => None,
+        bounds => Some(bounds),
+    }
+}
+
+/// `1h02m03s`, `30m`, `90s`: whole numbers with h, m or s.
+fn parse_duration(text: &str) -> Option<SimDuration> {
+    let mut total_s = 0_u64;
+    let mut digits = String::new();
+    for letter in text.chars() {
+        let unit_s = match letter {
+            '0'..='9' => {
+                digits.push(letter);
+                continue;
+            }
+            'h' => 3_600,
+            'm' => 60,
+            's' => 1,
+            _ => return None,
+        };
+        total_s = total_s.checked_add(digits.parse::<u64>().ok()?.checked_mul(unit_s)?)?;
+        digits.clear();
+    }
+    let complete = digits.is_empty() && !text.is_empty() && total_s < u64::MAX / 1_000_000_000;
+    complete.then(|| SimDuration::from_secs(total_s))
+}
+
+/// The explanation of one object as text, a line for each thing that happened to it.
+///
+/// # Errors
+/// When the selector cannot be read or nothing of that name was in the run.
+pub fn explain(history: &History, selector: &str) -> Result<String, ExplainError> {
+    let selector: Selector = selector.parse()?;
+    let clock = history.clock();
+    let at = |bound: Option<SimDuration>, open| bound.map_or(open, |b| clock.measured_from + b);
+    let (from, until) = (at(selector.from, SimTime::ZERO), at(selector.until, SimTime::MAX));
+    let names = history.names();
+    match selector.kind {
+        Kind::Hpa => {
+            let position = names.hpas.iter().position(|name| **name == *selector.name);
+            let id = position
+                .map(HpaId::at)
+                .ok_or_else(|| unknown(&selector, names.hpas.iter().cloned()))?;
+            Ok(explain_hpa(history, id, from, until))
+        }
+        Kind::Pod => history
+            .pod_named(&selector.name)
+            .map(|life| explain_pod(history, life))
+            .ok_or_else(|| unknown(&selector, names.pods.values().cloned())),
+        Kind::Node => history
+            .node_named(&selector.name)
+            .map(|life| explain_node(history, life))
+            .ok_or_else(|| unknown(&selector, names.nodes.values().cloned())),
+    }
+}
+
+fn unknown(selector: &Selector, names: impl Iterator<Item = Arc<str>>) -> ExplainError {
+    let mut names: Vec<Arc<str>> = names.collect();
+    names.sort();
+    let distance = |name: &Arc<str>| strsim::osa_distance(name, &selector.name);
+    let nearest = names.iter().min_by_key(|name| distance(name));
+    let near = |name: &&Arc<str>| distance(name) * 3 <= selector.name.chars().count().max(3);
+    ExplainError::Unknown {
+        kind: selector.kind.word(),
+        name: selector.name.clone(),
+        nearest: nearest.filter(near).map(|name| name.to_string()),
+        known: names.iter().take(8).map(|name| name.to_string()).collect(),
+    }
+}
+
+fn explain_hpa(history: &History, id: HpaId, from: SimTime, until: SimTime) -> String {
+    let clock = history.clock();
+    let mut out = format!("hpa/{}\n", history.names().hpa(id));
+    let mut syncs = 0_u32;
+    for (entry, sync) in history.syncs(id, from, until) {
+        syncs += entry.count;
+        let _ = writeln!(out, "{}", sync_line(clock, entry, sync));
+    }
+    if syncs == 0 {
+        out.push_str("no sync in this span\n");
+    }
+    out
+}
+
+/// One line: time, metrics, proposal, what held or limited it, the result, the controller's reason.
+fn sync_line(clock: Clock, entry: &Entry, sync: &HpaSync) -> String {
+    let mut line = format!("{:>9}", clock.offset(entry.first));
+    if entry.count > 1 {
+        let _ = write!(line, "..{} ×{}", clock.offset(entry.last), entry.count);
+    }
+    let _ = write!(line, "  {} → {}", sync.current, sync.desired);
+    for metric in &sync.metrics {
+        let _ = write!(line, "  {}", metric_text(metric));
+    }
+    if let Some(proposal) = sync.proposal {
+        let _ = write!(line, "  proposed {proposal}");
+    }
+    if let (Some(stabilized), Some(held)) = (sync.stabilized, sync.held_until) {
+        let _ = write!(line, "  held at {stabilized} until {}", clock.offset(held));
+    }
+    for condition in &sync.conditions {
+        let limited = &*condition.kind == "ScalingLimited" && condition.status;
+        let failed = &*condition.kind != "ScalingLimited" && !condition.status;
+        if limited || failed {
+            let _ = write!(line, "  {}={}", condition.kind, truth(condition.status));
+            let _ = write!(line, " ({})", condition.reason);
+        }
+    }
+    if sync.rescaled {
+        let _ = write!(line, "  New size: {}; reason: {}", sync.desired, sync.rescale_reason);
+    }
+    line
+}
+
+const fn truth(status: bool) -> &'static str {
+    if status { "True" } else { "False" }
+}
+
+fn metric_text(metric: &HpaMetricSync) -> String {
+    let name = tell::metric_name(metric);
+    let mut text = match (&metric.failure, metric.proposal) {
+        (Some(failure), _) => format!("{name} <none>/{} ({failure})", metric.target),
+        (None, Some(proposal)) => {
+            let pods = metric.counted;
+            format!("{name} {}/{} of {pods} pods → {proposal}", metric.current, metric.target)
+        }
+        (None, None) => format!("{name} {}/{}", metric.current, metric.target),
+    };
+    if !metric.left_out.is_empty() {
+        let pods: Vec<String> =
+            metric.left_out.iter().map(|(pod, why)| format!("{pod} {why}")).collect();
+        let _ = write!(text, " [left out: {}]", pods.join(", "));
+    }
+    text
+}
+
+/// Lines with their instants, put in order of time before they are written.
+struct Lines {
+    clock: Clock,
+    lines: Vec<(SimTime, String)>,
+}
+
+impl Lines {
+    fn add(&mut self, at: SimTime, text: impl Into<String>) {
+        self.lines.push((at, text.into()));
+    }
+
+    fn add_if(&mut self, at: Option<SimTime>, text: &str) {
+        if let Some(at) = at {
+            self.add(at, text);
+        }
+    }
+
+    fn write(mut self, head: &str) -> String {
+        self.lines.sort_by_key(|(at, _)| *at);
+        let mut out = format!("{head}\n");
+        let start = self.lines.first().map_or(SimTime::ZERO, |(at, _)| *at);
+        for (at, text) in self.lines {
+            let after = at.since(start);
+            let _ =
+                writeln!(out, "{:>9}  {:>8}  {text}", self.clock.offset(at), format!("+{after}"));
+        }
+        out
+    }
+}
+
+fn explain_pod(history: &History, life: &PodLife) -> String {
+    let PodLife {
+        id,
+        name,
+        workload,
+        created,
+        unschedulable,
+        bound,
+        pulled,
+        started,
+        ready,
+        unready,
+        terminating,
+        gone,
+    } = life;
+    let names = history.names();
+    let mut lines = Lines { clock: history.clock(), lines: Vec::new() };
+    lines.add(*created, format!("created by {}", names.workload(*workload)));
+    for refusal in unschedulable {
+        let times =
+            if refusal.count > 1 { format!(" (×{})", refusal.count) } else { String::new() };
+        lines.add(refusal.first, format!("pending: {}{times}", refusal.message));
+    }
+    for entry in history.entries() {
+        let Some((by, reason)) = entry.decision() else { continue };
+        if tell_about_pod(reason) == Some(*id) {
+            let text = tell::reason(names, history.clock(), reason);
+            lines.add(entry.first, format!("{}: {text}", tell::decider(names, by)));
+        }
+    }
+    for entry in history.entries() {
+        if let Record::EvictionRefused { pod, reason, .. } = &entry.record
+            && pod == id
+        {
+            let why = tell::reason(names, history.clock(), reason);
+            lines.add(entry.first, format!("eviction refused ×{}: {why}", entry.count));
+        }
+    }
+    if let Some((at, node)) = bound {
+        lines.add(*at, format!("bound to {}", names.node(*node)));
+    }
+    if let Some((at, took)) = pulled {
+        let text = if took.is_zero() {
+            "images were on the node".to_owned()
+        } else {
+            format!("images pulled in {took}")
+        };
+        lines.add(*at, text);
+    }
+    lines.add_if(*started, "containers started");
+    lines.add_if(*ready, "ready");
+    for (at, until) in unready {
+        lines.add(*at, "no longer ready");
+        lines.add_if(*until, "ready again");
+    }
+    if let Some((at, because)) = terminating {
+        lines.add(*at, format!("terminating: {}", tell::deletion(*because)));
+    }
+    lines.add_if(*gone, "gone");
+    lines.write(&format!("pod/{name}"))
+}
+
+fn tell_about_pod(reason: &crate::model::Reason) -> Option<crate::model::id::PodId> {
+    use crate::model::Reason;
+    if let Reason::ScaleUp { pod, .. } | Reason::NoScaleUp { pod, .. } = reason {
+        Some(*pod)
+    } else {
+        None
+    }
+}
+
+fn explain_node(history: &History, life: &NodeLife) -> String {
+    let NodeLife {
+        id,
+        name,
+        pool,
+        requested,
+        ready,
+        gpus,
+        cordoned,
+        lost,
+        unneeded,
+        removing,
+        gone,
+    } = life;
+    let names = history.names();
+    let mut lines = Lines { clock: history.clock(), lines: Vec::new() };
+    lines.add(*requested, format!("instance of pool {} asked for", names.pool(*pool)));
+    lines.add_if(*ready, "Ready");
+    lines.add_if(*gpus, "GPUs allocatable");
+    lines.add_if(*cordoned, "cordoned");
+    for (at, until) in lost {
+        lines.add(*at, "stopped answering");
+        lines.add_if(*until, "answers again");
+    }
+    lines.add_if(*unneeded, "unneeded for the cluster-autoscaler");
+    for pod in history.pods() {
+        if let Some((at, node)) = pod.bound
+            && node == *id
+        {
+            lines.add(at, format!("takes {}", pod.name));
+        }
+    }
+    for entry in history.entries() {
+        if let Some((_, crate::model::Reason::NoScaleDown { node, .. })) = entry.decision()
+            && node == id
+        {
+            let (_, reason) = entry.decision().expect("it was one a line above");
+            let text = tell::reason(names, history.clock(), reason);
+            lines.add(entry.first, format!("cluster-autoscaler: {text} (×{})", entry.count));
+        }
+        if let Record::EvictionRefused { pod, node, reason } = &entry.record
+            && node == id
+        {
+            let why = tell::reason(names, history.clock(), reason);
+            let pod = names.pod(*pod);
+            lines.add(entry.first, format!("eviction of {pod} refused ×{}: {why}", entry.count));
+        }
+    }
+    lines.add_if(*removing, "instance is given back");
+    lines.add_if(*gone, "gone");
+    lines.write(&format!("node/{name}"))
+}

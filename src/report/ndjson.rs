@@ -1,0 +1,301 @@
+//! Every decision with its reason, one JSON object a line.
+//!
+//! The first line names the schema and its version and what was run; each further line is one
+//! entry of the history, in the order of time. Field names end in their unit; times count from the
+//! start of measuring and are negative during the warm-up. What repeated itself without a change
+//! has `count` and `until_s`; keep everything in the history to have each on its own line.
+
+use serde::Serialize;
+
+use crate::model::record::{HpaMetricSync, HpaSync, Record};
+use crate::scenario::Scenario;
+use crate::trace::{Clock, Entry, History, Names, tell};
+use crate::units::SimDuration;
+
+/// The version of the lines' form: a new minor adds fields, a new major changes them.
+pub const VERSION: &str = "1.0.0";
+const SCHEMA: &str = "https://aurelius.dev/schema/events.v1.json";
+
+/// All lines, each ended by a newline.
+///
+/// # Panics
+/// Never: the wire forms hold nothing that JSON cannot.
+#[must_use]
+pub fn ndjson(scenario: &Scenario, seed: u64, history: &History) -> String {
+    let head = Head {
+        schema: SCHEMA,
+        version: VERSION,
+        tool_version: env!("CARGO_PKG_VERSION"),
+        scenario: &scenario.name,
+        seed,
+        warm_up_s: scenario.warm_up.as_secs_f64(),
+        duration_s: scenario.duration.as_secs_f64(),
+    };
+    let mut out = String::new();
+    push(&mut out, &head);
+    for entry in history.entries() {
+        push(&mut out, &line(history.names(), history.clock(), entry));
+    }
+    out
+}
+
+fn push(out: &mut String, value: &impl Serialize) {
+    let text = serde_json::to_string(value).expect("wire forms have string keys and plain values");
+    out.push_str(&text);
+    out.push('\n');
+}
+
+#[derive(Serialize)]
+struct Head<'a> {
+    schema: &'static str,
+    version: &'static str,
+    tool_version: &'static str,
+    scenario: &'a str,
+    seed: u64,
+    warm_up_s: f64,
+    duration_s: f64,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    t_s: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u32>,
+    event: &'static str,
+    object: String,
+    #[serde(flatten)]
+    told: Told<'a>,
+}
+
+/// What particular events tell beside their object.
+#[derive(Serialize, Default)]
+struct Told<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_replicas: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_replicas: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pool: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    span_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<BudgetLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hpa: Option<HpaLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct BudgetLine {
+    expected_pods: i32,
+    current_healthy: i32,
+    desired_healthy: i32,
+    disruptions_allowed: i32,
+}
+
+#[derive(Serialize)]
+struct HpaLine<'a> {
+    current_replicas: i32,
+    metrics: Vec<MetricLine<'a>>,
+    proposal_replicas: Option<i32>,
+    stabilized_replicas: Option<i32>,
+    held_until_s: Option<f64>,
+    desired_replicas: i32,
+    rescaled: bool,
+    rescale_reason: &'a str,
+    conditions: Vec<ConditionLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct MetricLine<'a> {
+    label: &'a str,
+    current: &'a str,
+    target: &'a str,
+    ratio: Option<f64>,
+    proposal_replicas: Option<i32>,
+    failure: Option<&'a str>,
+    pods_counted: u32,
+    pods_left_out: Vec<LeftOut<'a>>,
+}
+
+#[derive(Serialize)]
+struct LeftOut<'a> {
+    pod: &'a str,
+    why: &'a str,
+}
+
+#[derive(Serialize)]
+struct ConditionLine<'a> {
+    r#type: &'a str,
+    status: bool,
+    reason: &'a str,
+}
+
+fn line<'a>(names: &Names, clock: Clock, entry: &'a Entry) -> Line<'a> {
+    let (event, object, told) = told(names, clock, &entry.record);
+    let repeated = entry.count > 1;
+    Line {
+        t_s: clock.offset(entry.first).as_secs_f64(),
+        until_s: repeated.then(|| clock.offset(entry.last).as_secs_f64()),
+        count: repeated.then_some(entry.count),
+        event,
+        object,
+        told,
+    }
+}
+
+fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, String, Told<'a>) {
+    let pod = |id| format!("pod/{}", names.pod(id));
+    let node = |id| format!("node/{}", names.node(id));
+    let workload = |id| format!("workload/{}", names.workload(id));
+    let plain = Told::default;
+    match record {
+        Record::WorkloadScaled { workload: id, from, to } => {
+            let told = Told { from_replicas: Some(*from), to_replicas: Some(*to), ..plain() };
+            ("workload_scaled", workload(*id), told)
+        }
+        Record::ReplicaSetCreated(_, id) => ("replica_set_created", workload(*id), plain()),
+        Record::PodCreated { .. }
+        | Record::PodUnschedulable { .. }
+        | Record::PodBound { .. }
+        | Record::PodImagesPulled { .. }
+        | Record::PodStarted(_)
+        | Record::PodBecameReady(_)
+        | Record::PodBecameUnready(_)
+        | Record::PodTerminating { .. }
+        | Record::PodGone(_) => told_of_pod(names, record),
+        Record::EvictionRefused { pod: id, node, reason } => {
+            let told = Told {
+                reason: Some(tell::reason_word(reason)),
+                message: Some(tell::reason(names, clock, reason)),
+                node: Some(names.node(*node).to_owned()),
+                ..plain()
+            };
+            ("eviction_refused", pod(*id), told)
+        }
+        Record::BudgetChanged { budget, status } => {
+            let budget_line = BudgetLine {
+                expected_pods: status.expected_pods,
+                current_healthy: status.current_healthy,
+                desired_healthy: status.desired_healthy,
+                disruptions_allowed: status.disruptions_allowed,
+            };
+            let told = Told { budget: Some(budget_line), ..plain() };
+            ("budget_changed", format!("pdb/{}", names.budget(*budget)), told)
+        }
+        Record::NodeRequested { node: id, pool } => {
+            let told = Told { pool: Some(names.pool(*pool).to_owned()), ..plain() };
+            ("node_requested", node(*id), told)
+        }
+        Record::NodeBecameReady(id) => ("node_ready", node(*id), plain()),
+        Record::NodeGpusAllocatable(id) => ("node_gpus_allocatable", node(*id), plain()),
+        Record::NodeCordoned(id) => ("node_cordoned", node(*id), plain()),
+        Record::NodeUncordoned(id) => ("node_uncordoned", node(*id), plain()),
+        Record::NodeLost(id) => ("node_lost", node(*id), plain()),
+        Record::NodeRecovered(id) => ("node_recovered", node(*id), plain()),
+        Record::NodeRemoving(id) => ("node_removing", node(*id), plain()),
+        Record::NodeGone(id) => ("node_gone", node(*id), plain()),
+        Record::NodeUnneeded { node: id, since } => {
+            let event = if since.is_some() { "node_unneeded" } else { "node_needed" };
+            (event, node(*id), plain())
+        }
+        Record::HpaSynced(id, sync) => {
+            let told = Told { hpa: Some(hpa_line(clock, sync)), ..plain() };
+            ("hpa_synced", format!("hpa/{}", names.hpa(*id)), told)
+        }
+        Record::Decided { by, reason } => {
+            let told = Told {
+                reason: Some(tell::reason_word(reason)),
+                message: Some(tell::reason(names, clock, reason)),
+                ..plain()
+            };
+            ("decided", tell::decider(names, *by), told)
+        }
+        Record::DisruptionBegan(id) => {
+            ("disruption_began", names.disruption(*id).to_owned(), plain())
+        }
+        Record::DisruptionEnded(id) => {
+            ("disruption_ended", names.disruption(*id).to_owned(), plain())
+        }
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the caller matched the records of pods in full"
+)]
+fn told_of_pod<'a>(names: &Names, record: &Record) -> (&'static str, String, Told<'a>) {
+    let object = |id| format!("pod/{}", names.pod(id));
+    let plain = Told::default;
+    let span = |span: SimDuration| Some(span.as_secs_f64());
+    match record {
+        Record::PodCreated { pod, workload, name: _ } => {
+            let told = Told { owner: Some(names.workload(*workload).to_owned()), ..plain() };
+            ("pod_created", object(*pod), told)
+        }
+        Record::PodUnschedulable { pod, message } => {
+            let told = Told {
+                reason: Some("FailedScheduling"),
+                message: Some(message.to_string()),
+                ..plain()
+            };
+            ("pod_unschedulable", object(*pod), told)
+        }
+        Record::PodBound { pod, node, waited } => {
+            let node = Some(names.node(*node).to_owned());
+            ("pod_bound", object(*pod), Told { node, span_s: span(*waited), ..plain() })
+        }
+        Record::PodImagesPulled { pod, took } => {
+            ("pod_images_pulled", object(*pod), Told { span_s: span(*took), ..plain() })
+        }
+        Record::PodStarted(pod) => ("pod_started", object(*pod), plain()),
+        Record::PodBecameReady(pod) => ("pod_ready", object(*pod), plain()),
+        Record::PodBecameUnready(pod) => ("pod_unready", object(*pod), plain()),
+        Record::PodTerminating { pod, because } => {
+            let message = Some(tell::deletion(*because).to_owned());
+            ("pod_terminating", object(*pod), Told { message, ..plain() })
+        }
+        Record::PodGone(pod) => ("pod_gone", object(*pod), plain()),
+        _ => unreachable!("only records of pods are passed on"),
+    }
+}
+
+fn hpa_line(clock: Clock, sync: &HpaSync) -> HpaLine<'_> {
+    HpaLine {
+        current_replicas: sync.current,
+        metrics: sync.metrics.iter().map(metric_line).collect(),
+        proposal_replicas: sync.proposal,
+        stabilized_replicas: sync.stabilized,
+        held_until_s: sync.held_until.map(|at| clock.offset(at).as_secs_f64()),
+        desired_replicas: sync.desired,
+        rescaled: sync.rescaled,
+        rescale_reason: &sync.rescale_reason,
+        conditions: sync
+            .conditions
+            .iter()
+            .map(|c| ConditionLine { r#type: &c.kind, status: c.status, reason: &c.reason })
+            .collect(),
+    }
+}
+
+fn metric_line(metric: &HpaMetricSync) -> MetricLine<'_> {
+    MetricLine {
+        label: &metric.label,
+        current: &metric.current,
+        target: &metric.target,
+        ratio: metric.ratio,
+        proposal_replicas: metric.proposal,
+        failure: metric.failure.as_deref(),
+        pods_counted: metric.counted,
+        pods_left_out: metric.left_out.iter().map(|(pod, why)| LeftOut { pod, why }).collect(),
+    }
+}

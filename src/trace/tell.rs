@@ -1,0 +1,114 @@
+//! Records and reasons in words, with names in place of ids.
+
+use crate::model::action::PodDeletion;
+use crate::model::reason::{NoScaleDown, Reason};
+use crate::model::record::{Decider, HpaMetricSync, HpaSync};
+use crate::trace::{Clock, Names};
+
+/// Who decided: `cluster-autoscaler`, `Deployment controller of gateway` and the like.
+#[must_use]
+pub fn decider(names: &Names, by: Decider) -> String {
+    match by {
+        Decider::Workload(id) => format!("controller of {}", names.workload(id)),
+        Decider::Scheduler(pod) => format!("scheduler for {}", names.pod(pod)),
+        Decider::ClusterAutoscaler => "cluster-autoscaler".to_owned(),
+        Decider::Drain(id) => names.disruption(id).to_owned(),
+    }
+}
+
+/// The reason in one word, for machines: the name of the variant in Kubernetes' spelling.
+#[must_use]
+pub const fn reason_word(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::InSync => "InSync",
+        Reason::TooFewPods { .. } => "TooFewPods",
+        Reason::TooManyPods { .. } => "TooManyPods",
+        Reason::WaitsForOrdinal { .. } => "WaitsForOrdinal",
+        Reason::RollingOut => "RollingOut",
+        Reason::Scheduled { .. } => "Scheduled",
+        Reason::Unschedulable { .. } => "FailedScheduling",
+        Reason::ScaleUp { .. } => "TriggeredScaleUp",
+        Reason::NoScaleUp { .. } => "NotTriggerScaleUp",
+        Reason::ScaleDown { .. } => "ScaleDown",
+        Reason::NoScaleDown { .. } => "NoScaleDown",
+        Reason::BudgetRefused { .. } => "DisruptionBudget",
+        Reason::SeveralBudgets => "SeveralBudgets",
+        Reason::RetriesIn(_) => "RetriesIn",
+    }
+}
+
+/// The reason as a sentence.
+#[must_use]
+pub fn reason(names: &Names, clock: Clock, reason: &Reason) -> String {
+    match reason {
+        Reason::InSync => "everything is as wanted".to_owned(),
+        Reason::TooFewPods { missing } => format!("{missing} pod(s) missing"),
+        Reason::TooManyPods { excess } => format!("{excess} pod(s) too many"),
+        Reason::WaitsForOrdinal { ordinal } => format!("waits for the pod of ordinal {ordinal}"),
+        Reason::RollingOut => "moves pods to the new template".to_owned(),
+        Reason::Scheduled { feasible } => format!("{feasible} node(s) passed all filters"),
+        Reason::Unschedulable { message } => message.to_string(),
+        Reason::ScaleUp { pod, pods, pool } => {
+            let (pool, pod) = (names.pool(*pool), names.pod(*pod));
+            format!("adds a node to {pool} for {pods} pod(s), among them {pod}")
+        }
+        Reason::NoScaleUp { pod, pools } => {
+            let pools: Vec<String> =
+                pools.iter().map(|(pool, why)| format!("{}: {why}", names.pool(*pool))).collect();
+            format!("adds no node for {}: {}", names.pod(*pod), pools.join("; "))
+        }
+        Reason::ScaleDown { node, unneeded_since } => {
+            let (node, since) = (names.node(*node), clock.offset(*unneeded_since));
+            format!("removes {node}, unneeded since {since}")
+        }
+        Reason::NoScaleDown { node, why } => {
+            format!("keeps {}: {}", names.node(*node), no_scale_down(names, *why))
+        }
+        Reason::BudgetRefused { budget, message } => {
+            format!("{message} (budget {})", names.budget(*budget))
+        }
+        Reason::SeveralBudgets => "more than one budget selects the pod".to_owned(),
+        Reason::RetriesIn(span) => format!("tries again in {span}"),
+    }
+}
+
+fn no_scale_down(names: &Names, why: NoScaleDown) -> String {
+    match why {
+        NoScaleDown::Utilized => "its pods ask for too large a part of it".to_owned(),
+        NoScaleDown::NotUnneededLongEnough => "not unneeded for long enough".to_owned(),
+        NoScaleDown::MinSizeReached => "its pool is at its minimum".to_owned(),
+        NoScaleDown::NoPlaceToMovePods => "its pods fit nowhere else".to_owned(),
+        NoScaleDown::Budget(budget) => {
+            format!("budget {} allows no disruption", names.budget(budget))
+        }
+        NoScaleDown::BlockingPod(pod) => format!("{} must not be moved", names.pod(pod)),
+        NoScaleDown::CoolDown => "a node came or went a short while ago".to_owned(),
+    }
+}
+
+/// Why a pod is deleted, in words.
+#[must_use]
+pub const fn deletion(because: PodDeletion) -> &'static str {
+    match because {
+        PodDeletion::ScaleDown => "scaled down",
+        PodDeletion::Rollout => "replaced by a rollout",
+        PodDeletion::Drain => "its node is drained",
+        PodDeletion::NodeScaleDown => "its node is scaled down",
+        PodDeletion::Preemption => "preempted",
+        PodDeletion::NodeLost => "its node does not answer",
+        PodDeletion::Taint => "its node has a taint it does not tolerate",
+        PodDeletion::Scenario => "the scenario deletes it",
+    }
+}
+
+/// A metric as people call it: `cpu` for `cpu resource utilization (percentage of request)`.
+#[must_use]
+pub fn metric_name(metric: &HpaMetricSync) -> &str {
+    metric.label.split_once(" resource").map_or(&*metric.label, |(name, _)| name)
+}
+
+/// Whether a condition of a sync holds for this reason.
+#[must_use]
+pub fn has_condition(sync: &HpaSync, kind: &str, reason: &str) -> bool {
+    sync.conditions.iter().any(|c| &*c.kind == kind && c.status && &*c.reason == reason)
+}
