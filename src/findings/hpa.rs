@@ -83,7 +83,7 @@ fn at_maximum(case: &Case<'_>, id: HpaId, findings: &mut Vec<Finding>) {
             subject: Subject::Hpa(id),
             message: format!("{} HPA reaches maxReplicas {}", hpa.meta.name, hpa.spec.max_replicas),
             note: format!(
-                "ScalingLimited=True (TooManyReplicas), for {lasted}; wanted up to {}",
+                "for {lasted}, wanted up to {}; ScalingLimited=True (TooManyReplicas)",
                 stretch.wanted
             ),
             evidence: evidence(id, &stretch),
@@ -114,7 +114,7 @@ fn held(case: &Case<'_>, id: HpaId, findings: &mut Vec<Finding>) {
                 "{} HPA wants {}, held at {}",
                 hpa.meta.name, stretch.wanted, stretch.kept
             ),
-            note: format!("scaleUp stabilization window of {window}s, for {lasted}"),
+            note: format!("for {lasted} by its scaleUp stabilization window of {window}s"),
             evidence: evidence(id, &stretch),
             origins: vec![hpa.meta.origin.clone()],
         });
@@ -134,7 +134,7 @@ fn rate_limited(case: &Case<'_>, id: HpaId, findings: &mut Vec<Finding>) {
             subject: Subject::Hpa(id),
             message: format!("{} HPA may not add pods as fast as it wants", hpa.meta.name),
             note: format!(
-                "ScalingLimited=True (ScaleUpLimit), for {lasted}; wanted up to {}",
+                "for {lasted}, wanted up to {}; ScalingLimited=True (ScaleUpLimit)",
                 stretch.wanted
             ),
             evidence: evidence(id, &stretch),

@@ -38,7 +38,7 @@ pub(super) fn find(case: &Case<'_>, findings: &mut Vec<Finding>) {
             until: (!stretch.open).then_some(until),
             subject: Subject::Run,
             message: format!("requests {verb}"),
-            note: format!("up to {} of them, {end}{place}; {kinds} in all", percent(worst)),
+            note: format!("up to {} of all, {end}{place}; {kinds} in the run", percent(worst)),
             evidence: [from, until]
                 .map(|at| Evidence { at, object: EvidenceObject::Series })
                 .to_vec(),

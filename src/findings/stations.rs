@@ -169,7 +169,7 @@ fn blind(
             until: worst.until,
             subject: Subject::Hpa(hpa_id),
             message: format!("{} HPA sees no need to scale", hpa.meta.name),
-            note: format!("it looks at {} while {name} is saturated", seen.join(", ")),
+            note: format!("{} while {name} is saturated", seen.join(", ")),
             evidence: vec![Evidence { at: worst.from, object: EvidenceObject::Hpa(hpa_id) }],
             origins: vec![hpa.meta.origin.clone()],
         });

@@ -29,8 +29,8 @@ pub(super) fn find(case: &Case<'_>, findings: &mut Vec<Finding>) {
             from,
             until,
             subject: Subject::Threshold(result.threshold),
-            message: format!("{} no longer holds", short(spec)),
-            note: format!("violated for {}{worst}", result.violated_for),
+            message: format!("{} is crossed", short(spec)),
+            note: format!("for {}{worst}", result.violated_for),
             evidence: vec![Evidence { at: from, object: EvidenceObject::Series }],
             origins: vec![spec.origin().clone()],
         });

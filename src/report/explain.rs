@@ -394,3 +394,35 @@ fn explain_node(history: &History, life: &NodeLife) -> String {
     lines.add_if(*gone, "gone");
     lines.write(&format!("node/{name}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::findings::fixture;
+
+    fn explained(selector: &str) -> String {
+        let run = fixture::peak();
+        explain(&run.history, selector).unwrap_or_else(|error| format!("error: {error}\n"))
+    }
+
+    #[test]
+    fn an_hpa_is_told_sync_by_sync() {
+        expect![[r#""#]].assert_eq(&explained("hpa/checkout@10m..44m"));
+    }
+
+    #[test]
+    fn a_pod_and_a_node_are_told_as_lives() {
+        expect![[r#""#]].assert_eq(&explained("pod/checkout-17"));
+        expect![[r#""#]].assert_eq(&explained("node/general-3"));
+    }
+
+    #[test]
+    fn a_wrong_selector_gets_a_fix() {
+        let wrong =
+            ["hpa", "service/x", "hpa/chekout", "pod/zzzzzzz", "hpa/ml@5", "hpa/ml@40m..30m"];
+        let errors: String = wrong.into_iter().map(explained).collect();
+        expect![[r#""#]].assert_eq(&errors);
+    }
+}

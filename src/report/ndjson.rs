@@ -299,3 +299,36 @@ fn metric_line(metric: &HpaMetricSync) -> MetricLine<'_> {
         pods_left_out: metric.left_out.iter().map(|(pod, why)| LeftOut { pod, why }).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::findings::fixture;
+
+    #[test]
+    fn each_line_is_an_object_and_each_kind_of_decision_has_its_reason() {
+        let run = fixture::peak();
+        let text = ndjson(&run.scenario, 42, &run.history);
+        let mut shown = String::new();
+        for wanted in [
+            "\"schema\"",
+            "pod_unschedulable",
+            "TriggeredScaleUp",
+            "ScaleUpStabilized",
+            "eviction_refused",
+            "NotTriggerScaleUp",
+            "node_gpus_allocatable",
+        ] {
+            let line = text.lines().find(|line| line.contains(wanted));
+            shown.push_str(line.unwrap_or("nothing"));
+            shown.push('\n');
+        }
+        expect![[r#""#]].assert_eq(&shown);
+        for line in text.lines() {
+            let value: serde_json::Value = serde_json::from_str(line).expect("valid JSON");
+            assert!(value.is_object());
+        }
+    }
+}

@@ -57,7 +57,7 @@ mod tests {
     fn each_cell_shows_the_largest_of_its_part() {
         let values = [7.0, 7.0, 7.0, 7.0, 12.0, 20.0, 20.0, 20.0, 20.0, 16.0, 9.0, 8.0];
         assert_eq!(sparkline(&values, 6, Charset::Unicode), "▁▁███▂");
-        assert_eq!(sparkline(&values, 6, Charset::Ascii), "__###_");
+        assert_eq!(sparkline(&values, 6, Charset::Ascii), "__###.");
         assert_eq!(sparkline(&[2.0; 9], 6, Charset::Unicode), "▄▄▄▄▄▄");
         assert_eq!(sparkline(&[1.0, 3.0], 4, Charset::Ascii), "__##");
         assert_eq!(sparkline(&[], 3, Charset::Unicode), "   ");

@@ -46,6 +46,12 @@ impl Scheduling {
         }
     }
 
+    /// The node that a pod waits to take over, if preemption found one.
+    pub(super) fn nominated_node(&self, pod: PodId) -> Option<NodeId> {
+        let slot = self.scheduler.nominated_node(&self.snapshot, pod)?;
+        self.snapshot.node(slot).id
+    }
+
     fn tell(&mut self, now: SimTime, event: &ClusterEvent) {
         let Self { scheduler, queue, snapshot, .. } = self;
         let mut hints = |shape, plugins, event: &ClusterEvent| {
@@ -111,8 +117,9 @@ impl<O: Observer> Run<'_, O> {
         match outcome {
             Outcome::Bind { slot, feasible } => {
                 let node = self.scheduling.snapshot.node(slot).id.expect("live nodes have ids");
+                let before = self.cluster.generation();
                 self.apply(now, &Action::BindPod { pod: id, node });
-                self.scheduling.snapshot.confirm(&self.cluster, node);
+                self.scheduling.snapshot.confirm(&self.cluster, node, before);
                 self.scheduling.queue.done(id);
                 self.scheduling.tell(now, &ClusterEvent::PodAssigned(shape));
                 let reason = Reason::Scheduled { feasible };

@@ -163,7 +163,7 @@ fn remark(told: &Told<'_>, spec: &ThresholdSpec, result: &ThresholdResult) -> St
     if let Some(first) = result.first_violation {
         let clock = told.case.history.clock();
         let from = clock.offset(clock.measured_from + first);
-        parts.push(format!("violated from {from} for {}", result.violated_for));
+        parts.insert(0, format!("from {from} for {}", result.violated_for));
     }
     parts.join("; ")
 }
@@ -181,7 +181,7 @@ pub(super) fn timeline(told: &Told<'_>, page: &mut Page, most: usize) {
     let time = |at: SimTime| clock.offset(at).to_string();
     let times = lines.iter().map(|line| time(line.at).chars().count()).max().unwrap_or(0);
     let longest = lines.iter().map(|line| line.message.chars().count()).max().unwrap_or(0);
-    let messages = longest.min(48);
+    let messages = longest.min(42);
     for line in &lines {
         let TimelineLine { at, severity, message, note, .. } = line;
         let role = match severity {
@@ -198,7 +198,7 @@ pub(super) fn timeline(told: &Told<'_>, page: &mut Page, most: usize) {
     }
 }
 
-/// One line of cause for thresholds with the same; two lines each in the compact form.
+/// One cause for thresholds with the same; three lines each in the compact form.
 pub(super) fn causes(told: &Told<'_>, page: &mut Page) {
     let mut seen: Vec<&str> = Vec::new();
     for cause in told.causes {
@@ -218,7 +218,7 @@ pub(super) fn causes(told: &Told<'_>, page: &mut Page) {
             .collect();
         let mut of = of;
         of.dedup();
-        let lines = if page.style().detail == Detail::Compact { 2 } else { usize::MAX };
+        let lines = if page.style().detail == Detail::Compact { 3 } else { usize::MAX };
         let first = Line::new().with(Role::Title, format!("  Cause ({}): ", of.join(", ")));
         page.add_wrapped(first, sentence, 4, lines);
     }

@@ -1,0 +1,108 @@
+//! Charts of a run as SVG files: the same bytes for the same run, legible without colours.
+//!
+//! All charts of a run share one time axis, so that cause stands above effect on the overview.
+
+mod draw;
+pub mod figure;
+mod panels;
+
+use std::collections::BTreeMap;
+
+pub use draw::Colour;
+pub use figure::{Dash, Figure, Join, Series};
+
+use crate::findings::Case;
+use crate::model::record::Record;
+
+use draw::{Mark, Sheet, draw};
+
+/// Height of the plot of a chart that stands alone [pixels].
+const ALONE: i32 = 260;
+/// Height of each plot of the overview [pixels].
+const STACKED: i32 = 118;
+/// Workloads whose replicas the overview shows: those that moved most.
+const REPLICAS_MOST: usize = 3;
+
+/// Every chart by file name: `load.svg`, `latency.svg`, `replicas-NAME.svg` for each HPA,
+/// `nodes.svg`, `gpu.svg` and `queues.svg` where there is something to see, and `overview.svg` with
+/// all of them one above the other.
+#[must_use]
+pub fn charts(case: &Case<'_>) -> BTreeMap<String, String> {
+    let marks = marks(case);
+    let mut files = BTreeMap::new();
+    let replicas = panels::replicas(case);
+    let mut alone = vec![
+        ("load".to_owned(), panels::load(case)),
+        ("latency".to_owned(), panels::latency(case)),
+    ];
+    for (name, figure) in &replicas {
+        alone.push((format!("replicas-{name}"), figure.clone()));
+    }
+    alone.push(("nodes".to_owned(), panels::nodes(case)));
+    let work = [("gpu", panels::gpu(case)), ("queues", panels::queues(case))];
+    for (name, figure) in work.into_iter().filter(|(_, figure)| !figure.is_empty()) {
+        alone.push((name.to_owned(), figure));
+    }
+    let mut moved: Vec<&(String, Figure)> = replicas.iter().collect();
+    moved.sort_by_key(|(name, _)| std::cmp::Reverse(panels::movement(case, name)));
+    moved.truncate(REPLICAS_MOST);
+    let shown = |name: &str| {
+        name.strip_prefix("replicas-").is_none_or(|name| moved.iter().any(|(one, _)| one == name))
+    };
+    let stacked: Vec<Figure> =
+        alone.iter().filter(|(name, _)| shown(name)).map(|(_, figure)| figure.clone()).collect();
+    files.insert("overview.svg".to_owned(), sheet(case, &stacked, STACKED, &marks));
+    for (name, figure) in alone {
+        files.insert(format!("{name}.svg"), sheet(case, &[figure], ALONE, &marks));
+    }
+    files
+}
+
+fn sheet(case: &Case<'_>, figures: &[Figure], height: i32, marks: &[Mark]) -> String {
+    draw(&Sheet { figures, height, span_s: case.scenario.duration.as_secs_f64(), marks })
+}
+
+/// What the scenario did to the cluster, and when.
+fn marks(case: &Case<'_>) -> Vec<Mark> {
+    let clock = case.history.clock();
+    let began = case.history.entries().iter().filter_map(|entry| {
+        let Record::DisruptionBegan(id) = &entry.record else { return None };
+        let at = clock.offset(entry.first).as_secs_f64();
+        Some((at, case.describe(&case.scenario.disruptions[id.index()])))
+    });
+    began.filter(|(at, _)| *at >= 0.0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::fixture;
+
+    #[test]
+    fn charts_are_the_same_bytes_and_name_their_axes() {
+        let run = fixture::peak();
+        let files = charts(&run.case());
+        assert_eq!(files, charts(&fixture::peak().case()));
+        let names: Vec<&str> = files.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            [
+                "gpu.svg",
+                "latency.svg",
+                "load.svg",
+                "nodes.svg",
+                "overview.svg",
+                "queues.svg",
+                "replicas-checkout.svg",
+                "replicas-ml.svg"
+            ]
+        );
+        let latency = &files["latency.svg"];
+        for word in
+            ["Latency of client requests [s]", "limit of p(95)", "time since the start", "30m"]
+        {
+            assert!(latency.contains(word), "{word}");
+        }
+        assert!(latency.starts_with("<svg width=\"960\""), "{}", &latency[..80]);
+    }
+}
