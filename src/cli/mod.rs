@@ -1,10 +1,85 @@
-//! The command line: arguments, files, exit codes.
+//! The command line: arguments, files, exit codes. The only room that reads clocks and writes files.
 
 mod args;
+mod explain;
 mod files;
+mod outputs;
+mod progress;
+mod run;
 
-/// Runs the program.
+use std::error::Error;
+use std::panic;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Color, Command};
+use files::to_stderr;
+
+/// How the program ends. The numbers are a contract; see the help of `run`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    /// It ran, and all thresholds hold.
+    Success,
+    /// It ran, and a threshold failed: k6's number.
+    ThresholdFailed,
+    /// The input or the usage is wrong; nothing was simulated.
+    Usage,
+    /// A bug of ours: `EX_SOFTWARE`.
+    Bug,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::ThresholdFailed => 99,
+            Exit::Usage => 2,
+            Exit::Bug => 70,
+        })
+    }
+}
+
+/// Runs the program on the arguments of the process.
 #[must_use]
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    panic::set_hook(Box::new(|info| {
+        to_stderr(&format!(
+            "error: this is a bug in aurelius-sim {}: {info}\n\
+             note: the same command with the same files shows it again; please report both",
+            env!("CARGO_PKG_VERSION")
+        ));
+    }));
+    match panic::catch_unwind(|| dispatch(Cli::parse())) {
+        Ok(exit) => exit.into(),
+        Err(_) => Exit::Bug.into(),
+    }
+}
+
+fn dispatch(cli: Cli) -> Exit {
+    choose_colour(cli.color);
+    match cli.command {
+        Command::Run(args) => run::run(&args, cli.color),
+        Command::Explain { code } => explain::explain(code.as_deref()),
+    }
+}
+
+/// What the flag says outweighs the environment; `auto` leaves it to anstream, stream by stream.
+fn choose_colour(color: Color) {
+    match color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+}
+
+/// Says an error of the world with its chain of causes.
+fn say_error(error: &dyn Error) {
+    let mut text = format!("error: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!("\n  cause: {error}"));
+        cause = error.source();
+    }
+    to_stderr(&text);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cluster::api::pod::{Container, PodTemplate};
+use crate::cluster::api::pod::{Container, PodSpec, PodTemplate};
 use crate::cluster::api::scheduling::{Taint, TaintEffect, Toleration};
 
 /// How long a pod stays on a node that is not ready or unreachable, by default
@@ -32,6 +32,35 @@ pub fn admit(template: &PodTemplate) -> PodTemplate {
         }
     }
     admitted
+}
+
+/// The tolerations of a daemon pod: those of the template and those that every daemon pod gets
+/// (daemon/util/daemonset_util.go `AddOrUpdateDaemonPodTolerations`). Those it has are not added twice.
+#[must_use]
+pub fn daemon_tolerations(template: &PodSpec) -> Vec<Toleration> {
+    let added = [
+        ("node.kubernetes.io/not-ready", TaintEffect::NoExecute),
+        ("node.kubernetes.io/unreachable", TaintEffect::NoExecute),
+        ("node.kubernetes.io/disk-pressure", TaintEffect::NoSchedule),
+        ("node.kubernetes.io/memory-pressure", TaintEffect::NoSchedule),
+        ("node.kubernetes.io/pid-pressure", TaintEffect::NoSchedule),
+        ("node.kubernetes.io/unschedulable", TaintEffect::NoSchedule),
+    ];
+    let host = ("node.kubernetes.io/network-unavailable", TaintEffect::NoSchedule);
+    let added = added.into_iter().chain(template.host_network.then_some(host));
+    let added = added.map(|(key, effect)| Toleration {
+        key: Some(Arc::from(key)),
+        exists: true,
+        effect: Some(effect),
+        ..Toleration::default()
+    });
+    let mut all = template.tolerations.clone();
+    for toleration in added {
+        if !all.contains(&toleration) {
+            all.push(toleration);
+        }
+    }
+    all
 }
 
 fn request_from_limit(container: &mut Container) {

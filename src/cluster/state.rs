@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::cluster::admission::admit;
+use crate::cluster::admission::{admit, daemon_tolerations};
 use crate::cluster::api::budget::PodDisruptionBudgetSpec;
 use crate::cluster::api::pod::PodTemplate;
 use crate::cluster::api::pool::NodePoolSpec;
-use crate::cluster::api::workload::WorkloadSpec;
+use crate::cluster::api::workload::{WorkloadKind, WorkloadSpec};
 use crate::cluster::budget::Budget;
 use crate::cluster::node::Node;
 use crate::cluster::pod::{Pod, TemplateId};
@@ -84,7 +84,11 @@ impl Cluster {
     }
 
     fn add_workload(&mut self, spec: &Arc<WorkloadSpec>) {
-        let revision = self.revision_of(&spec.template);
+        let mut template = PodTemplate::clone(&spec.template);
+        if matches!(spec.kind, WorkloadKind::DaemonSet { .. }) {
+            template.spec.tolerations = daemon_tolerations(&template.spec);
+        }
+        let revision = self.revision_of(&template);
         self.workloads.push(Workload {
             id: WorkloadId::at(self.workloads.len()),
             spec: Arc::clone(spec),

@@ -16,12 +16,12 @@ use crate::engine::Dist;
 use crate::load::spec::{Executor, LoadDraft, LoadSpec, OpenVus};
 use crate::load::{Mix, Rate};
 use crate::metrics::Measurements;
+use crate::model::NodeId;
 use crate::model::id::{ClassId, LoadId, OperationId, PoolId, StationId, WorkloadId};
 use crate::model::observer::{
     CallEnd, ClientCall, Observer, PoolSample, Sample, StationSample, WorkloadSample,
 };
 use crate::model::record::Record;
-use crate::model::NodeId;
 use crate::scenario::threshold::{Terms, ThresholdSpec};
 use crate::scenario::{ImageSizes, Prices, Provider, Scenario, Timings};
 use crate::service::ServiceGraph;
@@ -294,12 +294,8 @@ impl Teller {
             memory_bytes: 100.0,
             memory_requested_bytes: 400.0,
         };
-        let station = |id| StationSample {
-            station: StationId(id),
-            waiting: 0,
-            inside: 0,
-            gpu_busy: None,
-        };
+        let station =
+            |id| StationSample { station: StationId(id), waiting: 0, inside: 0, gpu_busy: None };
         let mut sample = Sample {
             offered_per_second: 10.0,
             virtual_users: 3,

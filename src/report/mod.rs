@@ -16,11 +16,13 @@ pub mod ndjson;
 pub mod sparkline;
 pub mod svg;
 pub mod text;
+mod told;
 
 use rust_decimal::Decimal;
 
 pub use assemble::{Told, assemble};
 pub use columns::{Column, Course, Courses};
+pub use told::told;
 
 /// A result, ready to be written.
 #[derive(Debug, Clone, PartialEq)]

@@ -111,8 +111,9 @@ impl<O: Observer> Run<'_, O> {
         match outcome {
             Outcome::Bind { slot, feasible } => {
                 let node = self.scheduling.snapshot.node(slot).id.expect("live nodes have ids");
+                let before = self.cluster.generation();
                 self.apply(now, &Action::BindPod { pod: id, node });
-                self.scheduling.snapshot.confirm(&self.cluster, node);
+                self.scheduling.snapshot.confirm(&self.cluster, node, before);
                 self.scheduling.queue.done(id);
                 self.scheduling.tell(now, &ClusterEvent::PodAssigned(shape));
                 let reason = Reason::Scheduled { feasible };

@@ -61,6 +61,20 @@ impl SweepOptions {
     }
 }
 
+/// How far the runs have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// A run has come to an instant.
+    Reached {
+        /// Which run.
+        replication: u64,
+        /// The instant, on its own clock.
+        at: SimTime,
+    },
+    /// A run is over.
+    Finished,
+}
+
 /// Why no run was made.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start {jobs} threads: {source}")]
@@ -70,14 +84,15 @@ pub struct SweepError {
 }
 
 /// Runs a scenario so many times. Results are in the order of replications and the same for any
-/// number of threads. `finished` is called after each run, from any thread: for progress.
+/// number of threads. `progress` is called now and then, from any thread, and must not write where
+/// results go.
 ///
 /// # Errors
 /// When the operating system gives no threads.
 pub fn evaluate(
     scenario: &Scenario,
     options: SweepOptions,
-    finished: impl Fn() + Sync,
+    progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Vec<RunResult>, SweepError> {
     let jobs = options.jobs;
     let pool = rayon::ThreadPoolBuilder::new()
@@ -88,8 +103,8 @@ pub fn evaluate(
         (0..u64::from(options.runs))
             .into_par_iter()
             .map(|replication| {
-                let result = run(scenario, options, replication);
-                finished();
+                let result = run(scenario, options, replication, progress);
+                progress(Progress::Finished);
                 result
             })
             .collect()
@@ -99,15 +114,22 @@ pub fn evaluate(
 
 /// One run, on this thread.
 #[must_use]
-pub fn run(scenario: &Scenario, options: SweepOptions, replication: u64) -> RunResult {
+pub fn run(
+    scenario: &Scenario,
+    options: SweepOptions,
+    replication: u64,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> RunResult {
     let run =
         RunOptions { seed: options.seed, replication, check_invariants: options.check_invariants };
     let mut recorder = Recorder {
         history: History::new(scenario, options.keep),
         measurements: Measurements::new(scenario),
+        replication,
+        progress,
     };
     let outcome = simulate(scenario, run, &mut recorder);
-    let Recorder { history, mut measurements } = recorder;
+    let Recorder { history, mut measurements, .. } = recorder;
     measurements.finish(SimTime::ZERO + scenario.total_time());
     RunResult {
         replication,
@@ -121,13 +143,14 @@ pub fn run(scenario: &Scenario, options: SweepOptions, replication: u64) -> RunR
 }
 
 /// Passes everything on to those who keep it: decisions to the history, figures to the measurements.
-#[derive(Debug)]
-struct Recorder {
+struct Recorder<'a> {
     history: History,
     measurements: Measurements,
+    replication: u64,
+    progress: &'a (dyn Fn(Progress) + Sync),
 }
 
-impl Observer for Recorder {
+impl Observer for Recorder<'_> {
     fn record(&mut self, at: SimTime, record: Record) {
         self.measurements.note(at, &record);
         self.history.record(at, record);
@@ -152,6 +175,7 @@ impl Observer for Recorder {
     fn sample(&mut self, at: SimTime, sample: &Sample) {
         self.measurements.sample(at, sample);
         self.history.sample(at, sample);
+        (self.progress)(Progress::Reached { replication: self.replication, at });
     }
 
     fn warm_up_ended(&mut self, at: SimTime) {

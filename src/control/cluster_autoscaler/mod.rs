@@ -20,6 +20,7 @@ use crate::units::{SimDuration, SimTime};
 pub mod backoff;
 pub mod cloud;
 mod limits;
+pub mod live;
 pub mod observation;
 pub mod options;
 mod placement;

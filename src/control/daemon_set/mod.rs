@@ -7,8 +7,8 @@
 mod live;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
+use crate::cluster::admission::daemon_tolerations;
 use crate::cluster::api::Labels;
 use crate::cluster::api::meta::IntOrPercent;
 use crate::cluster::api::pod::PodSpec;
@@ -154,7 +154,7 @@ impl Sync {
 
 /// Synchronises a DaemonSet: pods where they should be, and when they are, the rolling update.
 pub fn sync(seen: &Observation<'_>) -> Sync {
-    let tolerations = tolerations(seen.template);
+    let tolerations = daemon_tolerations(seen.template);
     let fits: BTreeMap<NodeId, Fit> =
         seen.nodes.iter().map(|node| (node.node, fit(seen.template, &tolerations, node))).collect();
     let work = Work { seen, by_node: pods_by_node(seen), fits };
@@ -200,28 +200,6 @@ fn term_matches(term: &NodeSelectorTerm, node: &NodeSeen<'_>) -> bool {
     stated
         && term.match_expressions.iter().all(|wanted| wanted.matches_value(label(&wanted.key)))
         && term.match_fields.iter().all(|wanted| wanted.matches_value(field(&wanted.key)))
-}
-
-/// The tolerations of a daemon pod: those of the template and those that every daemon pod gets.
-#[must_use]
-pub fn tolerations(template: &PodSpec) -> Vec<Toleration> {
-    let added = [
-        ("node.kubernetes.io/not-ready", TaintEffect::NoExecute),
-        ("node.kubernetes.io/unreachable", TaintEffect::NoExecute),
-        ("node.kubernetes.io/disk-pressure", TaintEffect::NoSchedule),
-        ("node.kubernetes.io/memory-pressure", TaintEffect::NoSchedule),
-        ("node.kubernetes.io/pid-pressure", TaintEffect::NoSchedule),
-        ("node.kubernetes.io/unschedulable", TaintEffect::NoSchedule),
-    ];
-    let host = ("node.kubernetes.io/network-unavailable", TaintEffect::NoSchedule);
-    let added = added.into_iter().chain(template.host_network.then_some(host));
-    let added = added.map(|(key, effect)| Toleration {
-        key: Some(Arc::from(key)),
-        exists: true,
-        effect: Some(effect),
-        ..Toleration::default()
-    });
-    template.tolerations.iter().cloned().chain(added).collect()
 }
 
 /// `maxSurge` and `maxUnavailable` in pods; both percentages are rounded up, unlike a Deployment's.

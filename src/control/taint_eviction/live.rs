@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use super::TaintEviction;
+use crate::cluster::admission::daemon_tolerations;
 use crate::cluster::api::scheduling::Toleration;
 use crate::cluster::{Cluster, Pod};
-use crate::control::daemon_set;
 use crate::model::id::{NodeId, PodId};
 use crate::units::SimTime;
 
@@ -37,7 +37,7 @@ impl TaintEviction {
 /// Daemon pods tolerate more than their template says.
 fn tolerations(pod: &Pod) -> Cow<'_, [Toleration]> {
     if pod.owner.is_daemon() {
-        Cow::Owned(daemon_set::tolerations(&pod.template.spec))
+        Cow::Owned(daemon_tolerations(&pod.template.spec))
     } else {
         Cow::Borrowed(&pod.template.spec.tolerations)
     }

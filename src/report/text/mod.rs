@@ -3,6 +3,7 @@
 //! At most 40 lines of at most 100 columns, unless everything is asked for. Percentages and times
 //! are cut, never rounded up; a mark always stands beside a word that says the same.
 
+pub mod across;
 mod layout;
 mod sections;
 mod services;

@@ -1,0 +1,89 @@
+//! `explain`: codes of diagnostics and findings, looked up.
+
+use std::fmt::Write as _;
+
+use crate::cli::Exit;
+use crate::cli::files::{to_stderr, to_stdout};
+use crate::findings;
+use crate::input::codes;
+
+/// Explains a code, or lists all of them.
+pub(super) fn explain(code: Option<&str>) -> Exit {
+    let text = match code {
+        None => list(),
+        Some(code) => match explanation(code) {
+            Some(text) => text,
+            None => {
+                to_stderr(&format!(
+                    "error: there is no code `{code}`\n\
+                     hint: codes look like AUR301; `aurelius-sim explain` lists all of them"
+                ));
+                return Exit::Usage;
+            }
+        },
+    };
+    // A reader that went away is no error, and there is nothing else to do about a closed stdout.
+    match to_stdout(&text) {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            super::say_error(&error);
+            Exit::Usage
+        }
+    }
+}
+
+fn list() -> String {
+    let mut text = String::new();
+    for entry in codes::TABLE {
+        let _ = writeln!(text, "{}  {}", entry.code, entry.slug);
+    }
+    for code in findings::code::CODES {
+        let _ = writeln!(text, "{}  {}", code.id, code.slug);
+    }
+    text
+}
+
+fn explanation(code: &str) -> Option<String> {
+    if let Some(code) = codes::Code::parse(code) {
+        let entry = code.entry();
+        return Some(page(&entry.code.to_string(), entry.slug, entry.explanation));
+    }
+    let found = findings::code::CODES.iter().find(|known| known.id.eq_ignore_ascii_case(code))?;
+    Some(page(found.id, found.slug, found.explanation))
+}
+
+fn page(code: &str, slug: &str, explanation: &str) -> String {
+    let mut text = format!("{code} · {slug}\n\n");
+    let mut column = 0;
+    for word in explanation.split_whitespace() {
+        if column > 0 && column + 1 + word.chars().count() > 96 {
+            text.push('\n');
+            column = 0;
+        }
+        if column > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += word.chars().count();
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_page_within_the_width() {
+        for line in list().lines() {
+            let code = line.split(' ').next().expect("a line starts with its code");
+            let page = explanation(code).expect("a listed code is explained");
+            assert!(page.starts_with(code), "{page}");
+            assert!(page.lines().all(|line| line.chars().count() <= 96), "{page}");
+        }
+        assert_eq!(explanation("AUR999"), None);
+        assert!(explanation("aur301").is_some());
+    }
+}

@@ -1,0 +1,222 @@
+//! `run`: a scenario from its document to its verdict.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use crate::cli::args::{Color, Format, OutputArg, ProgressArg, RunArgs, SummaryArg};
+use crate::cli::files::{to_stderr, to_stdout};
+use crate::cli::outputs::{Made, conflict, write};
+use crate::cli::progress::Meter;
+use crate::cli::{Exit, say_error};
+use crate::findings::{Case, causes, check};
+use crate::input::render::{Colour as DiagnosticColour, render_all};
+use crate::input::{LoadOptions, Loaded, load_scenario};
+use crate::report::explain::explain;
+use crate::report::sparkline::Charset;
+use crate::report::text::{Colour, Detail, Style, Told, across, summary};
+use crate::report::{assemble, csv, json, ndjson, svg, told};
+use crate::scenario::Scenario;
+use crate::scenario::threshold::Severity;
+use crate::sweep::{RunResult, SweepOptions, evaluate};
+use crate::trace::Keep;
+use crate::units::convert::{f64_from_u64, index};
+
+/// Runs a scenario and writes what was asked for.
+pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
+    if let Some(text) = conflict(&args.output) {
+        to_stderr(&format!("error: {text}"));
+        return Exit::Usage;
+    }
+    let options = LoadOptions { seed: args.seed, ..LoadOptions::default() };
+    let Loaded { scenario, diagnostics, sources } = load_scenario(&args.scenario, &options);
+    let wanted = wants_colour(color, std::io::stderr().is_terminal());
+    let colour = if wanted { DiagnosticColour::Coloured } else { DiagnosticColour::Plain };
+    if scenario.is_none() || !args.quiet {
+        let text = render_all(&diagnostics, &sources, colour);
+        if !text.is_empty() {
+            to_stderr(&text);
+        }
+    }
+    let Some(scenario) = scenario else { return Exit::Usage };
+    match simulate_and_write(args, color, &scenario) {
+        Ok(exit) => exit,
+        Err(exit) => exit,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line may measure itself")]
+fn simulate_and_write(args: &RunArgs, color: Color, scenario: &Scenario) -> Result<Exit, Exit> {
+    let everything = args.output.iter().any(|output| output.format == Format::Ndjson);
+    let options = SweepOptions {
+        seed: scenario.seed,
+        runs: args.runs,
+        jobs: args.jobs.map_or(0, index),
+        keep: if everything || !args.explain.is_empty() { Keep::Everything } else { Keep::Changes },
+        check_invariants: false,
+    };
+    let wanted = if args.quiet { ProgressArg::None } else { args.progress };
+    let meter = Meter::new(wanted, &scenario.name, scenario.total_time(), args.runs);
+    let began = Instant::now();
+    let results = evaluate(scenario, options, &|news| meter.hear(news));
+    let took = began.elapsed();
+    meter.clear();
+    let results = results.map_err(|error| {
+        say_error(&error);
+        Exit::Usage
+    })?;
+    write_all(args, color, scenario, &results, took)?;
+    if args.stats {
+        to_stderr(&stats(&results, took));
+    }
+    let holds = results.iter().all(|result| holds(scenario, result, args.strict));
+    Ok(if holds || args.exit_zero { Exit::Success } else { Exit::ThresholdFailed })
+}
+
+/// Whether every threshold that counts is met.
+fn holds(scenario: &Scenario, result: &RunResult, strict: bool) -> bool {
+    let specs = scenario.thresholds.iter().zip(&result.thresholds);
+    specs
+        .filter(|(spec, _)| spec.terms().severity == Severity::Error)
+        .all(|(_, judged)| judged.is_met(strict))
+}
+
+fn write_all(
+    args: &RunArgs,
+    color: Color,
+    scenario: &Scenario,
+    results: &[RunResult],
+    took: Duration,
+) -> Result<(), Exit> {
+    let first = results.first().expect("at least one run was asked for");
+    let case = Case::new(scenario, &first.history, &first.measurements, &first.thresholds);
+    // All explanations are made before anything is written, so that a wrong selector writes nothing.
+    let mut explanations = String::new();
+    for selector in &args.explain {
+        let text = explain(&first.history, selector).map_err(|error| {
+            say_error(&error);
+            Exit::Usage
+        })?;
+        explanations.push_str(&text);
+    }
+    let default = [OutputArg { format: Format::Text, path: None }];
+    let asked: &[OutputArg] = match (args.output.is_empty(), args.explain.is_empty()) {
+        (false, _) => &args.output,
+        (true, true) => &default,
+        (true, false) => &[],
+    };
+    let made: Vec<(&OutputArg, Made)> = asked
+        .iter()
+        .map(|output| (output, make(output, args, color, scenario, results, &case, took)))
+        .collect();
+    let failed = |error| {
+        say_error(&error);
+        Exit::Usage
+    };
+    if !explanations.is_empty() {
+        to_stdout(&explanations).map_err(failed)?;
+    }
+    made.iter().try_for_each(|(output, made)| {
+        write(made, output.path.as_deref()).map_err(|error| {
+            say_error(&error);
+            Exit::Usage
+        })
+    })
+}
+
+fn make(
+    output: &OutputArg,
+    args: &RunArgs,
+    color: Color,
+    scenario: &Scenario,
+    results: &[RunResult],
+    case: &Case<'_>,
+    took: Duration,
+) -> Made {
+    let report = || {
+        let findings = check(case);
+        assemble(scenario, scenario.seed, results, args.strict, told(case, &findings))
+    };
+    match output.format {
+        Format::Text => Made::One(text(output, args, color, results, case, took)),
+        Format::Json => Made::One(json::json(&report())),
+        Format::Ndjson => {
+            let lines = |result: &RunResult| {
+                ndjson::ndjson(scenario, scenario.seed, &result.history)
+            };
+            Made::One(results.iter().map(lines).collect())
+        }
+        Format::Csv => {
+            let files = csv::files(&report()).into_iter();
+            Made::Folder(files.map(|(name, text)| (name.to_owned(), text)).collect())
+        }
+        Format::Svg => Made::Folder(svg::charts(case)),
+    }
+}
+
+fn text(
+    output: &OutputArg,
+    args: &RunArgs,
+    color: Color,
+    results: &[RunResult],
+    case: &Case<'_>,
+    took: Duration,
+) -> String {
+    let first = results.first().expect("at least one run was asked for");
+    let findings = check(case);
+    let causes = causes(case, &findings);
+    let terminal = output.path.is_none() && std::io::stdout().is_terminal();
+    let detail = match args.summary {
+        _ if args.quiet => Detail::Oneline,
+        SummaryArg::Oneline => Detail::Oneline,
+        SummaryArg::Compact => Detail::Compact,
+        SummaryArg::Full => Detail::Full,
+    };
+    let style = Style {
+        detail,
+        colour: if wants_colour(color, terminal) { Colour::Always } else { Colour::Never },
+        charset: if args.ascii { Charset::Ascii } else { Charset::default() },
+    };
+    let ran_in = format!("{:.2}s", took.as_secs_f64());
+    let told = Told {
+        case: *case,
+        measured: &first.measurements,
+        cost: &first.cost,
+        findings: &findings,
+        causes: &causes,
+        seed: case.scenario.seed,
+        // A file is the same for the same run; how long it took is for the terminal.
+        ran_in: output.path.is_none().then_some(ran_in.as_str()),
+    };
+    let mut text = summary(&told, style);
+    if results.len() > 1 {
+        text.push_str(&across::across(case.scenario, results, args.strict, style));
+    }
+    text
+}
+
+fn wants_colour(color: Color, terminal: bool) -> bool {
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => terminal,
+    }
+}
+
+/// `stats: events=N wall_s=S events_per_s=R max_rss_bytes=B`.
+fn stats(results: &[RunResult], took: Duration) -> String {
+    let events: u64 = results.iter().map(|result| result.outcome.events).sum();
+    let wall_s = took.as_secs_f64();
+    let per_s = f64_from_u64(events) / wall_s.max(1e-9);
+    let rss = max_rss_bytes().map_or_else(|| "unknown".to_owned(), |bytes| bytes.to_string());
+    format!(
+        "stats: events={events} wall_s={wall_s:.3} events_per_s={per_s:.0} max_rss_bytes={rss}"
+    )
+}
+
+/// The largest resident set of the process so far, where the system tells it.
+fn max_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}

@@ -1,0 +1,251 @@
+//! The observation of a live cluster.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::observation::{
+    Budget, Controller, ControllerKind, ControllerUid, DaemonSet, Group, Instance, InstanceState,
+    Node, Observation, Owner, Pod, Shape,
+};
+use super::options::GroupOptions;
+use crate::cluster::api::pod::{PodTemplate, Volume};
+use crate::cluster::api::workload::WorkloadKind;
+use crate::cluster::pod::TemplateId;
+use crate::cluster::{self, Cluster, NodePhase, PodOwner, PodPhase, Pool, Workload, node_labels};
+use crate::control::daemon_set;
+use crate::model::id::{NodeId, PodId, WorkloadId};
+use crate::units::SimTime;
+use crate::units::convert::count_u32;
+
+/// Makes observations of one cluster, and keeps what did not change since the last one.
+#[derive(Debug, Default)]
+pub struct Live {
+    nodes: BTreeMap<NodeId, (u64, Arc<Node>)>,
+    pods: BTreeMap<PodId, Arc<Pod>>,
+    daemons: BTreeMap<(WorkloadId, TemplateId), Arc<Pod>>,
+}
+
+impl Live {
+    /// What the autoscaler would see now. `nominated` tells for which node the scheduler holds a
+    /// place for a pending pod.
+    pub fn observe(
+        &mut self,
+        cluster: &Cluster,
+        now: SimTime,
+        nominated: impl Fn(PodId) -> Option<NodeId>,
+    ) -> Observation {
+        self.nodes.retain(|id, _| cluster.node(*id).is_some());
+        self.pods.retain(|id, _| cluster.pod(*id).is_some());
+        let ended =
+            |pod: &&cluster::Pod| matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed);
+        Observation {
+            now,
+            groups: cluster
+                .pools()
+                .iter()
+                .filter(|pool| pool.spec.autoscaled)
+                .map(|pool| group(cluster, pool))
+                .collect(),
+            nodes: cluster
+                .nodes()
+                .filter(|node| node.has_joined())
+                .map(|node| self.node(cluster, node))
+                .collect(),
+            pods: cluster
+                .pods()
+                .filter(|pod| !ended(pod))
+                .map(|pod| self.pod(pod, nominated(pod.id)))
+                .collect(),
+            daemon_sets: cluster
+                .workloads()
+                .iter()
+                .filter(|workload| matches!(workload.spec.kind, WorkloadKind::DaemonSet { .. }))
+                .map(|workload| DaemonSet {
+                    uid: workload_uid(workload.id),
+                    pod: self.daemon(workload),
+                })
+                .collect(),
+            controllers: controllers(cluster),
+            budgets: cluster.budgets().iter().map(budget).collect(),
+        }
+    }
+
+    fn node(&mut self, cluster: &Cluster, node: &cluster::Node) -> Arc<Node> {
+        let known = self.nodes.get(&node.id).filter(|(seen, _)| *seen == node.generation);
+        if let Some((_, known)) = known {
+            return Arc::clone(known);
+        }
+        let fresh = Arc::new(Node {
+            id: node.id,
+            name: Arc::clone(&node.name),
+            group: node.pool.filter(|pool| cluster.pool(*pool).spec.autoscaled),
+            shape: Shape {
+                labels: node.labels.clone(),
+                taints: node.taints.clone(),
+                unschedulable: node.unschedulable,
+                capacity: node.capacity.clone(),
+                allocatable: node.allocatable.clone(),
+                max_pods: node.max_pods,
+            },
+            annotations: node.annotations.clone(),
+            created: node.created,
+            ready: node.is_ready(),
+            ready_since: node.phase_since,
+        });
+        self.nodes.insert(node.id, (node.generation, Arc::clone(&fresh)));
+        fresh
+    }
+
+    fn pod(&mut self, pod: &cluster::Pod, nominated: Option<NodeId>) -> Arc<Pod> {
+        let known = self.pods.entry(pod.id).or_insert_with(|| Arc::new(fresh_pod(pod)));
+        let deletion = pod.deletion.map(|deletion| deletion.deadline);
+        let unschedulable = pod.unschedulable.is_some();
+        let same = known.node == pod.node
+            && known.deletion == deletion
+            && known.nominated == nominated
+            && known.unschedulable == unschedulable;
+        if !same {
+            let known = Arc::make_mut(known);
+            known.node = pod.node;
+            known.deletion = deletion;
+            known.nominated = nominated;
+            known.unschedulable = unschedulable;
+        }
+        Arc::clone(known)
+    }
+
+    /// A pod as the DaemonSet would make it for a new node.
+    fn daemon(&mut self, workload: &Workload) -> Arc<Pod> {
+        let revision = workload.wanted();
+        let made = || {
+            let mut template = PodTemplate::clone(&revision.template);
+            template.spec.tolerations = daemon_set::tolerations(&template.spec);
+            Arc::new(Pod {
+                id: PodId(u32::MAX),
+                name: Arc::clone(&workload.spec.meta.name),
+                namespace: Arc::clone(&workload.spec.meta.namespace),
+                // Its tolerations are not those of any live pod's template.
+                template_id: TemplateId(u32::MAX - workload.id.0),
+                requests: Arc::clone(&revision.requests),
+                owner: Some(Owner {
+                    kind: ControllerKind::DaemonSet,
+                    uid: workload_uid(workload.id),
+                }),
+                priority: Some(template.spec.priority),
+                local_volumes: Vec::new(),
+                created: SimTime::ZERO,
+                deletion: None,
+                node: None,
+                nominated: None,
+                unschedulable: false,
+                template: Arc::new(template),
+            })
+        };
+        Arc::clone(self.daemons.entry((workload.id, revision.template_id)).or_insert_with(made))
+    }
+}
+
+fn fresh_pod(pod: &cluster::Pod) -> Pod {
+    let owner = match pod.owner {
+        PodOwner::ReplicaSet(_, set) => {
+            Owner { kind: ControllerKind::ReplicaSet, uid: ControllerUid(set.0 * 2 + 1) }
+        }
+        PodOwner::Ordinal(workload, _) => {
+            Owner { kind: ControllerKind::StatefulSet, uid: workload_uid(workload) }
+        }
+        PodOwner::Daemon(workload, _) => {
+            Owner { kind: ControllerKind::DaemonSet, uid: workload_uid(workload) }
+        }
+    };
+    Pod {
+        id: pod.id,
+        name: Arc::clone(&pod.name),
+        namespace: Arc::clone(&pod.namespace),
+        template: Arc::clone(&pod.template),
+        template_id: pod.template_id,
+        requests: Arc::clone(&pod.requests),
+        owner: Some(owner),
+        priority: Some(pod.priority()),
+        local_volumes: local_volumes(&pod.template),
+        created: pod.created.floor_to_second(),
+        deletion: None,
+        node: None,
+        nominated: None,
+        unschedulable: false,
+    }
+}
+
+/// Volumes on the node's disk. Their names are not known here, so that no annotation can except one.
+fn local_volumes(template: &PodTemplate) -> Vec<Arc<str>> {
+    let volumes = template.spec.volumes.iter();
+    let local = volumes.filter(|volume| matches!(volume, Volume::EmptyDir | Volume::HostPath));
+    local.map(|_| Arc::from("(unnamed)")).collect()
+}
+
+fn workload_uid(workload: WorkloadId) -> ControllerUid {
+    ControllerUid(workload.0 * 2)
+}
+
+fn controllers(cluster: &Cluster) -> BTreeMap<ControllerUid, Controller> {
+    let mut controllers = BTreeMap::new();
+    for workload in cluster.workloads() {
+        let replicas = workload.replicas;
+        controllers.insert(workload_uid(workload.id), Controller { replicas });
+        for id in &workload.replica_sets {
+            if let Some(set) = cluster.replica_set(*id) {
+                let replicas = set.replicas;
+                controllers.insert(ControllerUid(id.0 * 2 + 1), Controller { replicas });
+            }
+        }
+    }
+    controllers
+}
+
+fn budget(budget: &cluster::Budget) -> Budget {
+    Budget {
+        id: budget.id,
+        namespace: Arc::clone(&budget.spec.meta.namespace),
+        selector: budget.spec.selector.clone(),
+        disruptions_allowed: budget.status.disruptions_allowed,
+    }
+}
+
+/// A pool as a node group: nodes that were asked for are instances being made, those being given
+/// back are gone.
+fn group(cluster: &Cluster, pool: &Pool) -> Group {
+    let spec = &pool.spec;
+    let members = pool.nodes.iter().filter_map(|id| cluster.node(*id));
+    let instances: Vec<Instance> = members
+        .filter(|node| node.phase != NodePhase::Removing)
+        .map(|node| Instance {
+            name: Arc::clone(&node.name),
+            state: match node.phase {
+                NodePhase::Requested => InstanceState::Creating,
+                NodePhase::Ready | NodePhase::Lost | NodePhase::Removing => InstanceState::Running,
+            },
+            error: None,
+        })
+        .collect();
+    let name = Arc::from(format!("template-{}", spec.name));
+    let template = Shape {
+        labels: node_labels(spec, &name, spec.zones.first()),
+        taints: spec.taints.clone(),
+        unschedulable: false,
+        capacity: spec.instance.capacity.clone(),
+        allocatable: spec.instance.allocatable.clone(),
+        max_pods: spec.instance.max_pods,
+    };
+    let price = spec.price_per_hour().and_then(|price| price.to_string().parse().ok());
+    Group {
+        id: pool.id,
+        name: Arc::clone(&spec.name),
+        min: i64::from(spec.min),
+        max: i64::from(spec.max),
+        target: i64::from(count_u32(instances.len())),
+        template: Some(template),
+        options: GroupOptions::default(),
+        instances,
+        refuses_increase: None,
+        price_per_hour: price,
+    }
+}
