@@ -140,9 +140,8 @@ fn make(
         Format::Text => Made::One(text(output, args, color, results, case, took)),
         Format::Json => Made::One(json::json(&report())),
         Format::Ndjson => {
-            let lines = |result: &RunResult| {
-                ndjson::ndjson(scenario, scenario.seed, &result.history)
-            };
+            let lines =
+                |result: &RunResult| ndjson::ndjson(scenario, scenario.seed, &result.history);
             Made::One(results.iter().map(lines).collect())
         }
         Format::Csv => {
@@ -208,9 +207,7 @@ fn stats(results: &[RunResult], took: Duration) -> String {
     let wall_s = took.as_secs_f64();
     let per_s = f64_from_u64(events) / wall_s.max(1e-9);
     let rss = max_rss_bytes().map_or_else(|| "unknown".to_owned(), |bytes| bytes.to_string());
-    format!(
-        "stats: events={events} wall_s={wall_s:.3} events_per_s={per_s:.0} max_rss_bytes={rss}"
-    )
+    format!("stats: events={events} wall_s={wall_s:.3} events_per_s={per_s:.0} max_rss_bytes={rss}")
 }
 
 /// The largest resident set of the process so far, where the system tells it.

@@ -3,16 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rust_decimal::prelude::ToPrimitive;
-
-use crate::cluster::api::pod::Volume;
+use crate::cluster::NodePhase;
 use crate::cluster::api::scheduling::{Taint, TaintEffect};
-use crate::cluster::api::workload::WorkloadKind;
-use crate::cluster::{self, NodePhase, PodOwner, PodPhase, node_labels};
-use crate::control::cluster_autoscaler::observation::{
-    self as seen, Controller, ControllerKind, ControllerUid, DELETION_CANDIDATE, InstanceState,
-    Owner, TO_BE_DELETED,
-};
+use crate::control::cluster_autoscaler::live::Live;
+use crate::control::cluster_autoscaler::observation::{DELETION_CANDIDATE, TO_BE_DELETED};
 use crate::control::cluster_autoscaler::{
     Call, ClusterAutoscaler, Command, DeletionOutcome, EvictionAnswer, LoopStatus, Observation,
     Priorities, TieBreak,
@@ -21,14 +15,13 @@ use crate::control::eviction::Request;
 use crate::control::scheduler::Surroundings;
 use crate::engine::{EventQueue, Streams, TimerId};
 use crate::model::action::PodDeletion;
-use crate::model::id::{NodeId, PodId, PoolId, ReplicaSetId, WorkloadId};
+use crate::model::id::{NodeId, PodId, PoolId};
 use crate::model::observer::Observer;
 use crate::model::record::{Decider, Record};
 use crate::model::{Action, Event, Reason};
 use crate::scenario::Scenario;
 use crate::sim::Run;
 use crate::sim::autoscaler_reasons::{told_growth, told_misfit, told_stay};
-use crate::units::convert::count_u32;
 use crate::units::{SimDuration, SimTime};
 
 /// What one loop takes. A loop that changed something is followed by another at once, which in a
@@ -41,24 +34,14 @@ pub(super) struct Autoscaler {
     timer: TimerId,
     previous_loop: SimTime,
     next_loop: SimTime,
-    /// Pods as shown, kept while they do not change.
-    pods: BTreeMap<PodId, (PodFacts, Arc<seen::Pod>)>,
-    /// Nodes as shown, by the generation they were shown at.
-    nodes: BTreeMap<NodeId, (u64, Arc<seen::Node>)>,
+    /// How the cluster is shown to it.
+    live: Live,
     /// What was last told of each pod that no group helps.
     told_pods: BTreeMap<PodId, Reason>,
     /// What was last told of each node that stays.
     told_nodes: BTreeMap<NodeId, Reason>,
     /// Since when each node is not needed, as last told.
     unneeded: BTreeMap<NodeId, SimTime>,
-}
-
-/// What may change about a pod while the autoscaler knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct PodFacts {
-    node: Option<NodeId>,
-    deletion: Option<SimTime>,
-    unschedulable: bool,
 }
 
 impl Autoscaler {
@@ -77,8 +60,7 @@ impl Autoscaler {
             timer: queue.timer(Event::ClusterAutoscaler),
             previous_loop: SimTime::ZERO,
             next_loop: SimTime::ZERO,
-            pods: BTreeMap::new(),
-            nodes: BTreeMap::new(),
+            live: Live::default(),
             told_pods: BTreeMap::new(),
             told_nodes: BTreeMap::new(),
             unneeded: BTreeMap::new(),
@@ -104,6 +86,8 @@ impl<O: Observer> Run<'_, O> {
 
     /// A loop, or the next step of removals under way.
     pub(super) fn run_autoscaler(&mut self, now: SimTime) {
+        // A removal that falls due at a loop's instant goes on before the loop looks.
+        self.go_on_with_removals(now);
         if now >= self.autoscaler.next_loop {
             let observation = self.look(now);
             let status = self.autoscaler.autoscaler.run_once(&observation);
@@ -113,7 +97,12 @@ impl<O: Observer> Run<'_, O> {
             let previous = std::mem::replace(&mut autoscaler.previous_loop, now);
             let next = autoscaler.autoscaler.next_loop(previous, now);
             autoscaler.next_loop = next.max(now + LOOP_TIME);
+            self.go_on_with_removals(now);
         }
+        self.arm_autoscaler(now);
+    }
+
+    fn go_on_with_removals(&mut self, now: SimTime) {
         if self.autoscaler.autoscaler.next_due().is_some_and(|due| due <= now) {
             let observation = self.look(now);
             let (calls, ended) = self.autoscaler.autoscaler.act(&observation);
@@ -122,7 +111,6 @@ impl<O: Observer> Run<'_, O> {
                 self.autoscaler.unneeded.remove(&end.node);
             }
         }
-        self.arm_autoscaler(now);
     }
 
     fn carry_out_calls(&mut self, now: SimTime, calls: &[Call]) {
@@ -254,217 +242,8 @@ impl<O: Observer> Run<'_, O> {
 
     /// Gathers what the autoscaler sees.
     fn look(&mut self, now: SimTime) -> Observation {
-        Observation {
-            now,
-            groups: self.groups(),
-            nodes: self.nodes_seen(),
-            pods: self.pods_seen(),
-            daemon_sets: self.daemon_sets_seen(),
-            controllers: self.controllers_seen(),
-            budgets: self
-                .cluster
-                .budgets()
-                .iter()
-                .map(|budget| seen::Budget {
-                    id: budget.id,
-                    namespace: Arc::clone(&budget.spec.meta.namespace),
-                    selector: budget.spec.selector.clone(),
-                    disruptions_allowed: budget.status.disruptions_allowed,
-                })
-                .collect(),
-        }
-    }
-
-    fn groups(&self) -> Vec<seen::Group> {
-        let pools = self.cluster.pools().iter().filter(|pool| pool.spec.autoscaled);
-        pools.map(|pool| self.group(pool)).collect()
-    }
-
-    fn group(&self, pool: &cluster::Pool) -> seen::Group {
-        let spec = &pool.spec;
-        let members: Vec<&cluster::Node> =
-            pool.nodes.iter().filter_map(|id| self.cluster.node(*id)).collect();
-        let name: Arc<str> = Arc::from(format!("template-{}", spec.name));
-        let wanted = members.iter().filter(|node| node.phase != NodePhase::Removing).count();
-        seen::Group {
-            id: pool.id,
-            name: Arc::clone(&spec.name),
-            min: i64::from(spec.min),
-            max: i64::from(spec.max),
-            target: i64::from(count_u32(wanted)),
-            template: Some(seen::Shape {
-                labels: node_labels(spec, &name, spec.zones.first()),
-                taints: spec.taints.clone(),
-                unschedulable: false,
-                capacity: spec.instance.capacity.clone(),
-                allocatable: spec.instance.allocatable.clone(),
-                max_pods: spec.instance.max_pods,
-            }),
-            options: crate::control::cluster_autoscaler::options::GroupOptions::default(),
-            instances: members
-                .iter()
-                .map(|node| seen::Instance {
-                    name: Arc::clone(&node.name),
-                    state: match node.phase {
-                        NodePhase::Requested => InstanceState::Creating,
-                        NodePhase::Ready | NodePhase::Lost => InstanceState::Running,
-                        NodePhase::Removing => InstanceState::Deleting,
-                    },
-                    error: None,
-                })
-                .collect(),
-            refuses_increase: None,
-            price_per_hour: spec.price_per_hour().and_then(|price| price.to_f64()),
-        }
-    }
-
-    fn nodes_seen(&mut self) -> Vec<Arc<seen::Node>> {
-        let Self { autoscaler, cluster, .. } = self;
-        let mut kept = BTreeMap::new();
-        let mut nodes = Vec::new();
-        for node in cluster.nodes().filter(|node| node.has_joined()) {
-            let known = autoscaler.nodes.remove(&node.id);
-            let shown = known.filter(|(generation, _)| *generation == node.generation);
-            let shown =
-                shown.map_or_else(|| Arc::new(node_seen(cluster, node)), |(_, shown)| shown);
-            nodes.push(Arc::clone(&shown));
-            kept.insert(node.id, (node.generation, shown));
-        }
-        autoscaler.nodes = kept;
-        nodes
-    }
-
-    fn pods_seen(&mut self) -> Vec<Arc<seen::Pod>> {
-        let Self { autoscaler, cluster, .. } = self;
-        let mut kept = BTreeMap::new();
-        let mut pods = Vec::with_capacity(cluster.pod_count());
-        for pod in cluster.pods() {
-            if matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed) {
-                continue;
-            }
-            let here = pod.node.is_none_or(|id| cluster.node(id).is_some_and(|n| n.has_joined()));
-            if !here {
-                continue;
-            }
-            let facts = PodFacts {
-                node: pod.node,
-                deletion: pod.deletion.map(|deletion| deletion.deadline),
-                unschedulable: pod.unschedulable.is_some(),
-            };
-            let known = autoscaler.pods.remove(&pod.id).filter(|(known, _)| *known == facts);
-            let shown = known.map_or_else(|| Arc::new(pod_seen(pod, facts)), |(_, pod)| pod);
-            pods.push(Arc::clone(&shown));
-            kept.insert(pod.id, (facts, shown));
-        }
-        autoscaler.pods = kept;
-        pods
-    }
-
-    fn daemon_sets_seen(&self) -> Vec<seen::DaemonSet> {
-        let workloads = self.cluster.workloads().iter();
-        let daemons = workloads.filter(|w| matches!(w.spec.kind, WorkloadKind::DaemonSet { .. }));
-        daemons
-            .map(|workload| {
-                let revision = workload.wanted();
-                let uid = uid_of_workload(workload.id);
-                let pod = seen::Pod {
-                    id: PodId(u32::MAX),
-                    name: Arc::clone(&workload.spec.meta.name),
-                    namespace: Arc::clone(&workload.spec.meta.namespace),
-                    template: Arc::clone(&revision.template),
-                    template_id: revision.template_id,
-                    requests: Arc::clone(&revision.requests),
-                    owner: Some(Owner { kind: ControllerKind::DaemonSet, uid }),
-                    priority: Some(revision.template.spec.priority),
-                    local_volumes: Vec::new(),
-                    created: SimTime::ZERO,
-                    deletion: None,
-                    node: None,
-                    nominated: None,
-                    unschedulable: false,
-                };
-                seen::DaemonSet { uid, pod: Arc::new(pod) }
-            })
-            .collect()
-    }
-
-    fn controllers_seen(&self) -> BTreeMap<ControllerUid, Controller> {
-        let mut controllers = BTreeMap::new();
-        for workload in self.cluster.workloads() {
-            let replicas = workload.replicas;
-            controllers.insert(uid_of_workload(workload.id), Controller { replicas });
-            for id in &workload.replica_sets {
-                if let Some(set) = self.cluster.replica_set(*id) {
-                    let replicas = set.replicas;
-                    controllers.insert(uid_of_set(set.id), Controller { replicas });
-                }
-            }
-        }
-        controllers
-    }
-}
-
-/// Uids of workloads are even, those of ReplicaSets odd.
-fn uid_of_workload(id: WorkloadId) -> ControllerUid {
-    ControllerUid(id.0 * 2)
-}
-
-fn uid_of_set(id: ReplicaSetId) -> ControllerUid {
-    ControllerUid(id.0 * 2 + 1)
-}
-
-fn node_seen(cluster: &cluster::Cluster, node: &cluster::Node) -> seen::Node {
-    let autoscaled = |pool: &PoolId| cluster.pool(*pool).spec.autoscaled;
-    seen::Node {
-        id: node.id,
-        name: Arc::clone(&node.name),
-        group: node.pool.filter(autoscaled),
-        shape: seen::Shape {
-            labels: node.labels.clone(),
-            taints: node.taints.clone(),
-            unschedulable: node.unschedulable,
-            capacity: node.capacity.clone(),
-            allocatable: node.allocatable.clone(),
-            max_pods: node.max_pods,
-        },
-        annotations: node.annotations.clone(),
-        created: node.created,
-        ready: node.is_ready(),
-        ready_since: node.phase_since,
-    }
-}
-
-fn pod_seen(pod: &cluster::Pod, facts: PodFacts) -> seen::Pod {
-    let owner = match pod.owner {
-        PodOwner::ReplicaSet(_, set) => {
-            Owner { kind: ControllerKind::ReplicaSet, uid: uid_of_set(set) }
-        }
-        PodOwner::Ordinal(workload, _) => {
-            Owner { kind: ControllerKind::StatefulSet, uid: uid_of_workload(workload) }
-        }
-        PodOwner::Daemon(workload, _) => {
-            Owner { kind: ControllerKind::DaemonSet, uid: uid_of_workload(workload) }
-        }
-    };
-    let local = |volume: &Volume| match volume {
-        Volume::EmptyDir => Some(Arc::from("emptyDir")),
-        Volume::HostPath => Some(Arc::from("hostPath")),
-        Volume::Claim(_) | Volume::Other => None,
-    };
-    seen::Pod {
-        id: pod.id,
-        name: Arc::clone(&pod.name),
-        namespace: Arc::clone(&pod.namespace),
-        template: Arc::clone(&pod.template),
-        template_id: pod.template_id,
-        requests: Arc::clone(&pod.requests),
-        owner: Some(owner),
-        priority: Some(pod.priority()),
-        local_volumes: pod.template.spec.volumes.iter().filter_map(local).collect(),
-        created: pod.created,
-        deletion: facts.deletion,
-        node: facts.node,
-        nominated: None,
-        unschedulable: facts.unschedulable,
+        let scheduling = &self.scheduling;
+        let nominated = |pod| scheduling.nominated_node(pod);
+        self.autoscaler.live.observe(&self.cluster, now, nominated)
     }
 }

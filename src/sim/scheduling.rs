@@ -46,6 +46,12 @@ impl Scheduling {
         }
     }
 
+    /// The node that a pod waits to take over, if preemption found one.
+    pub(super) fn nominated_node(&self, pod: PodId) -> Option<NodeId> {
+        let slot = self.scheduler.nominated_node(&self.snapshot, pod)?;
+        self.snapshot.node(slot).id
+    }
+
     fn tell(&mut self, now: SimTime, event: &ClusterEvent) {
         let Self { scheduler, queue, snapshot, .. } = self;
         let mut hints = |shape, plugins, event: &ClusterEvent| {

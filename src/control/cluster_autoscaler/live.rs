@@ -8,11 +8,11 @@ use super::observation::{
     Node, Observation, Owner, Pod, Shape,
 };
 use super::options::GroupOptions;
+use crate::cluster::admission::daemon_tolerations;
 use crate::cluster::api::pod::{PodTemplate, Volume};
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::pod::TemplateId;
 use crate::cluster::{self, Cluster, NodePhase, PodOwner, PodPhase, Pool, Workload, node_labels};
-use crate::control::daemon_set;
 use crate::model::id::{NodeId, PodId, WorkloadId};
 use crate::units::SimTime;
 use crate::units::convert::count_u32;
@@ -119,7 +119,7 @@ impl Live {
         let revision = workload.wanted();
         let made = || {
             let mut template = PodTemplate::clone(&revision.template);
-            template.spec.tolerations = daemon_set::tolerations(&template.spec);
+            template.spec.tolerations = daemon_tolerations(&template.spec);
             Arc::new(Pod {
                 id: PodId(u32::MAX),
                 name: Arc::clone(&workload.spec.meta.name),

@@ -14,7 +14,8 @@ pub fn across(scenario: &Scenario, results: &[RunResult], strict: bool, style: S
         Charset::Ascii => ("ok  ", "FAIL"),
         Charset::Unicode => ("✓", "✗"),
     };
-    let mut text = format!("\n  ACROSS {} RUNS (seed {}, replications)\n", results.len(), scenario.seed);
+    let mut text =
+        format!("\n  ACROSS {} RUNS (seed {}, replications)\n", results.len(), scenario.seed);
     let specs: Vec<String> = scenario.thresholds.iter().map(ToString::to_string).collect();
     let width = specs.iter().map(|spec| spec.chars().count()).max().unwrap_or(0);
     for (spec, all) in specs.iter().zip(thresholds_across(results, strict)) {
