@@ -31,7 +31,7 @@ const REPEATED: u32 = 12;
 /// At most `most` lines, the weightiest, by time.
 #[must_use]
 pub fn timeline(case: &Case<'_>, findings: &[Finding], most: usize) -> Vec<TimelineLine> {
-    let mut lines: Vec<TimelineLine> = findings.iter().map(line).collect();
+    let mut lines: Vec<TimelineLine> = findings.iter().map(|finding| line(case, finding)).collect();
     lines.extend(findings.iter().filter_map(|finding| recovery(case, finding)));
     // The graver and the longer first, so that the first of a kind is the one that counts.
     let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
@@ -47,15 +47,22 @@ pub fn timeline(case: &Case<'_>, findings: &[Finding], most: usize) -> Vec<Timel
     lines
 }
 
-fn line(finding: &Finding) -> TimelineLine {
+fn line(case: &Case<'_>, finding: &Finding) -> TimelineLine {
     TimelineLine {
         at: finding.from,
         code: finding.code,
         severity: finding.severity,
         message: finding.message.clone(),
         note: finding.note.clone(),
-        weight: weight(finding),
+        weight: weight(finding) + longer(case, finding),
     }
+}
+
+/// What lasts longer weighs more, within its kind: up to [`REPEATED`] for the whole run.
+fn longer(case: &Case<'_>, finding: &Finding) -> u32 {
+    let lasted = finding.until.unwrap_or(case.end()).since(finding.from).as_nanos();
+    let share = lasted.saturating_mul(u64::from(REPEATED)) / case.scenario.duration.as_nanos().max(1);
+    u32::try_from(share).unwrap_or(REPEATED).min(REPEATED)
 }
 
 /// A threshold that was violated and holds again is a line of its own.
