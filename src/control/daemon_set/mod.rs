@@ -407,6 +407,8 @@ fn choose<T>(room: i32, candidates: Vec<T>, certain: &mut Vec<T>, some: &mut Cho
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
