@@ -64,7 +64,7 @@ fn row(told: &Told<'_>, page: &Page, id: StationId, workload: WorkloadId) -> Row
         let shares = samples.iter().filter(|sample| of(sample) > 0.0);
         shares.map(|sample| used(sample) / of(sample)).reduce(f64::max)
     };
-    let shown = |share: Option<f64>| share.map_or_else(|| "—".to_owned(), |s| whole_percent(s));
+    let shown = |share: Option<f64>| share.map_or_else(|| "—".to_owned(), whole_percent);
     let cpu = share(|s| s.cpu_cores, |s| s.cpu_requested_cores);
     let memory = share(|s| s.memory_bytes, |s| s.memory_requested_bytes);
     let all = figures.ends.total();
