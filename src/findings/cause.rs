@@ -279,7 +279,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// When, during the violation, open loads asked most of a station, and how much [cores].
+    /// When, during the violation, open loads asked most of a station, and how much (cores).
     fn worst_demand(&self, station: StationId) -> (SimDuration, f64) {
         let start = self.case.history.clock().measured_from;
         let inside = self.case.series.times.iter().filter(|time| {

@@ -2,7 +2,7 @@
 //!
 //! Floor 8. Every finding is derived from recorded decisions, lives and measured series; nothing
 //! here knows any scenario. [`check`] finds them all, by time; [`causes`] names for each threshold
-//! that is not met the chain that led to it; [`timeline`] chooses what a summary tells.
+//! that is not met the chain that led to it; [`timeline()`] chooses what a summary tells.
 
 pub mod cause;
 pub mod code;

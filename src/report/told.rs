@@ -5,7 +5,7 @@ use crate::report::assemble::{Told, location};
 use crate::report::{FindingEntry, TimelineEntry};
 use crate::units::SimTime;
 
-/// The timeline and the findings of a run for [`crate::report::assemble`].
+/// The timeline and the findings of a run for [`crate::report::assemble()`].
 #[must_use]
 pub fn told(case: &Case<'_>, findings: &[Finding]) -> Told {
     let since_start = |at: SimTime| case.history.clock().offset(at).as_secs_f64();

@@ -44,7 +44,7 @@ impl Provider {
     }
 }
 
-/// Times that Kubernetes does not decide, as distributions [s].
+/// Times that Kubernetes does not decide, as distributions (s).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timings {
     /// One cycle of kube-scheduler.

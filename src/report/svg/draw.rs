@@ -74,7 +74,7 @@ pub(super) struct Sheet<'a> {
     pub(super) figures: &'a [Figure],
     /// Height of a panel's plot [pixels of the picture].
     pub(super) height: i32,
-    /// Length of the time axis [s].
+    /// Length of the time axis (s).
     pub(super) span_s: f64,
     pub(super) marks: &'a [Mark],
 }
@@ -361,7 +361,7 @@ fn tick_text(value: f64) -> String {
     }
 }
 
-/// Steps of a clock [s].
+/// Steps of a clock (s).
 const CLOCK: [f64; 14] = [
     1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 10_800.0,
     21_600.0,

@@ -16,9 +16,9 @@ use crate::model::record::Record;
 
 use draw::{Mark, Sheet, draw};
 
-/// Height of the plot of a chart that stands alone [pixels].
+/// Height of the plot of a chart that stands alone (pixels).
 const ALONE: i32 = 260;
-/// Height of each plot of the overview [pixels].
+/// Height of each plot of the overview (pixels).
 const STACKED: i32 = 118;
 /// Workloads whose replicas the overview shows: those that moved most.
 const REPLICAS_MOST: usize = 3;
