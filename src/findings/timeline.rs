@@ -43,7 +43,7 @@ pub fn timeline(case: &Case<'_>, findings: &[Finding], most: usize) -> Vec<Timel
     }
     lines.sort_by_key(|line| (std::cmp::Reverse(line.weight), line.at));
     lines.truncate(most);
-    lines.sort_by_key(|line| line.at);
+    lines.sort_by_key(|line| (line.at, line.code.rank));
     lines
 }
 
@@ -61,7 +61,8 @@ fn line(case: &Case<'_>, finding: &Finding) -> TimelineLine {
 /// What lasts longer weighs more, within its kind: up to [`REPEATED`] for the whole run.
 fn longer(case: &Case<'_>, finding: &Finding) -> u32 {
     let lasted = finding.until.unwrap_or(case.end()).since(finding.from).as_nanos();
-    let share = lasted.saturating_mul(u64::from(REPEATED)) / case.scenario.duration.as_nanos().max(1);
+    let share =
+        lasted.saturating_mul(u64::from(REPEATED)) / case.scenario.duration.as_nanos().max(1);
     u32::try_from(share).unwrap_or(REPEATED).min(REPEATED)
 }
 

@@ -196,14 +196,14 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
             let told = Told { pool: Some(names.pool(*pool).to_owned()), ..plain() };
             ("node_requested", node(*id), told)
         }
-        Record::NodeBecameReady(id) => ("node_ready", node(*id), plain()),
-        Record::NodeGpusAllocatable(id) => ("node_gpus_allocatable", node(*id), plain()),
-        Record::NodeCordoned(id) => ("node_cordoned", node(*id), plain()),
-        Record::NodeUncordoned(id) => ("node_uncordoned", node(*id), plain()),
-        Record::NodeLost(id) => ("node_lost", node(*id), plain()),
-        Record::NodeRecovered(id) => ("node_recovered", node(*id), plain()),
-        Record::NodeRemoving(id) => ("node_removing", node(*id), plain()),
-        Record::NodeGone(id) => ("node_gone", node(*id), plain()),
+        Record::NodeBecameReady(id)
+        | Record::NodeGpusAllocatable(id)
+        | Record::NodeCordoned(id)
+        | Record::NodeUncordoned(id)
+        | Record::NodeLost(id)
+        | Record::NodeRecovered(id)
+        | Record::NodeRemoving(id)
+        | Record::NodeGone(id) => (node_event(record), node(*id), plain()),
         Record::NodeUnneeded { node: id, since } => {
             let event = if since.is_some() { "node_unneeded" } else { "node_needed" };
             (event, node(*id), plain())
@@ -226,6 +226,24 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
         Record::DisruptionEnded(id) => {
             ("disruption_ended", names.disruption(*id).to_owned(), plain())
         }
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the caller matched the records of nodes in full"
+)]
+fn node_event(record: &Record) -> &'static str {
+    match record {
+        Record::NodeBecameReady(_) => "node_ready",
+        Record::NodeGpusAllocatable(_) => "node_gpus_allocatable",
+        Record::NodeCordoned(_) => "node_cordoned",
+        Record::NodeUncordoned(_) => "node_uncordoned",
+        Record::NodeLost(_) => "node_lost",
+        Record::NodeRecovered(_) => "node_recovered",
+        Record::NodeRemoving(_) => "node_removing",
+        Record::NodeGone(_) => "node_gone",
+        _ => unreachable!("only records of nodes are passed on"),
     }
 }
 

@@ -243,7 +243,7 @@ pub(super) fn cost(told: &Told<'_>, page: &mut Page) {
         line.push_str(&format!("; {} a million requests", money(Some(each))));
     }
     page.blank();
-    page.add(Line::new().with(Role::Title, "  COST  ").plain(line));
+    page.add_wrapped(Line::new().with(Role::Title, "  COST  "), &line, 8, 2);
     for unknown in &cost.unknown {
         page.add(
             Line::new().with(Role::Doubtful, format!("        no price is known of {unknown}")),
