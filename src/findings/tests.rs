@@ -75,9 +75,9 @@ fn a_timeline_keeps_the_weightiest_lines_in_the_order_of_time() {
     expect![[r#"
         10m00s load starts to rise
         10m45s checkout HPA wants 9, held at 7
-        11m30s checkout CPU at its limit (7 × 500m)
         11m45s checkout HPA reaches maxReplicas 20
         14m45s http_req_duration p(95)<500 is crossed
+        14m45s checkout CPU at its limit (20 × 500m)
         15m45s requests start to time out
         15m45s http_req_failed rate<0.01 is crossed
         16m45s ml HPA sees no need to scale

@@ -46,6 +46,9 @@ pub fn charts(case: &Case<'_>) -> BTreeMap<String, String> {
     let mut moved: Vec<&(String, Figure)> = replicas.iter().collect();
     moved.sort_by_key(|(name, _)| std::cmp::Reverse(panels::movement(case, name)));
     moved.truncate(REPLICAS_MOST);
+    // One that stood still is shown only when all did.
+    let one_moved = moved.iter().any(|(name, _)| panels::movement(case, name) > 0);
+    moved.retain(|(name, _)| !one_moved || panels::movement(case, name) > 0);
     let shown = |name: &str| {
         name.strip_prefix("replicas-").is_none_or(|name| moved.iter().any(|(one, _)| one == name))
     };

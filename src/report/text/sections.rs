@@ -235,15 +235,19 @@ pub(super) fn cost(told: &Told<'_>, page: &mut Page) {
         parts.push(format!("volumes {}", money(cost.volumes_per_month())));
     }
     let currency = &cost.currency;
-    let mut line = format!("{currency} {} a month ({})", money(cost.per_month()), parts.join(", "));
+    let line = format!("{currency} {} a month ({})", money(cost.per_month()), parts.join(", "));
+    let mut shares = Vec::new();
     if let Some(idle) = cost.idle_per_month() {
-        line.push_str(&format!("; idle {}", money(Some(idle))));
+        shares.push(format!("{} of it idle", money(Some(idle))));
     }
     if let Some(each) = cost.per_million_requests {
-        line.push_str(&format!("; {} a million requests", money(Some(each))));
+        shares.push(format!("{} a million requests", money(Some(each))));
     }
     page.blank();
-    page.add_wrapped(Line::new().with(Role::Title, "  COST  "), &line, 8, 2);
+    page.add(Line::new().with(Role::Title, "  COST  ").plain(line));
+    if !shares.is_empty() {
+        page.add(Line::new().plain(format!("        {}", shares.join(", "))));
+    }
     for unknown in &cost.unknown {
         page.add(
             Line::new().with(Role::Doubtful, format!("        no price is known of {unknown}")),
@@ -271,9 +275,9 @@ pub(super) fn next(told: &Told<'_>, page: &mut Page) {
     let failed = counts(told).failed > 0;
     page.blank();
     let command = if failed {
-        format!("aurelius-sim size {path}")
+        format!("aurelius-sim run {path} --summary full")
     } else {
-        format!("aurelius-sim sweep {path}")
+        format!("aurelius-sim run {path} -o svg=charts")
     };
     let why = reason
         .map_or_else(String::new, |code| format!("     (why: aurelius-sim explain {})", code.id));

@@ -41,10 +41,9 @@ fn the_compact_summary_fits_a_terminal() {
           ✓ ok    cost_per_month     value<4000  value=959.72
 
           WHAT HAPPENED
-          10m00s  load starts to rise                         200 to 1,800 iterations/s over 5m00s
-          11m30s  checkout CPU at its limit (7 × 500m)        for 45s
           11m45s  checkout HPA reaches maxReplicas 20         for 31m00s, wanted up to 27; ScalingLimited=T…
           14m45s  http_req_duration p(95)<500 is crossed      for 22m30s; at worst 4.99s
+          14m45s  checkout CPU at its limit (20 × 500m)       for 22m30s; up to 5,000 requests wait
           15m45s  requests start to time out                  up to 7.00% of all, until 35m45s, most at che…
           15m45s  http_req_failed rate<0.01 is crossed        for 20m00s; at worst 7.00%
           16m45s  ml HPA sees no need to scale                cpu 5% of 80% while ml is saturated
@@ -66,9 +65,10 @@ fn the_compact_summary_fits_a_terminal() {
           general  2→3    3.4 (58%)      5.6Gi (26%)    —       $191.76  $68.24 (35%)
           gpu      2      2.1 (54%)      3.7Gi (26%)    2 of 2  $767.96  $0.00 (0%)
 
-          COST  USD 959.72 a month (nodes 959.72, control plane 0.00); idle 68.24; 18.26 a million requests
+          COST  USD 959.72 a month (nodes 959.72, control plane 0.00)
+                68.24 of it idle, 18.26 a million requests
 
-          Next: aurelius-sim size tests/data/tell/peak.yaml     (why: aurelius-sim explain AUR930)
+          Next: aurelius-sim run tests/data/tell/peak.yaml --summary full     (why: aurelius-sim explain AU…
     "#]].assert_eq(&text);
 }
 
@@ -147,8 +147,9 @@ fn the_full_summary_cuts_nothing() {
           general  2→3    3.4 (58%)      5.6Gi (26%)    —       $191.76  $68.24 (35%)
           gpu      2      2.1 (54%)      3.7Gi (26%)    2 of 2  $767.96  $0.00 (0%)
 
-          COST  USD 959.72 a month (nodes 959.72, control plane 0.00); idle 68.24; 18.26 a million requests
+          COST  USD 959.72 a month (nodes 959.72, control plane 0.00)
+                68.24 of it idle, 18.26 a million requests
 
-          Next: aurelius-sim size tests/data/tell/peak.yaml     (why: aurelius-sim explain AUR930)
+          Next: aurelius-sim run tests/data/tell/peak.yaml --summary full     (why: aurelius-sim explain AUR930)
     "#]].assert_eq(&text);
 }
