@@ -90,7 +90,8 @@ impl<'a> Search<'a> {
         until.since(from)
     }
 
-    /// The finding of a kind (about a subject) that overlaps most.
+    /// The first finding of a kind (about a subject) among those that overlap most, a half as much
+    /// being as good: what came first explains more.
     fn best(&self, code: &Code, subject: Option<Subject>) -> Option<usize> {
         let fits = |finding: &Finding| {
             finding.code.id == code.id
@@ -98,8 +99,10 @@ impl<'a> Search<'a> {
                 && finding.from <= self.until
                 && finding.until.is_none_or(|until| until >= self.from.before(BEFORE))
         };
-        let fitting = (0..self.findings.len()).filter(|at| fits(&self.findings[*at]));
-        fitting.max_by_key(|at| (self.overlap(&self.findings[*at]), std::cmp::Reverse(*at)))
+        let mut fitting = (0..self.findings.len()).filter(|at| fits(&self.findings[*at]));
+        let overlap = |at: &usize| self.overlap(&self.findings[*at]);
+        let most = fitting.clone().map(|at| overlap(&at)).max()?;
+        fitting.find(|at| overlap(at) * 2 >= most)
     }
 
     fn tell(&mut self, position: usize, text: String) {
@@ -188,10 +191,14 @@ impl<'a> Search<'a> {
             let finding = &self.findings[*at];
             finding.subject == subject
                 && finding.code.rank == self.findings[bottleneck].code.rank
+                && (finding.code != self.findings[bottleneck].code
+                    || self.findings[bottleneck].from > self.from)
                 && finding.from >= begins
                 && finding.from <= self.from.max(self.findings[bottleneck].from)
         });
-        for position in first.into_iter().filter(|first| *first != bottleneck).chain([bottleneck]) {
+        let same = |first: &usize| self.findings[*first].code == self.findings[bottleneck].code;
+        let second = if first.as_ref().is_some_and(same) { None } else { Some(bottleneck) };
+        for position in first.into_iter().chain(second) {
             let finding = &self.findings[position];
             let at = self.case.history.clock().offset(finding.from);
             let text = format!("{} from {at}", finding.message);

@@ -203,7 +203,7 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
         | Record::NodeLost(id)
         | Record::NodeRecovered(id)
         | Record::NodeRemoving(id)
-        | Record::NodeGone(id) => (node_event(record), node(*id), plain()),
+        | Record::NodeGone(id) => (event_word(record), node(*id), plain()),
         Record::NodeUnneeded { node: id, since } => {
             let event = if since.is_some() { "node_unneeded" } else { "node_needed" };
             (event, node(*id), plain())
@@ -220,20 +220,17 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
             };
             ("decided", tell::decider(names, *by), told)
         }
-        Record::DisruptionBegan(id) => {
-            ("disruption_began", names.disruption(*id).to_owned(), plain())
-        }
-        Record::DisruptionEnded(id) => {
-            ("disruption_ended", names.disruption(*id).to_owned(), plain())
+        Record::DisruptionBegan(id) | Record::DisruptionEnded(id) => {
+            (event_word(record), names.disruption(*id).to_owned(), plain())
         }
     }
 }
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the caller matched the records of nodes in full"
+    reason = "the caller matched the records that tell nothing but their object"
 )]
-fn node_event(record: &Record) -> &'static str {
+fn event_word(record: &Record) -> &'static str {
     match record {
         Record::NodeBecameReady(_) => "node_ready",
         Record::NodeGpusAllocatable(_) => "node_gpus_allocatable",
@@ -243,7 +240,9 @@ fn node_event(record: &Record) -> &'static str {
         Record::NodeRecovered(_) => "node_recovered",
         Record::NodeRemoving(_) => "node_removing",
         Record::NodeGone(_) => "node_gone",
-        _ => unreachable!("only records of nodes are passed on"),
+        Record::DisruptionBegan(_) => "disruption_began",
+        Record::DisruptionEnded(_) => "disruption_ended",
+        _ => unreachable!("only records without further content are passed on"),
     }
 }
 

@@ -8,7 +8,7 @@ mod layout;
 mod sections;
 mod services;
 
-use crate::findings::{Case, Cause, Finding};
+use crate::findings::{Case, Cause, Finding, timeline};
 use crate::metrics::{Cost, Measurements};
 use crate::report::sparkline::Charset;
 
@@ -100,11 +100,12 @@ fn compact(told: &Told<'_>, page: &mut Page) {
     // Title and blank line of the timeline, beside its lines.
     let fixed = page.len() + thresholds.len() + causes.len() + 2;
     let (most, least) = TIMELINE;
+    let wanted = timeline(&told.case, told.findings, most).len();
     let (services_most, services_least) = SERVICES;
     let mut rows = services_most;
     let mut after = tables(told, page.style(), rows);
     // What happened matters more than a row of a service that had no trouble.
-    while fixed + after.len() + most > LINES_MOST && rows > services_least {
+    while fixed + after.len() + wanted > LINES_MOST && rows > services_least {
         rows -= 1;
         after = tables(told, page.style(), rows);
     }
