@@ -187,7 +187,7 @@ impl<'a> Search<'a> {
         // What was seen of it first, if that was something else: a queue before the full machine.
         let subject = self.findings[bottleneck].subject;
         let begins = self.from.before(BEFORE);
-        let first = (0..self.findings.len()).find(|at| {
+        let first = (0..bottleneck).find(|at| {
             let finding = &self.findings[*at];
             finding.subject == subject
                 && finding.code.rank == self.findings[bottleneck].code.rank

@@ -56,8 +56,8 @@ fn causes_name_figures_and_lines() {
         let _ = writeln!(text, "{}: {}", spec, cause.sentence);
     }
     expect![[r#"
-        http_req_duration: p(95)<500: checkout CPU at its limit (7 × 500m) from 11m30s; maxReplicas 20 × limit 500m = 10.0 cores [tests/data/tell/manifests.yaml:21]; 1,800 iterations/s ask checkout for 10.8 cores.
-        http_req_failed: rate<0.01: checkout CPU at its limit (7 × 500m) from 11m30s; maxReplicas 20 × limit 500m = 10.0 cores [tests/data/tell/manifests.yaml:21]; 1,800 iterations/s ask checkout for 10.8 cores.
+        http_req_duration: p(95)<500: checkout CPU at its limit (20 × 500m) from 14m45s; maxReplicas 20 × limit 500m = 10.0 cores [tests/data/tell/manifests.yaml:21]; 1,800 iterations/s ask checkout for 10.8 cores.
+        http_req_failed: rate<0.01: checkout CPU at its limit (20 × 500m) from 14m45s; maxReplicas 20 × limit 500m = 10.0 cores [tests/data/tell/manifests.yaml:21]; 1,800 iterations/s ask checkout for 10.8 cores.
         evictions_blocked: count<1: budget postgresql keeps postgresql-0 on general-2 from 38m00s: to the end (7m00s), 84 refusals [tests/data/tell/manifests.yaml:61].
     "#]].assert_eq(&text);
 }

@@ -50,7 +50,7 @@ fn the_compact_summary_fits_a_terminal() {
           16m45s  ml GPUs busy 100% (2 pods)                  for 10m00s; up to 340 wait
           38m00s  budget postgresql keeps postgresql-0 on general-2  to the end (7m00s), 84 refusals
           38m02s  checkout-20 waits for a node                6m58s, until the end; 0/5 nodes are available…
-          Cause (http_req_duration, http_req_failed): checkout CPU at its limit (7 × 500m) from 11m30s;
+          Cause (http_req_duration, http_req_failed): checkout CPU at its limit (20 × 500m) from 14m45s;
             maxReplicas 20 × limit 500m = 10.0 cores [tests/data/tell/manifests.yaml:21]; 1,800 iterations/s
             ask checkout for 10.8 cores.
           Cause (evictions_blocked): budget postgresql keeps postgresql-0 on general-2 from 38m00s: to the
@@ -132,7 +132,7 @@ fn the_full_summary_cuts_nothing() {
           38m00s  budget postgresql keeps postgresql-0 on general-2  to the end (7m00s), 84 refusals
           38m02s  checkout-20 waits for a node                6m58s, until the end; 0/5 nodes are available: 3 Insufficient cpu, 2 node(s) had untolerated taint(s).
           38m10s  cluster-autoscaler adds no node for checkout  general: max node group size reached (4); gpu: node(s) had untolerated taint(s)
-          Cause (http_req_duration, http_req_failed): checkout CPU at its limit (7 × 500m) from 11m30s;
+          Cause (http_req_duration, http_req_failed): checkout CPU at its limit (20 × 500m) from 14m45s;
             maxReplicas 20 × limit 500m = 10.0 cores [tests/data/tell/manifests.yaml:21]; 1,800 iterations/s
             ask checkout for 10.8 cores.
           Cause (evictions_blocked): budget postgresql keeps postgresql-0 on general-2 from 38m00s: to the
