@@ -43,7 +43,7 @@ pub fn timeline(case: &Case<'_>, findings: &[Finding], most: usize) -> Vec<Timel
     }
     lines.sort_by_key(|line| (std::cmp::Reverse(line.weight), line.at));
     lines.truncate(most);
-    lines.sort_by_key(|line| line.at);
+    lines.sort_by_key(|line| (line.at, line.code.rank));
     lines
 }
 

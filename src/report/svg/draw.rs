@@ -334,8 +334,9 @@ fn nice_top(largest: f64) -> f64 {
     if largest <= 0.0 {
         return 1.0;
     }
-    let step = nice_step(largest);
-    libm::ceil(largest * 1.02 / step) * step
+    let whole = |step: f64| libm::ceil(largest * 1.02 / step) * step;
+    // The step of the axis is that of its top, which may be a size larger.
+    whole(nice_step(whole(nice_step(largest))))
 }
 
 /// A step of 1, 2 or 5 times a power of ten that divides the range into at most five.
@@ -396,7 +397,7 @@ mod tests {
     #[test]
     fn axes_end_and_step_at_round_numbers() {
         for (largest, top, steps) in
-            [(1_800.0, 2_000.0, 5), (4.99, 6.0, 4), (20.0, 25.0, 6), (0.0, 1.0, 6)]
+            [(1_800.0, 2_000.0, 5), (4.99, 6.0, 4), (10.0, 15.0, 4), (20.0, 25.0, 6), (0.0, 1.0, 6)]
         {
             let nice = nice_top(largest);
             assert!((nice - top).abs() < 1e-9, "{largest}: {nice}");

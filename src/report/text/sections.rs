@@ -198,7 +198,7 @@ pub(super) fn timeline(told: &Told<'_>, page: &mut Page, most: usize) {
     }
 }
 
-/// One cause for thresholds with the same; three lines each in the compact form.
+/// One cause for thresholds with the same; three or four lines each in the compact form.
 pub(super) fn causes(told: &Told<'_>, page: &mut Page) {
     let mut seen: Vec<&str> = Vec::new();
     for cause in told.causes {
@@ -218,7 +218,12 @@ pub(super) fn causes(told: &Told<'_>, page: &mut Page) {
             .collect();
         let mut of = of;
         of.dedup();
-        let lines = if page.style().detail == Detail::Compact { 3 } else { usize::MAX };
+        let alone = told.causes.iter().all(|other| other.sentence == cause.sentence);
+        let lines = match (page.style().detail, alone) {
+            (Detail::Compact | Detail::Oneline, true) => 4,
+            (Detail::Compact | Detail::Oneline, false) => 3,
+            (Detail::Full, _) => usize::MAX,
+        };
         let first = Line::new().with(Role::Title, format!("  Cause ({}): ", of.join(", ")));
         page.add_wrapped(first, sentence, 4, lines);
     }
