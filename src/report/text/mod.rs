@@ -136,6 +136,7 @@ fn full(told: &Told<'_>, page: &mut Page) {
     services::services(told, page, usize::MAX);
     services::nodes(told, page, usize::MAX);
     sections::cost(told, page);
+    sections::assumed(told, page);
     sections::next(told, page);
 }
 

@@ -6,6 +6,7 @@ use crate::findings::text::{grouped, millis, percent};
 use crate::findings::{Severity, TimelineLine, code, timeline as chosen};
 use crate::metrics::ThresholdResult;
 use crate::metrics::cost::cents;
+use crate::report::assemble::assumptions;
 use crate::report::text::layout::{Line, Page, Role};
 use crate::report::text::{Detail, Told};
 use crate::scenario::ThresholdSpec;
@@ -257,6 +258,20 @@ pub(super) fn cost(told: &Told<'_>, page: &mut Page) {
         page.add(
             Line::new().with(Role::Doubtful, format!("        no price is known of {unknown}")),
         );
+    }
+}
+
+/// What the figures rest on, and what was read and decides nothing.
+pub(super) fn assumed(told: &Told<'_>, page: &mut Page) {
+    let scenario = told.case.scenario;
+    page.title("ASSUMED");
+    for sentence in assumptions::assumptions(scenario) {
+        page.add_wrapped(Line::new().plain("  "), &sentence, 4, usize::MAX);
+    }
+    let outside = assumptions::not_simulated(scenario);
+    if !outside.is_empty() {
+        page.title("READ, NOT SIMULATED");
+        page.add_wrapped(Line::new().plain("  "), &outside.join(", "), 4, usize::MAX);
     }
 }
 

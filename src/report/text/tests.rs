@@ -150,6 +150,19 @@ fn the_full_summary_cuts_nothing() {
           COST  USD 959.72 a month (nodes 959.72, control plane 0.00)
                 68.24 of it idle, 18.26 a million requests
 
+          ASSUMED
+          metrics-server scrapes every 15s
+          the HPA controller syncs every 15s
+          a controller reacts 50ms after a change it watches
+          a pod computes on up to its CPU limit, or on the whole node without one; a full node does not slow
+            its pods down, and throttling is smooth, not in periods of 100ms
+          a request reaches a pod and an answer its client without delay; a client that is refused at once
+            asks again after 1ms
+          latencies are known to 0.05 %, those of single intervals and windows to 0.4 %
+          checks are client calls that were answered well
+          a month has 730 hours at the mean cost rate of the measured time
+          images of unknown size are taken to have 0.47 GiB: checkout:1, ml:1, postgres:17
+
           Next: aurelius-sim run tests/data/tell/peak.yaml --summary full     (why: aurelius-sim explain AUR930)
     "#]].assert_eq(&text);
 }
