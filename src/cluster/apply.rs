@@ -133,6 +133,8 @@ impl Cluster {
         let revision = workload.revisions[usize::try_from(revision).expect("u32 fits")].clone();
         let pod = self.create_pod(now, name, PodOwner::Ordinal(owner, ordinal), revision, records);
         self.workloads[owner.index()].ordinals.insert(ordinal, pod);
+        let namespace = Arc::clone(&self.workloads[owner.index()].spec.meta.namespace);
+        self.make_template_claims(PodOwner::Ordinal(owner, ordinal), &namespace);
     }
 
     fn create_daemon(

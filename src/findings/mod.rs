@@ -87,8 +87,15 @@ impl<'a> Case<'a> {
             DisruptionTarget::Drain { pool, count } => {
                 format!("drain of {count} node(s) of {}", names.pool(*pool))
             }
-            DisruptionTarget::FailNode { pool, count, duration: _ } => {
+            DisruptionTarget::FailNode { pool, count, .. } => {
                 format!("{count} node(s) of {} fail", names.pool(*pool))
+            }
+            DisruptionTarget::ReclaimSpot { pool, count, notice, .. } => {
+                let pool = names.pool(*pool);
+                format!("the cloud takes {count} spot node(s) of {pool} back, with {notice} notice")
+            }
+            DisruptionTarget::UpgradePool { pool, .. } => {
+                format!("all nodes of {} are replaced", names.pool(*pool))
             }
             DisruptionTarget::FailZone { zone, duration: _ } => format!("zone {zone} fails"),
             DisruptionTarget::Cordon { node } => format!("{node} is cordoned"),
