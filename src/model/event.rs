@@ -110,6 +110,8 @@ pub enum DisruptionStep {
     Begin,
     /// It tries again (a drain whose evictions were refused).
     Retry,
+    /// The Node objects of machines it made fail are deleted.
+    NodesDeleted,
     /// Its duration is over.
     End,
 }

@@ -7,6 +7,7 @@ mod thresholds;
 
 use rust_decimal::Decimal;
 
+use crate::cluster::VolumeMode;
 use crate::metrics::ThresholdResult;
 use crate::metrics::cost::cents;
 use crate::report::{
@@ -137,6 +138,13 @@ fn catalog(scenario: &Scenario) -> String {
 
 /// What a reader would otherwise have to guess.
 fn assumptions(scenario: &Scenario) -> Vec<String> {
+    let volumes = match scenario.volumes.mode {
+        VolumeMode::Trusted => {
+            "claims of Deployments are taken to be served on every node by a provisioner that can do \
+             what they ask (volumes: trusted); those of StatefulSets are zonal disks"
+        }
+        VolumeMode::Enforced => "every claim is served as its provisioner serves it",
+    };
     let sync = u64::try_from(scenario.hpa_config.sync_period_ns).unwrap_or(0);
     vec![
         format!("metrics-server scrapes every {}", scenario.metric_resolution),
@@ -146,6 +154,10 @@ fn assumptions(scenario: &Scenario) -> Vec<String> {
             scenario.timings.controller_reaction
         ),
         "latencies are known to 0.05 %, those of single intervals and windows to 0.4 %".to_owned(),
+        volumes.to_owned(),
+        "a pod without a service profile uses a tenth of the cores and half of the memory it asks for"
+            .to_owned(),
+        "memory is held against limits once a second, as the most that was held".to_owned(),
         "checks are client calls that were answered well".to_owned(),
         format!("a month has {HOURS_PER_MONTH} hours at the mean cost rate of the measured time"),
     ]
