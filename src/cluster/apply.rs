@@ -207,7 +207,8 @@ impl Cluster {
         }
         self.pod_mut(id).deletion = Some(Deletion { began: now, deadline, because });
         self.pending.remove(&id);
-        if let Some(node) = self.pod(id).and_then(|pod| pod.node) {
+        let node = self.pod(id).and_then(|pod| pod.node);
+        if let Some(node) = node.filter(|node| self.node(*node).is_some()) {
             self.node_mut(node);
         }
         records.push(Record::PodTerminating { pod: id, because });

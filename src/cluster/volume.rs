@@ -103,7 +103,8 @@ fn refusal(driver: &str, class: &str, mode: AccessMode) -> Option<String> {
             "Volume capabilities {mode} not supported. Only AccessModes[ReadWriteOnce] supported."
         ),
         "pd.csi.storage.gke.io" if mode == "MULTI_NODE_MULTI_WRITER" => {
-            "VolumeCapabilities is invalid: specified multi writer with mount access type".to_owned()
+            "VolumeCapabilities is invalid: specified multi writer with mount access type"
+                .to_owned()
         }
         "disk.csi.azure.com" => format!("mountVolume is not supported for access mode: {mode}"),
         _ => return None,
@@ -191,7 +192,8 @@ impl Cluster {
     /// Whether a claim that is in no manifest keeps a pod from being scheduled.
     #[must_use]
     pub fn claims_must_exist(&self) -> bool {
-        self.volumes.spec.mode == VolumeMode::Enforced && !self.volumes.spec.default_driver.is_empty()
+        self.volumes.spec.mode == VolumeMode::Enforced
+            && !self.volumes.spec.default_driver.is_empty()
     }
 
     /// Names of the claims of a pod that decide anything.

@@ -103,7 +103,7 @@ impl Kubelets {
         let containers = spec.init_containers.iter().chain(&spec.containers);
         for (position, container) in containers.enumerate() {
             if position > 0 {
-                at = at + start;
+                at += start;
             }
             let there = |image: &NodeImage| image.names.contains(&container.image);
             let arrives = if let Some(arrives) = pulls.arriving.get(&container.image) {

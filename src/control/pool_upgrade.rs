@@ -170,7 +170,8 @@ impl Upgrade {
         }
         self.waiting.retain(|id| cluster.node(*id).is_some_and(Node::is_ready));
         self.make_nodes(now, cluster, &mut progress);
-        if self.new_nodes_come(cluster) && self.spec.group_grows_first && !self.cordoned {
+        let come = !progress.actions.is_empty() || self.new_nodes_come(cluster);
+        if come && self.spec.group_grows_first && !self.cordoned {
             progress.again(now + POLL);
             return progress;
         }
@@ -179,7 +180,14 @@ impl Upgrade {
         }
         self.cordoned = true;
         self.remove_settled(now, &mut progress);
-        self.begin_drains(now, cluster);
+        let removing =
+            progress.actions.iter().any(|action| matches!(action, Action::RemoveNode(_)));
+        if removing {
+            // What is left of the pool shows when that is done.
+            progress.again(now + SimDuration::from_secs(1));
+            return progress;
+        }
+        self.begin_drains(cluster);
         self.drain(now, cluster, budgets, &mut progress);
         if self.ended {
             progress.next = None;
@@ -224,7 +232,7 @@ impl Upgrade {
         }
     }
 
-    fn begin_drains(&mut self, now: SimTime, cluster: &Cluster) {
+    fn begin_drains(&mut self, cluster: &Cluster) {
         loop {
             let busy = self.draining.len() + self.settling.len();
             if busy >= index(self.spec.parallel.max(1)) {
@@ -235,7 +243,6 @@ impl Upgrade {
             self.waiting.retain(|waiting| *waiting != node);
             let drain = Drain::new(spec, vec![node]);
             self.draining.push(Draining { node, drain, forced: false });
-            debug_assert!(now >= SimTime::ZERO);
         }
     }
 
@@ -246,9 +253,8 @@ impl Upgrade {
             self.draining.iter().any(|other| other.node == *id)
                 || self.settling.iter().any(|(other, _)| other == id)
         };
-        let working = members(cluster, self.pool)
-            .filter(|node| node.is_ready() && !taken(&node.id))
-            .count();
+        let working =
+            members(cluster, self.pool).filter(|node| node.is_ready() && !taken(&node.id)).count();
         if let Some(node) = self.waiting.first() {
             let least = self.size.saturating_sub(self.spec.unavailable);
             let enough = self.spec.group_grows_first || working > index(least);
@@ -317,8 +323,8 @@ impl Upgrade {
 
     fn is_done(&self, cluster: &Cluster) -> bool {
         let idle = self.draining.is_empty() && self.settling.is_empty();
-        let shrunk = !self.spec.group_grows_first
-            || members(cluster, self.pool).count() <= index(self.size);
+        let shrunk =
+            !self.spec.group_grows_first || members(cluster, self.pool).count() <= index(self.size);
         self.waiting.is_empty() && idle && shrunk && !self.new_nodes_come(cluster)
     }
 }

@@ -9,6 +9,7 @@ pub mod code;
 pub mod demand;
 pub mod finding;
 mod hpa;
+mod lives;
 mod load;
 mod nodes;
 mod pods;
@@ -158,6 +159,7 @@ const RULES: &[Rule] = &[
     hpa::find,
     pods::find,
     nodes::find,
+    lives::find,
     stations::find,
     requests::find,
     thresholds::find,

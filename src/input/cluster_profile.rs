@@ -101,12 +101,7 @@ fn volume_profile(value: &Value<'_>) -> Option<VolumeProfile> {
     let attach = fields.read_or("attach", usual.attach, Value::distribution);
     let detach = fields.read_or("detach", usual.detach, Value::distribution);
     fields.finish("volumes");
-    Some(VolumeProfile {
-        mode: mode?,
-        provision: provision?,
-        attach: attach?,
-        detach: detach?,
-    })
+    Some(VolumeProfile { mode: mode?, provision: provision?, attach: attach?, detach: detach? })
 }
 
 /// `enforced` or `trusted`.

@@ -94,7 +94,8 @@ impl PoolEvent<'_> {
         let pool = self.spec()?;
         if !pool.spot {
             let value = fields.value();
-            let message = format!("reclaims machines of pool `{}`, which are no spot machines", pool.name);
+            let message =
+                format!("reclaims machines of pool `{}`, which are no spot machines", pool.name);
             let error = value.error(codes::INVALID_VALUE, &message);
             value.report(error.help("set `spot: true` on the pool, or in `overrides.nodePools`"));
             return None;

@@ -255,16 +255,8 @@ struct Events<'a> {
     provider: Option<Provider>,
 }
 
-const EVENTS: [&str; 8] = [
-    "drain",
-    "failNode",
-    "failZone",
-    "cordon",
-    "scale",
-    "deletePod",
-    "upgradePool",
-    "reclaimSpot",
-];
+const EVENTS: [&str; 8] =
+    ["drain", "failNode", "failZone", "cordon", "scale", "deletePod", "upgradePool", "reclaimSpot"];
 
 impl Events<'_> {
     fn event(&self, value: &Value<'_>) -> Option<DisruptionSpec> {

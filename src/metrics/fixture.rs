@@ -23,9 +23,7 @@ use crate::model::observer::{
 };
 use crate::model::record::Record;
 use crate::scenario::threshold::{Terms, ThresholdSpec};
-use crate::scenario::{
-    ImageSizes, Prices, Provider, PullPolicy, Scenario, Timings, VolumeProfile,
-};
+use crate::scenario::{ImageSizes, Prices, Provider, PullPolicy, Scenario, Timings, VolumeProfile};
 use crate::service::ServiceGraph;
 use crate::service::spec::{
     ClassSpec, ClientStep, CpuSpec, OperationSpec, Routing, StationKind, StationSpec,

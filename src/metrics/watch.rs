@@ -281,7 +281,8 @@ impl Watches {
                 | Source::Iterations
                 | Source::Dropped
                 | Source::TimeToScale
-                | Source::EvictionsBlocked | Source::OomKills => (false, 1),
+                | Source::EvictionsBlocked
+                | Source::OomKills => (false, 1),
             };
             watch.add(took, hit, amount);
         }

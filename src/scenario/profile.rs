@@ -97,7 +97,8 @@ impl VolumeProfile {
     #[must_use]
     pub fn usual(mode: VolumeMode) -> Self {
         let lognormal = |median, sigma| {
-            Dist::lognormal_median_sigma(median, sigma).expect("the figures are positive and finite")
+            Dist::lognormal_median_sigma(median, sigma)
+                .expect("the figures are positive and finite")
         };
         Self {
             mode,

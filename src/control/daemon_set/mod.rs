@@ -407,8 +407,9 @@ fn choose<T>(room: i32, candidates: Vec<T>, certain: &mut Vec<T>, some: &mut Cho
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::Arc;
+
+    use super::*;
 
     #[test]
     fn a_choice_is_taken_from_its_beginning_and_a_burst_is_limited() {

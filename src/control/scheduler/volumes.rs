@@ -49,12 +49,9 @@ pub(super) fn live_claims(cluster: &Cluster, pod: &Pod) -> Option<Arc<[Claim]>> 
     }
     let see = |name: Arc<str>| match cluster.claim(&name) {
         Some(claim) => seen(claim),
-        None => Claim {
-            name,
-            read_write_once_pod: false,
-            driver: None,
-            binding: ClaimBinding::Missing,
-        },
+        None => {
+            Claim { name, read_write_once_pod: false, driver: None, binding: ClaimBinding::Missing }
+        }
     };
     Some(names.into_iter().map(see).collect())
 }
