@@ -249,10 +249,9 @@ fn remedied_by(case: &Case<'_>, budget: BudgetId) -> String {
     let status = StoredStatus { figures, ..StoredStatus::default() };
     match remedy(allowance, &status) {
         Remedy::MoreReadyPods(pods) => format!("; {pods} more ready pod(s) would free it"),
-        Remedy::NeverAtThisSize { expected, desired } => format!(
-            "; waiting never frees it: {desired} of {expected} pod(s) must stay, so only more \
-             replicas or a smaller demand would"
-        ),
+        Remedy::NeverAtThisSize { expected, desired } => {
+            format!("; {desired} of {expected} must stay: only more replicas free it")
+        }
         Remedy::None | Remedy::CannotCount { .. } | Remedy::DisruptionsUnderWay(_) => String::new(),
     }
 }
