@@ -6,6 +6,7 @@ use crate::cluster::VolumeMode;
 use crate::findings::Case;
 use crate::findings::code::{self, Code};
 use crate::findings::finding::{Evidence, EvidenceObject, Finding, Severity, Subject};
+use crate::findings::text::plural;
 use crate::model::id::{PodId, WorkloadId};
 use crate::model::record::{About, Death, Record};
 use crate::trace::tell;
@@ -64,7 +65,7 @@ fn deaths(case: &Case<'_>, findings: &mut Vec<Finding>) {
             until: Some(deaths.last),
             subject: Subject::Workload(workload),
             message,
-            note: format!("{pods} pod(s); {most}{}", tell::death(deaths.why)),
+            note: format!("{}; {most}{}", plural(pods, "pod"), tell::death(deaths.why)),
             evidence: evidence(deaths.first, &deaths.pods),
             origins: resources(case, workload),
         });
@@ -144,15 +145,15 @@ fn sentence(
     let names = case.history.names();
     let whose = workload.map_or("", |workload| names.workload(workload));
     let thing = about.map(|about| tell::about(names, about)).unwrap_or_default();
-    let pods = told.pods.len();
+    let pods = plural(told.pods.len(), "pod");
     match event {
-        "Evicted" => (format!("{pods} pod(s) of {whose} evicted: node out of memory"), None),
+        "Evicted" => (format!("{pods} of {whose} evicted: node out of memory"), None),
         "FailedAttachVolume" => {
             let lives = told.pods.iter().filter_map(|pod| case.history.pod(*pod));
             let ended: Option<Vec<SimTime>> =
                 lives.map(|life| life.pulled.map(|(at, _)| at).or(life.gone)).collect();
             let until = ended.and_then(|ends| ends.into_iter().max());
-            (format!("{pods} pod(s) of {whose} wait for a volume"), until)
+            (format!("{pods} of {whose} wait for a volume"), until)
         }
         "ForceDetach" => (format!("{thing} is detached by force"), None),
         "ProvisioningFailed" => (format!("{thing} is never bound"), None),

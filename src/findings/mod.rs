@@ -2,7 +2,7 @@
 //!
 //! Floor 8. Every finding is derived from recorded decisions, lives and measured series; nothing
 //! here knows any scenario. [`check`] finds them all, by time; [`causes`] names for each threshold
-//! that is not met the chain that led to it; [`timeline`] chooses what a summary tells.
+//! that is not met the chain that led to it; [`timeline()`] chooses what a summary tells.
 
 pub mod cause;
 pub mod code;
@@ -29,6 +29,7 @@ pub use code::{CODES, Code};
 pub use finding::{Evidence, EvidenceObject, Finding, Severity, Subject};
 pub use timeline::{TimelineLine, timeline};
 
+use crate::findings::text::plural;
 use crate::metrics::calls::EndCounts;
 use crate::metrics::{Measurements, Series, ThresholdResult};
 use crate::model::id::StationId;
@@ -36,6 +37,7 @@ use crate::model::observer::WorkloadSample;
 use crate::scenario::{DisruptionSpec, DisruptionTarget, Scenario};
 use crate::trace::History;
 use crate::units::SimTime;
+use crate::units::convert::index;
 
 /// A run laid open: what was to happen, what happened, what was measured.
 #[derive(Debug, Clone, Copy)]
@@ -86,14 +88,15 @@ impl<'a> Case<'a> {
         let names = self.history.names();
         match &disruption.target {
             DisruptionTarget::Drain { pool, count } => {
-                format!("drain of {count} node(s) of {}", names.pool(*pool))
+                format!("drain of {} of {}", plural(index(*count), "node"), names.pool(*pool))
             }
             DisruptionTarget::FailNode { pool, count, .. } => {
-                format!("{count} node(s) of {} fail", names.pool(*pool))
+                format!("failure of {} of {}", plural(index(*count), "node"), names.pool(*pool))
             }
             DisruptionTarget::ReclaimSpot { pool, count, notice, .. } => {
                 let pool = names.pool(*pool);
-                format!("the cloud takes {count} spot node(s) of {pool} back, with {notice} notice")
+                let nodes = plural(index(*count), "spot node");
+                format!("the cloud takes back {nodes} of {pool}, with {notice} notice")
             }
             DisruptionTarget::UpgradePool { pool, .. } => {
                 format!("all nodes of {} are replaced", names.pool(*pool))
@@ -104,7 +107,8 @@ impl<'a> Case<'a> {
                 format!("{} is scaled to {replicas}", names.workload(*workload))
             }
             DisruptionTarget::DeletePod { workload, count } => {
-                format!("{count} pod(s) of {} are deleted", names.workload(*workload))
+                let pods = plural(index(*count), "pod");
+                format!("deletion of {pods} of {}", names.workload(*workload))
             }
         }
     }

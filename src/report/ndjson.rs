@@ -261,6 +261,32 @@ fn told_of_node<'a>(names: &Names, record: &Record) -> (&'static str, String, To
 
 #[expect(
     clippy::wildcard_enum_match_arm,
+    reason = "the caller matched the records of nodes in full"
+)]
+fn told_of_node<'a>(names: &Names, record: &Record) -> (&'static str, String, Told<'a>) {
+    let plain = Told::default;
+    let (event, id, told) = match record {
+        Record::NodeRequested { node, pool } => {
+            let told = Told { pool: Some(names.pool(*pool).to_owned()), ..plain() };
+            ("node_requested", node, told)
+        }
+        Record::NodeBecameReady(id) => ("node_ready", id, plain()),
+        Record::NodeGpusAllocatable(id) => ("node_gpus_allocatable", id, plain()),
+        Record::NodeCordoned(id) => ("node_cordoned", id, plain()),
+        Record::NodeUncordoned(id) => ("node_uncordoned", id, plain()),
+        Record::NodeLost(id) => ("node_lost", id, plain()),
+        Record::NodeRecovered(id) => ("node_recovered", id, plain()),
+        Record::NodeRemoving(id) => ("node_removing", id, plain()),
+        Record::NodeGone(id) => ("node_gone", id, plain()),
+        Record::NodeUnneeded { node, since: Some(_) } => ("node_unneeded", node, plain()),
+        Record::NodeUnneeded { node, since: None } => ("node_needed", node, plain()),
+        _ => unreachable!("only records of nodes come here"),
+    };
+    (event, format!("node/{}", names.node(*id)), told)
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
     reason = "the caller matched the records of pods in full"
 )]
 fn told_of_pod<'a>(names: &Names, record: &Record) -> (&'static str, String, Told<'a>) {

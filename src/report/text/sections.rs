@@ -6,6 +6,7 @@ use crate::findings::text::{grouped, millis, percent};
 use crate::findings::{Severity, TimelineLine, code, timeline as chosen};
 use crate::metrics::ThresholdResult;
 use crate::metrics::cost::cents;
+use crate::report::assemble::assumptions;
 use crate::report::text::layout::{Line, Page, Role};
 use crate::report::text::{Detail, Told};
 use crate::scenario::ThresholdSpec;
@@ -198,7 +199,7 @@ pub(super) fn timeline(told: &Told<'_>, page: &mut Page, most: usize) {
     }
 }
 
-/// One cause for thresholds with the same; three lines each in the compact form.
+/// One cause for thresholds with the same; three or four lines each in the compact form.
 pub(super) fn causes(told: &Told<'_>, page: &mut Page) {
     let mut seen: Vec<&str> = Vec::new();
     for cause in told.causes {
@@ -218,7 +219,12 @@ pub(super) fn causes(told: &Told<'_>, page: &mut Page) {
             .collect();
         let mut of = of;
         of.dedup();
-        let lines = if page.style().detail == Detail::Compact { 3 } else { usize::MAX };
+        let alone = told.causes.iter().all(|other| other.sentence == cause.sentence);
+        let lines = match (page.style().detail, alone) {
+            (Detail::Compact | Detail::Oneline, true) => 4,
+            (Detail::Compact | Detail::Oneline, false) => 3,
+            (Detail::Full, _) => usize::MAX,
+        };
         let first = Line::new().with(Role::Title, format!("  Cause ({}): ", of.join(", ")));
         page.add_wrapped(first, sentence, 4, lines);
     }
@@ -252,6 +258,20 @@ pub(super) fn cost(told: &Told<'_>, page: &mut Page) {
         page.add(
             Line::new().with(Role::Doubtful, format!("        no price is known of {unknown}")),
         );
+    }
+}
+
+/// What the figures rest on, and what was read and decides nothing.
+pub(super) fn assumed(told: &Told<'_>, page: &mut Page) {
+    let scenario = told.case.scenario;
+    page.title("ASSUMED");
+    for sentence in assumptions::assumptions(scenario) {
+        page.add_wrapped(Line::new().plain("  "), &sentence, 4, usize::MAX);
+    }
+    let outside = assumptions::not_simulated(scenario);
+    if !outside.is_empty() {
+        page.title("READ, NOT SIMULATED");
+        page.add_wrapped(Line::new().plain("  "), &outside.join(", "), 4, usize::MAX);
     }
 }
 
