@@ -255,7 +255,7 @@ fn remedied_by(case: &Case<'_>, budget: BudgetId) -> String {
     match remedy(allowance, &status) {
         Remedy::MoreReadyPods(pods) => format!("; {pods} more ready would free it"),
         Remedy::NeverAtThisSize { expected, desired } => {
-            format!("; {desired} of {expected} must stay: only more replicas free it")
+            format!("; {desired} of {expected} must stay, add replicas")
         }
         Remedy::None | Remedy::CannotCount { .. } | Remedy::DisruptionsUnderWay(_) => String::new(),
     }

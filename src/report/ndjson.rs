@@ -236,34 +236,6 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
     reason = "the caller matched the records of nodes in full"
 )]
 fn told_of_node<'a>(names: &Names, record: &Record) -> (&'static str, String, Told<'a>) {
-    let node = |id| format!("node/{}", names.node(id));
-    let plain = Told::default;
-    match record {
-        Record::NodeRequested { node: id, pool } => {
-            let told = Told { pool: Some(names.pool(*pool).to_owned()), ..plain() };
-            ("node_requested", node(*id), told)
-        }
-        Record::NodeBecameReady(id) => ("node_ready", node(*id), plain()),
-        Record::NodeGpusAllocatable(id) => ("node_gpus_allocatable", node(*id), plain()),
-        Record::NodeCordoned(id) => ("node_cordoned", node(*id), plain()),
-        Record::NodeUncordoned(id) => ("node_uncordoned", node(*id), plain()),
-        Record::NodeLost(id) => ("node_lost", node(*id), plain()),
-        Record::NodeRecovered(id) => ("node_recovered", node(*id), plain()),
-        Record::NodeRemoving(id) => ("node_removing", node(*id), plain()),
-        Record::NodeGone(id) => ("node_gone", node(*id), plain()),
-        Record::NodeUnneeded { node: id, since } => {
-            let event = if since.is_some() { "node_unneeded" } else { "node_needed" };
-            (event, node(*id), plain())
-        }
-        _ => unreachable!("only records of nodes are passed on"),
-    }
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the caller matched the records of nodes in full"
-)]
-fn told_of_node<'a>(names: &Names, record: &Record) -> (&'static str, String, Told<'a>) {
     let plain = Told::default;
     let (event, id, told) = match record {
         Record::NodeRequested { node, pool } => {
