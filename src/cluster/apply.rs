@@ -133,6 +133,8 @@ impl Cluster {
         let revision = workload.revisions[usize::try_from(revision).expect("u32 fits")].clone();
         let pod = self.create_pod(now, name, PodOwner::Ordinal(owner, ordinal), revision, records);
         self.workloads[owner.index()].ordinals.insert(ordinal, pod);
+        let namespace = Arc::clone(&self.workloads[owner.index()].spec.meta.namespace);
+        self.make_template_claims(PodOwner::Ordinal(owner, ordinal), &namespace);
     }
 
     fn create_daemon(
@@ -205,7 +207,8 @@ impl Cluster {
         }
         self.pod_mut(id).deletion = Some(Deletion { began: now, deadline, because });
         self.pending.remove(&id);
-        if let Some(node) = self.pod(id).and_then(|pod| pod.node) {
+        let node = self.pod(id).and_then(|pod| pod.node);
+        if let Some(node) = node.filter(|node| self.node(*node).is_some()) {
             self.node_mut(node);
         }
         records.push(Record::PodTerminating { pod: id, because });

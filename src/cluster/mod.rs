@@ -11,6 +11,7 @@ pub mod node;
 mod occur;
 pub mod pod;
 pub mod state;
+pub mod volume;
 pub mod workload;
 
 pub use apply::node_labels;
@@ -19,4 +20,5 @@ pub use node::{Node, NodeImage, NodePhase};
 pub use occur::Occurrence;
 pub use pod::{ConditionStatus, Deletion, Pod, PodOwner, PodPhase, ReadyCondition, TemplateId};
 pub use state::{Cluster, Pool};
+pub use volume::{Claim, VolumeMode, VolumesSpec};
 pub use workload::{ReplicaSet, Revision, Workload};

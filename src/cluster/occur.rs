@@ -7,7 +7,7 @@ use crate::cluster::node::{NodeImage, NodePhase};
 use crate::cluster::pod::{ConditionStatus, PodOwner, PodPhase, ReadyCondition};
 use crate::cluster::state::Cluster;
 use crate::model::id::{NodeId, PodId};
-use crate::model::record::Record;
+use crate::model::record::{Death, Record};
 use crate::units::{SimDuration, SimTime};
 
 /// A fact reported by a kubelet or the cloud.
@@ -28,6 +28,19 @@ pub enum Occurrence {
     PodStarted(PodId),
     /// The Ready condition changed.
     PodReady(PodId, ConditionStatus),
+    /// The process of a pod was killed; its container is started again.
+    ContainerDied {
+        /// Which pod.
+        pod: PodId,
+        /// Why.
+        why: Death,
+        /// How long the kubelet waits before it starts it again.
+        again_after: SimDuration,
+    },
+    /// The kubelet evicted the pod: it ended badly, and its object stays.
+    PodFailed(PodId),
+    /// A claim was bound to a volume made for a node of this zone.
+    ClaimBound(Arc<str>, Option<Arc<str>>),
     /// The pod's containers ended and its object is gone.
     PodGone(PodId),
     /// The node registered and is Ready.
@@ -38,7 +51,8 @@ pub enum Occurrence {
     NodeLost(NodeId),
     /// The node answers again.
     NodeRecovered(NodeId),
-    /// The node's instance is gone, and with it every pod on it.
+    /// The node's instance and object are gone. Its pods' objects stay until the garbage collector
+    /// of pods finds them.
     NodeGone(NodeId),
     /// The node's taints were written.
     NodeTaints(NodeId, Vec<Taint>),
@@ -70,6 +84,21 @@ impl Cluster {
                 }
             }
             Occurrence::PodReady(id, status) => self.pod_ready(now, id, status, records),
+            Occurrence::ContainerDied { pod, why, again_after } => {
+                if self.pod(pod).is_some() {
+                    let life = self.pod_mut(pod);
+                    life.restarts += 1;
+                    let restarts = life.restarts;
+                    records.push(Record::ContainerDied { pod, why, again_after, restarts });
+                }
+            }
+            Occurrence::PodFailed(id) => {
+                if self.pod(id).is_some() {
+                    self.leave_node(id);
+                    self.pod_mut(id).phase = PodPhase::Failed;
+                }
+            }
+            Occurrence::ClaimBound(name, zone) => self.bind_claim(&name, zone),
             Occurrence::PodGone(id) => self.pod_gone(id, records),
             Occurrence::NodeReady(id) => {
                 if self.set_phase(now, id, NodePhase::Ready) {
@@ -142,15 +171,10 @@ impl Cluster {
 
     /// Takes a pod out of every index.
     fn pod_gone(&mut self, id: PodId, records: &mut Vec<Record>) {
+        self.leave_node(id);
         let Some(pod) = self.pods[id.index()].take() else { return };
         self.live_pods -= 1;
         self.pending.remove(&id);
-        if let Some(node) = pod.node.filter(|node| self.node(*node).is_some()) {
-            let node = self.node_mut(node);
-            node.pods.retain(|other| *other != id);
-            node.requested -= &pod.requests;
-            node.scoring_requested -= &pod.scoring_requests;
-        }
         let workload = &mut self.workloads[pod.workload().index()];
         workload.pods.retain(|other| *other != id);
         match pod.owner {
@@ -167,6 +191,18 @@ impl Cluster {
             PodOwner::Daemon(..) => {}
         }
         records.push(Record::PodGone(id));
+    }
+
+    /// Gives back what a pod holds of its node.
+    fn leave_node(&mut self, id: PodId) {
+        let Some(pod) = self.pod(id) else { return };
+        let holds = |node: &NodeId| self.node(*node).is_some_and(|node| node.pods.contains(&id));
+        let Some(node) = pod.node.filter(holds) else { return };
+        let (requests, scoring) = (Arc::clone(&pod.requests), Arc::clone(&pod.scoring_requests));
+        let node = self.node_mut(node);
+        node.pods.retain(|other| *other != id);
+        node.requested -= &requests;
+        node.scoring_requested -= &scoring;
     }
 
     fn gpus_allocatable(&mut self, id: NodeId, records: &mut Vec<Record>) {
@@ -190,9 +226,8 @@ impl Cluster {
     }
 
     fn node_gone(&mut self, id: NodeId, records: &mut Vec<Record>) {
-        let Some(node) = self.node(id) else { return };
-        for pod in node.pods.clone() {
-            self.pod_gone(pod, records);
+        if self.node(id).is_none() {
+            return;
         }
         if let Some(pool) = self.nodes[id.index()].take().and_then(|node| node.pool) {
             self.pools[pool.index()].nodes.retain(|other| *other != id);

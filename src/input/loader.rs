@@ -249,6 +249,8 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         not_simulated: Vec::new(),
         workloads: shared(objects.workloads),
         budgets: shared(objects.budgets),
+        volumes: profile.volumes,
+        pulls: profile.pulls,
         claims: shared(objects.claims),
         storage_classes: shared(objects.storage_classes),
     }

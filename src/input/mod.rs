@@ -27,6 +27,7 @@ mod catalogue;
 mod cluster_profile;
 
 mod load;
+mod pool_events;
 mod scenario;
 mod thresholds;
 

@@ -171,6 +171,7 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
         | Record::PodBecameReady(_)
         | Record::PodBecameUnready(_)
         | Record::PodTerminating { .. }
+        | Record::ContainerDied { .. }
         | Record::PodGone(_) => told_of_pod(names, record),
         Record::EvictionRefused { pod: id, node, reason } => {
             let told = Told {
@@ -218,6 +219,14 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
         }
         Record::DisruptionEnded(id) => {
             ("disruption_ended", names.disruption(*id).to_owned(), plain())
+        }
+        Record::Announced { about, event, message } => {
+            let message = Some(message.to_string());
+            (
+                "announced",
+                tell::about(names, about),
+                Told { reason: Some(event), message, ..plain() },
+            )
         }
     }
 }
@@ -282,6 +291,11 @@ fn told_of_pod<'a>(names: &Names, record: &Record) -> (&'static str, String, Tol
         Record::PodTerminating { pod, because } => {
             let message = Some(tell::deletion(*because).to_owned());
             ("pod_terminating", object(*pod), Told { message, ..plain() })
+        }
+        Record::ContainerDied { pod, why, again_after, restarts: _ } => {
+            let message = Some(tell::death(*why));
+            let told = Told { message, span_s: span(*again_after), ..plain() };
+            ("container_died", object(*pod), told)
         }
         Record::PodGone(pod) => ("pod_gone", object(*pod), plain()),
         _ => unreachable!("only records of pods are passed on"),

@@ -121,7 +121,7 @@ struct Gathered<'a> {
 
 /// What a pod without a service profile is taken to use: a tenth of the cores and half of the
 /// memory it asks for. Told among the assumptions of a report.
-fn unprofiled_usage(pod: &Pod, now: SimTime) -> (f64, f64) {
+pub(super) fn unprofiled_usage(pod: &Pod, now: SimTime) -> (f64, f64) {
     let age_s = now.since(pod.started.unwrap_or(pod.created)).as_secs_f64();
     (pod.requests.cpu.as_cores() * 0.1 * age_s, pod.requests.memory.as_f64() * 0.5)
 }
