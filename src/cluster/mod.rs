@@ -7,14 +7,18 @@ pub mod admission;
 pub mod api;
 mod apply;
 pub mod budget;
+pub mod job;
 pub mod node;
 mod occur;
 pub mod pod;
+pub mod quota;
 pub mod state;
 pub mod workload;
+mod write;
 
 pub use apply::node_labels;
 pub use budget::Budget;
+pub use job::JobRun;
 pub use node::{Node, NodeImage, NodePhase};
 pub use occur::Occurrence;
 pub use pod::{ConditionStatus, Deletion, Pod, PodOwner, PodPhase, ReadyCondition, TemplateId};

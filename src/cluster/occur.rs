@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::cluster::api::budget::PodDisruptionBudgetSpec;
 use crate::cluster::api::scheduling::Taint;
+use crate::cluster::api::workload::WorkloadSpec;
 use crate::cluster::node::{NodeImage, NodePhase};
 use crate::cluster::pod::{ConditionStatus, PodOwner, PodPhase, ReadyCondition};
 use crate::cluster::state::Cluster;
-use crate::model::id::{NodeId, PodId};
+use crate::model::id::{BudgetId, NodeId, PodId, WorkloadId};
 use crate::model::record::Record;
 use crate::units::{SimDuration, SimTime};
 
@@ -28,8 +30,20 @@ pub enum Occurrence {
     PodStarted(PodId),
     /// The Ready condition changed.
     PodReady(PodId, ConditionStatus),
+    /// The pod's containers ended by themselves, well or badly: what it holds is free, and its
+    /// object goes, since nobody looks at it any more.
+    PodEnded {
+        /// Which pod.
+        pod: PodId,
+        /// Whether they ended well.
+        succeeded: bool,
+    },
     /// The pod's containers ended and its object is gone.
     PodGone(PodId),
+    /// Someone wrote a workload's spec.
+    WorkloadWritten(WorkloadId, Arc<WorkloadSpec>),
+    /// Someone wrote a budget's spec.
+    BudgetWritten(BudgetId, Arc<PodDisruptionBudgetSpec>),
     /// The node registered and is Ready.
     NodeReady(NodeId),
     /// The node's GPUs are allocatable.
@@ -70,7 +84,12 @@ impl Cluster {
                 }
             }
             Occurrence::PodReady(id, status) => self.pod_ready(now, id, status, records),
-            Occurrence::PodGone(id) => self.pod_gone(id, records),
+            Occurrence::PodEnded { pod, succeeded } => {
+                self.pod_ended(now, pod, succeeded, records);
+            }
+            Occurrence::PodGone(id) => self.pod_gone(now, id, records),
+            Occurrence::WorkloadWritten(id, spec) => self.write_workload(id, spec, records),
+            Occurrence::BudgetWritten(id, spec) => self.budgets[id.index()].spec = spec,
             Occurrence::NodeReady(id) => {
                 if self.set_phase(now, id, NodePhase::Ready) {
                     records.push(Record::NodeBecameReady(id));
@@ -79,7 +98,7 @@ impl Cluster {
             Occurrence::NodeGpus(id) => self.gpus_allocatable(id, records),
             Occurrence::NodeLost(id) => self.node_lost(now, id, records),
             Occurrence::NodeRecovered(id) => self.node_recovered(now, id, records),
-            Occurrence::NodeGone(id) => self.node_gone(id, records),
+            Occurrence::NodeGone(id) => self.node_gone(now, id, records),
             Occurrence::NodeTaints(id, taints) => {
                 if self.node(id).is_some_and(|node| node.taints != taints) {
                     self.node_mut(id).taints = taints;
@@ -141,7 +160,7 @@ impl Cluster {
     }
 
     /// Takes a pod out of every index.
-    fn pod_gone(&mut self, id: PodId, records: &mut Vec<Record>) {
+    pub(super) fn pod_gone(&mut self, now: SimTime, id: PodId, records: &mut Vec<Record>) {
         let Some(pod) = self.pods[id.index()].take() else { return };
         self.live_pods -= 1;
         self.pending.remove(&id);
@@ -165,6 +184,7 @@ impl Cluster {
                 }
             }
             PodOwner::Daemon(..) => {}
+            PodOwner::Job(_, run) => workload.job_pod_gone(now, run, &pod),
         }
         records.push(Record::PodGone(id));
     }
@@ -189,10 +209,10 @@ impl Cluster {
         }
     }
 
-    fn node_gone(&mut self, id: NodeId, records: &mut Vec<Record>) {
+    fn node_gone(&mut self, now: SimTime, id: NodeId, records: &mut Vec<Record>) {
         let Some(node) = self.node(id) else { return };
         for pod in node.pods.clone() {
-            self.pod_gone(pod, records);
+            self.pod_gone(now, pod, records);
         }
         if let Some(pool) = self.nodes[id.index()].take().and_then(|node| node.pool) {
             self.pools[pool.index()].nodes.retain(|other| *other != id);

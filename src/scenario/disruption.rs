@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::model::id::{PoolId, WorkloadId};
+use crate::scenario::rollout::RolloutSpec;
 use crate::units::{Origin, SimDuration};
 
 /// An entry of `events`.
@@ -55,6 +56,8 @@ pub enum DisruptionTarget {
         /// New size.
         replicas: i32,
     },
+    /// `helm upgrade`, or `kubectl set image`: objects are written anew.
+    Rollout(Arc<RolloutSpec>),
     /// `kubectl delete pod`.
     DeletePod {
         /// Whose pods.
@@ -67,13 +70,14 @@ pub enum DisruptionTarget {
 impl DisruptionTarget {
     /// The key of the scenario document.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Drain { .. } => "drain",
             Self::FailNode { .. } => "failNode",
             Self::FailZone { .. } => "failZone",
             Self::Cordon { .. } => "cordon",
             Self::Scale { .. } => "scale",
+            Self::Rollout(spec) => spec.key,
             Self::DeletePod { .. } => "deletePod",
         }
     }
@@ -87,6 +91,7 @@ impl fmt::Display for DisruptionTarget {
             Self::FailZone { zone, .. } => write!(f, "failure of zone {zone}"),
             Self::Cordon { node } => write!(f, "cordon of {node}"),
             Self::Scale { replicas, .. } => write!(f, "scale to {replicas}"),
+            Self::Rollout(spec) => write!(f, "rollout of {}", spec.what),
             Self::DeletePod { count, .. } => write!(f, "deletion of {count} pod(s)"),
         }
     }

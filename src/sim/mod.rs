@@ -10,10 +10,12 @@ mod bootstrap;
 mod dispatch;
 mod disruptions;
 mod hpa;
+mod jobs;
 mod lifecycle;
 mod loads;
 mod nodes;
 mod pods;
+mod rollouts;
 mod sampling;
 mod scheduling;
 mod settle;
@@ -28,7 +30,7 @@ use crate::control::kubelet::{KubeletSpec, Kubelets};
 use crate::control::metrics_server::MetricsServer;
 use crate::engine::{EventQueue, Streams};
 use crate::model::Event;
-use crate::model::id::{PodId, ServerId, StationId, WorkloadId};
+use crate::model::id::{DisruptionId, PodId, ServerId, StationId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::Record;
 use crate::scenario::Scenario;
@@ -112,6 +114,8 @@ struct Run<'a, O> {
     workloads: workloads::WorkloadState,
     autoscaler: autoscaler::Autoscaler,
     disruptions: Vec<disruptions::DisruptionState>,
+    /// Rollouts that someone waits for, by their disruption.
+    rollouts: BTreeMap<DisruptionId, rollouts::RolloutState>,
     /// The server of each pod whose process runs.
     servers: BTreeMap<PodId, ServerId>,
     /// The station each workload's pods serve, by workload.
@@ -138,6 +142,7 @@ impl<'a, O: Observer> Run<'a, O> {
         let mut queue = EventQueue::new();
         let measured_from = SimTime::ZERO + scenario.warm_up;
         let mut cluster = Cluster::new(&scenario.pools, &scenario.workloads, &scenario.budgets);
+        cluster.set_quotas(&scenario.quotas);
         for workload in cluster.workloads().iter().map(|w| w.id).collect::<Vec<_>>() {
             cluster.set_initial_replicas(workload, scenario.initial_replicas[workload.index()]);
         }
@@ -172,6 +177,7 @@ impl<'a, O: Observer> Run<'a, O> {
             workloads: workloads::WorkloadState::new(&cluster),
             autoscaler: autoscaler::Autoscaler::new(scenario, &streams, &mut queue),
             disruptions: scenario.disruptions.iter().map(|_| Default::default()).collect(),
+            rollouts: BTreeMap::new(),
             servers: BTreeMap::new(),
             stations,
             sampler: sampling::Sampler::new(scenario),

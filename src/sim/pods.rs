@@ -57,7 +57,9 @@ impl<O: Observer> Run<'_, O> {
             PodStep::Terminate if works => self.sigterm(now, id),
             PodStep::Kill => self.end_process(now, id),
             PodStep::Removed => self.occur(now, Occurrence::PodGone(id)),
+            PodStep::Completed if works && !terminating => self.job_pod_completed(now, id),
             PodStep::ImagesPulled
+            | PodStep::Completed
             | PodStep::ContainersStarted
             | PodStep::BecameReady
             | PodStep::EndpointAdded
@@ -68,6 +70,7 @@ impl<O: Observer> Run<'_, O> {
     /// All containers run: the process comes up, its server exists, the probes begin.
     fn start_pod(&mut self, now: SimTime, id: PodId) {
         self.occur(now, Occurrence::PodStarted(id));
+        self.job_pod_started(id);
         let pod = self.cluster.pod(id).expect("it was there before it started");
         let mut process_up = SimDuration::ZERO;
         if let Some(station) = self.stations[pod.workload().index()] {
