@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::cluster::api::pod::{Container, PodSpec, PodTemplate};
 use crate::cluster::api::limit::LimitRangeItem;
+use crate::cluster::api::pod::{Container, PodSpec, PodTemplate};
 use crate::cluster::api::scheduling::{Taint, TaintEffect, Toleration};
 use crate::units::ResourceList;
 

@@ -108,8 +108,12 @@ fn limit_of(spec: &PodSpec, of: impl Fn(&Container) -> i64) -> i64 {
 fn unstated(quota: &ResourceQuotaSpec, spec: &PodSpec) -> Option<String> {
     let mut missing = Vec::new();
     for container in spec.init_containers.iter().chain(&spec.containers) {
-        let mut of: Vec<String> =
-            quota.hard.iter().filter(|(it, _)| lacks(it, container)).map(|it| it.0.to_string()).collect();
+        let mut of: Vec<String> = quota
+            .hard
+            .iter()
+            .filter(|(it, _)| lacks(it, container))
+            .map(|it| it.0.to_string())
+            .collect();
         if !of.is_empty() {
             of.sort();
             missing.push(format!("{} for: {}", of.join(","), container.name));

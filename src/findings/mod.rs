@@ -9,10 +9,12 @@ pub mod code;
 pub mod demand;
 pub mod finding;
 mod hpa;
+mod jobs;
 mod load;
 mod nodes;
 mod pods;
 mod requests;
+mod rollouts;
 mod stations;
 pub mod text;
 mod thresholds;
@@ -95,6 +97,7 @@ impl<'a> Case<'a> {
             DisruptionTarget::Scale { workload, replicas } => {
                 format!("{} is scaled to {replicas}", names.workload(*workload))
             }
+            DisruptionTarget::Rollout(spec) => format!("{} of {}", spec.key, spec.what),
             DisruptionTarget::DeletePod { workload, count } => {
                 format!("{count} pod(s) of {} are deleted", names.workload(*workload))
             }
@@ -153,6 +156,8 @@ const RULES: &[Rule] = &[
     nodes::find,
     stations::find,
     requests::find,
+    rollouts::find,
+    jobs::find,
     thresholds::find,
 ];
 

@@ -61,7 +61,8 @@ fn line(case: &Case<'_>, finding: &Finding) -> TimelineLine {
 /// What lasts longer weighs more, within its kind: up to [`REPEATED`] for the whole run.
 fn longer(case: &Case<'_>, finding: &Finding) -> u32 {
     let lasted = finding.until.unwrap_or(case.end()).since(finding.from).as_nanos();
-    let share = lasted.saturating_mul(u64::from(REPEATED)) / case.scenario.duration.as_nanos().max(1);
+    let share =
+        lasted.saturating_mul(u64::from(REPEATED)) / case.scenario.duration.as_nanos().max(1);
     u32::try_from(share).unwrap_or(REPEATED).min(REPEATED)
 }
 
@@ -90,6 +91,9 @@ fn weight(finding: &Finding) -> u32 {
         id if id == code::THRESHOLD_CROSSED.id => 50,
         id if id == code::REQUESTS_FAIL.id => 45,
         id if id == code::LOAD_RISES.id || id == code::DISRUPTION.id => 75,
+        id if id == code::ROLLOUT.id || id == code::ROLLOUT_FAILED.id => 75,
+        id if id == code::HPA_COUNTS_SURGE.id || id == code::ROLLOUT_NEEDS_NODES.id => 60,
+        id if id == code::PODS_PREEMPTED.id || id == code::PODS_FORBIDDEN.id => 58,
         id if id == code::NODES_LOST.id => 60,
         id if id == code::HPA_AT_MAXIMUM.id || id == code::HPA_BLIND.id => 60,
         id if id == code::CPU_SATURATED.id || id == code::GPU_SATURATED.id => 58,

@@ -26,7 +26,10 @@ mod station;
 mod catalogue;
 mod cluster_profile;
 
+mod cron;
+mod jobs;
 mod load;
+mod rollouts;
 mod scenario;
 mod thresholds;
 

@@ -438,7 +438,8 @@ mod tests {
                13m15s    +1m23s  takes checkout-17
                13m15s    +1m23s  takes checkout-18
                13m15s    +1m23s  takes checkout-19
-        "#]].assert_eq(&explained("node/general-3"));
+        "#]]
+        .assert_eq(&explained("node/general-3"));
     }
 
     #[test]

@@ -53,7 +53,9 @@ pub fn with_image(template: &PodTemplate, container: Option<&str>, image: &str) 
     let mut template = template.clone();
     let spec = &mut template.spec;
     let chosen = match container {
-        Some(name) => spec.containers.iter().chain(&spec.init_containers).find(|c| &*c.name == name),
+        Some(name) => {
+            spec.containers.iter().chain(&spec.init_containers).find(|c| &*c.name == name)
+        }
         None => spec.containers.first(),
     };
     let Some(old) = chosen.map(|chosen| Arc::clone(&chosen.image)) else { return template };

@@ -39,6 +39,9 @@ impl<O: Observer> Run<'_, O> {
                 self.begin_disruption(now, id);
             }
             DisruptionStep::Retry => self.continue_drain(now, id),
+            DisruptionStep::End if self.rollout_spec(id).is_some() => {
+                self.rollout_timeout(now, id);
+            }
             DisruptionStep::End => self.end_failure(now, id),
         }
     }
@@ -65,6 +68,10 @@ impl<O: Observer> Run<'_, O> {
                 let nodes = self.ready_nodes(|node| node.zone() == Some(&**zone));
                 self.fail_nodes(now, id, nodes);
                 self.schedule_end(id, *duration);
+                return;
+            }
+            DisruptionTarget::Rollout(spec) => {
+                self.begin_rollout(now, id, spec);
                 return;
             }
             DisruptionTarget::Cordon { node } => {

@@ -33,7 +33,9 @@ pub fn look(
                     max_unavailable: max_unavailable(*strategy, workload.replicas),
                     paused: *paused,
                     has_deadline: progress_deadline.is_some(),
-                    new_ready: count_i32(updated(cluster, workload).filter(|p| p.is_ready()).count()),
+                    new_ready: count_i32(
+                        updated(cluster, workload).filter(|p| p.is_ready()).count(),
+                    ),
                     status,
                 },
             )

@@ -77,8 +77,7 @@ pub fn deployment(rule: Rule, seen: &DeploymentSeen<'_>) -> Readiness {
         says(format!("Ready: {}/{replicas}", status.ready))
     } else if seen.has_deadline && progress != Some(deployment::Progress::NewReplicaSetAvailable) {
         says("ReplicaSet not Available".to_owned())
-    } else if status.conditions.available != Some(deployment::Available::MinimumReplicasAvailable)
-    {
+    } else if status.conditions.available != Some(deployment::Available::MinimumReplicasAvailable) {
         says("Deployment not Available".to_owned())
     } else {
         Readiness::Ready
@@ -112,7 +111,9 @@ pub fn stateful_set(rule: Rule, seen: &StatefulSetSeen) -> Readiness {
     let wanted = replicas - partition;
     let says = |text: String| Readiness::InProgress(text);
     match rule {
-        Rule::Watcher if replicas > seen.pods => says(format!("Replicas: {}/{replicas}", seen.pods)),
+        Rule::Watcher if replicas > seen.pods => {
+            says(format!("Replicas: {}/{replicas}", seen.pods))
+        }
         Rule::Watcher if replicas > seen.ready => says(format!("Ready: {}/{replicas}", seen.ready)),
         Rule::Watcher if seen.pods > replicas => {
             says(format!("Pending termination: {}", seen.pods - replicas))

@@ -167,8 +167,7 @@ fn delete(pod: PodId) -> Action {
 /// Active pods, those to go first in front (controller_utils.go `ActivePods`): unbound, pending, not
 /// ready, ready for the shortest time, youngest.
 fn order_of_deletion(cluster: &Cluster, id: WorkloadId, run: &JobRun) -> Vec<PodId> {
-    let mut pods: Vec<&Pod> =
-        pods_of_run(cluster, id, run).filter(|pod| pod.is_active()).collect();
+    let mut pods: Vec<&Pod> = pods_of_run(cluster, id, run).filter(|pod| pod.is_active()).collect();
     pods.sort_by_key(|pod| {
         let ready = ready_since(pod);
         (

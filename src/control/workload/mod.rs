@@ -1,7 +1,7 @@
 //! The controllers of live workloads: what each remembers, and which of them look at a workload.
 
-use crate::cluster::{Cluster, TemplateId};
 use crate::cluster::api::workload::WorkloadKind;
+use crate::cluster::{Cluster, TemplateId};
 use crate::control::decision::Decision;
 use crate::control::{daemon_set, deployment, job, replica_set, stateful_set};
 use crate::model::id::WorkloadId;
