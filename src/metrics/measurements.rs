@@ -265,7 +265,14 @@ impl Measurements {
                 self.evictions_blocked += 1;
                 self.watches.eviction_blocked();
             }
-            Record::ReplicaSetCreated(..)
+            Record::WorkloadUpdated { .. }
+            | Record::RolloutEnded(..)
+            | Record::JobStarted { .. }
+            | Record::JobEnded { .. }
+            | Record::JobSkipped(_)
+            | Record::PodForbidden { .. }
+            | Record::PodEnded { .. }
+            | Record::ReplicaSetCreated(..)
             | Record::PodUnschedulable { .. }
             | Record::PodBound { .. }
             | Record::PodImagesPulled { .. }
