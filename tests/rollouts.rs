@@ -34,6 +34,16 @@ fn load(events: &str, replaced: &[(&str, &str)]) -> (Loaded, String) {
     (loaded, said)
 }
 
+/// Where objects are added to the manifests: before the first CronJob.
+const PLACE: &str = "---\napiVersion: batch/v1\nkind: CronJob\nmetadata: {name: backup}";
+
+/// The first CronJob with another object before it.
+fn before_backup(version: &str, kind: &str, spec: &str) -> String {
+    let added =
+        format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: added}}\nspec: {spec}");
+    format!("---\n{added}\n{PLACE}")
+}
+
 /// A run and what is found in it.
 struct Told {
     scenario: Scenario,
@@ -224,10 +234,14 @@ fn an_evicted_job_pod_counts_as_failed_and_is_replaced_after_a_pause() {
 
 #[test]
 fn a_quota_stops_creation_and_the_controller_goes_on_when_there_is_room() {
-    let quota = "\n---\napiVersion: v1\nkind: ResourceQuota\nmetadata: {name: pods}\nspec: {hard: {pods: 20}}\n---\napiVersion: batch/v1\nkind: CronJob\nmetadata: {name: backup}";
+    let quota = before_backup("v1", "ResourceQuota", "{hard: {pods: 20}}");
     let told = small(
         "  - {at: 8m, scale: {workload: web, replicas: 14}}\n  - {at: 9m, scale: {workload: store, replicas: 1}}",
-        &[("\n---\napiVersion: batch/v1\nkind: CronJob\nmetadata: {name: backup}", quota)],
+        &[
+            (PLACE, &quota),
+            // Such a target leaves the size as it is written.
+            ("averageUtilization: 70", "averageUtilization: 60"),
+        ],
     );
     let said = told.run.history.entries().iter().find_map(|entry| {
         let Record::PodForbidden { message, .. } = &entry.record else { return None };
@@ -235,7 +249,7 @@ fn a_quota_stops_creation_and_the_controller_goes_on_when_there_is_room() {
     });
     let said = said.expect("twenty pods are too few");
     let wanted =
-        "is forbidden: exceeded quota: pods, requested: pods=1, used: pods=20, limited: pods=20";
+        "is forbidden: exceeded quota: added, requested: pods=1, used: pods=20, limited: pods=20";
     assert!(said.ends_with(wanted), "{said}");
     assert!(told.finding("AUR927").is_some());
     // When ordinals go, what is missing comes within the back-off of the work queue.
@@ -246,18 +260,19 @@ fn a_quota_stops_creation_and_the_controller_goes_on_when_there_is_room() {
 
 #[test]
 fn limits_of_a_namespace_fill_gaps_of_its_pods() {
-    let range = "\n---\napiVersion: v1\nkind: LimitRange\nmetadata: {name: defaults}\nspec: {limits: [{type: Container, default: {cpu: \"1\"}, min: {cpu: 10m}}]}\n---\napiVersion: batch/v1\nkind: CronJob\nmetadata: {name: backup}";
-    let place = "\n---\napiVersion: batch/v1\nkind: CronJob\nmetadata: {name: backup}";
-    let (loaded, said) = load("  []", &[(place, range)]);
+    let limits = |min| {
+        format!("{{limits: [{{type: Container, default: {{cpu: 1}}, min: {{cpu: {min}}}}}]}}")
+    };
+    let range = |min| before_backup("v1", "LimitRange", &limits(min));
+    let (loaded, said) = load("  []", &[(PLACE, &range("10m"))]);
     let scenario = loaded.scenario.unwrap_or_else(|| panic!("{said}"));
     let store = scenario.workload_named("store").expect("it is written");
     let limits = &scenario.workloads[store.index()].template.spec.containers[0].limits;
     assert_eq!(limits.cpu.map(|cpu| cpu.0), Some(1_000));
-    let (loaded, said) =
-        load("  []", &[(place, &range.replace("min: {cpu: 10m}", "min: {cpu: 300m}"))]);
+    let (loaded, said) = load("  []", &[(PLACE, &range("300m"))]);
     assert!(loaded.scenario.is_none());
     assert!(
-        said.contains("LimitRange/defaults forbids its pods: minimum cpu usage per Container"),
+        said.contains("LimitRange/added forbids its pods: minimum cpu usage per Container"),
         "{said}"
     );
 }
