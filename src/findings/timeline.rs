@@ -15,6 +15,8 @@ pub struct TimelineLine {
     pub at: SimTime,
     /// The finding's kind.
     pub code: &'static Code,
+    /// Whom it is about.
+    pub subject: Subject,
     /// How much it matters.
     pub severity: Severity,
     /// What happened.
@@ -43,7 +45,7 @@ pub fn timeline(case: &Case<'_>, findings: &[Finding], most: usize) -> Vec<Timel
     }
     lines.sort_by_key(|line| (std::cmp::Reverse(line.weight), line.at));
     lines.truncate(most);
-    lines.sort_by_key(|line| line.at);
+    lines.sort_by_key(|line| (line.at, line.code.rank));
     lines
 }
 
@@ -51,6 +53,7 @@ fn line(case: &Case<'_>, finding: &Finding) -> TimelineLine {
     TimelineLine {
         at: finding.from,
         code: finding.code,
+        subject: finding.subject,
         severity: finding.severity,
         message: finding.message.clone(),
         note: finding.note.clone(),
@@ -74,6 +77,7 @@ fn recovery(case: &Case<'_>, finding: &Finding) -> Option<TimelineLine> {
     (finding.severity > Severity::Info).then(|| TimelineLine {
         at: until,
         code: finding.code,
+        subject: finding.subject,
         severity: Severity::Info,
         message: format!("{} holds again", short(&case.scenario.thresholds[position])),
         note: String::new(),

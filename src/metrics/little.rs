@@ -17,7 +17,7 @@ pub struct LittleLaw {
     pub mean_inside: f64,
     /// Requests that came, per second: those that ended and those still inside.
     pub arrivals_per_second: f64,
-    /// Mean sojourn of those that ended [s].
+    /// Mean sojourn of those that ended (s).
     pub mean_sojourn_s: f64,
     /// Still inside at the end: their sojourns are cut, which is all that may part the two sides.
     pub inside_at_end: u32,
@@ -26,7 +26,7 @@ pub struct LittleLaw {
 /// What a station held over the whole run, as the run loop counted it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Held {
-    /// Integral of the number inside [request-seconds].
+    /// Integral of the number inside (request-seconds).
     pub area_s: f64,
     /// Requests inside at the end.
     pub inside: u32,

@@ -155,7 +155,6 @@ fn line<'a>(names: &Names, clock: Clock, entry: &'a Entry) -> Line<'a> {
 
 fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, String, Told<'a>) {
     let pod = |id| format!("pod/{}", names.pod(id));
-    let node = |id| format!("node/{}", names.node(id));
     let workload = |id| format!("workload/{}", names.workload(id));
     let plain = Told::default;
     match record {
@@ -199,22 +198,16 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
             let told = Told { budget: Some(budget_line), ..plain() };
             ("budget_changed", format!("pdb/{}", names.budget(*budget)), told)
         }
-        Record::NodeRequested { node: id, pool } => {
-            let told = Told { pool: Some(names.pool(*pool).to_owned()), ..plain() };
-            ("node_requested", node(*id), told)
-        }
-        Record::NodeBecameReady(id) => ("node_ready", node(*id), plain()),
-        Record::NodeGpusAllocatable(id) => ("node_gpus_allocatable", node(*id), plain()),
-        Record::NodeCordoned(id) => ("node_cordoned", node(*id), plain()),
-        Record::NodeUncordoned(id) => ("node_uncordoned", node(*id), plain()),
-        Record::NodeLost(id) => ("node_lost", node(*id), plain()),
-        Record::NodeRecovered(id) => ("node_recovered", node(*id), plain()),
-        Record::NodeRemoving(id) => ("node_removing", node(*id), plain()),
-        Record::NodeGone(id) => ("node_gone", node(*id), plain()),
-        Record::NodeUnneeded { node: id, since } => {
-            let event = if since.is_some() { "node_unneeded" } else { "node_needed" };
-            (event, node(*id), plain())
-        }
+        Record::NodeRequested { .. }
+        | Record::NodeBecameReady(_)
+        | Record::NodeGpusAllocatable(_)
+        | Record::NodeCordoned(_)
+        | Record::NodeUncordoned(_)
+        | Record::NodeLost(_)
+        | Record::NodeRecovered(_)
+        | Record::NodeRemoving(_)
+        | Record::NodeGone(_)
+        | Record::NodeUnneeded { .. } => told_of_node(names, record),
         Record::HpaSynced(id, sync) => {
             let told = Told { hpa: Some(hpa_line(clock, sync)), ..plain() };
             ("hpa_synced", format!("hpa/{}", names.hpa(*id)), told)
@@ -278,6 +271,32 @@ fn told_of_work<'a>(names: &Names, record: &Record) -> (&'static str, String, To
         }
         _ => unreachable!("only records of rollouts and Jobs are passed on"),
     }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the caller matched the records of nodes in full"
+)]
+fn told_of_node<'a>(names: &Names, record: &Record) -> (&'static str, String, Told<'a>) {
+    let plain = Told::default;
+    let (event, id, told) = match record {
+        Record::NodeRequested { node, pool } => {
+            let told = Told { pool: Some(names.pool(*pool).to_owned()), ..plain() };
+            ("node_requested", node, told)
+        }
+        Record::NodeBecameReady(id) => ("node_ready", id, plain()),
+        Record::NodeGpusAllocatable(id) => ("node_gpus_allocatable", id, plain()),
+        Record::NodeCordoned(id) => ("node_cordoned", id, plain()),
+        Record::NodeUncordoned(id) => ("node_uncordoned", id, plain()),
+        Record::NodeLost(id) => ("node_lost", id, plain()),
+        Record::NodeRecovered(id) => ("node_recovered", id, plain()),
+        Record::NodeRemoving(id) => ("node_removing", id, plain()),
+        Record::NodeGone(id) => ("node_gone", id, plain()),
+        Record::NodeUnneeded { node, since: Some(_) } => ("node_unneeded", node, plain()),
+        Record::NodeUnneeded { node, since: None } => ("node_needed", node, plain()),
+        _ => unreachable!("only records of nodes come here"),
+    };
+    (event, format!("node/{}", names.node(*id)), told)
 }
 
 #[expect(
