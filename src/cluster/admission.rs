@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::cluster::api::limit::LimitRangeItem;
 use crate::cluster::api::pod::{Container, PodSpec, PodTemplate};
 use crate::cluster::api::scheduling::{Taint, TaintEffect, Toleration};
+use crate::units::ResourceList;
 
 /// How long a pod stays on a node that is not ready or unreachable, by default
 /// (plugin/pkg/admission/defaulttolerationseconds).
@@ -32,6 +34,64 @@ pub fn admit(template: &PodTemplate) -> PodTemplate {
         }
     }
     admitted
+}
+
+/// Applies a LimitRange to a template: limits and requests that containers lack
+/// (plugin/pkg/admission/limitranger `mergeContainerResources`), after requests were taken from
+/// limits as for every pod. Answers what the API server would refuse its pods for.
+pub fn limit_range(template: &mut PodTemplate, item: &LimitRangeItem) -> Option<String> {
+    let spec = &mut template.spec;
+    for container in spec.containers.iter_mut().chain(&mut spec.init_containers) {
+        request_from_limit(container);
+        fill(&mut container.limits, &item.default);
+        fill(&mut container.requests, &item.default_request);
+        let Container { name, requests, limits, .. } = container;
+        let checks = [
+            (requests.cpu.map(|it| it.0), item.min.cpu.map(|it| it.0), true, "minimum cpu usage"),
+            (limits.cpu.map(|it| it.0), item.max.cpu.map(|it| it.0), false, "maximum cpu usage"),
+            (
+                requests.memory.map(|it| it.0),
+                item.min.memory.map(|it| it.0),
+                true,
+                "minimum memory usage",
+            ),
+            (
+                limits.memory.map(|it| it.0),
+                item.max.memory.map(|it| it.0),
+                false,
+                "maximum memory usage",
+            ),
+        ];
+        for (stated, bound, at_least, what) in checks {
+            let Some(bound) = bound else { continue };
+            let holds = stated.is_some_and(|it| if at_least { it >= bound } else { it <= bound });
+            if !holds {
+                return Some(format!("{what} per Container: container {name} is outside it"));
+            }
+        }
+        let over = |request: Option<i64>, limit: Option<i64>| {
+            request.zip(limit).is_some_and(|(request, limit)| request > limit)
+        };
+        if over(requests.cpu.map(|it| it.0), limits.cpu.map(|it| it.0))
+            || over(requests.memory.map(|it| it.0), limits.memory.map(|it| it.0))
+        {
+            return Some(format!("container {name} requests more than the limit it is given"));
+        }
+    }
+    None
+}
+
+/// Fills in what a list leaves out.
+fn fill(list: &mut ResourceList, from: &ResourceList) {
+    list.cpu = list.cpu.or(from.cpu);
+    list.memory = list.memory.or(from.memory);
+    list.ephemeral_storage = list.ephemeral_storage.or(from.ephemeral_storage);
+    for (name, amount) in &from.extended {
+        if list.extended(name).is_none() {
+            list.extended.push((Arc::clone(name), *amount));
+        }
+    }
+    list.extended.sort();
 }
 
 /// The tolerations of a daemon pod: those of the template and those that every daemon pod gets
@@ -100,5 +160,36 @@ mod tests {
         assert_eq!(requests.extended("nvidia.com/gpu"), Some(1));
         assert_eq!(once.spec.tolerations.len(), 2);
         assert_eq!(admit(&once), once);
+    }
+
+    #[test]
+    fn a_limit_range_fills_gaps_after_limits_became_requests() {
+        let cpu = |milli| ResourceList { cpu: Some(MilliCpu(milli)), ..ResourceList::default() };
+        let item = LimitRangeItem {
+            default: cpu(500),
+            default_request: cpu(100),
+            ..LimitRangeItem::default()
+        };
+        let template = |requests, limits| PodTemplate {
+            spec: PodSpec {
+                containers: vec![Container { requests, limits, ..Container::default() }],
+                ..PodSpec::default()
+            },
+            ..PodTemplate::default()
+        };
+        let of = |template: &PodTemplate| {
+            let container = &template.spec.containers[0];
+            (container.requests.cpu.map(|it| it.0), container.limits.cpu.map(|it| it.0))
+        };
+        let mut bare = template(ResourceList::default(), ResourceList::default());
+        assert_eq!(limit_range(&mut bare, &item), None);
+        assert_eq!(of(&bare), (Some(100), Some(500)));
+        // A limit of its own becomes the request: the default request is for none.
+        let mut limited = template(ResourceList::default(), cpu(800));
+        assert_eq!(limit_range(&mut limited, &item), None);
+        assert_eq!(of(&limited), (Some(800), Some(800)));
+        // The trap: a request above the default limit is refused.
+        let mut trapped = template(cpu(1_000), ResourceList::default());
+        assert!(limit_range(&mut trapped, &item).is_some_and(|said| said.contains("limit")));
     }
 }

@@ -38,6 +38,14 @@ impl Cluster {
             Action::CreateDaemon { workload, node } => {
                 self.create_daemon(now, *workload, *node, records);
             }
+            Action::StartJob { workload, name } => self.start_job(now, *workload, name, records),
+            Action::CreateJobPod { workload, run } => {
+                self.create_job_pod(now, *workload, *run, records);
+            }
+            Action::EndJob { workload, run, failure } => {
+                self.end_job(now, *workload, *run, *failure, records);
+            }
+            Action::SkipJob(workload) => records.push(Record::JobSkipped(*workload)),
             Action::DeletePod { pod, grace, because } => {
                 self.delete_pod(now, *pod, *grace, *because, records);
             }
@@ -114,7 +122,8 @@ impl Cluster {
         let name = format!("{}-{}", workload.spec.meta.name, workload.next_pod);
         workload.next_pod += 1;
         let revision = workload.revisions[usize::try_from(revision).expect("u32 fits")].clone();
-        let pod = self.create_pod(now, name, PodOwner::ReplicaSet(owner, id), revision, records);
+        let owner = PodOwner::ReplicaSet(owner, id);
+        let Some(pod) = self.create_pod(now, name, owner, revision, records) else { return };
         let set = self.replica_sets[id.index()].as_deref_mut().expect("it was there above");
         set.pods.push(pod);
     }
@@ -131,7 +140,8 @@ impl Cluster {
         assert!(!workload.ordinals.contains_key(&ordinal), "an ordinal has one pod");
         let name = format!("{}-{ordinal}", workload.spec.meta.name);
         let revision = workload.revisions[usize::try_from(revision).expect("u32 fits")].clone();
-        let pod = self.create_pod(now, name, PodOwner::Ordinal(owner, ordinal), revision, records);
+        let who = PodOwner::Ordinal(owner, ordinal);
+        let Some(pod) = self.create_pod(now, name, who, revision, records) else { return };
         self.workloads[owner.index()].ordinals.insert(ordinal, pod);
         let namespace = Arc::clone(&self.workloads[owner.index()].spec.meta.namespace);
         self.make_template_claims(PodOwner::Ordinal(owner, ordinal), &namespace);
@@ -151,14 +161,19 @@ impl Cluster {
         self.create_pod(now, name, PodOwner::Daemon(owner, node), revision, records);
     }
 
-    fn create_pod(
+    /// Makes a pod, unless a quota forbids it.
+    pub(super) fn create_pod(
         &mut self,
         now: SimTime,
         name: String,
         owner: PodOwner,
         revision: Revision,
         records: &mut Vec<Record>,
-    ) -> PodId {
+    ) -> Option<PodId> {
+        if let Some(message) = self.forbidden_by_quota(now, owner.workload(), &name, &revision) {
+            records.push(Record::PodForbidden { workload: owner.workload(), message });
+            return None;
+        }
         let id = PodId::at(self.pods.len());
         let name: Arc<str> = Arc::from(name);
         let workload = &mut self.workloads[owner.workload().index()];
@@ -186,7 +201,7 @@ impl Cluster {
         self.live_pods += 1;
         self.pending.insert(id);
         records.push(Record::PodCreated { pod: id, workload: owner.workload(), name });
-        id
+        Some(id)
     }
 
     fn delete_pod(
@@ -206,6 +221,7 @@ impl Cluster {
             return;
         }
         self.pod_mut(id).deletion = Some(Deletion { began: now, deadline, because });
+        self.job_pod_deleted(now, id, because);
         self.pending.remove(&id);
         let node = self.pod(id).and_then(|pod| pod.node);
         if let Some(node) = node.filter(|node| self.node(*node).is_some()) {

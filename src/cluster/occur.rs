@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::cluster::api::budget::PodDisruptionBudgetSpec;
 use crate::cluster::api::scheduling::Taint;
+use crate::cluster::api::workload::WorkloadSpec;
 use crate::cluster::node::{NodeImage, NodePhase};
 use crate::cluster::pod::{ConditionStatus, PodOwner, PodPhase, ReadyCondition};
 use crate::cluster::state::Cluster;
-use crate::model::id::{NodeId, PodId};
+use crate::model::id::{BudgetId, NodeId, PodId, WorkloadId};
 use crate::model::record::{Death, Record};
 use crate::units::{SimDuration, SimTime};
 
@@ -41,8 +43,20 @@ pub enum Occurrence {
     PodFailed(PodId),
     /// A claim was bound to a volume made for a node of this zone.
     ClaimBound(Arc<str>, Option<Arc<str>>),
+    /// The pod's containers ended by themselves, well or badly: what it holds is free, and its
+    /// object goes, since nobody looks at it any more.
+    PodEnded {
+        /// Which pod.
+        pod: PodId,
+        /// Whether they ended well.
+        succeeded: bool,
+    },
     /// The pod's containers ended and its object is gone.
     PodGone(PodId),
+    /// Someone wrote a workload's spec.
+    WorkloadWritten(WorkloadId, Arc<WorkloadSpec>),
+    /// Someone wrote a budget's spec.
+    BudgetWritten(BudgetId, Arc<PodDisruptionBudgetSpec>),
     /// The node registered and is Ready.
     NodeReady(NodeId),
     /// The node's GPUs are allocatable.
@@ -99,7 +113,12 @@ impl Cluster {
                 }
             }
             Occurrence::ClaimBound(name, zone) => self.bind_claim(&name, zone),
-            Occurrence::PodGone(id) => self.pod_gone(id, records),
+            Occurrence::PodEnded { pod, succeeded } => {
+                self.pod_ended(now, pod, succeeded, records);
+            }
+            Occurrence::PodGone(id) => self.pod_gone(now, id, records),
+            Occurrence::WorkloadWritten(id, spec) => self.write_workload(id, spec, records),
+            Occurrence::BudgetWritten(id, spec) => self.budgets[id.index()].spec = spec,
             Occurrence::NodeReady(id) => {
                 if self.set_phase(now, id, NodePhase::Ready) {
                     records.push(Record::NodeBecameReady(id));
@@ -170,7 +189,7 @@ impl Cluster {
     }
 
     /// Takes a pod out of every index.
-    fn pod_gone(&mut self, id: PodId, records: &mut Vec<Record>) {
+    pub(super) fn pod_gone(&mut self, now: SimTime, id: PodId, records: &mut Vec<Record>) {
         self.leave_node(id);
         let Some(pod) = self.pods[id.index()].take() else { return };
         self.live_pods -= 1;
@@ -189,6 +208,7 @@ impl Cluster {
                 }
             }
             PodOwner::Daemon(..) => {}
+            PodOwner::Job(_, run) => workload.job_pod_gone(now, run, &pod),
         }
         records.push(Record::PodGone(id));
     }

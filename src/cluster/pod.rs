@@ -55,6 +55,8 @@ pub enum PodOwner {
     Ordinal(WorkloadId, i32),
     /// A DaemonSet, for one node.
     Daemon(WorkloadId, NodeId),
+    /// A Job: of a Job object or a CronJob, and which of its runs.
+    Job(WorkloadId, u32),
 }
 
 impl PodOwner {
@@ -64,7 +66,8 @@ impl PodOwner {
         match self {
             Self::ReplicaSet(workload, _)
             | Self::Ordinal(workload, _)
-            | Self::Daemon(workload, _) => workload,
+            | Self::Daemon(workload, _)
+            | Self::Job(workload, _) => workload,
         }
     }
 

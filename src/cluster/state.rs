@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::cluster::admission::{admit, daemon_tolerations};
 use crate::cluster::api::budget::PodDisruptionBudgetSpec;
+use crate::cluster::api::limit::ResourceQuotaSpec;
 use crate::cluster::api::pod::PodTemplate;
 use crate::cluster::api::pool::NodePoolSpec;
 use crate::cluster::api::workload::{WorkloadKind, WorkloadSpec};
@@ -36,6 +37,7 @@ pub struct Cluster {
     pub(super) pools: Vec<Pool>,
     pub(super) templates: Vec<Revision>,
     pub(super) failed_zones: BTreeSet<Arc<str>>,
+    pub(super) quotas: Vec<Arc<ResourceQuotaSpec>>,
     pub(super) generation: u64,
     pub(super) volumes: Volumes,
 }
@@ -86,11 +88,7 @@ impl Cluster {
     }
 
     fn add_workload(&mut self, spec: &Arc<WorkloadSpec>) {
-        let mut template = PodTemplate::clone(&spec.template);
-        if matches!(spec.kind, WorkloadKind::DaemonSet { .. }) {
-            template.spec.tolerations = daemon_tolerations(&template.spec);
-        }
-        let revision = self.revision_of(&template);
+        let revision = self.revision_of_spec(spec);
         self.workloads.push(Workload {
             id: WorkloadId::at(self.workloads.len()),
             spec: Arc::clone(spec),
@@ -100,7 +98,18 @@ impl Cluster {
             replica_sets: Vec::new(),
             ordinals: std::collections::BTreeMap::new(),
             next_pod: 1,
+            runs: Vec::new(),
+            next_run: 0,
         });
+    }
+
+    /// The revision that a workload's spec asks for.
+    pub(super) fn revision_of_spec(&mut self, spec: &WorkloadSpec) -> Revision {
+        let mut template = PodTemplate::clone(&spec.template);
+        if matches!(spec.kind, WorkloadKind::DaemonSet { .. }) {
+            template.spec.tolerations = daemon_tolerations(&template.spec);
+        }
+        self.revision_of(&template)
     }
 
     /// The revision of a template: admitted, with its requests added up, numbered among all

@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use crate::cluster::api::pod::PodTemplate;
 use crate::cluster::api::workload::WorkloadSpec;
+use crate::cluster::job::JobRun;
 use crate::cluster::pod::TemplateId;
 use crate::model::id::{PodId, ReplicaSetId, WorkloadId};
 use crate::units::{Resources, SimTime};
 
-/// A Deployment, StatefulSet, DaemonSet or bare ReplicaSet and its children.
+/// A Deployment, StatefulSet, DaemonSet, bare ReplicaSet, Job or CronJob and its children.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
     /// Id.
     pub id: WorkloadId,
-    /// What was written, at the start; figures that change live in this struct.
+    /// What was written last; figures that controllers change live in this struct.
     pub spec: Arc<WorkloadSpec>,
     /// Present `spec.replicas`.
     pub replicas: i32,
@@ -28,6 +29,10 @@ pub struct Workload {
     pub ordinals: BTreeMap<i32, PodId>,
     /// Next number for a generated pod name.
     pub next_pod: u32,
+    /// Jobs that run (Job and CronJob).
+    pub runs: Vec<JobRun>,
+    /// Number of the next Job.
+    pub next_run: u32,
 }
 
 /// One version of a workload's template.

@@ -10,10 +10,12 @@ pub mod demand;
 pub mod finding;
 mod hpa;
 mod lives;
+mod jobs;
 mod load;
 mod nodes;
 mod pods;
 mod requests;
+mod rollouts;
 mod stations;
 pub mod text;
 mod thresholds;
@@ -106,6 +108,7 @@ impl<'a> Case<'a> {
             DisruptionTarget::Scale { workload, replicas } => {
                 format!("{} is scaled to {replicas}", names.workload(*workload))
             }
+            DisruptionTarget::Rollout(spec) => format!("{} of {}", spec.key, spec.what),
             DisruptionTarget::DeletePod { workload, count } => {
                 let pods = plural(index(*count), "pod");
                 format!("deletion of {pods} of {}", names.workload(*workload))
@@ -166,6 +169,8 @@ const RULES: &[Rule] = &[
     lives::find,
     stations::find,
     requests::find,
+    rollouts::find,
+    jobs::find,
     thresholds::find,
 ];
 

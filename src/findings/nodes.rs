@@ -11,6 +11,7 @@ use crate::findings::text::plural;
 use crate::model::Reason;
 use crate::model::id::{BudgetId, NodeId, PodId, PoolId};
 use crate::model::record::Record;
+use crate::scenario::DisruptionTarget;
 use crate::trace::Entry;
 use crate::units::{SimDuration, SimTime};
 
@@ -295,6 +296,9 @@ fn disruptions(case: &Case<'_>, findings: &mut Vec<Finding>) {
     for entry in case.history.entries() {
         let Record::DisruptionBegan(id) = &entry.record else { continue };
         let spec = &case.scenario.disruptions[id.index()];
+        if matches!(spec.target, DisruptionTarget::Rollout(_)) {
+            continue;
+        }
         let ended = case.history.entries().iter().find_map(|other| {
             (other.record == Record::DisruptionEnded(*id)).then_some(other.first)
         });

@@ -1,15 +1,19 @@
 //! From the path of a scenario to the validated whole, or to everything that is wrong with its
 //! documents.
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::catalogue::{Catalogue, catalogue};
 use super::cluster_profile::{self, ClusterProfile, cluster_profile};
 use super::codes;
+use super::cron::lay_schedules;
 use super::decode::{Context, Fields, Value, nearest};
 use super::diagnostic::{Diagnostic, Diagnostics};
+use super::jobs::{JobDurations, job_durations, set_durations};
 use super::kubernetes::Objects;
+use super::rollouts::Release;
 use super::scenario::{ScenarioDocument, resolve_hpas, scenario};
 use super::services::service_graph;
 use super::source::{FileId, Sources, Span};
@@ -55,6 +59,8 @@ struct Files {
     catalogue: Option<FileId>,
     services: Vec<Documents>,
     manifests: Vec<Documents>,
+    /// The manifests of upgrades, by the position of the event.
+    upgrades: Vec<(usize, Documents)>,
 }
 
 /// Reads a scenario and every file it names, and checks all of them before anything is said to be
@@ -107,6 +113,15 @@ fn read_files(
             files.manifests.extend(read(&path, span, Dialect::Yaml11, sources, diagnostics));
         }
         files.profile = Some(profile);
+    }
+    let events = documents.nodes.first().and_then(|node| node.get("events"));
+    for (position, event) in events.and_then(Node::sequence).unwrap_or_default().iter().enumerate()
+    {
+        let next = event.get("upgrade").and_then(|upgrade| upgrade.get("manifests"));
+        for (path, span) in paths(next, path) {
+            let read = read(&path, span, Dialect::Yaml11, sources, diagnostics);
+            files.upgrades.extend(read.map(|documents| (position, documents)));
+        }
     }
     files.scenario = Some(documents);
     files
@@ -175,21 +190,25 @@ fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<
         objects.read(context, node);
     }
     objects.resolve_priorities(context);
+    objects.resolve_limits(context);
+    let upgrades = read_upgrades(context, &files.upgrades, &objects);
     let hpas = resolve_hpas(&objects, context);
     let profile = files
         .profile
         .as_ref()
         .and_then(|documents| read_profile(context, documents, files.catalogue));
-    let services = read_services(context, &files.services, &objects);
+    let (services, durations) = read_services(context, &files.services, &objects);
     let documents = files.scenario.as_ref()?;
     let mut profile = profile;
     let document = {
         let mut read = |fields: &Fields<'_>, name| {
-            scenario(fields, name, &objects, &hpas, profile.as_mut(), services.as_ref())
+            let release = Release { objects: &objects, hpas: &hpas, upgrades: &upgrades };
+            scenario(fields, name, &release, profile.as_mut(), services.as_ref())
         };
         single(context, documents, "Scenario", &mut read)
     };
     let path = Arc::clone(context.sources.file(documents.file).name());
+    set_durations(&mut objects.workloads, durations?);
     let parts =
         Parts { objects, hpas, profile: profile?, services: services?, document: document?, path };
     Some(assemble(context, parts, options))
@@ -206,7 +225,12 @@ struct Parts {
 }
 
 fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenario {
-    let Parts { objects, hpas, profile, services, document, path } = parts;
+    let Parts { mut objects, hpas, profile, services, document, path } = parts;
+    let total = document.warm_up + document.duration;
+    let (start, warm_up) = (document.start.as_deref(), document.warm_up);
+    let idle = lay_schedules(&mut objects.workloads, start, warm_up, total);
+    let not_simulated =
+        idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
     let inputs = context.sources.files().map(|(_, file)| InputFile {
         path: Arc::clone(file.name()),
         sha256: Arc::clone(file.sha256()),
@@ -246,11 +270,12 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         warm_up: document.warm_up,
         seed: options.seed.unwrap_or(document.seed),
         ignored: ignored.collect(),
-        not_simulated: Vec::new(),
+        not_simulated: not_simulated.collect(),
         workloads: shared(objects.workloads),
         budgets: shared(objects.budgets),
         volumes: profile.volumes,
         pulls: profile.pulls,
+        quotas: shared(objects.quotas),
         claims: shared(objects.claims),
         storage_classes: shared(objects.storage_classes),
     }
@@ -280,7 +305,7 @@ fn read_services(
     context: Context<'_>,
     files: &[Documents],
     objects: &Objects,
-) -> Option<ServiceGraph> {
+) -> (Option<ServiceGraph>, Option<JobDurations>) {
     let mut complete = true;
     let mut documents = Vec::new();
     for node in files.iter().flat_map(|documents| &documents.nodes) {
@@ -293,10 +318,32 @@ fn read_services(
         }
     }
     let graph = service_graph(&documents, objects);
+    let durations = job_durations(&documents, objects);
     for fields in documents {
         fields.finish("ServiceProfiles (aurelius.dev/v1)");
     }
-    graph.filter(|_| complete)
+    (graph.filter(|_| complete), durations)
+}
+
+/// The manifests of each upgrade. Its objects may use classes and limits that are there already.
+fn read_upgrades(
+    context: Context<'_>,
+    files: &[(usize, Documents)],
+    release: &Objects,
+) -> BTreeMap<usize, Objects> {
+    let mut upgrades: BTreeMap<usize, Objects> = BTreeMap::new();
+    for (position, documents) in files {
+        let next = upgrades.entry(*position).or_default();
+        for node in &documents.nodes {
+            next.read(context, node);
+        }
+    }
+    for next in upgrades.values_mut() {
+        next.inherit(release);
+        next.resolve_priorities(context);
+        next.resolve_limits(context);
+    }
+    upgrades
 }
 
 /// Reads the fields of a document behind its head; the name is `None` when it was wrong.

@@ -26,8 +26,11 @@ mod station;
 mod catalogue;
 mod cluster_profile;
 
+mod cron;
+mod jobs;
 mod load;
 mod pool_events;
+mod rollouts;
 mod scenario;
 mod thresholds;
 

@@ -11,6 +11,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::kubernetes::{AutoscalerSpec, Objects};
 use super::load::{Surroundings, loads};
 use super::pool_events::PoolEvent;
+use super::rollouts::Release;
 use super::source::Span;
 use super::thresholds::thresholds;
 use crate::cluster::api::{NodePoolSpec, WorkloadKind, WorkloadSpec};
@@ -42,11 +43,11 @@ const SEED: u64 = 42;
 pub(super) fn scenario(
     fields: &Fields<'_>,
     name: Option<Arc<str>>,
-    objects: &Objects,
-    hpas: &[Arc<HpaObject>],
+    release: &Release<'_>,
     profile: Option<&mut ClusterProfile>,
     services: Option<&ServiceGraph>,
 ) -> Option<ScenarioDocument> {
+    let (objects, hpas) = (release.objects, release.hpas);
     let description = fields.read_or("description", Arc::from(""), Value::shared);
     inputs(fields);
     let start = fields.read("start", clock);
@@ -66,9 +67,8 @@ pub(super) fn scenario(
         }
         None => (fields.read("overrides", |_| Some(())).map(|_| ()), None, None),
     };
-    let events = Events { objects, pools, zones, provider };
-    let disruptions =
-        fields.read_or("events", Vec::new(), |value| value.list(|event| events.event(event)));
+    let events = Events { release, pools, zones, provider };
+    let disruptions = fields.read_or("events", Vec::new(), |value| events.all(value));
     let thresholds = fields.read_or("thresholds", Vec::new(), thresholds);
     let seed = fields.read_or("seed", SEED, |value| value.integer(0..=u64::MAX));
     let (replicas, start) = (replicas?, start?);
@@ -191,7 +191,7 @@ fn initial_replicas(
         let minimum = hpas.iter().find(|hpa| hpa.target == WorkloadId::at(at));
         let minimum = minimum.map(|hpa| hpa.spec.min_replicas.unwrap_or(1));
         let own = match workload.kind {
-            WorkloadKind::DaemonSet { .. } => 0,
+            WorkloadKind::DaemonSet { .. } | WorkloadKind::Job(_) => 0,
             WorkloadKind::Deployment { .. }
             | WorkloadKind::StatefulSet { .. }
             | WorkloadKind::ReplicaSet => workload.replicas,
@@ -249,17 +249,34 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
 
 /// What events may refer to; absent where the profile was wrong.
 struct Events<'a> {
-    objects: &'a Objects,
+    release: &'a Release<'a>,
     pools: Option<&'a [NodePoolSpec]>,
     zones: Option<&'a [Arc<str>]>,
     provider: Option<Provider>,
 }
 
-const EVENTS: [&str; 8] =
-    ["drain", "failNode", "failZone", "cordon", "scale", "deletePod", "upgradePool", "reclaimSpot"];
+const EVENTS: [&str; 10] = [
+    "drain",
+    "failNode",
+    "failZone",
+    "cordon",
+    "scale",
+    "deletePod",
+    "rollout",
+    "upgrade",
+    "upgradePool",
+    "reclaimSpot",
+];
 
 impl Events<'_> {
-    fn event(&self, value: &Value<'_>) -> Option<DisruptionSpec> {
+    fn all(&self, value: &Value<'_>) -> Option<Vec<DisruptionSpec>> {
+        let items = value.items()?;
+        let read: Vec<Option<_>> =
+            items.iter().enumerate().map(|(at, event)| self.event(event, at)).collect();
+        read.into_iter().collect()
+    }
+
+    fn event(&self, value: &Value<'_>, position: usize) -> Option<DisruptionSpec> {
         let fields = value.fields()?;
         let at = fields.required("at").and_then(|value| value.duration());
         let kind = fields.exactly_one(&EVENTS);
@@ -274,7 +291,11 @@ impl Events<'_> {
             );
             return None;
         }
-        let target = self.target(name, &body, duration?);
+        let target = match name {
+            "rollout" => self.release.rollout(&body),
+            "upgrade" => self.release.upgrade(&body, position),
+            _ => self.target(name, &body, duration?),
+        };
         Some(DisruptionSpec { at: at?, target: target?, origin: value.origin() })
     }
 
@@ -323,7 +344,7 @@ impl Events<'_> {
     }
 
     fn workload(&self, value: &Value<'_>) -> Option<WorkloadId> {
-        named_workload(value, value.non_empty()?, self.objects).map(WorkloadId::at)
+        named_workload(value, value.non_empty()?, self.release.objects).map(WorkloadId::at)
     }
 
     fn pool(&self, value: &Value<'_>) -> Option<PoolId> {

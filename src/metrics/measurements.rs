@@ -278,6 +278,13 @@ impl Measurements {
                 self.watches.oom_kill();
             }
             Record::ContainerDied { why: Death::Liveness | Death::Startup, .. }
+            | Record::WorkloadUpdated { .. }
+            | Record::RolloutEnded(..)
+            | Record::JobStarted { .. }
+            | Record::JobEnded { .. }
+            | Record::JobSkipped(_)
+            | Record::PodForbidden { .. }
+            | Record::PodEnded { .. }
             | Record::ReplicaSetCreated(..)
             | Record::PodUnschedulable { .. }
             | Record::PodBound { .. }

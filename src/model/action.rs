@@ -50,6 +50,31 @@ pub enum Action {
         /// The node it is meant for.
         node: NodeId,
     },
+    /// Makes a Job of a Job object, a CronJob or a hook.
+    StartJob {
+        /// Owner.
+        workload: WorkloadId,
+        /// The Job's name.
+        name: Arc<str>,
+    },
+    /// Makes a pod of a Job.
+    CreateJobPod {
+        /// Owner.
+        workload: WorkloadId,
+        /// Which of its Jobs.
+        run: u32,
+    },
+    /// A Job is over.
+    EndJob {
+        /// Owner.
+        workload: WorkloadId,
+        /// Which of its Jobs.
+        run: u32,
+        /// `None` when it is complete, else why it failed, in the controller's word.
+        failure: Option<&'static str>,
+    },
+    /// A CronJob passes over a schedule, because a Job still runs.
+    SkipJob(WorkloadId),
     /// Deletes a pod.
     DeletePod {
         /// Which pod.

@@ -88,6 +88,8 @@ pub enum PodStep {
     Removed,
     /// The readiness has lasted `minReadySeconds`.
     BecameAvailable,
+    /// The work of a Job's pod is done.
+    Completed,
 }
 
 /// Steps in a node's life.

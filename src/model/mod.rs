@@ -14,6 +14,7 @@ pub mod id;
 pub mod observer;
 pub mod reason;
 pub mod record;
+pub mod rollout;
 
 pub use action::Action;
 pub use event::Event;

@@ -7,6 +7,7 @@ use crate::model::id::{
     BudgetId, DisruptionId, HpaId, NodeId, PodId, PoolId, ReplicaSetId, WorkloadId,
 };
 use crate::model::reason::Reason;
+use crate::model::rollout::RolloutEnd;
 use crate::units::{Bytes, SimDuration, SimTime};
 
 /// A fact about the control plane. Requests are not recorded one by one: they are folded into
@@ -21,6 +22,42 @@ pub enum Record {
         from: i32,
         /// To.
         to: i32,
+    },
+    /// Someone wrote a workload's template: its pods are to be replaced.
+    WorkloadUpdated {
+        /// Which.
+        workload: WorkloadId,
+        /// Number of the revision that is wanted now; the first is 0.
+        revision: u32,
+    },
+    /// A rollout that is waited for is over.
+    RolloutEnded(DisruptionId, Box<RolloutEnd>),
+    /// A Job was made.
+    JobStarted {
+        /// The Job, or the CronJob that made it.
+        workload: WorkloadId,
+        /// Its name.
+        name: Arc<str>,
+    },
+    /// A Job is complete or has failed.
+    JobEnded {
+        /// The Job, or the CronJob that made it.
+        workload: WorkloadId,
+        /// Its name.
+        name: Arc<str>,
+        /// How long it took.
+        took: SimDuration,
+        /// `None` when it is complete, else why it failed, in the controller's word.
+        failure: Option<&'static str>,
+    },
+    /// A schedule of a CronJob came and no Job was made, because one still runs.
+    JobSkipped(WorkloadId),
+    /// The API server refused to make a pod.
+    PodForbidden {
+        /// Whose pod.
+        workload: WorkloadId,
+        /// Its sentence.
+        message: Arc<str>,
     },
     /// A ReplicaSet was made.
     ReplicaSetCreated(ReplicaSetId, WorkloadId),
@@ -62,6 +99,13 @@ pub enum Record {
     PodBecameReady(PodId),
     /// A pod stopped being ready without being deleted.
     PodBecameUnready(PodId),
+    /// A pod's containers ended by themselves.
+    PodEnded {
+        /// Which.
+        pod: PodId,
+        /// Whether they ended well.
+        succeeded: bool,
+    },
     /// A pod's deletion began.
     PodTerminating {
         /// Which.

@@ -162,6 +162,12 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
             let told = Told { from_replicas: Some(*from), to_replicas: Some(*to), ..plain() };
             ("workload_scaled", workload(*id), told)
         }
+        Record::WorkloadUpdated { .. }
+        | Record::RolloutEnded(..)
+        | Record::JobStarted { .. }
+        | Record::JobEnded { .. }
+        | Record::JobSkipped(_)
+        | Record::PodForbidden { .. } => told_of_work(names, record),
         Record::ReplicaSetCreated(_, id) => ("replica_set_created", workload(*id), plain()),
         Record::PodCreated { .. }
         | Record::PodUnschedulable { .. }
@@ -170,6 +176,7 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
         | Record::PodStarted(_)
         | Record::PodBecameReady(_)
         | Record::PodBecameUnready(_)
+        | Record::PodEnded { .. }
         | Record::PodTerminating { .. }
         | Record::ContainerDied { .. }
         | Record::PodGone(_) => told_of_pod(names, record),
@@ -233,6 +240,50 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
 
 #[expect(
     clippy::wildcard_enum_match_arm,
+    reason = "the caller matched the records of rollouts and Jobs in full"
+)]
+fn told_of_work<'a>(names: &Names, record: &Record) -> (&'static str, String, Told<'a>) {
+    let workload = |id| format!("workload/{}", names.workload(id));
+    let plain = Told::default;
+    match record {
+        Record::WorkloadUpdated { workload: id, revision } => {
+            let told = Told { message: Some(format!("template {revision} is wanted")), ..plain() };
+            ("workload_updated", workload(*id), told)
+        }
+        Record::RolloutEnded(id, end) => {
+            let told = Told {
+                reason: Some(tell::rollout_word(end.outcome)),
+                message: Some(tell::rollout(names, end)),
+                span_s: Some(end.took.as_secs_f64()),
+                ..plain()
+            };
+            ("rollout_ended", names.disruption(*id).to_owned(), told)
+        }
+        Record::JobStarted { workload: id, name } => {
+            let told = Told { owner: Some(names.workload(*id).to_owned()), ..plain() };
+            ("job_started", format!("job/{name}"), told)
+        }
+        Record::JobEnded { workload: id, name, took, failure } => {
+            let told = Told {
+                owner: Some(names.workload(*id).to_owned()),
+                reason: Some(failure.unwrap_or("Complete")),
+                span_s: Some(took.as_secs_f64()),
+                ..plain()
+            };
+            ("job_ended", format!("job/{name}"), told)
+        }
+        Record::JobSkipped(id) => ("job_skipped", workload(*id), plain()),
+        Record::PodForbidden { workload: id, message } => {
+            let message = Some(message.to_string());
+            let told = Told { reason: Some("FailedCreate"), message, ..plain() };
+            ("pod_forbidden", workload(*id), told)
+        }
+        _ => unreachable!("only records of rollouts and Jobs are passed on"),
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
     reason = "the caller matched the records of nodes in full"
 )]
 fn told_of_node<'a>(names: &Names, record: &Record) -> (&'static str, String, Told<'a>) {
@@ -288,6 +339,10 @@ fn told_of_pod<'a>(names: &Names, record: &Record) -> (&'static str, String, Tol
         Record::PodStarted(pod) => ("pod_started", object(*pod), plain()),
         Record::PodBecameReady(pod) => ("pod_ready", object(*pod), plain()),
         Record::PodBecameUnready(pod) => ("pod_unready", object(*pod), plain()),
+        Record::PodEnded { pod, succeeded } => {
+            let reason = Some(if *succeeded { "Succeeded" } else { "Failed" });
+            ("pod_ended", object(*pod), Told { reason, ..plain() })
+        }
         Record::PodTerminating { pod, because } => {
             let message = Some(tell::deletion(*because).to_owned());
             ("pod_terminating", object(*pod), Told { message, ..plain() })

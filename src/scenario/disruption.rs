@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::control::pool_upgrade::UpgradeSpec;
 use crate::model::id::{PoolId, WorkloadId};
+use crate::scenario::rollout::RolloutSpec;
 use crate::units::{Origin, SimDuration};
 
 /// An entry of `events`.
@@ -78,6 +79,8 @@ pub enum DisruptionTarget {
         /// New size.
         replicas: i32,
     },
+    /// `helm upgrade`, or `kubectl set image`: objects are written anew.
+    Rollout(Arc<RolloutSpec>),
     /// `kubectl delete pod`.
     DeletePod {
         /// Whose pods.
@@ -90,7 +93,7 @@ pub enum DisruptionTarget {
 impl DisruptionTarget {
     /// The key of the scenario document.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Drain { .. } => "drain",
             Self::FailNode { .. } => "failNode",
@@ -99,6 +102,7 @@ impl DisruptionTarget {
             Self::UpgradePool { .. } => "upgradePool",
             Self::Cordon { .. } => "cordon",
             Self::Scale { .. } => "scale",
+            Self::Rollout(spec) => spec.key,
             Self::DeletePod { .. } => "deletePod",
         }
     }
@@ -114,6 +118,7 @@ impl fmt::Display for DisruptionTarget {
             Self::FailZone { zone, .. } => write!(f, "failure of zone {zone}"),
             Self::Cordon { node } => write!(f, "cordon of {node}"),
             Self::Scale { replicas, .. } => write!(f, "scale to {replicas}"),
+            Self::Rollout(spec) => write!(f, "rollout of {}", spec.what),
             Self::DeletePod { count, .. } => write!(f, "deletion of {count} pod(s)"),
         }
     }

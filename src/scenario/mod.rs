@@ -5,13 +5,14 @@
 
 pub mod disruption;
 pub mod profile;
+pub mod rollout;
 pub mod threshold;
 
 use std::sync::Arc;
 
 use crate::cluster::api::{
-    NodePoolSpec, ObjectMeta, PersistentVolumeClaimSpec, PodDisruptionBudgetSpec, StorageClassSpec,
-    WorkloadSpec,
+    NodePoolSpec, ObjectMeta, PersistentVolumeClaimSpec, PodDisruptionBudgetSpec,
+    ResourceQuotaSpec, StorageClassSpec, WorkloadSpec,
 };
 use crate::control::cluster_autoscaler;
 use crate::control::hpa::{HpaConfig, HpaSpec};
@@ -23,6 +24,7 @@ use crate::units::{Origin, SimDuration};
 
 pub use disruption::{DisruptionSpec, DisruptionTarget};
 pub use profile::{ImageSizes, Prices, Provider, PullPolicy, Timings, VolumeProfile};
+pub use rollout::{RolloutSpec, WorkloadChange};
 pub use threshold::ThresholdSpec;
 
 /// Everything a run needs, checked.
@@ -50,6 +52,8 @@ pub struct Scenario {
     pub selectors: Vec<ServiceSelector>,
     /// Disruption budgets; ids are positions.
     pub budgets: Vec<Arc<PodDisruptionBudgetSpec>>,
+    /// Quotas of namespaces.
+    pub quotas: Vec<Arc<ResourceQuotaSpec>>,
     /// Autoscalers; ids are positions.
     pub hpas: Vec<Arc<HpaObject>>,
     /// Claims that stand alone; those of StatefulSets are in their specs.

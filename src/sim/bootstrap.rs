@@ -26,7 +26,9 @@ impl<O: Observer> Run<'_, O> {
         }
         self.settle(now);
         for workload in self.cluster.workloads().iter().map(|w| w.id).collect::<Vec<_>>() {
-            self.wake_workload(workload);
+            if self.job_spec(workload).is_none() {
+                self.wake_workload(workload);
+            }
         }
         self.run_instant();
         self.booting = false;
@@ -55,5 +57,6 @@ impl<O: Observer> Run<'_, O> {
         self.queue.schedule(self.measured_from, Event::WarmUpEnds.rank(), Event::WarmUpEnds);
         self.queue.schedule(self.horizon, Event::Horizon.rank(), Event::Horizon);
         self.start_disruptions();
+        self.start_jobs();
     }
 }

@@ -45,6 +45,9 @@ impl<O: Observer> Run<'_, O> {
                 self.continue_upgrade(now, id);
             }
             DisruptionStep::NodesDeleted => self.delete_failed(now, id),
+            DisruptionStep::End if self.rollout_spec(id).is_some() => {
+                self.rollout_timeout(now, id);
+            }
             DisruptionStep::End => self.end_failure(now, id),
         }
     }
@@ -87,6 +90,10 @@ impl<O: Observer> Run<'_, O> {
                 let nodes = self.ready_nodes(|node| node.zone() == Some(&**zone));
                 self.fail_nodes(now, id, nodes);
                 self.schedule_end(id, *duration);
+                return;
+            }
+            DisruptionTarget::Rollout(spec) => {
+                self.begin_rollout(now, id, spec);
                 return;
             }
             DisruptionTarget::Cordon { node } => {

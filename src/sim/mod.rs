@@ -10,6 +10,7 @@ mod bootstrap;
 mod dispatch;
 mod disruptions;
 mod hpa;
+mod jobs;
 mod lifecycle;
 mod loads;
 mod memory;
@@ -18,6 +19,7 @@ mod pod_gc;
 mod pods;
 mod pool_upgrade;
 mod restarts;
+mod rollouts;
 mod sampling;
 mod scheduling;
 mod settle;
@@ -34,7 +36,7 @@ use crate::control::kubelet::{KubeletSpec, Kubelets};
 use crate::control::metrics_server::MetricsServer;
 use crate::engine::{EventQueue, Streams};
 use crate::model::Event;
-use crate::model::id::{NodeId, PodId, ServerId, StationId, WorkloadId};
+use crate::model::id::{DisruptionId, NodeId, PodId, ServerId, StationId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::Record;
 use crate::scenario::Scenario;
@@ -124,6 +126,8 @@ struct Run<'a, O> {
     pod_gc: pod_gc::Collector,
     /// Nodes whose machine is gone, and whose object is still there.
     vanished: BTreeSet<NodeId>,
+    /// Rollouts that someone waits for, by their disruption.
+    rollouts: BTreeMap<DisruptionId, rollouts::RolloutState>,
     /// The server of each pod whose process runs.
     servers: BTreeMap<PodId, ServerId>,
     /// The station each workload's pods serve, by workload.
@@ -150,6 +154,7 @@ impl<'a, O: Observer> Run<'a, O> {
         let mut queue = EventQueue::new();
         let measured_from = SimTime::ZERO + scenario.warm_up;
         let mut cluster = Cluster::new(&scenario.pools, &scenario.workloads, &scenario.budgets);
+        cluster.set_quotas(&scenario.quotas);
         for workload in cluster.workloads().iter().map(|w| w.id).collect::<Vec<_>>() {
             cluster.set_initial_replicas(workload, scenario.initial_replicas[workload.index()]);
         }
@@ -197,6 +202,7 @@ impl<'a, O: Observer> Run<'a, O> {
             memory: memory::Memory::default(),
             pod_gc: pod_gc::Collector::default(),
             vanished: BTreeSet::new(),
+            rollouts: BTreeMap::new(),
             servers: BTreeMap::new(),
             stations,
             sampler: sampling::Sampler::new(scenario),

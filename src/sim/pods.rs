@@ -76,10 +76,12 @@ impl<O: Observer> Run<'_, O> {
             PodStep::Terminate if works => self.sigterm(now, id),
             PodStep::Kill => self.end_process(now, id),
             PodStep::Removed => self.occur(now, Occurrence::PodGone(id)),
+            PodStep::Completed if works && !terminating => self.job_pod_completed(now, id),
             PodStep::VolumesMounted
             | PodStep::ContainersRestarted
             | PodStep::ProbeFailed
             | PodStep::ImagesPulled
+            | PodStep::Completed
             | PodStep::ContainersStarted
             | PodStep::BecameReady
             | PodStep::EndpointAdded
@@ -90,6 +92,7 @@ impl<O: Observer> Run<'_, O> {
     /// All containers run: the process comes up, its server exists, the probes begin.
     fn start_pod(&mut self, now: SimTime, id: PodId) {
         self.occur(now, Occurrence::PodStarted(id));
+        self.job_pod_started(id);
         let pod = self.cluster.pod(id).expect("it was there before it started");
         let mut process_up = SimDuration::ZERO;
         if let Some(station) = self.stations[pod.workload().index()] {

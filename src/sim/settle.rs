@@ -32,6 +32,7 @@ impl<O: Observer> Run<'_, O> {
         while !self.records.is_empty() {
             for record in std::mem::take(&mut self.records) {
                 self.react(now, &record);
+                self.rollouts_see(now, &record);
                 self.observer.record(now, record);
             }
         }
@@ -39,11 +40,19 @@ impl<O: Observer> Run<'_, O> {
 
     fn react(&mut self, now: SimTime, record: &Record) {
         match record {
-            Record::WorkloadScaled { workload, .. } => self.wake_workload(*workload),
+            Record::WorkloadScaled { workload, .. }
+            | Record::WorkloadUpdated { workload, .. }
+            | Record::JobStarted { workload, .. } => self.wake_workload(*workload),
+            Record::JobEnded { workload, failure, .. } => {
+                self.wake_workload(*workload);
+                self.hook_ended(now, *workload, *failure);
+            }
+            Record::PodForbidden { workload, .. } => self.retry_creation(*workload),
             Record::PodCreated { pod, workload, name } => {
                 debug_assert_eq!(pod.index(), self.pod_names.len(), "pods are numbered in order");
                 self.pod_names.push(std::sync::Arc::clone(name));
                 self.pod_owners.push(*workload);
+                self.workloads.forbidden.remove(workload);
                 self.wake_workload(*workload);
                 self.pod_to_schedule(now, *pod);
             }
@@ -77,6 +86,9 @@ impl<O: Observer> Run<'_, O> {
             Record::NodeRemoving(node) => self.node_removing(now, *node),
             Record::NodeGone(node) => self.node_gone(now, *node),
             Record::ReplicaSetCreated(..)
+            | Record::RolloutEnded(..)
+            | Record::JobSkipped(_)
+            | Record::PodEnded { .. }
             | Record::PodUnschedulable { .. }
             | Record::PodImagesPulled { .. }
             | Record::PodStarted(_)

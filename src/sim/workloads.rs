@@ -3,7 +3,7 @@
 //! A controller looks a short reaction time after something it watches changed, once however often
 //! it was woken.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::Cluster;
 use crate::cluster::api::workload::WorkloadKind;
@@ -13,17 +13,19 @@ use crate::control::workload::WorkloadControllers;
 use crate::model::id::{BudgetId, PodId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::{Decider, Record};
-use crate::model::{Event, Reason};
+use crate::model::{Action, Event, Reason};
 use crate::sim::Run;
 use crate::units::{SimDuration, SimTime};
 
 /// What the workload controllers remember between looks.
 pub(super) struct WorkloadState {
-    controllers: WorkloadControllers,
+    pub(super) controllers: WorkloadControllers,
     /// Workloads whose controller will look soon, by id.
-    woken: Vec<bool>,
+    pub(super) woken: Vec<bool>,
     /// The last reason of each controller, told once.
     told: Vec<Option<Reason>>,
+    /// Workloads whose pods were refused, and how often in a row.
+    pub(super) forbidden: BTreeMap<WorkloadId, u32>,
     /// The DaemonSets, which look whenever nodes change.
     daemon_sets: Vec<WorkloadId>,
     /// All budgets' statuses.
@@ -44,6 +46,7 @@ impl WorkloadState {
             controllers: WorkloadControllers::new(cluster),
             woken: vec![false; workloads.len()],
             told: vec![None; workloads.len()],
+            forbidden: BTreeMap::new(),
             daemon_sets: daemons.map(|workload| workload.id).collect(),
             budgets: Budgets::new(cluster),
             budgets_woken: false,
@@ -77,9 +80,7 @@ impl<O: Observer> Run<'_, O> {
         self.workloads.woken[id.index()] = false;
         let decision = self.workloads.controllers.reconcile(now, &self.cluster, id);
         let Decision { actions, reason, look_again } = decision;
-        for action in &actions {
-            self.apply(now, action);
-        }
+        self.carry_out_all(now, &actions);
         match look_again {
             Some(after) if after.is_zero() => self.wake_workload(id),
             Some(after) => self.schedule(after, Event::Workload(id)),
@@ -90,6 +91,33 @@ impl<O: Observer> Run<'_, O> {
             *told = Some(reason.clone());
             self.records.push(Record::Decided { by: Decider::Workload(id), reason });
         }
+        self.rollouts_look(now, id);
+    }
+
+    /// Applies what a controller wants. What follows a refused creation is not tried: the batches of
+    /// a slow start end with the first error.
+    fn carry_out_all(&mut self, now: SimTime, actions: &[Action]) {
+        let mut refused = false;
+        for action in actions {
+            if refused && is_creation(action) {
+                continue;
+            }
+            let before = self.records.len();
+            self.apply(now, action);
+            refused |= self.records[before..]
+                .iter()
+                .any(|record| matches!(record, Record::PodForbidden { .. }));
+        }
+    }
+
+    /// The API server refused a pod: its controller tries again after the back-off of its work
+    /// queue, 5 ms doubled with each failure in a row, 1000 s at most (client-go
+    /// `DefaultTypedControllerRateLimiter`).
+    pub(super) fn retry_creation(&mut self, id: WorkloadId) {
+        let failures = self.workloads.forbidden.entry(id).or_insert(0);
+        let wait = SimDuration::from_millis(5) * (1_u64 << (*failures).min(18));
+        *failures += 1;
+        self.schedule(wait.min(SimDuration::from_secs(1_000)), Event::Workload(id));
     }
 
     /// The disruption controller looks soon, once however often it is woken.
@@ -114,4 +142,14 @@ impl<O: Observer> Run<'_, O> {
             }
         }
     }
+}
+
+fn is_creation(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::CreateReplica(_)
+            | Action::CreateOrdinal { .. }
+            | Action::CreateDaemon { .. }
+            | Action::CreateJobPod { .. }
+    )
 }

@@ -1,6 +1,6 @@
 //! One line of the history: a record, or a run of records that say the same.
 
-use crate::model::id::{BudgetId, HpaId, NodeId, PodId};
+use crate::model::id::{BudgetId, HpaId, NodeId, PodId, WorkloadId};
 use crate::model::reason::Reason;
 use crate::model::record::{Decider, HpaSync, Record};
 use crate::units::SimTime;
@@ -27,6 +27,7 @@ pub(super) enum Voice {
     Decider(Decider, Subject),
     Scheduler(PodId),
     Eviction(PodId),
+    Quota(WorkloadId),
 }
 
 /// Whom a decision is about.
@@ -86,6 +87,8 @@ pub(super) fn voice(record: &Record) -> Option<Voice> {
         Some(Voice::Scheduler(*pod))
     } else if let Record::EvictionRefused { pod, .. } = record {
         Some(Voice::Eviction(*pod))
+    } else if let Record::PodForbidden { workload, .. } = record {
+        Some(Voice::Quota(*workload))
     } else {
         None
     }
@@ -114,6 +117,13 @@ fn subject(reason: &Reason) -> Subject {
 fn says_the_same(old: &Record, new: &Record) -> bool {
     if let (Record::HpaSynced(_, old), Record::HpaSynced(_, new)) = (old, new) {
         return sync_says_the_same(old, new);
+    }
+    if let (
+        Record::PodForbidden { workload: old, .. },
+        Record::PodForbidden { workload: new, .. },
+    ) = (old, new)
+    {
+        return old == new;
     }
     old == new
 }

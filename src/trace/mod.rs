@@ -180,6 +180,13 @@ impl History {
                 }
             }
             Record::WorkloadScaled { .. }
+            | Record::WorkloadUpdated { .. }
+            | Record::RolloutEnded(..)
+            | Record::JobStarted { .. }
+            | Record::JobEnded { .. }
+            | Record::JobSkipped(_)
+            | Record::PodForbidden { .. }
+            | Record::PodEnded { .. }
             | Record::ReplicaSetCreated(..)
             | Record::EvictionRefused { .. }
             | Record::BudgetChanged { .. }

@@ -3,6 +3,7 @@
 use crate::model::action::PodDeletion;
 use crate::model::reason::{NoScaleDown, Reason};
 use crate::model::record::{About, Death, Decider, HpaMetricSync, HpaSync};
+use crate::model::rollout::{RolloutEnd, RolloutOutcome};
 use crate::trace::{Clock, Names};
 
 /// Who decided: `cluster-autoscaler`, `Deployment controller of gateway` and the like.
@@ -84,6 +85,36 @@ fn no_scale_down(names: &Names, why: NoScaleDown) -> String {
         NoScaleDown::BlockingPod(pod) => format!("{} must not be moved", names.pod(pod)),
         NoScaleDown::CoolDown => "a node came or went a short while ago".to_owned(),
     }
+}
+
+/// How a rollout ended, in one word, for machines.
+#[must_use]
+pub const fn rollout_word(outcome: RolloutOutcome) -> &'static str {
+    match outcome {
+        RolloutOutcome::Ready => "Ready",
+        RolloutOutcome::TimedOut => "TimedOut",
+        RolloutOutcome::Failed => "Failed",
+        RolloutOutcome::HookFailed => "HookFailed",
+    }
+}
+
+/// How a rollout ended, as a sentence: what was missing, and the first pod that was not ready.
+#[must_use]
+pub fn rollout(names: &Names, end: &RolloutEnd) -> String {
+    let took = end.took;
+    let mut said = match end.outcome {
+        RolloutOutcome::Ready => format!("everything is ready after {took}"),
+        RolloutOutcome::TimedOut => format!("context deadline exceeded after {took}"),
+        RolloutOutcome::Failed => format!("gave up after {took}"),
+        RolloutOutcome::HookFailed => format!("a hook failed after {took}"),
+    };
+    for (workload, why) in &end.missing {
+        said.push_str(&format!("; {}: {why}", names.workload(*workload)));
+    }
+    if let Some((pod, why)) = end.pods.first() {
+        said.push_str(&format!("; {pod}: {why}"));
+    }
+    said
 }
 
 /// Why a pod is deleted, in words.

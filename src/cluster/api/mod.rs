@@ -4,6 +4,8 @@
 //! the arithmetic that Kubernetes defines on them (effective requests, QoS class, matching).
 
 pub mod budget;
+pub mod job;
+pub mod limit;
 pub mod meta;
 pub mod pod;
 pub mod pool;
@@ -13,6 +15,8 @@ pub mod storage;
 pub mod workload;
 
 pub use budget::PodDisruptionBudgetSpec;
+pub use job::{JobSpec, JobTrigger};
+pub use limit::{LimitRangeSpec, ResourceQuotaSpec};
 pub use meta::{IntOrPercent, Labels, ObjectMeta};
 pub use pod::{Container, PodSpec, PodTemplate, QosClass};
 pub use pool::{InstanceType, NodePoolSpec};

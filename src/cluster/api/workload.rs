@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::cluster::api::job::{JobSpec, JobTrigger};
 use crate::cluster::api::meta::{IntOrPercent, ObjectMeta};
 use crate::cluster::api::pod::PodTemplate;
 use crate::cluster::api::selector::LabelSelector;
@@ -60,6 +61,8 @@ pub enum WorkloadKind {
     },
     /// apps/v1 ReplicaSet without an owner.
     ReplicaSet,
+    /// batch/v1 Job, or CronJob that makes Jobs.
+    Job(JobSpec),
 }
 
 /// `Deployment.spec.strategy`.
@@ -106,6 +109,8 @@ impl WorkloadSpec {
             WorkloadKind::StatefulSet { .. } => "StatefulSet",
             WorkloadKind::DaemonSet { .. } => "DaemonSet",
             WorkloadKind::ReplicaSet => "ReplicaSet",
+            WorkloadKind::Job(JobSpec { trigger: JobTrigger::Schedule(_), .. }) => "CronJob",
+            WorkloadKind::Job(_) => "Job",
         }
     }
 }

@@ -153,6 +153,9 @@ fn fresh_pod(pod: &cluster::Pod) -> Pod {
         PodOwner::Ordinal(workload, _) => {
             Owner { kind: ControllerKind::StatefulSet, uid: workload_uid(workload) }
         }
+        PodOwner::Job(workload, _) => {
+            Owner { kind: ControllerKind::Job, uid: workload_uid(workload) }
+        }
         PodOwner::Daemon(workload, _) => {
             Owner { kind: ControllerKind::DaemonSet, uid: workload_uid(workload) }
         }

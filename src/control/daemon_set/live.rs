@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{NodeSeen, Observation, PodSeen, sync};
+use super::{NodeSeen, Observation, PodSeen, Sync, sync};
 use crate::cluster::api::scheduling::{Taint, TaintEffect};
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::{Cluster, Node, NodePhase, PodOwner};
@@ -16,6 +16,27 @@ use crate::units::{SimDuration, SimTime};
 
 /// One synchronisation. To be called when a node came, went or changed, too.
 pub fn reconcile(now: SimTime, cluster: &Cluster, id: WorkloadId) -> Decision {
+    let min_ready = cluster.workload(id).spec.min_ready;
+    let sync = look(now, cluster, id);
+    let because = if sync.by_update { PodDeletion::Rollout } else { PodDeletion::ScaleDown };
+    let create = sync.creations().map(|node| Action::CreateDaemon { workload: id, node });
+    let delete = sync.deletions().map(|pod| Action::DeletePod { pod, grace: None, because });
+    let actions: Vec<Action> = create.chain(delete).collect();
+    let (missing, excess) = (sync.creations().count(), sync.deletions().count());
+    let reason = match (missing, excess) {
+        (0, 0) => Reason::InSync,
+        _ if sync.by_update => Reason::RollingOut,
+        (0, _) => Reason::TooManyPods { excess: count_i32(excess) },
+        (_, _) => Reason::TooFewPods { missing: count_i32(missing) },
+    };
+    let waiting = cluster.pods_of(id).filter_map(|pod| until_available(now, pod, min_ready));
+    let burst = missing.max(excess) >= super::BURST;
+    let look_again = earlier(waiting.min(), burst.then_some(SimDuration::ZERO));
+    Decision { actions, reason, look_again }
+}
+
+/// What a synchronisation would find to do now.
+pub fn look(now: SimTime, cluster: &Cluster, id: WorkloadId) -> Sync {
     let workload = cluster.workload(id);
     let WorkloadKind::DaemonSet { rolling_update } = workload.spec.kind else {
         unreachable!("only DaemonSets come here");
@@ -41,7 +62,7 @@ pub fn reconcile(now: SimTime, cluster: &Cluster, id: WorkloadId) -> Decision {
         .pods_of(id)
         .filter_map(|pod| match pod.owner {
             PodOwner::Daemon(_, node) => Some((pod, node)),
-            PodOwner::ReplicaSet(..) | PodOwner::Ordinal(..) => None,
+            PodOwner::ReplicaSet(..) | PodOwner::Ordinal(..) | PodOwner::Job(..) => None,
         })
         .map(|(pod, node)| PodSeen {
             pod: pod.id,
@@ -58,23 +79,7 @@ pub fn reconcile(now: SimTime, cluster: &Cluster, id: WorkloadId) -> Decision {
         .collect();
     let min_ready = workload.spec.min_ready;
     let template = &wanted.template.spec;
-    let sync =
-        sync(&Observation { now, template, min_ready, rolling_update, nodes: &nodes, pods: &pods });
-    let because = if sync.by_update { PodDeletion::Rollout } else { PodDeletion::ScaleDown };
-    let create = sync.creations().map(|node| Action::CreateDaemon { workload: id, node });
-    let delete = sync.deletions().map(|pod| Action::DeletePod { pod, grace: None, because });
-    let actions: Vec<Action> = create.chain(delete).collect();
-    let (missing, excess) = (sync.creations().count(), sync.deletions().count());
-    let reason = match (missing, excess) {
-        (0, 0) => Reason::InSync,
-        _ if sync.by_update => Reason::RollingOut,
-        (0, _) => Reason::TooManyPods { excess: count_i32(excess) },
-        (_, _) => Reason::TooFewPods { missing: count_i32(missing) },
-    };
-    let waiting = cluster.pods_of(id).filter_map(|pod| until_available(now, pod, min_ready));
-    let burst = missing.max(excess) >= super::BURST;
-    let look_again = earlier(waiting.min(), burst.then_some(SimDuration::ZERO));
-    Decision { actions, reason, look_again }
+    sync(&Observation { now, template, min_ready, rolling_update, nodes: &nodes, pods: &pods })
 }
 
 /// A node's taints, with the one by which a cordon is known to the controller.

@@ -151,9 +151,9 @@ impl LiveOwner {
     fn of(pod: &Pod) -> Self {
         match pod.owner {
             PodOwner::ReplicaSet(_, set) => Self::ReplicaSet(set),
-            PodOwner::Ordinal(workload, _) | PodOwner::Daemon(workload, _) => {
-                Self::Workload(workload)
-            }
+            PodOwner::Ordinal(workload, _)
+            | PodOwner::Daemon(workload, _)
+            | PodOwner::Job(workload, _) => Self::Workload(workload),
         }
     }
 }
@@ -169,6 +169,7 @@ impl Owners for LiveOwners<'_> {
             LiveOwner::Workload(id) => match self.0.workload(id).spec.kind {
                 WorkloadKind::Deployment { .. } => OwnerKind::Deployment,
                 WorkloadKind::StatefulSet { .. } | WorkloadKind::ReplicaSet => OwnerKind::Scalable,
+                WorkloadKind::Job(_) => OwnerKind::Unscalable { resource: "jobs.batch" },
                 WorkloadKind::DaemonSet { .. } => {
                     OwnerKind::Unscalable { resource: "daemonsets.apps" }
                 }

@@ -21,6 +21,12 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// `status.currentRevision`, once the controller has looked.
+    #[must_use]
+    pub fn current_revision(&self) -> Option<TemplateId> {
+        self.current
+    }
+
     /// One synchronisation.
     pub fn reconcile(&mut self, now: SimTime, cluster: &Cluster, id: WorkloadId) -> Decision {
         let workload = cluster.workload(id);

@@ -1,9 +1,9 @@
 //! The controllers of live workloads: what each remembers, and which of them look at a workload.
 
-use crate::cluster::Cluster;
 use crate::cluster::api::workload::WorkloadKind;
+use crate::cluster::{Cluster, TemplateId};
 use crate::control::decision::Decision;
-use crate::control::{daemon_set, deployment, replica_set, stateful_set};
+use crate::control::{daemon_set, deployment, job, replica_set, stateful_set};
 use crate::model::id::WorkloadId;
 use crate::units::SimTime;
 
@@ -17,6 +17,7 @@ pub struct WorkloadControllers {
 enum Memory {
     Deployment(deployment::Memory),
     StatefulSet(stateful_set::Memory),
+    Job(job::Memory),
     Forgetful,
 }
 
@@ -29,6 +30,7 @@ impl WorkloadControllers {
             WorkloadKind::StatefulSet { .. } => {
                 Memory::StatefulSet(stateful_set::Memory::default())
             }
+            WorkloadKind::Job(_) => Memory::Job(job::Memory::default()),
             WorkloadKind::DaemonSet { .. } | WorkloadKind::ReplicaSet => Memory::Forgetful,
         };
         let kinds = cluster.workloads().iter().map(|workload| &workload.spec.kind);
@@ -45,11 +47,13 @@ impl WorkloadControllers {
                 decision
             }
             Memory::StatefulSet(memory) => memory.reconcile(now, cluster, id),
+            Memory::Job(memory) => memory.reconcile(now, cluster, id),
             Memory::Forgetful => match &cluster.workload(id).spec.kind {
                 WorkloadKind::DaemonSet { .. } => daemon_set::reconcile(now, cluster, id),
                 WorkloadKind::Deployment { .. }
                 | WorkloadKind::StatefulSet { .. }
-                | WorkloadKind::ReplicaSet => replica_set::reconcile_bare(now, cluster, id),
+                | WorkloadKind::ReplicaSet
+                | WorkloadKind::Job(_) => replica_set::reconcile_bare(now, cluster, id),
             },
         }
     }
@@ -59,7 +63,16 @@ impl WorkloadControllers {
     pub fn deployment_status(&self, id: WorkloadId) -> Option<&deployment::Status> {
         match &self.memories[id.index()] {
             Memory::Deployment(memory) => Some(memory.status()),
-            Memory::StatefulSet(_) | Memory::Forgetful => None,
+            Memory::StatefulSet(_) | Memory::Job(_) | Memory::Forgetful => None,
+        }
+    }
+
+    /// `status.currentRevision` of a StatefulSet, once its controller has looked.
+    #[must_use]
+    pub fn current_revision(&self, id: WorkloadId) -> Option<TemplateId> {
+        match &self.memories[id.index()] {
+            Memory::StatefulSet(memory) => memory.current_revision(),
+            Memory::Deployment(_) | Memory::Job(_) | Memory::Forgetful => None,
         }
     }
 }

@@ -9,6 +9,8 @@ mod budget;
 mod container;
 mod daemon_set;
 mod deployment;
+mod job;
+mod limit;
 pub(in crate::input) mod meta;
 mod pod;
 pub(in crate::input) mod scheduling;
@@ -29,9 +31,11 @@ use super::decode::{Context, Value};
 use super::diagnostic::Diagnostic;
 use super::source::Span;
 use super::yaml::Node;
+use crate::cluster::admission;
 use crate::cluster::api::meta::ObjectMeta;
 use crate::cluster::api::{
-    PersistentVolumeClaimSpec, PodDisruptionBudgetSpec, StorageClassSpec, WorkloadSpec,
+    LimitRangeSpec, PersistentVolumeClaimSpec, PodDisruptionBudgetSpec, ResourceQuotaSpec,
+    StorageClassSpec, WorkloadSpec,
 };
 
 /// The objects of all manifests of a run, in the order of reading.
@@ -51,6 +55,10 @@ pub struct Objects {
     pub services: Vec<ServiceObject>,
     /// PriorityClasses.
     pub priority_classes: Vec<PriorityClass>,
+    /// ResourceQuotas.
+    pub quotas: Vec<ResourceQuotaSpec>,
+    /// LimitRanges.
+    pub limit_ranges: Vec<LimitRangeSpec>,
     /// How many objects of each other kind were passed over.
     pub ignored: BTreeMap<String, usize>,
     seen: BTreeMap<(&'static str, Arc<str>, Arc<str>), Span>,
@@ -69,6 +77,10 @@ enum Kind {
     StorageClass,
     Service,
     PriorityClass,
+    Job,
+    CronJob,
+    Quota,
+    LimitRange,
 }
 
 /// What is to be done with an object.
@@ -132,8 +144,25 @@ impl Objects {
                 self.workload("StatefulSet", value, stateful_set::stateful_set(value))
             }
             Kind::DaemonSet => self.workload("DaemonSet", value, daemon_set::daemon_set(value)),
-            Kind::ReplicaSet if is_owned(value.node()) => {
-                *self.ignored.entry("ReplicaSet".to_owned()).or_default() += 1;
+            Kind::ReplicaSet | Kind::Job if is_owned(value.node()) => {
+                let kind = if kind == Kind::Job { "Job" } else { "ReplicaSet" };
+                *self.ignored.entry(kind.to_owned()).or_default() += 1;
+            }
+            Kind::Job => self.workload("Job", value, job::job(value)),
+            Kind::CronJob => self.workload("CronJob", value, job::cron_job(value)),
+            Kind::Quota => {
+                if let Some(spec) = limit::resource_quota(value)
+                    && self.is_new("ResourceQuota", value, &spec.meta)
+                {
+                    self.quotas.push(spec);
+                }
+            }
+            Kind::LimitRange => {
+                if let Some(spec) = limit::limit_range(value)
+                    && self.is_new("LimitRange", value, &spec.meta)
+                {
+                    self.limit_ranges.push(spec);
+                }
             }
             Kind::ReplicaSet => self.workload("ReplicaSet", value, deployment::replica_set(value)),
             Kind::Autoscaler { first_version } => {
@@ -239,6 +268,41 @@ impl Objects {
         }
     }
 
+    /// Takes over what is not written anew: classes of priority and limits.
+    pub fn inherit(&mut self, other: &Self) {
+        for class in &other.priority_classes {
+            if !self.priority_classes.iter().any(|own| own.meta.name == class.meta.name) {
+                self.priority_classes.push(class.clone());
+            }
+        }
+        for range in &other.limit_ranges {
+            let same = |own: &LimitRangeSpec| {
+                own.meta.name == range.meta.name && own.meta.namespace == range.meta.namespace
+            };
+            if !self.limit_ranges.iter().any(same) {
+                self.limit_ranges.push(range.clone());
+            }
+        }
+    }
+
+    /// Gives containers the limits and requests that the LimitRanges of their namespace state for
+    /// those that lack them. Call it when all documents are read.
+    pub fn resolve_limits(&mut self, context: Context<'_>) {
+        for workload in &mut self.workloads {
+            let ranges = self.limit_ranges.iter();
+            let ranges = ranges.filter(|it| it.meta.namespace == workload.meta.namespace);
+            for (range, item) in ranges.flat_map(|it| it.items.iter().map(move |item| (it, item))) {
+                let template = Arc::make_mut(&mut workload.template);
+                let Some(said) = admission::limit_range(template, item) else { continue };
+                let origin = &workload.meta.origin;
+                let name = &range.meta.name;
+                let message =
+                    format!("{workload} ({origin}): LimitRange/{name} forbids its pods: {said}");
+                context.diagnostics.push(Diagnostic::error(codes::REQUEST_ABOVE_LIMIT, message));
+            }
+        }
+    }
+
     /// `ignored 14 objects of 2 kinds (Ingress 10, ConfigMap 4)`; nothing when there are none.
     #[must_use]
     pub fn ignored_summary(&self) -> Option<String> {
@@ -295,13 +359,18 @@ fn judge(version: &str, kind: &str) -> Judgement {
         "StorageClass" => Kind::StorageClass,
         "Service" => Kind::Service,
         "PriorityClass" => Kind::PriorityClass,
+        "Job" => Kind::Job,
+        "CronJob" => Kind::CronJob,
+        "ResourceQuota" => Kind::Quota,
+        "LimitRange" => Kind::LimitRange,
         _ => return Ignore,
     };
     let current = match known {
         Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet | Kind::ReplicaSet => "apps/v1",
         Kind::Autoscaler { .. } => "autoscaling/v2",
         Kind::Budget => "policy/v1",
-        Kind::Claim | Kind::Service => "v1",
+        Kind::Claim | Kind::Service | Kind::Quota | Kind::LimitRange => "v1",
+        Kind::Job | Kind::CronJob => "batch/v1",
         Kind::StorageClass => "storage.k8s.io/v1",
         Kind::PriorityClass => "scheduling.k8s.io/v1",
     };
@@ -310,6 +379,7 @@ fn judge(version: &str, kind: &str) -> Judgement {
         "autoscaling/v1" if matches!(known, Kind::Autoscaler { .. }) => Decode(known),
         "autoscaling/v2beta2"
         | "policy/v1beta1"
+        | "batch/v1beta1"
         | "storage.k8s.io/v1beta1"
         | "scheduling.k8s.io/v1beta1" => Outdated(known, current),
         "apps/v1beta1" | "apps/v1beta2" | "extensions/v1beta1" | "autoscaling/v2beta1" => {

@@ -76,9 +76,9 @@ impl Snapshot {
     pub fn live_shape(&mut self, cluster: &Cluster, pod: &Pod) -> ShapeId {
         let key = match pod.owner {
             PodOwner::ReplicaSet(_, set) => LiveShape::ReplicaSet(pod.template_id, set),
-            PodOwner::Ordinal(workload, _) | PodOwner::Daemon(workload, _) => {
-                LiveShape::Workload(pod.template_id, workload)
-            }
+            PodOwner::Ordinal(workload, _)
+            | PodOwner::Daemon(workload, _)
+            | PodOwner::Job(workload, _) => LiveShape::Workload(pod.template_id, workload),
         };
         if let Some(known) = self.live_shapes.get(&key) {
             return *known;
@@ -92,7 +92,7 @@ impl Snapshot {
     pub fn live_pod(&mut self, cluster: &Cluster, pod: &Pod) -> PodInfo {
         let only_node = match pod.owner {
             PodOwner::Daemon(_, node) => cluster.node(node).map(|node| Arc::clone(&node.name)),
-            PodOwner::ReplicaSet(..) | PodOwner::Ordinal(..) => None,
+            PodOwner::ReplicaSet(..) | PodOwner::Ordinal(..) | PodOwner::Job(..) => None,
         };
         PodInfo {
             only_node,
@@ -184,7 +184,7 @@ fn describe(cluster: &Cluster, pod: &Pod) -> PodDescription {
         (PodOwner::ReplicaSet(..) | PodOwner::Ordinal(..), _) => {
             Some(workload.spec.selector.clone())
         }
-        (PodOwner::Daemon(..), _) => None,
+        (PodOwner::Daemon(..) | PodOwner::Job(..), _) => None,
     };
     PodDescription {
         namespace: Arc::clone(&pod.namespace),

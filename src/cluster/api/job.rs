@@ -1,0 +1,75 @@
+//! Jobs and CronJobs as written.
+
+use std::sync::Arc;
+
+use crate::engine::Dist;
+use crate::units::{Origin, SimDuration, SimTime};
+
+/// batch/v1 Job, or the `jobTemplate` of a CronJob with its schedule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobSpec {
+    /// What makes it run.
+    pub trigger: JobTrigger,
+    /// `spec.completions`; `None` when only `parallelism` is given: a work queue.
+    pub completions: Option<i32>,
+    /// `spec.parallelism`, default 1.
+    pub parallelism: i32,
+    /// `spec.backoffLimit`, default 6.
+    pub backoff_limit: i32,
+    /// `spec.activeDeadlineSeconds`.
+    pub active_deadline: Option<SimDuration>,
+    /// `spec.podReplacementPolicy: Failed`: a terminating pod is replaced only once it is gone.
+    pub replace_when_gone: bool,
+    /// How long a pod works [s].
+    pub duration: Dist,
+    /// Where that stands.
+    pub duration_origin: Origin,
+}
+
+/// What makes a Job run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JobTrigger {
+    /// It begins when measuring begins.
+    Once,
+    /// `spec.suspend`: never.
+    Suspended,
+    /// A CronJob.
+    Schedule(Schedule),
+    /// A hook of helm (annotation `helm.sh/hook`).
+    Hook(Hook),
+}
+
+/// The schedule of a CronJob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// `spec.schedule`.
+    pub cron: Arc<str>,
+    /// When it comes within the run, on the clock of the run, ascending.
+    pub times: Vec<SimTime>,
+    /// `spec.concurrencyPolicy`.
+    pub concurrency: Concurrency,
+    /// `spec.startingDeadlineSeconds`.
+    pub starting_deadline: Option<SimDuration>,
+}
+
+/// `CronJob.spec.concurrencyPolicy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Concurrency {
+    /// Jobs may overlap.
+    Allow,
+    /// No Job is made while one runs.
+    Forbid,
+    /// The Job that runs makes place for the next.
+    Replace,
+}
+
+/// When helm runs a hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hook {
+    /// `pre-upgrade`.
+    pub before_upgrade: bool,
+    /// `post-upgrade`.
+    pub after_upgrade: bool,
+    /// `helm.sh/hook-weight`: lighter ones run first, those of equal weight by name.
+    pub weight: i32,
+}

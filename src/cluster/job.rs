@@ -1,0 +1,156 @@
+//! Jobs as they live: which run, how many of their pods succeeded and failed.
+
+use std::sync::Arc;
+
+use crate::cluster::pod::{Pod, PodOwner, PodPhase};
+use crate::cluster::state::Cluster;
+use crate::cluster::workload::Workload;
+use crate::model::action::PodDeletion;
+use crate::model::id::{PodId, WorkloadId};
+use crate::model::record::Record;
+use crate::units::SimTime;
+
+/// A Job that runs, and its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobRun {
+    /// Which of its owner's Jobs.
+    pub number: u32,
+    /// Its name.
+    pub name: Arc<str>,
+    /// `status.startTime`.
+    pub started: SimTime,
+    /// `status.succeeded`.
+    pub succeeded: i32,
+    /// `status.failed`.
+    pub failed: i32,
+    /// Pods that failed since the last one that succeeded.
+    pub failures_in_row: u32,
+    /// When the last one failed.
+    pub last_failure: Option<SimTime>,
+}
+
+impl JobRun {
+    fn pod_failed(&mut self, now: SimTime) {
+        self.failed += 1;
+        self.failures_in_row += 1;
+        self.last_failure = Some(now);
+    }
+}
+
+impl Workload {
+    /// A Job that runs, by its number.
+    #[must_use]
+    pub fn run(&self, number: u32) -> Option<&JobRun> {
+        self.runs.iter().find(|run| run.number == number)
+    }
+
+    fn run_mut(&mut self, number: u32) -> Option<&mut JobRun> {
+        self.runs.iter_mut().find(|run| run.number == number)
+    }
+
+    /// A pod vanished with its node, without a deletion that would have been counted.
+    pub(super) fn job_pod_gone(&mut self, now: SimTime, run: u32, pod: &Pod) {
+        let ended = matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed);
+        if !ended
+            && !pod.is_terminating()
+            && let Some(run) = self.run_mut(run)
+        {
+            run.pod_failed(now);
+        }
+    }
+}
+
+impl Cluster {
+    pub(super) fn start_job(
+        &mut self,
+        now: SimTime,
+        id: WorkloadId,
+        name: &Arc<str>,
+        records: &mut Vec<Record>,
+    ) {
+        let workload = &mut self.workloads[id.index()];
+        workload.runs.push(JobRun {
+            number: workload.next_run,
+            name: Arc::clone(name),
+            started: now,
+            succeeded: 0,
+            failed: 0,
+            failures_in_row: 0,
+            last_failure: None,
+        });
+        workload.next_run += 1;
+        records.push(Record::JobStarted { workload: id, name: Arc::clone(name) });
+    }
+
+    pub(super) fn create_job_pod(
+        &mut self,
+        now: SimTime,
+        id: WorkloadId,
+        number: u32,
+        records: &mut Vec<Record>,
+    ) {
+        let workload = &mut self.workloads[id.index()];
+        let Some(run) = workload.run(number) else { return };
+        let name = format!("{}-{}", run.name, workload.next_pod);
+        workload.next_pod += 1;
+        let revision = workload.wanted().clone();
+        self.create_pod(now, name, PodOwner::Job(id, number), revision, records);
+    }
+
+    pub(super) fn end_job(
+        &mut self,
+        now: SimTime,
+        id: WorkloadId,
+        number: u32,
+        failure: Option<&'static str>,
+        records: &mut Vec<Record>,
+    ) {
+        let workload = &mut self.workloads[id.index()];
+        let Some(position) = workload.runs.iter().position(|run| run.number == number) else {
+            return;
+        };
+        let run = workload.runs.remove(position);
+        let took = now.since(run.started);
+        records.push(Record::JobEnded { workload: id, name: run.name, took, failure });
+    }
+
+    /// A pod's containers ended by themselves. Only a Job's do: those of others are restarted.
+    pub(super) fn pod_ended(
+        &mut self,
+        now: SimTime,
+        id: PodId,
+        succeeded: bool,
+        records: &mut Vec<Record>,
+    ) {
+        let Some(pod) = self.pod(id) else { return };
+        let (owner, counted) = (pod.owner, pod.is_terminating());
+        let phase = if succeeded { PodPhase::Succeeded } else { PodPhase::Failed };
+        self.pod_mut(id).phase = phase;
+        if let PodOwner::Job(workload, number) = owner
+            && !counted
+            && let Some(run) = self.workloads[workload.index()].run_mut(number)
+        {
+            if succeeded {
+                run.succeeded += 1;
+                run.failures_in_row = 0;
+            } else {
+                run.pod_failed(now);
+            }
+        }
+        records.push(Record::PodEnded { pod: id, succeeded });
+        self.pod_gone(now, id, records);
+    }
+
+    /// A Job's pod that someone else deletes has failed (job_controller.go `isPodFailed`); one that
+    /// the Job itself deletes has not.
+    pub(super) fn job_pod_deleted(&mut self, now: SimTime, id: PodId, because: PodDeletion) {
+        let Some(PodOwner::Job(workload, number)) = self.pod(id).map(|pod| pod.owner) else {
+            return;
+        };
+        if because != PodDeletion::ScaleDown
+            && let Some(run) = self.workloads[workload.index()].run_mut(number)
+        {
+            run.pod_failed(now);
+        }
+    }
+}

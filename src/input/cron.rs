@@ -1,0 +1,101 @@
+//! Schedules of CronJobs: read, and laid on the clock of a run.
+//!
+//! Kubernetes takes five fields and descriptors such as `@hourly` (robfig/cron `ParseStandard`);
+//! when both days are restricted, either is enough. The scenario's start is a time of the
+//! schedule's zone.
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use croner::Cron;
+use croner::parser::{CronParser, Seconds, Year};
+
+use crate::cluster::api::job::JobTrigger;
+use crate::cluster::api::workload::{WorkloadKind, WorkloadSpec};
+use crate::units::{SimDuration, SimTime};
+
+/// A schedule, or what is wrong with it.
+pub(super) fn parse(text: &str) -> Result<Cron, String> {
+    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+    parser.parse(text).map_err(|error| error.to_string())
+}
+
+/// When a schedule comes between the start of a run and its end. `start` is the wall clock at the
+/// start of measuring, which comes after the warm-up.
+fn times(cron: &Cron, start: &str, warm_up: SimDuration, total: SimDuration) -> Vec<SimTime> {
+    let Some(measured) = wall_clock(start) else { return Vec::new() };
+    let begins = measured - span(warm_up);
+    let ends = begins + span(total);
+    let mut found = Vec::new();
+    let mut inclusive = true;
+    let mut at = begins;
+    while let Ok(next) = cron.find_next_occurrence(&at, inclusive) {
+        if next >= ends {
+            break;
+        }
+        let into = (next - begins).num_seconds();
+        found.push(SimTime::from_secs(u64::try_from(into).unwrap_or_default()));
+        (at, inclusive) = (next, false);
+    }
+    found
+}
+
+fn span(span: SimDuration) -> chrono::TimeDelta {
+    let nanos = i64::try_from(span.as_nanos()).expect("a run is shorter than 292 years");
+    chrono::TimeDelta::nanoseconds(nanos)
+}
+
+fn wall_clock(text: &str) -> Option<DateTime<Utc>> {
+    NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S").ok().map(|time| time.and_utc())
+}
+
+/// Fills in when the schedules of all CronJobs come. Without a start nobody knows: the names of
+/// those that therefore do not run are returned.
+pub(super) fn lay_schedules(
+    workloads: &mut [WorkloadSpec],
+    start: Option<&str>,
+    warm_up: SimDuration,
+    total: SimDuration,
+) -> Vec<String> {
+    let mut idle = Vec::new();
+    for workload in workloads {
+        let name = workload.to_string();
+        let WorkloadKind::Job(job) = &mut workload.kind else { continue };
+        let JobTrigger::Schedule(schedule) = &mut job.trigger else { continue };
+        match (start, parse(&schedule.cron)) {
+            (Some(start), Ok(cron)) => schedule.times = times(&cron, start, warm_up, total),
+            (None, _) | (_, Err(_)) => idle.push(name),
+        }
+    }
+    idle
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hours(cron: &str, start: &str, warm_up_s: u64, hours: u64) -> Vec<f64> {
+        let cron = parse(cron).expect("a schedule");
+        let warm_up = SimDuration::from_secs(warm_up_s);
+        let total = warm_up + SimDuration::from_secs(hours * 3_600);
+        let found = times(&cron, start, warm_up, total);
+        found.iter().map(|at| (at.as_secs_f64() - warm_up.as_secs_f64()) / 3_600.0).collect()
+    }
+
+    #[test]
+    fn schedules_come_at_their_hours() {
+        let backups = hours("0 */6 * * *", "2026-11-23T07:00:00", 600, 24);
+        assert_eq!(backups, [5.0, 11.0, 17.0, 23.0]);
+        assert_eq!(hours("30 2 * * 1", "2026-11-23T00:00:00", 0, 200), [2.5, 170.5]);
+        assert_eq!(hours("@hourly", "2026-11-23T07:30:00", 0, 2), [0.5, 1.5]);
+        // The end of the run does not belong to it, its beginning does.
+        assert_eq!(hours("0 * * * *", "2026-11-23T07:00:00", 0, 1), [0.0]);
+        // Both days restricted: either is enough.
+        assert_eq!(hours("0 0 25 * 1", "2026-11-23T00:00:00", 0, 72), [0.0, 48.0]);
+    }
+
+    #[test]
+    fn what_kubernetes_refuses_is_refused() {
+        for wrong in ["", "* * * *", "0 * * * * *", "60 * * * *", "every day"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

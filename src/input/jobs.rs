@@ -1,0 +1,58 @@
+//! `jobs` of ServiceProfiles: how long the pods of Jobs and CronJobs work.
+
+use super::codes;
+use super::decode::{Fields, Value};
+use super::kubernetes::Objects;
+use crate::cluster::api::WorkloadSpec;
+use crate::cluster::api::workload::WorkloadKind;
+use crate::engine::Dist;
+use crate::units::Origin;
+
+/// Durations by the position of the workload.
+pub(super) type JobDurations = Vec<(usize, Dist, Origin)>;
+
+/// Reads `jobs: {postgresql-backup: {duration: {lognormal: {median: 12m, sigma: 0.3}}}}` of all
+/// documents.
+pub(super) fn job_durations(documents: &[Fields<'_>], objects: &Objects) -> Option<JobDurations> {
+    let mut durations = Vec::new();
+    let mut complete = Some(());
+    for fields in documents {
+        let entries = fields.optional("jobs").map(|jobs| jobs.entries());
+        for (name, value) in entries.map_or(Some(Vec::new()), |entries| entries)? {
+            match job(name.text, &value, objects) {
+                Some(read) => durations.push(read),
+                None => complete = None,
+            }
+        }
+    }
+    complete.map(|()| durations)
+}
+
+fn job(name: &str, value: &Value<'_>, objects: &Objects) -> Option<(usize, Dist, Origin)> {
+    let fields = value.fields()?;
+    let duration = fields.required("duration");
+    fields.finish("a job");
+    let is_job = |workload: &&WorkloadSpec| matches!(workload.kind, WorkloadKind::Job(_));
+    let found = objects.named(name, None).filter(|at| is_job(&&objects.workloads[*at]));
+    let Some(found) = found else {
+        let known = objects.workloads.iter().filter(is_job).map(|workload| &*workload.meta.name);
+        value.report(value.unknown_reference(name, "Job or CronJob", known));
+        return None;
+    };
+    let duration = duration?;
+    let dist = duration.distribution()?;
+    if dist.mean() <= 0.0 {
+        duration.report(duration.error(codes::OUT_OF_RANGE, "must be above zero"));
+        return None;
+    }
+    Some((found, dist, duration.origin()))
+}
+
+/// Writes durations into their Jobs.
+pub(super) fn set_durations(workloads: &mut [WorkloadSpec], durations: JobDurations) {
+    for (at, dist, origin) in durations {
+        if let WorkloadKind::Job(job) = &mut workloads[at].kind {
+            (job.duration, job.duration_origin) = (dist, origin);
+        }
+    }
+}

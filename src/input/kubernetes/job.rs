@@ -1,0 +1,215 @@
+//! Job and CronJob (batch/v1).
+
+use std::sync::Arc;
+
+use super::meta::{metadata, object_fields, seconds, template_metadata};
+use super::pod::template;
+use crate::cluster::api::job::{Concurrency, Hook, JobSpec, JobTrigger, Schedule};
+use crate::cluster::api::meta::{Labels, ObjectMeta};
+use crate::cluster::api::pod::{PodTemplate, RestartPolicy};
+use crate::cluster::api::selector::LabelSelector;
+use crate::cluster::api::workload::{WorkloadKind, WorkloadSpec};
+use crate::engine::Dist;
+use crate::input::codes;
+use crate::input::cron;
+use crate::input::decode::Value;
+use crate::input::scalar::{BareNumber, duration};
+use crate::units::{Origin, SimDuration};
+
+/// How long a Job's pod works when nobody says so.
+const DURATION: SimDuration = SimDuration::from_secs(300);
+/// The annotation that says so: on the object, the Job template or the pod template.
+const DURATION_KEY: &str = "aurelius.dev/duration";
+const HOOK: &str = "helm.sh/hook";
+const HOOK_WEIGHT: &str = "helm.sh/hook-weight";
+
+/// Fields of a JobSpec that decide nothing here.
+const ASIDE: [&str; 9] = [
+    "selector",
+    "manualSelector",
+    "ttlSecondsAfterFinished",
+    "completionMode",
+    "backoffLimitPerIndex",
+    "maxFailedIndexes",
+    "podFailurePolicy",
+    "successPolicy",
+    "managedBy",
+];
+
+/// batch/v1 Job; a hook of helm when it is annotated so.
+pub(super) fn job(value: &Value<'_>) -> Option<WorkloadSpec> {
+    let fields = object_fields(value)?;
+    let meta = metadata(&fields);
+    let spec = fields.required("spec");
+    fields.finish("Job (batch/v1)");
+    let body = job_spec(&spec?)?;
+    let meta = meta?;
+    let trigger = match hook(value, &meta.annotations)? {
+        Some(hook) => JobTrigger::Hook(hook),
+        None if body.suspended => JobTrigger::Suspended,
+        None => JobTrigger::Once,
+    };
+    workload(value, meta, trigger, body, Labels::new())
+}
+
+/// batch/v1 CronJob. When its schedule comes is found out when the scenario's start is known.
+pub(super) fn cron_job(value: &Value<'_>) -> Option<WorkloadSpec> {
+    let fields = object_fields(value)?;
+    let meta = metadata(&fields);
+    let spec = fields.required("spec");
+    fields.finish("CronJob (batch/v1)");
+    let spec = spec?.fields()?;
+    let schedule = spec.required("schedule").and_then(|schedule| {
+        let text = schedule.non_empty()?;
+        if let Err(why) = cron::parse(text) {
+            let message = format!("is `{text}`, which is no schedule: {why}");
+            value.report(schedule.error(codes::INVALID_VALUE, &message));
+            return None;
+        }
+        Some(Arc::from(text))
+    });
+    let policies = [
+        ("Allow", Concurrency::Allow),
+        ("Forbid", Concurrency::Forbid),
+        ("Replace", Concurrency::Replace),
+    ];
+    let concurrency =
+        spec.read_or("concurrencyPolicy", Concurrency::Allow, |value| value.word(&policies));
+    let starting_deadline = spec.read("startingDeadlineSeconds", seconds);
+    let suspended = spec.read_or("suspend", false, Value::boolean);
+    // The scenario's start is taken as a time of the schedule's own zone.
+    spec.ignore(&["timeZone", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"]);
+    let template = spec.required("jobTemplate");
+    spec.finish("CronJobSpec (batch/v1)");
+    let template = template?.fields()?;
+    let template_meta = template_metadata(&template);
+    let body = template.required("spec").and_then(|spec| job_spec(&spec));
+    template.finish("JobTemplateSpec (batch/v1)");
+    let (concurrency, starting_deadline) = (concurrency?, starting_deadline?);
+    let trigger = if suspended? || body.as_ref()?.suspended {
+        JobTrigger::Suspended
+    } else {
+        let (cron, times) = (schedule?, Vec::new());
+        JobTrigger::Schedule(Schedule { cron, times, concurrency, starting_deadline })
+    };
+    let (_, annotations) = template_meta?;
+    workload(value, meta?, trigger, body?, annotations)
+}
+
+/// The part of a Job that a CronJob has too.
+struct Body {
+    completions: Option<i32>,
+    parallelism: i32,
+    backoff_limit: i32,
+    active_deadline: Option<SimDuration>,
+    replace_when_gone: bool,
+    suspended: bool,
+    template: PodTemplate,
+}
+
+/// Defaults of pkg/apis/batch/v1/defaults.go `SetDefaults_Job`.
+fn job_spec(value: &Value<'_>) -> Option<Body> {
+    let spec = value.fields()?;
+    let count = |value: &Value<'_>| value.integer(0..=i32::MAX);
+    let completions = spec.read("completions", count);
+    let parallelism = spec.read("parallelism", count);
+    let backoff_limit = spec.read_or("backoffLimit", 6, count);
+    let active_deadline = spec.read("activeDeadlineSeconds", seconds);
+    let policies = [("TerminatingOrFailed", false), ("Failed", true)];
+    let failures = spec.value().node().get("podFailurePolicy").is_some();
+    let replace = spec.read_or("podReplacementPolicy", failures, |value| value.word(&policies));
+    let suspended = spec.read_or("suspend", false, Value::boolean);
+    let template_value = spec.required("template");
+    let template = template_value.as_ref().and_then(template);
+    spec.ignore(&ASIDE);
+    spec.finish("JobSpec (batch/v1)");
+    let template = template?;
+    if template.spec.restart_policy == RestartPolicy::Always {
+        let place = template_value.as_ref().unwrap_or(value).descend("spec.restartPolicy");
+        let message = "must be OnFailure or Never for the pods of a Job";
+        value.report(
+            place.error(codes::INVALID_VALUE, message).note(
+                "the API server says: Required value: valid values: \"OnFailure\", \"Never\"",
+            ),
+        );
+        return None;
+    }
+    let (completions, parallelism) = (completions?, parallelism?);
+    // Neither is written: one pod. Only the parallelism is: a work queue.
+    let completions = completions.or_else(|| parallelism.is_none().then_some(1));
+    Some(Body {
+        completions,
+        parallelism: parallelism.unwrap_or(1),
+        backoff_limit: backoff_limit?,
+        active_deadline: active_deadline?,
+        replace_when_gone: replace?,
+        suspended: suspended?,
+        template,
+    })
+}
+
+fn workload(
+    value: &Value<'_>,
+    meta: ObjectMeta,
+    trigger: JobTrigger,
+    body: Body,
+    template_annotations: Labels,
+) -> Option<WorkloadSpec> {
+    let Body { completions, parallelism, backoff_limit, active_deadline, .. } = body;
+    let annotations = [&meta.annotations, &template_annotations, &body.template.annotations];
+    let stated = annotations.iter().find_map(|all| all.get(DURATION_KEY));
+    let (duration, duration_origin) = match stated {
+        Some(text) => (Dist::fixed(stated_duration(value, text)?), meta.origin.clone()),
+        None => (Dist::fixed(DURATION), Origin::implied("assumption: a Job works for 5m")),
+    };
+    let match_labels = body.template.labels.clone();
+    Some(WorkloadSpec {
+        selector: LabelSelector { match_labels, ..LabelSelector::default() },
+        replicas: 0,
+        replicas_origin: Origin::implied("a Job has no replicas"),
+        min_ready: SimDuration::ZERO,
+        template: Arc::new(body.template),
+        kind: WorkloadKind::Job(JobSpec {
+            trigger,
+            completions,
+            parallelism,
+            backoff_limit,
+            active_deadline,
+            replace_when_gone: body.replace_when_gone,
+            duration,
+            duration_origin,
+        }),
+        meta,
+    })
+}
+
+fn stated_duration(value: &Value<'_>, text: &str) -> Option<SimDuration> {
+    match duration(text, BareNumber::Refused) {
+        Ok(nanos) => Some(SimDuration::from_nanos(nanos)),
+        Err(error) => {
+            let place = value.descend("metadata");
+            let message = format!("has the annotation {DURATION_KEY} `{text}`: {error}");
+            value.report(place.error(error.code(), &message));
+            None
+        }
+    }
+}
+
+/// The hook that an object is; `Some(None)` when it is none. Hooks of an installation, deletion or
+/// test run at no time of a rollout.
+fn hook(value: &Value<'_>, annotations: &Labels) -> Option<Option<Hook>> {
+    let Some(events) = annotations.get(HOOK) else { return Some(None) };
+    let on = |event: &str| events.split(',').any(|it| it.trim() == event);
+    let weight = match annotations.get(HOOK_WEIGHT).map(|weight| weight.parse()) {
+        None => 0,
+        Some(Ok(weight)) => weight,
+        Some(Err(_)) => {
+            let place = value.descend("metadata");
+            let message = format!("has an annotation {HOOK_WEIGHT} that is no whole number");
+            value.report(place.error(codes::INVALID_VALUE, &message));
+            return None;
+        }
+    };
+    let (before_upgrade, after_upgrade) = (on("pre-upgrade"), on("post-upgrade"));
+    Some(Some(Hook { before_upgrade, after_upgrade, weight }))
+}

@@ -1,0 +1,76 @@
+//! ResourceQuota and LimitRange (v1).
+
+use super::container::resource_list;
+use super::meta::{metadata, object_fields};
+use crate::cluster::api::limit::{
+    LimitRangeItem, LimitRangeSpec, QuotaResource, ResourceQuotaSpec,
+};
+use crate::input::codes;
+use crate::input::decode::Value;
+use crate::units::ResourceList;
+
+/// v1 ResourceQuota: what pods use of it. A quota with scopes is left out with a warning.
+pub(super) fn resource_quota(value: &Value<'_>) -> Option<ResourceQuotaSpec> {
+    let fields = object_fields(value)?;
+    let meta = metadata(&fields);
+    let spec = fields.required("spec");
+    fields.finish("ResourceQuota (v1)");
+    let spec = spec?.fields()?;
+    let hard = spec.read_or("hard", Vec::new(), |hard| {
+        let read = |(name, value): (crate::input::decode::Name<'_>, Value<'_>)| {
+            let Some(resource) = QuotaResource::named(name.text) else { return Some(None) };
+            let amount = value.quantity()?;
+            let amount =
+                if resource.is_milli() { amount.milli_value_ceil() } else { amount.value_ceil() };
+            Some(Some((resource, amount)))
+        };
+        let read: Vec<Option<_>> = hard.entries()?.into_iter().map(read).collect();
+        let read: Option<Vec<_>> = read.into_iter().collect();
+        Some(read?.into_iter().flatten().collect())
+    });
+    let scoped = ["scopes", "scopeSelector"].iter().find_map(|name| spec.optional(name));
+    spec.finish("ResourceQuotaSpec (v1)");
+    if let Some(scoped) = scoped {
+        let message = "is not simulated: this quota is left out";
+        value.report(scoped.warning(codes::UNSUPPORTED, message));
+        return None;
+    }
+    Some(ResourceQuotaSpec { meta: meta?, hard: hard? })
+}
+
+/// v1 LimitRange: its items of type Container, with what the API server fills in
+/// (pkg/apis/core/v1/defaults.go `SetDefaults_LimitRangeItem`).
+pub(super) fn limit_range(value: &Value<'_>) -> Option<LimitRangeSpec> {
+    let fields = object_fields(value)?;
+    let meta = metadata(&fields);
+    let spec = fields.required("spec");
+    fields.finish("LimitRange (v1)");
+    let spec = spec?.fields()?;
+    let items = spec.required("limits").and_then(|limits| limits.list(item));
+    spec.finish("LimitRangeSpec (v1)");
+    Some(LimitRangeSpec { meta: meta?, items: items?.into_iter().flatten().collect() })
+}
+
+fn item(value: &Value<'_>) -> Option<Option<LimitRangeItem>> {
+    let fields = value.fields()?;
+    let kind = fields.required("type").and_then(|kind| kind.non_empty());
+    let list = |name| fields.read_or(name, ResourceList::default(), resource_list);
+    let (default, default_request) = (list("default"), list("defaultRequest"));
+    let (min, max) = (list("min"), list("max"));
+    fields.ignore(&["maxLimitRequestRatio"]);
+    fields.finish("LimitRangeItem (v1)");
+    let (mut default, mut default_request, min, max) = (default?, default_request?, min?, max?);
+    if kind? != "Container" {
+        return Some(None);
+    }
+    merge(&mut default, &max);
+    merge(&mut default_request, &default);
+    merge(&mut default_request, &min);
+    Some(Some(LimitRangeItem { default, default_request, min, max }))
+}
+
+fn merge(list: &mut ResourceList, from: &ResourceList) {
+    list.cpu = list.cpu.or(from.cpu);
+    list.memory = list.memory.or(from.memory);
+    list.ephemeral_storage = list.ephemeral_storage.or(from.ephemeral_storage);
+}

@@ -1,0 +1,61 @@
+//! Jobs in the run: when they begin, how long their pods work.
+
+use crate::cluster::api::job::{JobSpec, JobTrigger};
+use crate::cluster::api::workload::WorkloadKind;
+use crate::cluster::{Occurrence, Pod, PodOwner};
+use crate::model::Event;
+use crate::model::event::PodStep;
+use crate::model::id::{PodId, WorkloadId};
+use crate::model::observer::Observer;
+use crate::sim::Run;
+use crate::units::SimTime;
+
+impl<O: Observer> Run<'_, O> {
+    /// CronJobs are looked at from now on, Jobs made when measuring begins. Before, while the
+    /// cluster is put together, none is: what it ran before the run is over.
+    pub(super) fn start_jobs(&mut self) {
+        for id in self.jobs() {
+            let at = match self.job_spec(id).map(|spec| &spec.trigger) {
+                Some(JobTrigger::Once) => self.measured_from,
+                Some(JobTrigger::Schedule(_)) => SimTime::ZERO,
+                Some(JobTrigger::Suspended | JobTrigger::Hook(_)) | None => continue,
+            };
+            let event = Event::Workload(id);
+            self.queue.schedule(at, event.rank(), event);
+        }
+    }
+
+    /// The Jobs and CronJobs of the scenario.
+    pub(super) fn jobs(&self) -> Vec<WorkloadId> {
+        let workloads = self.cluster.workloads().iter();
+        let jobs = workloads.filter(|it| matches!(it.spec.kind, WorkloadKind::Job(_)));
+        jobs.map(|workload| workload.id).collect()
+    }
+
+    pub(super) fn job_spec(&self, id: WorkloadId) -> Option<&JobSpec> {
+        match &self.cluster.workload(id).spec.kind {
+            WorkloadKind::Job(spec) => Some(spec),
+            WorkloadKind::Deployment { .. }
+            | WorkloadKind::StatefulSet { .. }
+            | WorkloadKind::DaemonSet { .. }
+            | WorkloadKind::ReplicaSet => None,
+        }
+    }
+
+    /// A Job's pod began to work: it will be done after the time that such work takes.
+    pub(super) fn job_pod_started(&mut self, id: PodId) {
+        let Some(pod) = self.cluster.pod(id) else { return };
+        let PodOwner::Job(workload, _) = pod.owner else { return };
+        let mut stream = self.streams.of(&format!("job/{}", pod.name));
+        let Some(spec) = self.job_spec(workload) else { return };
+        let works_for = spec.duration.sample_span(&mut stream);
+        self.schedule(works_for, Event::Pod(id, PodStep::Completed));
+    }
+
+    /// A Job's pod has done its work.
+    pub(super) fn job_pod_completed(&mut self, now: SimTime, id: PodId) {
+        if self.cluster.pod(id).is_some_and(Pod::is_active) {
+            self.occur(now, Occurrence::PodEnded { pod: id, succeeded: true });
+        }
+    }
+}
