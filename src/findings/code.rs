@@ -62,8 +62,11 @@ codes! {
     HPA_SCALED = "AUR906", 3, "hpa-scaled",
         "The HPA changed the number of replicas, for the reason its own event gives.";
     /// An HPA counted surge pods while its workload was rolled out.
-    HPA_COUNTS_SURGE = "AUR907", "hpa-counts-surge",
-        "While a rolling update was under way, the HPA multiplied by all pods of the workload, surge          pods among them, and so proposed more replicas than the load asked for; the update then grew          with the size. It scales down again only after the stabilization window. Use a small maxSurge,          a startup probe that hides the CPU of starting pods, or roll out when load is low.";
+    HPA_COUNTS_SURGE = "AUR907", 3, "hpa-counts-surge",
+        "While a rolling update was under way, the HPA multiplied by all pods of the workload, surge pods \
+         among them, and so proposed more replicas than the load asked for; the update then grew with the \
+         size. It scales down again only after the stabilization window. Use a small maxSurge, a startup \
+         probe that hides the CPU of starting pods, or roll out when load is low.";
     /// Pods waited for a node.
     PODS_PENDING = "AUR910", 3, "pods-pending",
         "The scheduler found no node for pods. Its sentence counts the nodes by the first rule that left \
@@ -91,23 +94,30 @@ codes! {
     DISRUPTION = "AUR922", 0, "disruption",
         "A timed event of the scenario.";
     /// Objects were written anew and became ready.
-    ROLLOUT = "AUR923", "rollout",
-        "A release was rolled out: how long `helm upgrade --wait` took and how many pods served          meanwhile. Fewer ready pods than before are what maxUnavailable allows.";
+    ROLLOUT = "AUR923", 0, "rollout",
+        "A release was rolled out: how long `helm upgrade --wait` took and how many pods served \
+         meanwhile. Fewer ready pods than before are what maxUnavailable allows.";
     /// `helm upgrade --wait` fails.
-    ROLLOUT_FAILED = "AUR924", "rollout-failed",
-        "`helm upgrade --wait` ended with an error: the timeout came first, a progress deadline was          exceeded or a hook failed. The objects stay as they were written. Give it a longer --timeout,          or remove what keeps the new pods from being ready.";
+    ROLLOUT_FAILED = "AUR924", 0, "rollout-failed",
+        "`helm upgrade --wait` ended with an error: the timeout came first, a progress deadline was \
+         exceeded or a hook failed. The objects stay as they were written. Give it a longer --timeout, or \
+         remove what keeps the new pods from being ready.";
     /// Pods of a rollout needed new nodes.
-    ROLLOUT_NEEDS_NODES = "AUR925", "rollout-needs-nodes",
-        "Pods of the new template found no room beside the old ones and waited for new nodes. For GPUs          that is minutes a pod. Use maxSurge 0 with maxUnavailable 1 where a pod fills its node, or keep          a spare node.";
+    ROLLOUT_NEEDS_NODES = "AUR925", 3, "rollout-needs-nodes",
+        "Pods of the new template found no room beside the old ones and waited for new nodes. For GPUs \
+         that is minutes a pod. Use maxSurge 0 with maxUnavailable 1 where a pod fills its node, or keep \
+         a spare node.";
     /// A Job ran.
-    JOB_ENDED = "AUR926", "job-ended",
+    JOB_ENDED = "AUR926", 3, "job-ended",
         "A Job or CronJob ran on the cluster's nodes and ended, well or not.";
     /// The API server refused pods.
-    PODS_FORBIDDEN = "AUR927", "pods-forbidden",
-        "A ResourceQuota forbade pods (403): their controller tries again and again. Raise the quota, or          leave room in it for surge pods.";
+    PODS_FORBIDDEN = "AUR927", 3, "pods-forbidden",
+        "A ResourceQuota forbade pods (403): their controller tries again and again. Raise the quota, or \
+         leave room in it for surge pods.";
     /// Pods made place for pods of higher priority.
-    PODS_PREEMPTED = "AUR928", "pods-preempted",
-        "The scheduler deleted pods to make place for pods of higher priority. Disruption budgets are          kept where possible, not for certain. Add nodes, or give the class preemptionPolicy Never.";
+    PODS_PREEMPTED = "AUR928", 3, "pods-preempted",
+        "The scheduler deleted pods to make place for pods of higher priority. Disruption budgets are \
+         kept where possible, not for certain. Add nodes, or give the class preemptionPolicy Never.";
     /// A service's CPU is used up.
     CPU_SATURATED = "AUR930", 4, "cpu-saturated",
         "The ready pods of the service used all the CPU that their limits allow. More load only makes \

@@ -186,6 +186,7 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         initial_replicas: vec![2, 3],
         selectors: Vec::new(),
         budgets: Vec::new(),
+        quotas: Vec::new(),
         hpas: Vec::new(),
         claims: Vec::new(),
         storage_classes: Vec::new(),
