@@ -187,6 +187,7 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         initial_replicas: vec![2, 3],
         selectors: Vec::new(),
         budgets: Vec::new(),
+        quotas: Vec::new(),
         hpas: Vec::new(),
         claims: Vec::new(),
         volumes: VolumeProfile::usual(crate::cluster::VolumeMode::Trusted),

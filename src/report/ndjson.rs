@@ -162,7 +162,9 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
             let told = Told { from_replicas: Some(*from), to_replicas: Some(*to), ..plain() };
             ("workload_scaled", workload(*id), told)
         }
-        Record::WorkloadUpdated { .. }
+        Record::DisruptionBegan(_)
+        | Record::DisruptionEnded(_)
+        | Record::WorkloadUpdated { .. }
         | Record::RolloutEnded(..)
         | Record::JobStarted { .. }
         | Record::JobEnded { .. }
@@ -221,12 +223,6 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
             };
             ("decided", tell::decider(names, *by), told)
         }
-        Record::DisruptionBegan(id) => {
-            ("disruption_began", names.disruption(*id).to_owned(), plain())
-        }
-        Record::DisruptionEnded(id) => {
-            ("disruption_ended", names.disruption(*id).to_owned(), plain())
-        }
         Record::Announced { about, event, message } => {
             let message = Some(message.to_string());
             (
@@ -240,7 +236,7 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the caller matched the records of rollouts and Jobs in full"
+    reason = "the caller matched the records of disruptions, rollouts and Jobs in full"
 )]
 fn told_of_work<'a>(names: &Names, record: &Record) -> (&'static str, String, Told<'a>) {
     let workload = |id| format!("workload/{}", names.workload(id));
@@ -278,7 +274,13 @@ fn told_of_work<'a>(names: &Names, record: &Record) -> (&'static str, String, To
             let told = Told { reason: Some("FailedCreate"), message, ..plain() };
             ("pod_forbidden", workload(*id), told)
         }
-        _ => unreachable!("only records of rollouts and Jobs are passed on"),
+        Record::DisruptionBegan(id) => {
+            ("disruption_began", names.disruption(*id).to_owned(), plain())
+        }
+        Record::DisruptionEnded(id) => {
+            ("disruption_ended", names.disruption(*id).to_owned(), plain())
+        }
+        _ => unreachable!("only records of disruptions, rollouts and Jobs are passed on"),
     }
 }
 

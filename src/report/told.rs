@@ -1,6 +1,5 @@
 //! What was found in a run, in the form in which a report carries it.
 
-use crate::cluster::api::WorkloadKind;
 use crate::findings::{Case, Finding, Subject, timeline};
 use crate::report::assemble::{Told, location};
 use crate::report::{FindingEntry, TimelineEntry};
@@ -47,10 +46,7 @@ fn object(case: &Case<'_>, subject: Subject) -> String {
         Subject::Hpa(id) => {
             format!("HorizontalPodAutoscaler/{}", scenario.hpas[id.index()].meta.name)
         }
-        Subject::Workload(id) => {
-            let workload = &scenario.workloads[id.index()];
-            format!("{}/{}", kind(&workload.kind), workload.meta.name)
-        }
+        Subject::Workload(id) => scenario.workloads[id.index()].to_string(),
         Subject::Station(id) => format!("service/{}", scenario.services.stations[id.index()].name),
         Subject::Pool(id) => format!("pool/{}", scenario.pools[id.index()].name),
         Subject::Budget(id) => {
@@ -62,14 +58,5 @@ fn object(case: &Case<'_>, subject: Subject) -> String {
         Subject::Threshold(position) => {
             format!("threshold/{}", scenario.thresholds[position].metric())
         }
-    }
-}
-
-const fn kind(kind: &WorkloadKind) -> &'static str {
-    match kind {
-        WorkloadKind::Deployment { .. } => "Deployment",
-        WorkloadKind::StatefulSet { .. } => "StatefulSet",
-        WorkloadKind::DaemonSet { .. } => "DaemonSet",
-        WorkloadKind::ReplicaSet => "ReplicaSet",
     }
 }

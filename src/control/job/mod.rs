@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn failures_are_waited_out_and_counted() {
-        let failed = |failures, ago| Observation {
+        let failed = |failures, ago: u64| Observation {
             failed: i32::try_from(failures).expect("few"),
             failures_in_row: failures,
             last_failure: Some(SimTime::from_secs(1_000 - ago)),

@@ -182,7 +182,7 @@ impl World {
                 (false, ..) => {
                     let place = match pod.owner {
                         PodOwner::Daemon(_, node) => Some(node),
-                        PodOwner::ReplicaSet(..) | PodOwner::Ordinal(..) => {
+                        PodOwner::ReplicaSet(..) | PodOwner::Ordinal(..) | PodOwner::Job(..) => {
                             let open = self.cluster.nodes().filter(|node| !node.unschedulable);
                             open.min_by_key(|node| node.pods.len()).map(|node| node.id)
                         }

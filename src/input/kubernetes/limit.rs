@@ -28,9 +28,9 @@ pub(super) fn resource_quota(value: &Value<'_>) -> Option<ResourceQuotaSpec> {
         let read: Option<Vec<_>> = read.into_iter().collect();
         Some(read?.into_iter().flatten().collect())
     });
-    let scoped = ["scopes", "scopeSelector"].iter().find_map(|name| spec.optional(name));
+    let (scopes, selector) = (spec.optional("scopes"), spec.optional("scopeSelector"));
     spec.finish("ResourceQuotaSpec (v1)");
-    if let Some(scoped) = scoped {
+    if let Some(scoped) = scopes.or(selector) {
         let message = "is not simulated: this quota is left out";
         value.report(scoped.warning(codes::UNSUPPORTED, message));
         return None;

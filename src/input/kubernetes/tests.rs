@@ -65,7 +65,7 @@ fn every_field_of_the_api_is_known() {
 #[test]
 fn charts_of_public_projects_are_read_without_a_fault() {
     let rows = [
-        ("tests/data/manifests/bitnami-airflow-celery/rendered.yaml", [7, 2, 7, 7]),
+        ("tests/data/manifests/bitnami-airflow-celery/rendered.yaml", [8, 2, 7, 7]),
         ("tests/data/manifests/bitnami-redis-hpa/rendered.yaml", [2, 1, 2, 4]),
         ("tests/data/manifests/bitnami-postgresql-1p2r/rendered.yaml", [2, 0, 2, 6]),
         ("tests/data/manifests/bitnami-minio-8node/rendered.yaml", [2, 0, 2, 3]),
