@@ -68,7 +68,7 @@ fn the_compact_summary_fits_a_terminal() {
           COST  USD 959.72 a month (nodes 959.72, control plane 0.00)
                 68.24 of it idle, 18.26 a million requests
 
-          Next: aurelius-sim run tests/data/tell/peak.yaml --summary full     (why: aurelius-sim explain AU…
+          Next: aurelius-sim explain AUR930, aurelius-sim run tests/data/tell/peak.yaml --summary full
     "#]].assert_eq(&text);
 }
 
@@ -165,6 +165,6 @@ fn the_full_summary_cuts_nothing() {
           a month has 730 hours at the mean cost rate of the measured time
           images of unknown size are taken to have 0.47 GiB: checkout:1, ml:1, postgres:17
 
-          Next: aurelius-sim run tests/data/tell/peak.yaml --summary full     (why: aurelius-sim explain AUR930)
+          Next: aurelius-sim explain AUR930, aurelius-sim run tests/data/tell/peak.yaml --summary full
     "#]].assert_eq(&text);
 }
