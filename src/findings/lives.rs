@@ -153,7 +153,7 @@ fn sentence(
             let ended: Option<Vec<SimTime>> =
                 lives.map(|life| life.pulled.map(|(at, _)| at).or(life.gone)).collect();
             let until = ended.and_then(|ends| ends.into_iter().max());
-            (format!("{pods} of {whose} wait for a volume"), until)
+            (format!("no volume for {pods} of {whose}"), until)
         }
         "ForceDetach" => (format!("{thing} is detached by force"), None),
         "ProvisioningFailed" => (format!("{thing} is never bound"), None),

@@ -216,22 +216,18 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
             ("hpa_synced", format!("hpa/{}", names.hpa(*id)), told)
         }
         Record::Decided { by, reason } => {
-            let told = Told {
-                reason: Some(tell::reason_word(reason)),
-                message: Some(tell::reason(names, clock, reason)),
-                ..plain()
-            };
+            let message = tell::reason(names, clock, reason);
+            let told = told_words(tell::reason_word(reason), &message);
             ("decided", tell::decider(names, *by), told)
         }
         Record::Announced { about, event, message } => {
-            let message = Some(message.to_string());
-            (
-                "announced",
-                tell::about(names, about),
-                Told { reason: Some(event), message, ..plain() },
-            )
+            ("announced", tell::about(names, about), told_words(event, message))
         }
     }
+}
+
+fn told_words<'a>(event: &'static str, message: &str) -> Told<'a> {
+    Told { reason: Some(event), message: Some(message.to_owned()), ..Told::default() }
 }
 
 #[expect(

@@ -114,15 +114,13 @@ fn small(words: &[(&str, &str)]) -> Told {
 }
 
 fn deaths(told: &Told) -> Vec<(SimTime, Death, SimDuration)> {
-    let entries = told.history.entries().iter();
-    entries
-        .filter_map(|entry| match &entry.record {
-            Record::ContainerDied { why, again_after, .. } => {
-                Some((entry.first, *why, *again_after))
-            }
-            _ => None,
-        })
-        .collect()
+    let mut found = Vec::new();
+    for entry in told.history.entries() {
+        if let Record::ContainerDied { why, again_after, .. } = &entry.record {
+            found.push((entry.first, *why, *again_after));
+        }
+    }
+    found
 }
 
 /// A pod made in mid-run needs 60 s to answer; its liveness probe has no patience for that: attempts
