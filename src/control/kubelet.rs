@@ -45,15 +45,6 @@ struct Pulls {
     arriving: BTreeMap<Arc<str>, SimTime>,
 }
 
-/// What a pull brings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pull {
-    /// From now to all images being there, waiting for other pulls included.
-    pub delay: SimDuration,
-    /// Images that were not there.
-    pub images: Vec<NodeImage>,
-}
-
 /// How a pod ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Termination {
@@ -72,23 +63,22 @@ impl Kubelets {
         Self { spec, streams, pulls: BTreeMap::new() }
     }
 
-    /// A pod was bound to a node: how long until its images are there. `size_of` tells the
-    /// compressed size of an image.
+    /// A pod was bound to a node: how long until its images are there, waiting for other pulls
+    /// included. `size_of` tells the compressed size of an image.
     pub fn pull(
         &mut self,
         now: SimTime,
         pod: &Pod,
         node: &Node,
         size_of: impl Fn(&str) -> Bytes,
-    ) -> Pull {
+    ) -> SimDuration {
         let mut stream = self.streams.of(&format!("pull/{}", pod.name));
         let pulls = self.pulls.entry(node.id).or_default();
         let mut ready = now;
-        let mut images = Vec::new();
         let spec = &pod.template.spec;
         for container in spec.init_containers.iter().chain(&spec.containers) {
             let there = |image: &NodeImage| image.names.contains(&container.image);
-            if node.images.iter().any(there) || images.iter().any(there) {
+            if node.images.iter().any(there) {
                 continue;
             }
             if let Some(at) = pulls.arriving.get(&container.image) {
@@ -102,9 +92,8 @@ impl Kubelets {
             pulls.busy_until = begins + SimDuration::from_secs_f64(seconds);
             pulls.arriving.insert(Arc::clone(&container.image), pulls.busy_until);
             ready = ready.max(pulls.busy_until);
-            images.push(NodeImage { names: vec![Arc::clone(&container.image)], size });
         }
-        Pull { delay: ready - now, images }
+        ready - now
     }
 
     /// From the images being there to all containers running.

@@ -1,0 +1,191 @@
+//! A witness of whole runs: keeps the decision log and the figures, counts for itself what the run
+//! counts too, and objects as soon as something is not as it must be.
+
+use std::path::Path;
+
+use aurelius_sim::input::render::concise;
+use aurelius_sim::input::{LoadOptions, load_scenario};
+use aurelius_sim::metrics::{LittleLaw, Measurements, ThresholdResult, judge, little};
+use aurelius_sim::model::id::{ClassId, LoadId, OperationId, PoolId};
+use aurelius_sim::model::observer::{CallEnd, ClientCall, Observer, OperationEnd, Sample};
+use aurelius_sim::model::record::Record;
+use aurelius_sim::scenario::Scenario;
+use aurelius_sim::sim::{Outcome, RunOptions, simulate};
+use aurelius_sim::trace::{History, Keep};
+use aurelius_sim::units::{SimDuration, SimTime};
+
+/// A run that is over, and what was seen of it.
+pub(crate) struct Seen {
+    pub(crate) scenario: Scenario,
+    pub(crate) outcome: Outcome,
+    pub(crate) history: History,
+    pub(crate) measured: Measurements,
+    pub(crate) thresholds: Vec<ThresholdResult>,
+    pub(crate) little: Vec<LittleLaw>,
+    counts: Counts,
+}
+
+/// What a witness counts.
+#[derive(Debug, Default)]
+struct Counts {
+    completed: u64,
+    timed_out: u64,
+    refused: u64,
+    cut: u64,
+    failed: u64,
+    iterations_ended: u64,
+    iterations_dropped: u64,
+}
+
+struct Witness<'a> {
+    scenario: &'a Scenario,
+    /// Whether every sample must find the autoscaled workloads within their bounds: false where
+    /// somebody else writes their size.
+    bounded: bool,
+    history: History,
+    measured: Measurements,
+    counts: Counts,
+}
+
+/// A shipped scenario, cut to its first minutes.
+pub(crate) fn shipped(name: &str, minutes: u64) -> Scenario {
+    let path = format!("scenarios/{name}.yaml");
+    let loaded = load_scenario(Path::new(&path), &LoadOptions::default());
+    let said = concise(&loaded.diagnostics, &loaded.sources);
+    let mut scenario = loaded.scenario.unwrap_or_else(|| panic!("{said}"));
+    scenario.duration = scenario.duration.min(SimDuration::from_secs(minutes * 60));
+    scenario
+}
+
+/// Runs a scenario under the eyes of a witness, with the cluster's invariants checked after every
+/// event of the control plane.
+pub(crate) fn witness(scenario: Scenario, bounded: bool) -> Seen {
+    let (history, measured) =
+        (History::new(&scenario, Keep::Everything), Measurements::new(&scenario));
+    let counts = Counts::default();
+    let mut witness = Witness { scenario: &scenario, bounded, history, measured, counts };
+    let options = RunOptions { seed: scenario.seed, replication: 0, check_invariants: true };
+    let outcome = simulate(&scenario, options, &mut witness);
+    let Witness { history, mut measured, counts, .. } = witness;
+    measured.finish(SimTime::ZERO + scenario.total_time());
+    let thresholds = judge::judge(&scenario, &measured);
+    let little = little::of_run(&scenario, &outcome, &measured);
+    Seen { scenario, outcome, history, measured, thresholds, little, counts }
+}
+
+impl Seen {
+    /// Nobody is made and nobody is lost: what began has ended in one way, or is still inside; and
+    /// what the run counts is what it told.
+    pub(crate) fn assert_conserved(&self) {
+        let name = &self.scenario.name;
+        let Seen { outcome, counts, .. } = self;
+        let calls = outcome.calls;
+        let told = [counts.completed, counts.timed_out, counts.refused, counts.cut, counts.failed];
+        let counted = [calls.completed, calls.timed_out, calls.refused, calls.cut, calls.failed];
+        assert_eq!(told, counted, "{name}: ends of calls");
+        let ended = counted.iter().sum::<u64>() + calls.interrupted;
+        assert_eq!(calls.begun, ended + outcome.calls_inside, "{name}: calls");
+        // A client waits for one call at a time.
+        assert!(outcome.calls_inside <= outcome.iterations_inside, "{name}: {outcome:?}");
+        assert_eq!(
+            outcome.iterations_started,
+            outcome.iterations_ended + outcome.iterations_interrupted + outcome.iterations_inside,
+            "{name}: iterations"
+        );
+        assert_eq!(counts.iterations_ended, outcome.iterations_ended, "{name}: iterations ended");
+        assert_eq!(counts.iterations_dropped, outcome.iterations_dropped, "{name}: dropped");
+    }
+
+    /// Little's law at every station whose figures are not mostly those of what is still inside;
+    /// tells at how many it was checked.
+    pub(crate) fn assert_little(&self, tolerance: f64) -> usize {
+        let mut checked = 0;
+        for law in &self.little {
+            let ended = self.measured.station(law.station).whole_run_ended;
+            if ended >= 1_000 && u64::from(law.inside_at_end) * 200 <= ended {
+                assert!(law.gap() < tolerance, "{}: {law:?}", self.scenario.name);
+                checked += 1;
+            }
+        }
+        checked
+    }
+}
+
+impl Witness<'_> {
+    /// A group never has more instances than its maximum, those that are being given back aside.
+    fn pool_grew(&self, pool: PoolId) {
+        let of_pool = self.history.nodes().filter(|node| node.pool == pool);
+        let alive = of_pool.filter(|node| node.removing.is_none() && node.gone.is_none()).count();
+        let spec = &self.scenario.pools[pool.index()];
+        let max = usize::try_from(spec.max.max(spec.initial)).expect("it is small");
+        assert!(alive <= max, "{} has {alive} nodes, max {max}", spec.name);
+    }
+}
+
+impl Observer for Witness<'_> {
+    fn record(&mut self, at: SimTime, record: Record) {
+        self.measured.note(at, &record);
+        let requested =
+            if let Record::NodeRequested { pool, .. } = &record { Some(*pool) } else { None };
+        if let Record::HpaSynced(id, sync) = &record
+            && sync.rescaled
+        {
+            let spec = self.scenario.hpas[id.index()].spec.clone().with_defaults();
+            let bounds = spec.min_replicas.unwrap_or(1)..=spec.max_replicas;
+            assert!(bounds.contains(&sync.desired), "{} wants {}", id, sync.desired);
+        }
+        self.history.record(at, record);
+        if let Some(pool) = requested {
+            self.pool_grew(pool);
+        }
+    }
+
+    fn call_ended(&mut self, at: SimTime, call: &ClientCall) {
+        *match call.end {
+            CallEnd::Completed => &mut self.counts.completed,
+            CallEnd::TimedOut => &mut self.counts.timed_out,
+            CallEnd::Refused => &mut self.counts.refused,
+            CallEnd::Cut => &mut self.counts.cut,
+            CallEnd::Failed => &mut self.counts.failed,
+        } += 1;
+        self.measured.call_ended(at, call);
+    }
+
+    fn operation_ended(&mut self, at: SimTime, operation: OperationId, ended: &OperationEnd) {
+        self.measured.operation_ended(at, operation, ended);
+    }
+
+    fn iteration_ended(&mut self, at: SimTime, load: LoadId, class: ClassId, took: SimDuration) {
+        self.counts.iterations_ended += 1;
+        self.measured.iteration_ended(at, load, class, took);
+    }
+
+    fn iteration_dropped(&mut self, at: SimTime, load: LoadId) {
+        self.counts.iterations_dropped += 1;
+        self.measured.iteration_dropped(at, load);
+    }
+
+    fn sample(&mut self, at: SimTime, sample: &Sample) {
+        for hpa in self.scenario.hpas.iter().filter(|_| self.bounded) {
+            let spec = hpa.spec.clone().with_defaults();
+            let bounds = spec.min_replicas.unwrap_or(1)..=spec.max_replicas;
+            let found = sample.workloads[hpa.target.index()].desired;
+            assert!(bounds.contains(&found), "{} has {found} replicas at {at}", hpa.meta.name);
+        }
+        for (pool, spec) in sample.pools.iter().zip(&self.scenario.pools) {
+            let cpu = pool.cpu_requested_cores <= pool.cpu_allocatable_cores + 1e-6;
+            let memory = pool.memory_requested_bytes <= pool.memory_allocatable_bytes + 0.5;
+            let gpus = pool.gpus_requested <= pool.gpus_allocatable;
+            // Pods stay bound to nodes that are lost, which offer nothing.
+            let all_ready = pool.nodes == pool.ready;
+            assert!(!all_ready || (cpu && memory && gpus), "{} at {at}: {pool:?}", spec.name);
+        }
+        self.measured.sample(at, sample);
+        self.history.sample(at, sample);
+    }
+
+    fn warm_up_ended(&mut self, at: SimTime) {
+        self.measured.warm_up_ended(at);
+        self.history.warm_up_ended(at);
+    }
+}
