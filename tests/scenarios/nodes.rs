@@ -140,7 +140,7 @@ fn a_third_of_the_nodes_goes_and_their_pods_stay_bound_until_they_are_evicted() 
             evicted += 1;
         }
     }
-    assert!(evicted > 20, "{evicted} pods");
+    assert!(evicted >= 15, "{evicted} pods");
 }
 
 #[test]
