@@ -172,6 +172,9 @@ impl Cluster {
     fn gpus_allocatable(&mut self, id: NodeId, records: &mut Vec<Record>) {
         let Some(pool) = self.node(id).and_then(|node| node.pool) else { return };
         let allocatable = self.pool(pool).spec.instance.allocatable.clone();
+        if self.node(id).is_some_and(|node| node.allocatable == allocatable) {
+            return;
+        }
         self.node_mut(id).allocatable = allocatable;
         records.push(Record::NodeGpusAllocatable(id));
     }
