@@ -152,7 +152,8 @@ fn two_outputs_cannot_share_stdout() {
     assert_eq!((code(&output), stdout(&output)), (2, ""));
     expect![[r#"
         error: two outputs go to standard output; give all but one a path, as in `-o json=run.json`
-    "#]].assert_eq(stderr(&output));
+    "#]]
+    .assert_eq(stderr(&output));
     let output = sim(&["run", &path, "-o", "jsn"]);
     assert_eq!((code(&output), stdout(&output)), (2, ""));
     assert!(stderr(&output).contains("did you mean `json`?"), "{output:?}");
@@ -166,11 +167,12 @@ fn what_is_asked_to_be_explained_is_printed_line_by_line() {
     assert_eq!((code(&output), stderr(&output)), (0, ""));
     expect![[r#"
         hpa/gateway
-            1m00s  3 → 3  cpu <none>/80% (the metric could not be read)  ScalingActive=False (FailedGetResourceMetric)
-            1m15s  3 → 3  cpu <none>/80% (the metric could not be read)  ScalingActive=False (FailedGetResourceMetric)
-            1m30s  3 → 3  cpu <none>/80% (the metric could not be read)  ScalingActive=False (FailedGetResourceMetric)
-            1m45s  3 → 3  cpu <none>/80% (the metric could not be read)  ScalingActive=False (FailedGetResourceMetric)
-    "#]].assert_eq(stdout(&output));
+            1m00s  3 → 3  cpu 1%/80% of 3 pods → 1  proposed 1  held at 3 until 5m15s
+            1m15s  3 → 3  cpu 1%/80% of 3 pods → 1  proposed 1  held at 3 until 5m15s
+            1m30s  3 → 3  cpu 1%/80% of 3 pods → 1  proposed 1  held at 3 until 5m15s
+            1m45s  3 → 3  cpu 1%/80% of 3 pods → 1  proposed 1  held at 3 until 5m15s
+    "#]]
+    .assert_eq(stdout(&output));
     let output = sim(&["run", &path, "--explain", "pod/gateway-1", "--explain", "node/general-1"]);
     expect![[r#"
         pod/gateway-1
@@ -182,10 +184,10 @@ fn what_is_asked_to_be_explained_is_printed_line_by_line() {
         node/general-1
             0m00s       +0s  instance of pool general asked for
             0m00s       +0s  Ready
-            0m00s       +0s  GPUs allocatable
             0m00s       +0s  takes postgresql-0
             0m00s       +0s  takes gateway-2
-    "#]].assert_eq(stdout(&output));
+    "#]]
+    .assert_eq(stdout(&output));
 }
 
 #[test]
@@ -217,7 +219,8 @@ fn quiet_is_one_line() {
     let output = sim(&["run", &path, "-q"]);
     expect![[r#"
         ✓ small holds: 1 of 1 thresholds passed
-    "#]].assert_eq(stdout(&output));
+    "#]]
+    .assert_eq(stdout(&output));
     assert_eq!(stderr(&output), "");
 }
 
@@ -246,7 +249,8 @@ fn a_place_that_cannot_be_written_is_named() {
     expect![[r#"
         error: cannot write scenario.yaml/run.json
           cause: File exists (os error 17)
-    "#]].assert_eq(&said);
+    "#]]
+    .assert_eq(&said);
 }
 
 #[test]
@@ -265,7 +269,8 @@ fn codes_are_explained_by_the_program_itself() {
     expect![[r#"
         error: there is no code `AUR999`
         hint: codes look like AUR301; `aurelius-sim explain` lists all of them
-    "#]].assert_eq(stderr(&output));
+    "#]]
+    .assert_eq(stderr(&output));
     let list = sim(&["explain"]);
     let lines = stdout(&list).lines().filter(|line| line.starts_with("AUR")).count();
     assert!(lines > 30 && lines == stdout(&list).lines().count(), "{lines} codes");

@@ -3,12 +3,17 @@
 //!
 //! Long scenarios are cut to the part in which something happens.
 
+use std::path::Path;
 use std::sync::LazyLock;
 
+use aurelius_sim::input::render::concise;
+use aurelius_sim::input::{LoadOptions, load_scenario};
+use aurelius_sim::metrics::judge::judge;
 use aurelius_sim::model::action::{BudgetStatus, PodDeletion};
 use aurelius_sim::model::id::{HpaId, NodeId, PodId, WorkloadId};
 use aurelius_sim::model::reason::{NoScaleUp, Reason};
 use aurelius_sim::model::record::{Decider, HpaSync, Record};
+use aurelius_sim::scenario::Scenario;
 use aurelius_sim::trace::{NodeLife, PodLife};
 use aurelius_sim::units::{SimDuration, SimTime};
 
@@ -21,7 +26,17 @@ mod nodes;
 #[path = "witness/mod.rs"]
 mod witness;
 
-use witness::{Seen, shipped, witness};
+use witness::{Seen, witness};
+
+/// A shipped scenario, cut to its first minutes.
+fn shipped(name: &str, minutes: u64) -> Scenario {
+    let path = format!("scenarios/{name}.yaml");
+    let loaded = load_scenario(Path::new(&path), &LoadOptions::default());
+    let said = concise(&loaded.diagnostics, &loaded.sources);
+    let mut scenario = loaded.scenario.unwrap_or_else(|| panic!("{said}"));
+    scenario.duration = scenario.duration.min(SimDuration::from_secs(minutes * 60));
+    scenario
+}
 
 static PEAK: LazyLock<Seen> = LazyLock::new(|| witness(shipped("peak", 58), true));
 static SMOKE: LazyLock<Seen> = LazyLock::new(|| witness(shipped("k6-smoke", 5), true));
@@ -112,7 +127,8 @@ impl Seen {
 
     /// Thresholds that are crossed, as written.
     fn crossed(&self) -> Vec<String> {
-        let judged = self.scenario.thresholds.iter().zip(&self.thresholds);
+        let results = judge(&self.scenario, &self.measured);
+        let judged = self.scenario.thresholds.iter().zip(&results);
         judged
             .filter(|(_, result)| !result.is_met(true))
             .map(|(spec, _)| spec.to_string())
@@ -124,7 +140,16 @@ impl Seen {
 fn nobody_is_made_or_lost_and_littles_law_holds_at_every_busy_station() {
     for seen in all() {
         seen.assert_conserved();
-        let checked = seen.assert_little(0.01);
+        seen.assert_little();
+        // In its usual form it needs figures that are not mostly those of what is still inside.
+        let mut checked = 0;
+        for law in &seen.little {
+            let ended = seen.measured.station(law.station).whole_run_ended;
+            if ended >= 1_000 && u64::from(law.inside_at_end) * 200 <= ended {
+                assert!(law.gap() < 0.01, "{}: {law:?}", seen.scenario.name);
+                checked += 1;
+            }
+        }
         let busy = if &*seen.scenario.name == "k6-smoke" { 1 } else { 9 };
         assert!(checked >= busy, "{}: only {checked} busy stations", seen.scenario.name);
     }
