@@ -16,7 +16,8 @@ mod witness;
 
 use witness::{Seen, witness};
 
-const SCENARIOS: u64 = 40;
+/// How many are tried; `AURELIUS_SWARM` states another number.
+const SCENARIOS: u64 = 200;
 
 fn scenario(seed: u64) -> Scenario {
     let folder = tempfile::tempdir().expect("the test may write to the temporary folder");
@@ -34,7 +35,8 @@ fn scenario(seed: u64) -> Scenario {
 #[test]
 fn whatever_is_written_the_laws_hold() {
     let mut reached = Reached::default();
-    for seed in 0..SCENARIOS {
+    let count = std::env::var("AURELIUS_SWARM").ok().and_then(|count| count.parse().ok());
+    for seed in 0..count.unwrap_or(SCENARIOS) {
         println!("seed {seed}");
         let seen = witness(scenario(seed), false);
         seen.assert_conserved();
