@@ -98,6 +98,15 @@ fn a_closed_client_does_not_overtake_those_who_wait() {
 }
 
 #[test]
+fn clients_refused_at_once_ask_again_after_a_round_trip() {
+    let mut world = World::new(single(None, seconds(0.1), None), 1, Notes::default());
+    world.populate(ClassId(0), 4);
+    run_until(&mut world, at(1.000_5));
+    let refused = ends(&world).iter().filter(|(_, end)| *end == CallEnd::Refused).count();
+    assert_eq!(refused, 4 * 1_001, "one millisecond each, and nothing answers");
+}
+
+#[test]
 fn timeouts_fire_at_their_deadline_and_work_that_ends_then_counts() {
     for (demand, end) in [(3.0, CallEnd::TimedOut), (1.0, CallEnd::Completed)] {
         let graph = single(None, seconds(demand), Some(1.0));

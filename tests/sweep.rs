@@ -14,7 +14,7 @@ fn shipped(name: &str) -> Scenario {
 
 fn runs(scenario: &Scenario, runs: u32, jobs: usize) -> Vec<RunResult> {
     let options = SweepOptions { runs, jobs, ..SweepOptions::single(scenario.seed) };
-    evaluate(scenario, options, || {}).expect("threads can be had")
+    evaluate(scenario, options, &|_| {}).expect("threads can be had")
 }
 
 fn page(scenario: &Scenario, results: &[RunResult]) -> Report {

@@ -20,13 +20,13 @@ const MINIMUM_GRACE: SimDuration = SimDuration::from_secs(2);
 /// Timings of kubelets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KubeletSpec {
-    /// Part of an image pull that does not depend on size [s].
+    /// Part of an image pull that does not depend on size (s).
     pub pull_base: Dist,
-    /// Pull of each decimal gigabyte [s].
+    /// Pull of each decimal gigabyte (s).
     pub pull_per_gb: Dist,
-    /// Container start, pull excluded [s].
+    /// Container start, pull excluded (s).
     pub container_start: Dist,
-    /// From Ready to requests arriving, and from unready to requests staying away [s].
+    /// From Ready to requests arriving, and from unready to requests staying away (s).
     pub endpoint_propagation: Dist,
 }
 

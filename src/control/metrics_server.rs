@@ -40,7 +40,7 @@ pub struct Reading {
     pub started: SimTime,
     /// Core-seconds used since then.
     pub cpu_core_s: f64,
-    /// Working set [bytes].
+    /// Working set (bytes).
     pub memory_bytes: f64,
 }
 
@@ -51,9 +51,9 @@ pub struct PodMetric {
     pub timestamp: SimTime,
     /// From the older sample to the newer.
     pub window: SimDuration,
-    /// Mean CPU over the window [nanocores], truncated.
+    /// Mean CPU over the window (nanocores), truncated.
     pub cpu_nanocores: i64,
-    /// Working set at the newer sample [bytes].
+    /// Working set at the newer sample (bytes).
     pub memory_bytes: i64,
 }
 

@@ -22,6 +22,8 @@ pub struct Cause {
     pub origins: Vec<Origin>,
 }
 
+/// Obstacles told of one service at most.
+const OBSTACLES_MOST: usize = 3;
 /// What happened so long before a violation may have led to it.
 const BEFORE: SimDuration = SimDuration::from_secs(600);
 
@@ -88,7 +90,8 @@ impl<'a> Search<'a> {
         until.since(from)
     }
 
-    /// The finding of a kind (about a subject) that overlaps most.
+    /// The first finding of a kind (about a subject) among those that overlap most, a half as much
+    /// being as good: what came first explains more.
     fn best(&self, code: &Code, subject: Option<Subject>) -> Option<usize> {
         let fits = |finding: &Finding| {
             finding.code.id == code.id
@@ -96,8 +99,10 @@ impl<'a> Search<'a> {
                 && finding.from <= self.until
                 && finding.until.is_none_or(|until| until >= self.from.before(BEFORE))
         };
-        let fitting = (0..self.findings.len()).filter(|at| fits(&self.findings[*at]));
-        fitting.max_by_key(|at| (self.overlap(&self.findings[*at]), std::cmp::Reverse(*at)))
+        let mut fitting = (0..self.findings.len()).filter(|at| fits(&self.findings[*at]));
+        let overlap = |at: &usize| self.overlap(&self.findings[*at]);
+        let most = fitting.clone().map(|at| overlap(&at)).max()?;
+        fitting.find(|at| overlap(at) * 2 >= most)
     }
 
     fn tell(&mut self, position: usize, text: String) {
@@ -109,14 +114,24 @@ impl<'a> Search<'a> {
     /// Tells the best finding of a kind by its own words.
     fn tell_best(&mut self, code: &Code, subject: Option<Subject>) -> bool {
         let Some(position) = self.best(code, subject) else { return false };
+        self.tell_own(position);
+        true
+    }
+
+    /// Tells a finding by its own words, its first figure and the line of the input.
+    fn tell_own(&mut self, position: usize) {
         let finding = &self.findings[position];
         let origin = finding.origins.first().map_or_else(String::new, |o| format!(" [{o}]"));
         let at = self.case.history.clock().offset(finding.from);
-        let note =
-            if finding.note.is_empty() { String::new() } else { format!(": {}", finding.note) };
+        // The scheduler's sentence stands in the timeline; here its span is enough.
+        let pending = finding.code.id == code::PODS_PENDING.id;
+        let span = finding.note.split_once("; ").filter(|_| pending).map(|(span, _)| span);
+        let note = match span.unwrap_or(&finding.note) {
+            "" => String::new(),
+            note => format!(": {note}"),
+        };
         let text = format!("{} from {at}{note}{origin}", finding.message);
         self.tell(position, text);
-        true
     }
 
     /// Pods that wait for a node, and why no node came.
@@ -169,10 +184,26 @@ impl<'a> Search<'a> {
         let bottleneck = longest(self, &kinds[..2]).or_else(|| longest(self, &kinds[2..]));
         let Some(bottleneck) = bottleneck else { return };
         let Subject::Station(station) = self.findings[bottleneck].subject else { return };
-        let finding = &self.findings[bottleneck];
-        let at = self.case.history.clock().offset(finding.from);
-        let text = format!("{} from {at}", finding.message);
-        self.tell(bottleneck, text);
+        // What was seen of it first, if that was something else: a queue before the full machine.
+        let subject = self.findings[bottleneck].subject;
+        let begins = self.from.before(BEFORE);
+        let first = (0..bottleneck).find(|at| {
+            let finding = &self.findings[*at];
+            finding.subject == subject
+                && finding.code.rank == self.findings[bottleneck].code.rank
+                && (finding.code != self.findings[bottleneck].code
+                    || self.findings[bottleneck].from > self.from)
+                && finding.from >= begins
+                && finding.from <= self.from.max(self.findings[bottleneck].from)
+        });
+        let same = |first: &usize| self.findings[*first].code == self.findings[bottleneck].code;
+        let second = if first.as_ref().is_some_and(same) { None } else { Some(bottleneck) };
+        for position in first.into_iter().chain(second) {
+            let finding = &self.findings[position];
+            let at = self.case.history.clock().offset(finding.from);
+            let text = format!("{} from {at}", finding.message);
+            self.tell(position, text);
+        }
         let workload = self.case.scenario.services.stations[station.index()].workload;
         if let Some(workload) = workload {
             self.constraint(station, workload);
@@ -226,15 +257,32 @@ impl<'a> Search<'a> {
             self.arithmetic(station, workload, Some(hpa));
             return;
         }
-        let told = self.pending(Some(workload))
-            || self.tell_best(&code::HPA_BLIND, subject)
-            || self.tell_best(&code::HPA_HELD_BY_WINDOW, subject)
-            || self.tell_best(&code::HPA_RATE_LIMITED, subject)
-            || self.tell_best(&code::HPA_METRIC_MISSING, subject)
-            || self.tell_best(&code::SCALE_UP_LATENCY, Some(Subject::Workload(workload)))
-            || self.tell_best(&code::HPA_SCALED, subject);
-        if told {
-            self.arithmetic(station, workload, None);
+        self.obstacles(hpa, workload);
+        self.arithmetic(station, workload, None);
+    }
+
+    /// The first obstacles of an HPA that is not at its maximum, in the order of time; without one,
+    /// how long a pod took or what the HPA did.
+    fn obstacles(&mut self, hpa: HpaId, workload: WorkloadId) {
+        let subject = Some(Subject::Hpa(hpa));
+        let kinds = [
+            (&code::PODS_PENDING, Some(Subject::Workload(workload))),
+            (&code::NO_SCALE_UP, Some(Subject::Workload(workload))),
+            (&code::HPA_BLIND, subject),
+            (&code::HPA_HELD_BY_WINDOW, subject),
+            (&code::HPA_RATE_LIMITED, subject),
+            (&code::HPA_METRIC_MISSING, subject),
+        ];
+        let mut found: Vec<usize> =
+            kinds.iter().filter_map(|(code, subject)| self.best(code, *subject)).collect();
+        found.sort_unstable();
+        for position in found.iter().take(OBSTACLES_MOST) {
+            self.tell_own(*position);
+        }
+        if found.is_empty()
+            && !self.tell_best(&code::SCALE_UP_LATENCY, Some(Subject::Workload(workload)))
+        {
+            self.tell_best(&code::HPA_SCALED, subject);
         }
     }
 
@@ -279,7 +327,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// When, during the violation, open loads asked most of a station, and how much [cores].
+    /// When, during the violation, open loads asked most of a station, and how much (cores).
     fn worst_demand(&self, station: StationId) -> (SimDuration, f64) {
         let start = self.case.history.clock().measured_from;
         let inside = self.case.series.times.iter().filter(|time| {

@@ -9,6 +9,10 @@ pub struct Code {
     pub id: &'static str,
     /// The same in words, for people and configuration files.
     pub slug: &'static str,
+    /// Among findings of one instant, causes stand before effects: the load and what the scenario
+    /// does (0), nodes (1), evictions (2), autoscalers and pods (3), services (4), requests (5),
+    /// thresholds (6).
+    pub rank: u8,
     /// What it means and what to do, in a few sentences.
     pub explanation: &'static str,
 }
@@ -20,9 +24,9 @@ impl fmt::Display for Code {
 }
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $id:literal, $slug:literal, $explanation:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $id:literal, $rank:literal, $slug:literal, $explanation:literal;)*) => {
         $($(#[$doc])*
-        pub const $name: Code = Code { id: $id, slug: $slug, explanation: $explanation };)*
+        pub const $name: Code = Code { id: $id, rank: $rank, slug: $slug, explanation: $explanation };)*
 
         /// Every code there is, by number.
         pub const CODES: &[Code] = &[$($name),*];
@@ -31,77 +35,77 @@ macro_rules! codes {
 
 codes! {
     /// The HPA wants more than it may have.
-    HPA_AT_MAXIMUM = "AUR901", "hpa-at-maximum",
+    HPA_AT_MAXIMUM = "AUR901", 3, "hpa-at-maximum",
         "The HorizontalPodAutoscaler proposed more replicas than maxReplicas (ScalingLimited=True, \
          TooManyReplicas). Raise maxReplicas, make a request cheaper, or accept the latency; see that \
          nodes and downstream services can carry more pods.";
     /// The scale-up stabilization window held the HPA back.
-    HPA_HELD_BY_WINDOW = "AUR902", "hpa-held-by-window",
+    HPA_HELD_BY_WINDOW = "AUR902", 3, "hpa-held-by-window",
         "behavior.scaleUp.stabilizationWindowSeconds makes the HPA take the lowest proposal of that \
          window (ScaleUpStabilized): it scales only after the load has been high for that long. Shorten \
          the window, or start with more replicas before the load comes.";
     /// A scale-up policy limited the HPA's rate.
-    HPA_RATE_LIMITED = "AUR903", "hpa-rate-limited",
+    HPA_RATE_LIMITED = "AUR903", 3, "hpa-rate-limited",
         "behavior.scaleUp.policies let the HPA add only so many pods in a period (ScaleUpLimit). Allow \
          more per period if the load rises faster than that.";
     /// The bottleneck is nothing the HPA looks at.
-    HPA_BLIND = "AUR904", "hpa-blind",
+    HPA_BLIND = "AUR904", 3, "hpa-blind",
         "The service was saturated (GPU busy or work piling up) while every metric of its HPA stayed \
          below target, so the HPA saw no reason to scale. Scale on what saturates: queue depth, GPU \
          utilization or requests in flight.";
     /// The HPA could not compute a metric.
-    HPA_METRIC_MISSING = "AUR905", "hpa-metric-missing",
+    HPA_METRIC_MISSING = "AUR905", 3, "hpa-metric-missing",
         "A metric of the HPA could not be computed. With one metric missing the HPA may scale up by the \
          others but never down; with none it does nothing. Look for missing requests, unready pods or \
          an adapter that does not serve the metric.";
     /// The HPA changed the size.
-    HPA_SCALED = "AUR906", "hpa-scaled",
+    HPA_SCALED = "AUR906", 3, "hpa-scaled",
         "The HPA changed the number of replicas, for the reason its own event gives.";
     /// Pods waited for a node.
-    PODS_PENDING = "AUR910", "pods-pending",
+    PODS_PENDING = "AUR910", 3, "pods-pending",
         "The scheduler found no node for pods. Its sentence counts the nodes by the first rule that left \
          each out. Lower requests, add nodes, or loosen the rule.";
     /// The Cluster Autoscaler saw pods that wait and added nothing.
-    NO_SCALE_UP = "AUR911", "autoscaler-adds-no-node",
+    NO_SCALE_UP = "AUR911", 3, "autoscaler-adds-no-node",
         "The Cluster Autoscaler considered every node group for the waiting pods and left all of them out. \
          Raise the group's maximum, or make the pod fit a group that can grow.";
     /// How long it took from a decision to a ready pod, and where the time went.
-    SCALE_UP_LATENCY = "AUR912", "scale-up-latency",
+    SCALE_UP_LATENCY = "AUR912", 3, "scale-up-latency",
         "Where the time went between the decision to add a pod and the pod being ready. Spare capacity \
          (overprovisioning pods), smaller images and faster starts shorten it.";
     /// The Cluster Autoscaler removed nodes.
-    NODES_REMOVED = "AUR913", "nodes-removed",
+    NODES_REMOVED = "AUR913", 3, "nodes-removed",
         "The Cluster Autoscaler removed nodes that were unneeded for --scale-down-unneeded-time.";
     /// A budget refused evictions.
-    EVICTION_REFUSED = "AUR920", "eviction-refused",
+    EVICTION_REFUSED = "AUR920", 2, "eviction-refused",
         "The eviction API refused because the PodDisruptionBudget allowed no disruption. A budget that \
          equals the number of replicas can never be met by a drain: allow at least one disruption.";
     /// Nodes stopped answering.
-    NODES_LOST = "AUR921", "nodes-lost",
+    NODES_LOST = "AUR921", 1, "nodes-lost",
         "Nodes stopped answering. Their processes are dead at once; the control plane notices after the \
          node monitor grace period and replaces the pods after their tolerations run out.";
     /// The scenario did something to the cluster.
-    DISRUPTION = "AUR922", "disruption",
+    DISRUPTION = "AUR922", 0, "disruption",
         "A timed event of the scenario.";
     /// A service's CPU is used up.
-    CPU_SATURATED = "AUR930", "cpu-saturated",
+    CPU_SATURATED = "AUR930", 4, "cpu-saturated",
         "The ready pods of the service used all the CPU that their limits allow. More load only makes \
          the queue longer: add pods, raise the limit, or make a request cheaper.";
     /// A service's GPUs are used up.
-    GPU_SATURATED = "AUR931", "gpu-saturated",
+    GPU_SATURATED = "AUR931", 4, "gpu-saturated",
         "The GPUs of the service were busy all the time. Add pods with GPUs, use larger batches, or \
          shorten the work.";
     /// Work piles up.
-    BACKLOG_GROWS = "AUR932", "backlog-grows",
+    BACKLOG_GROWS = "AUR932", 4, "backlog-grows",
         "Requests or tasks waited in growing number: more came in than could be served.";
     /// Requests failed.
-    REQUESTS_FAIL = "AUR933", "requests-fail",
+    REQUESTS_FAIL = "AUR933", 5, "requests-fail",
         "Clients' requests timed out, were refused, were cut off or failed further inside.";
     /// The load changes.
-    LOAD_RISES = "AUR940", "load-rises",
+    LOAD_RISES = "AUR940", 0, "load-rises",
         "The offered load rose to its peak.";
     /// A threshold was not met.
-    THRESHOLD_CROSSED = "AUR950", "threshold-crossed",
+    THRESHOLD_CROSSED = "AUR950", 6, "threshold-crossed",
         "A threshold of the scenario was not met. The cause is told with it.";
 }
 

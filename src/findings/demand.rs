@@ -7,7 +7,7 @@ use crate::scenario::Scenario;
 use crate::service::spec::StationKind;
 use crate::units::{MilliCpu, SimDuration};
 
-/// CPU that open loads ask of each station at an instant [cores]: rate x demand, summed over loads
+/// CPU that open loads ask of each station at an instant (cores): rate x demand, summed over loads
 /// and classes. What closed loads ask depends on the answers and is left out.
 #[must_use]
 pub fn offered_cores(scenario: &Scenario, at: SimDuration) -> Vec<f64> {

@@ -96,9 +96,9 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Where it is told among others: by time, the graver first.
+    /// Where it is told among others: by time, at one instant what may cause before what may follow.
     #[must_use]
-    pub fn order(&self) -> (SimTime, std::cmp::Reverse<Severity>, &'static str, Subject) {
-        (self.from, std::cmp::Reverse(self.severity), self.code.id, self.subject)
+    pub fn order(&self) -> (SimTime, u8, &'static str, Subject) {
+        (self.from, self.code.rank, self.code.id, self.subject)
     }
 }

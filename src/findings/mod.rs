@@ -2,7 +2,7 @@
 //!
 //! Floor 8. Every finding is derived from recorded decisions, lives and measured series; nothing
 //! here knows any scenario. [`check`] finds them all, by time; [`causes`] names for each threshold
-//! that is not met the chain that led to it; [`timeline`] chooses what a summary tells.
+//! that is not met the chain that led to it; [`timeline()`] chooses what a summary tells.
 
 pub mod cause;
 pub mod code;
@@ -28,6 +28,7 @@ pub use code::{CODES, Code};
 pub use finding::{Evidence, EvidenceObject, Finding, Severity, Subject};
 pub use timeline::{TimelineLine, timeline};
 
+use crate::findings::text::plural;
 use crate::metrics::calls::EndCounts;
 use crate::metrics::{Measurements, Series, ThresholdResult};
 use crate::model::id::StationId;
@@ -35,6 +36,7 @@ use crate::model::observer::WorkloadSample;
 use crate::scenario::{DisruptionSpec, DisruptionTarget, Scenario};
 use crate::trace::History;
 use crate::units::SimTime;
+use crate::units::convert::index;
 
 /// A run laid open: what was to happen, what happened, what was measured.
 #[derive(Debug, Clone, Copy)]
@@ -85,10 +87,10 @@ impl<'a> Case<'a> {
         let names = self.history.names();
         match &disruption.target {
             DisruptionTarget::Drain { pool, count } => {
-                format!("drain of {count} node(s) of {}", names.pool(*pool))
+                format!("drain of {} of {}", plural(index(*count), "node"), names.pool(*pool))
             }
             DisruptionTarget::FailNode { pool, count, duration: _ } => {
-                format!("{count} node(s) of {} fail", names.pool(*pool))
+                format!("failure of {} of {}", plural(index(*count), "node"), names.pool(*pool))
             }
             DisruptionTarget::FailZone { zone, duration: _ } => format!("zone {zone} fails"),
             DisruptionTarget::Cordon { node } => format!("{node} is cordoned"),
@@ -96,7 +98,8 @@ impl<'a> Case<'a> {
                 format!("{} is scaled to {replicas}", names.workload(*workload))
             }
             DisruptionTarget::DeletePod { workload, count } => {
-                format!("{count} pod(s) of {} are deleted", names.workload(*workload))
+                let pods = plural(index(*count), "pod");
+                format!("deletion of {pods} of {}", names.workload(*workload))
             }
         }
     }

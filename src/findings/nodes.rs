@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::findings::Case;
 use crate::findings::code;
 use crate::findings::finding::{Evidence, EvidenceObject, Finding, Severity, Subject};
+use crate::findings::text::plural;
 use crate::model::Reason;
 use crate::model::id::{BudgetId, NodeId, PodId, PoolId};
 use crate::model::record::Record;
@@ -70,7 +71,7 @@ fn removed(case: &Case<'_>, findings: &mut Vec<Finding>) {
             from: removal.from,
             until: (removal.last > removal.from).then_some(removal.last),
             subject: Subject::Pool(removal.pool),
-            message: format!("cluster-autoscaler removes {count} node(s) of {pool}"),
+            message: format!("cluster-autoscaler removes {} of {pool}", plural(count, "node")),
             note: format!("unneeded for {unneeded}"),
             evidence: removal
                 .nodes
@@ -104,7 +105,11 @@ fn lost(case: &Case<'_>, findings: &mut Vec<Finding>) {
             from: at,
             until: back(case, &nodes, at),
             subject: Subject::Run,
-            message: format!("{} stop(s) answering", listed(&names)),
+            message: format!(
+                "{} {} answering",
+                listed(&names),
+                if names.len() == 1 { "stops" } else { "stop" }
+            ),
             note: consequences(case, at, &pods),
             evidence: nodes
                 .iter()
@@ -128,7 +133,7 @@ fn back(case: &Case<'_>, nodes: &[NodeId], lost: SimTime) -> Option<SimTime> {
 
 /// `7 pods dead at once; evicted after 5m40s; replaced after 6m10s`.
 fn consequences(case: &Case<'_>, at: SimTime, pods: &[&crate::trace::PodLife]) -> String {
-    let mut parts = vec![format!("{} pod(s) dead at once", pods.len())];
+    let mut parts = vec![format!("{} dead at once", plural(pods.len(), "pod"))];
     let evicted = pods.iter().filter_map(|life| life.terminating).map(|(when, _)| when).min();
     if let Some(evicted) = evicted {
         parts.push(format!("deleted after {}", evicted.since(at)));
@@ -151,7 +156,7 @@ fn listed(names: &[&str]) -> String {
         [] => "no node".to_owned(),
         [one] => (*one).to_owned(),
         [one, other] => format!("{one} and {other}"),
-        [one, ..] => format!("{one} and {} other nodes", names.len() - 1),
+        [one, ..] => format!("{one} and {}", plural(names.len() - 1, "other node")),
     }
 }
 

@@ -3,10 +3,13 @@
 use crate::units::convert::trunc_i64;
 
 /// A share as a percentage of at most two decimals, truncated, so that 99.996 % is not told as 100:
-/// `100%`, `78%`, `4.92%`, `0.03%`.
+/// `100%`, `78%`, `4.92%`, `<0.01%`.
 #[must_use]
 pub fn percent(share: f64) -> String {
     let hundredths = trunc_i64(share * 10_000.0 + 1e-7);
+    if hundredths == 0 && share > 0.0 {
+        return "<0.01%".to_owned();
+    }
     if hundredths >= 1_000 || hundredths == 0 {
         format!("{}%", hundredths / 100)
     } else {
@@ -24,12 +27,18 @@ pub fn grouped(value: f64) -> String {
         out.push('-');
     }
     for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position) % 3 == 0 {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
     }
     out
+}
+
+/// `1 pod`, `36 pods`.
+#[must_use]
+pub fn plural(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
 
 /// A rate: whole and grouped from 10 on, with one decimal below, two below 1.
@@ -72,7 +81,14 @@ mod tests {
 
     #[test]
     fn shares_never_round_up() {
-        let rows = [(1.0, "100%"), (0.99996, "99%"), (0.78, "78%"), (0.0492, "4.92%"), (0.0, "0%")];
+        let rows = [
+            (1.0, "100%"),
+            (0.99996, "99%"),
+            (0.78, "78%"),
+            (0.0492, "4.92%"),
+            (3e-5, "<0.01%"),
+            (0.0, "0%"),
+        ];
         for (share, text) in rows {
             assert_eq!(percent(share), text);
         }

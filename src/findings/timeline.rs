@@ -15,6 +15,8 @@ pub struct TimelineLine {
     pub at: SimTime,
     /// The finding's kind.
     pub code: &'static Code,
+    /// Whom it is about.
+    pub subject: Subject,
     /// How much it matters.
     pub severity: Severity,
     /// What happened.
@@ -31,7 +33,7 @@ const REPEATED: u32 = 12;
 /// At most `most` lines, the weightiest, by time.
 #[must_use]
 pub fn timeline(case: &Case<'_>, findings: &[Finding], most: usize) -> Vec<TimelineLine> {
-    let mut lines: Vec<TimelineLine> = findings.iter().map(line).collect();
+    let mut lines: Vec<TimelineLine> = findings.iter().map(|finding| line(case, finding)).collect();
     lines.extend(findings.iter().filter_map(|finding| recovery(case, finding)));
     // The graver and the longer first, so that the first of a kind is the one that counts.
     let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
@@ -43,19 +45,28 @@ pub fn timeline(case: &Case<'_>, findings: &[Finding], most: usize) -> Vec<Timel
     }
     lines.sort_by_key(|line| (std::cmp::Reverse(line.weight), line.at));
     lines.truncate(most);
-    lines.sort_by_key(|line| line.at);
+    lines.sort_by_key(|line| (line.at, line.code.rank));
     lines
 }
 
-fn line(finding: &Finding) -> TimelineLine {
+fn line(case: &Case<'_>, finding: &Finding) -> TimelineLine {
     TimelineLine {
         at: finding.from,
         code: finding.code,
+        subject: finding.subject,
         severity: finding.severity,
         message: finding.message.clone(),
         note: finding.note.clone(),
-        weight: weight(finding),
+        weight: weight(finding) + longer(case, finding),
     }
+}
+
+/// What lasts longer weighs more, within its kind: up to [`REPEATED`] for the whole run.
+fn longer(case: &Case<'_>, finding: &Finding) -> u32 {
+    let lasted = finding.until.unwrap_or(case.end()).since(finding.from).as_nanos();
+    let share =
+        lasted.saturating_mul(u64::from(REPEATED)) / case.scenario.duration.as_nanos().max(1);
+    u32::try_from(share).unwrap_or(REPEATED).min(REPEATED)
 }
 
 /// A threshold that was violated and holds again is a line of its own.
@@ -66,6 +77,7 @@ fn recovery(case: &Case<'_>, finding: &Finding) -> Option<TimelineLine> {
     (finding.severity > Severity::Info).then(|| TimelineLine {
         at: until,
         code: finding.code,
+        subject: finding.subject,
         severity: Severity::Info,
         message: format!("{} holds again", short(&case.scenario.thresholds[position])),
         note: String::new(),

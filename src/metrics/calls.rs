@@ -73,7 +73,7 @@ pub struct CallFigures {
     pub durations: Tally,
     /// How they ended.
     pub ends: EndCounts,
-    /// Payload of the answers that arrived [bytes].
+    /// Payload of the answers that arrived (bytes).
     pub received_bytes: u64,
 }
 
@@ -177,7 +177,7 @@ impl Calls {
         }
     }
 
-    /// Payload of an answer of a cell [bytes].
+    /// Payload of an answer of a cell (bytes).
     pub(super) fn payload_bytes(&self, cell: usize) -> u64 {
         self.cells[cell].payload_bytes
     }

@@ -197,7 +197,7 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         images: ImageSizes::default(),
         metric_resolution: SimDuration::from_secs(15),
         hpa_config: HpaConfig::default(),
-        autoscaler_flags: Vec::new(),
+        autoscaler: crate::control::cluster_autoscaler::Options::default(),
         prices: Prices {
             currency: Arc::from("USD"),
             control_plane_per_hour: Decimal::new(10, 2),

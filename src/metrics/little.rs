@@ -6,7 +6,6 @@
 use crate::metrics::measurements::Measurements;
 use crate::model::id::StationId;
 use crate::scenario::Scenario;
-use crate::sim::Outcome;
 use crate::units::convert::f64_from_u64;
 
 /// The law at one station over the whole run, warm-up included.
@@ -18,10 +17,19 @@ pub struct LittleLaw {
     pub mean_inside: f64,
     /// Requests that came, per second: those that ended and those still inside.
     pub arrivals_per_second: f64,
-    /// Mean sojourn of those that ended [s].
+    /// Mean sojourn of those that ended (s).
     pub mean_sojourn_s: f64,
     /// Still inside at the end: their sojourns are cut, which is all that may part the two sides.
     pub inside_at_end: u32,
+}
+
+/// What a station held over the whole run, as the run loop counted it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Held {
+    /// Integral of the number inside (request-seconds).
+    pub area_s: f64,
+    /// Requests inside at the end.
+    pub inside: u32,
 }
 
 impl LittleLaw {
@@ -34,19 +42,24 @@ impl LittleLaw {
     }
 }
 
-/// The law at every station, by id.
+/// The law at every station; what each held is given by id.
 #[must_use]
-pub fn of_run(scenario: &Scenario, outcome: &Outcome, measured: &Measurements) -> Vec<LittleLaw> {
+pub fn of_run(
+    scenario: &Scenario,
+    stations: impl IntoIterator<Item = Held>,
+    measured: &Measurements,
+) -> Vec<LittleLaw> {
     let total_s = scenario.total_time().as_secs_f64();
-    let stations = outcome.stations.iter().enumerate();
     stations
+        .into_iter()
+        .enumerate()
         .map(|(position, station)| {
             let figures = measured.station(StationId::at(position));
             let ended = f64_from_u64(figures.whole_run_ended);
             let sum_ns = u64::try_from(figures.whole_run_sojourn_ns).unwrap_or(u64::MAX);
             LittleLaw {
                 station: StationId::at(position),
-                mean_inside: station.inside_area_s / total_s,
+                mean_inside: station.area_s / total_s,
                 arrivals_per_second: (ended + f64::from(station.inside)) / total_s,
                 mean_sojourn_s: if ended > 0.0 { f64_from_u64(sum_ns) / 1e9 / ended } else { 0.0 },
                 inside_at_end: station.inside,

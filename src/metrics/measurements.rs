@@ -48,7 +48,7 @@ pub struct StationFigures {
     pub ends: EndCounts,
     /// Over the whole run, warm-up included, for Little's law: how many ended …
     pub whole_run_ended: u64,
-    /// … and the sum of their sojourns [ns].
+    /// … and the sum of their sojourns (ns).
     pub whole_run_sojourn_ns: u128,
 }
 

@@ -46,11 +46,11 @@ pub struct CallsPoint {
     pub completed_per_second: f64,
     /// Failed in any way, per second.
     pub failed_per_second: f64,
-    /// Median duration [ms]; `None` when none ended.
+    /// Median duration (ms); `None` when none ended.
     pub p50_ms: Option<f64>,
-    /// 95th percentile [ms].
+    /// 95th percentile (ms).
     pub p95_ms: Option<f64>,
-    /// 99th percentile [ms].
+    /// 99th percentile (ms).
     pub p99_ms: Option<f64>,
 }
 

@@ -88,32 +88,32 @@ impl Tally {
         self.histogram.is_empty()
     }
 
-    /// Sum of all durations [s].
+    /// Sum of all durations (s).
     #[must_use]
     pub fn sum_s(&self) -> f64 {
         f64_from_u64(u64::try_from(self.sum_ns).unwrap_or(u64::MAX)) / 1e9
     }
 
-    /// Mean [ms], exact; `None` when empty.
+    /// Mean (ms), exact; `None` when empty.
     #[must_use]
     pub fn mean_ms(&self) -> Option<f64> {
         let count = self.count();
         (count > 0).then(|| self.sum_s() * 1e3 / f64_from_u64(count))
     }
 
-    /// Smallest [ms], exact; `None` when empty.
+    /// Smallest (ms), exact; `None` when empty.
     #[must_use]
     pub fn min_ms(&self) -> Option<f64> {
         (!self.is_empty()).then(|| self.min.as_millis_f64())
     }
 
-    /// Largest [ms], exact; `None` when empty.
+    /// Largest (ms), exact; `None` when empty.
     #[must_use]
     pub fn max_ms(&self) -> Option<f64> {
         (!self.is_empty()).then(|| self.max.as_millis_f64())
     }
 
-    /// Percentile, 0 to 100 [ms]: linear interpolation at `p/100 * (n - 1)` of the sorted values, as
+    /// Percentile, 0 to 100 (ms): linear interpolation at `p/100 * (n - 1)` of the sorted values, as
     /// k6's `TrendSink.P` (`metrics/sink.go`), each value known to the width of its bucket. `None`
     /// when empty.
     #[must_use]
@@ -127,7 +127,7 @@ impl Tally {
         Some(low + (high - low) * (position - f64_from_u64(below)))
     }
 
-    /// The values [ms] at two ranks counted from 0, the first not above the second.
+    /// The values (ms) at two ranks counted from 0, the first not above the second.
     fn values_at_ranks(&self, first: u64, second: u64) -> (f64, f64) {
         let mut seen = 0;
         let mut low = None;

@@ -26,7 +26,7 @@ pub struct MetricView<'a> {
     selector: &'a MetricSelector,
 }
 
-/// The figure of a method of a trend [ms].
+/// The figure of a method of a trend (ms).
 pub(super) fn trend_value(tally: &Tally, method: Method) -> Option<f64> {
     match method {
         Method::Avg => tally.mean_ms(),

@@ -110,9 +110,9 @@ pub struct WorkloadSample {
     pub cpu_requested_cores: f64,
     /// Cores its ready pods may use.
     pub cpu_limit_cores: f64,
-    /// Memory used, over all pods [bytes].
+    /// Memory used, over all pods (bytes).
     pub memory_bytes: f64,
-    /// Memory requested by its pods [bytes].
+    /// Memory requested by its pods (bytes).
     pub memory_requested_bytes: f64,
 }
 
@@ -140,9 +140,9 @@ pub struct PoolSample {
     pub cpu_requested_cores: f64,
     /// Cores that ready nodes offer to pods.
     pub cpu_allocatable_cores: f64,
-    /// Memory requested by bound pods [bytes].
+    /// Memory requested by bound pods (bytes).
     pub memory_requested_bytes: f64,
-    /// Memory that ready nodes offer to pods [bytes].
+    /// Memory that ready nodes offer to pods (bytes).
     pub memory_allocatable_bytes: f64,
     /// GPUs requested by bound pods.
     pub gpus_requested: i64,

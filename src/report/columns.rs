@@ -29,7 +29,7 @@ impl Course {
 /// All series of a run.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Courses {
-    /// The instants [s], from the start of measuring.
+    /// The instants (s), from the start of measuring.
     pub times_s: Vec<f64>,
     /// Traffic of all clients: `offered_per_second`, `iterations_per_second`, `dropped_per_second`,
     /// `completed_per_second`, `failed_per_second`, `virtual_users`, `pods_pending`.

@@ -409,13 +409,37 @@ mod tests {
 
     #[test]
     fn an_hpa_is_told_sync_by_sync() {
-        expect![[r#""#]].assert_eq(&explained("hpa/checkout@10m..44m"));
+        expect![[r#"
+            hpa/checkout
+               -5m00s..10m30s ×63  7 → 7  cpu 96%/80% of 7 pods → 7  proposed 7
+               10m45s..11m30s ×4  7 → 7  cpu 96%/80% of 7 pods → 9  proposed 9  held at 7 until 11m45s
+               11m45s  7 → 20  cpu 96%/80% of 7 pods → 22  proposed 22  ScalingLimited=True (TooManyReplicas)  New size: 20; reason: cpu resource utilization (percentage of request) above target
+               12m00s..42m30s ×123  20 → 20  cpu 96%/80% of 7 pods → 27  proposed 27  ScalingLimited=True (TooManyReplicas)
+               42m45s..44m45s ×9  20 → 20  cpu 96%/80% of 7 pods → 14  proposed 14
+        "#]].assert_eq(&explained("hpa/checkout@10m..44m"));
     }
 
     #[test]
     fn a_pod_and_a_node_are_told_as_lives() {
-        expect![[r#""#]].assert_eq(&explained("pod/checkout-17"));
-        expect![[r#""#]].assert_eq(&explained("node/general-3"));
+        expect![[r#"
+            pod/checkout-17
+               11m45s       +0s  created by checkout
+               11m46s       +1s  pending: 0/4 nodes are available: 2 Insufficient cpu, 2 node(s) had untolerated taint(s).
+               11m52s       +7s  cluster-autoscaler: adds a node to general for 3 pod(s), among them checkout-17
+               13m15s    +1m30s  bound to general-3
+               13m24s    +1m39s  images pulled in 8s
+               13m26s    +1m41s  containers started
+               13m35s    +1m50s  ready
+        "#]].assert_eq(&explained("pod/checkout-17"));
+        expect![[r#"
+            node/general-3
+               11m52s       +0s  instance of pool general asked for
+               13m14s    +1m22s  Ready
+               13m15s    +1m23s  takes checkout-17
+               13m15s    +1m23s  takes checkout-18
+               13m15s    +1m23s  takes checkout-19
+        "#]]
+        .assert_eq(&explained("node/general-3"));
     }
 
     #[test]
@@ -423,6 +447,13 @@ mod tests {
         let wrong =
             ["hpa", "service/x", "hpa/chekout", "pod/zzzzzzz", "hpa/ml@5", "hpa/ml@40m..30m"];
         let errors: String = wrong.into_iter().map(explained).collect();
-        expect![[r#""#]].assert_eq(&errors);
+        expect![[r#"
+            error: `hpa` names nothing to explain; write hpa/NAME, pod/NAME or node/NAME, then @FROM..UNTIL if wanted
+            error: `service/x` names nothing to explain; write hpa/NAME, pod/NAME or node/NAME, then @FROM..UNTIL if wanted
+            error: no hpa `chekout` in this run; did you mean `checkout`?
+            error: no pod `zzzzzzz` in this run; there were checkout-0, checkout-1, checkout-10, checkout-11, checkout-12, checkout-13, checkout-14, checkout-15
+            error: `5` is no span of time; write @30m..40m, @30m.. or @..40m
+            error: `40m..30m` is no span of time; write @30m..40m, @30m.. or @..40m
+        "#]].assert_eq(&errors);
     }
 }

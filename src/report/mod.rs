@@ -43,9 +43,9 @@ pub struct Report {
     pub inputs: Vec<InputEntry>,
     /// Root of all chance.
     pub seed: u64,
-    /// Measured time [s].
+    /// Measured time (s).
     pub duration_s: f64,
-    /// Time before, not measured [s].
+    /// Time before, not measured (s).
     pub warm_up_s: f64,
     /// Whether every threshold is met in every run.
     pub holds: bool,
@@ -132,9 +132,9 @@ pub struct ThresholdEntry {
     pub warns_only: bool,
     /// Distance to the limit as a share of the limit; negative when crossed.
     pub margin: Option<f64>,
-    /// When it was first violated [s].
+    /// When it was first violated (s).
     pub first_violation_s: Option<f64>,
-    /// For how long in all [s].
+    /// For how long in all (s).
     pub violated_for_s: f64,
     /// Of a rate: samples that were true …
     pub matching: Option<u64>,
@@ -191,11 +191,11 @@ pub struct ServiceEntry {
     pub ends: EndsEntry,
     /// Share of them that failed.
     pub failed_share: Option<f64>,
-    /// From arrival to end, calls of its own included [ms].
+    /// From arrival to end, calls of its own included (ms).
     pub p50_ms: Option<f64>,
-    /// 95th percentile [ms].
+    /// 95th percentile (ms).
     pub p95_ms: Option<f64>,
-    /// 99th percentile [ms].
+    /// 99th percentile (ms).
     pub p99_ms: Option<f64>,
     /// Largest number of requests that waited at a sampling instant.
     pub peak_waiting: u32,
@@ -236,9 +236,9 @@ pub struct WorkloadEntry {
     pub memory_of_request_peak: Option<f64>,
     /// Pods that scale-ups made ready.
     pub scaled_pods: u64,
-    /// Decision to ready, median [s].
+    /// Decision to ready, median (s).
     pub time_to_scale_p50_s: Option<f64>,
-    /// Decision to ready, slowest [s].
+    /// Decision to ready, slowest (s).
     pub time_to_scale_max_s: Option<f64>,
 }
 
@@ -263,7 +263,7 @@ pub struct PoolEntry {
     pub cpu_requested_cores: f64,
     /// Share of the cores its ready nodes offer.
     pub cpu_requested_share: Option<f64>,
-    /// Memory requested by bound pods, mean over time [bytes].
+    /// Memory requested by bound pods, mean over time (bytes).
     pub memory_requested_bytes: f64,
     /// Share of the memory its ready nodes offer.
     pub memory_requested_share: Option<f64>,
@@ -315,7 +315,7 @@ pub struct VolumeEntry {
     pub claim: String,
     /// How many.
     pub volumes: u32,
-    /// Size of each [GiB].
+    /// Size of each (GiB).
     pub size_gib: f64,
     /// `gp3`.
     pub volume_type: Option<String>,
@@ -328,7 +328,7 @@ pub struct VolumeEntry {
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TimelineEntry {
-    /// When [s]; negative during the warm-up.
+    /// When (s); negative during the warm-up.
     pub t_s: f64,
     /// About whom: `HorizontalPodAutoscaler/gateway`.
     pub object: String,
@@ -353,9 +353,9 @@ pub struct FindingEntry {
     pub message: String,
     /// Why and how much.
     pub note: String,
-    /// When it began [s].
+    /// When it began (s).
     pub from_s: Option<f64>,
-    /// When it was over [s].
+    /// When it was over (s).
     pub until_s: Option<f64>,
     /// The figures of the input that decided it.
     pub locations: Vec<Location>,

@@ -155,7 +155,6 @@ fn line<'a>(names: &Names, clock: Clock, entry: &'a Entry) -> Line<'a> {
 
 fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, String, Told<'a>) {
     let pod = |id| format!("pod/{}", names.pod(id));
-    let node = |id| format!("node/{}", names.node(id));
     let workload = |id| format!("workload/{}", names.workload(id));
     let plain = Told::default;
     match record {
@@ -192,22 +191,16 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
             let told = Told { budget: Some(budget_line), ..plain() };
             ("budget_changed", format!("pdb/{}", names.budget(*budget)), told)
         }
-        Record::NodeRequested { node: id, pool } => {
-            let told = Told { pool: Some(names.pool(*pool).to_owned()), ..plain() };
-            ("node_requested", node(*id), told)
-        }
-        Record::NodeBecameReady(id) => ("node_ready", node(*id), plain()),
-        Record::NodeGpusAllocatable(id) => ("node_gpus_allocatable", node(*id), plain()),
-        Record::NodeCordoned(id) => ("node_cordoned", node(*id), plain()),
-        Record::NodeUncordoned(id) => ("node_uncordoned", node(*id), plain()),
-        Record::NodeLost(id) => ("node_lost", node(*id), plain()),
-        Record::NodeRecovered(id) => ("node_recovered", node(*id), plain()),
-        Record::NodeRemoving(id) => ("node_removing", node(*id), plain()),
-        Record::NodeGone(id) => ("node_gone", node(*id), plain()),
-        Record::NodeUnneeded { node: id, since } => {
-            let event = if since.is_some() { "node_unneeded" } else { "node_needed" };
-            (event, node(*id), plain())
-        }
+        Record::NodeRequested { .. }
+        | Record::NodeBecameReady(_)
+        | Record::NodeGpusAllocatable(_)
+        | Record::NodeCordoned(_)
+        | Record::NodeUncordoned(_)
+        | Record::NodeLost(_)
+        | Record::NodeRecovered(_)
+        | Record::NodeRemoving(_)
+        | Record::NodeGone(_)
+        | Record::NodeUnneeded { .. } => told_of_node(names, record),
         Record::HpaSynced(id, sync) => {
             let told = Told { hpa: Some(hpa_line(clock, sync)), ..plain() };
             ("hpa_synced", format!("hpa/{}", names.hpa(*id)), told)
@@ -227,6 +220,32 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
             ("disruption_ended", names.disruption(*id).to_owned(), plain())
         }
     }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the caller matched the records of nodes in full"
+)]
+fn told_of_node<'a>(names: &Names, record: &Record) -> (&'static str, String, Told<'a>) {
+    let plain = Told::default;
+    let (event, id, told) = match record {
+        Record::NodeRequested { node, pool } => {
+            let told = Told { pool: Some(names.pool(*pool).to_owned()), ..plain() };
+            ("node_requested", node, told)
+        }
+        Record::NodeBecameReady(id) => ("node_ready", id, plain()),
+        Record::NodeGpusAllocatable(id) => ("node_gpus_allocatable", id, plain()),
+        Record::NodeCordoned(id) => ("node_cordoned", id, plain()),
+        Record::NodeUncordoned(id) => ("node_uncordoned", id, plain()),
+        Record::NodeLost(id) => ("node_lost", id, plain()),
+        Record::NodeRecovered(id) => ("node_recovered", id, plain()),
+        Record::NodeRemoving(id) => ("node_removing", id, plain()),
+        Record::NodeGone(id) => ("node_gone", id, plain()),
+        Record::NodeUnneeded { node, since: Some(_) } => ("node_unneeded", node, plain()),
+        Record::NodeUnneeded { node, since: None } => ("node_needed", node, plain()),
+        _ => unreachable!("only records of nodes come here"),
+    };
+    (event, format!("node/{}", names.node(*id)), told)
 }
 
 #[expect(
@@ -325,7 +344,15 @@ mod tests {
             shown.push_str(line.unwrap_or("nothing"));
             shown.push('\n');
         }
-        expect![[r#""#]].assert_eq(&shown);
+        expect![[r#"
+            {"schema":"https://aurelius.dev/schema/events.v1.json","version":"1.0.0","tool_version":"0.1.0","scenario":"peak","seed":42,"warm_up_s":300.0,"duration_s":2700.0}
+            {"t_s":706.0,"event":"pod_unschedulable","object":"pod/checkout-17","reason":"FailedScheduling","message":"0/4 nodes are available: 2 Insufficient cpu, 2 node(s) had untolerated taint(s)."}
+            {"t_s":712.0,"event":"decided","object":"cluster-autoscaler","reason":"TriggeredScaleUp","message":"adds a node to general for 3 pod(s), among them checkout-17"}
+            {"t_s":645.0,"until_s":690.0,"count":4,"event":"hpa_synced","object":"hpa/checkout","hpa":{"current_replicas":7,"metrics":[{"label":"cpu resource utilization (percentage of request)","current":"96%","target":"80%","ratio":1.2,"proposal_replicas":9,"failure":null,"pods_counted":7,"pods_left_out":[]}],"proposal_replicas":9,"stabilized_replicas":7,"held_until_s":705.0,"desired_replicas":7,"rescaled":false,"rescale_reason":"","conditions":[{"type":"AbleToScale","status":true,"reason":"ScaleUpStabilized"},{"type":"ScalingActive","status":true,"reason":"ValidMetricFound"},{"type":"ScalingLimited","status":false,"reason":"DesiredWithinRange"}]}}
+            {"t_s":2280.0,"until_s":2695.0,"count":84,"event":"eviction_refused","object":"pod/postgresql-0","reason":"DisruptionBudget","message":"Cannot evict pod as it would violate the pod's disruption budget. (budget postgresql)","node":"general-2"}
+            {"t_s":2290.0,"until_s":2690.0,"count":41,"event":"decided","object":"cluster-autoscaler","reason":"NotTriggerScaleUp","message":"adds no node for checkout-20: general: max node group size reached; gpu: node(s) had untolerated taint(s)"}
+            {"t_s":-300.0,"event":"node_gpus_allocatable","object":"node/general-1"}
+        "#]].assert_eq(&shown);
         for line in text.lines() {
             let value: serde_json::Value = serde_json::from_str(line).expect("valid JSON");
             assert!(value.is_object());

@@ -44,7 +44,7 @@ impl Provider {
     }
 }
 
-/// Times that Kubernetes does not decide, as distributions [s].
+/// Times that Kubernetes does not decide, as distributions (s).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timings {
     /// One cycle of kube-scheduler.
@@ -79,6 +79,16 @@ impl ImageSizes {
     /// registry host.
     #[must_use]
     pub fn of(&self, image: &str) -> Bytes {
+        self.stated(image).unwrap_or(self.default)
+    }
+
+    /// Whether the size of an image is stated.
+    #[must_use]
+    pub fn knows(&self, image: &str) -> bool {
+        self.stated(image).is_some()
+    }
+
+    fn stated(&self, image: &str) -> Option<Bytes> {
         let name = image.split_once('@').map_or(image, |(name, _)| name);
         let mut rest = match name.rsplit_once(':') {
             Some((untagged, tag)) if !tag.contains('/') => untagged,
@@ -86,12 +96,9 @@ impl ImageSizes {
         };
         loop {
             if let Some(size) = self.by_name.get(rest) {
-                return *size;
+                return Some(*size);
             }
-            match rest.split_once('/') {
-                Some((_, tail)) => rest = tail,
-                None => return self.default,
-            }
+            rest = rest.split_once('/')?.1;
         }
     }
 }

@@ -6,6 +6,12 @@ use crate::model::observer::{CallEnd, ClientCall, Observer};
 use crate::service::call::{Call, Caller, Client, Phase};
 use crate::service::graph::Step;
 use crate::service::runtime::{Ctx, IterationEnd, Services, Work};
+use crate::units::SimDuration;
+
+/// What an iteration takes at the least: one round trip, even when every answer is a refusal that
+/// costs the server nothing. Without it, virtual users who are refused would ask again without
+/// end at the same instant.
+const SHORTEST_ITERATION: SimDuration = SimDuration::from_millis(1);
 
 impl Services {
     /// A client begins an iteration of a class. The id is good until the iteration ends, which may
@@ -69,8 +75,15 @@ impl Services {
         self.clients.in_use()
     }
 
+    /// Calls whose client still waits for the answer.
+    #[must_use]
+    pub fn calls_awaited(&self) -> usize {
+        self.clients.all().iter().filter(|client| client.awaits.is_some()).count()
+    }
+
     fn release_client(&mut self, id: ClientId) {
         let client = self.clients.get_mut(id.slot);
+        client.awaits = None;
         client.generation = client.generation.wrapping_add(1);
         self.clients.release(id.slot);
     }
@@ -80,6 +93,10 @@ impl Services {
         let client = self.clients.get_mut(id.slot);
         let Client { load, class, vu, step, began, .. } = *client;
         match self.classes[class.index()].get(usize::from(step)) {
+            None if ctx.now == began => {
+                let event = Event::ClientWakes(id);
+                ctx.queue.schedule(ctx.now + SHORTEST_ITERATION, event.rank(), event);
+            }
             None => {
                 self.release_client(id);
                 self.ended.push(IterationEnd { load, vu });

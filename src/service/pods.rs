@@ -16,7 +16,7 @@ use crate::units::time::{SimDuration, SimTime};
 pub struct Usage {
     /// Core-seconds since it began, idle use included.
     pub cpu_core_s: f64,
-    /// Memory held now [bytes].
+    /// Memory held now (bytes).
     pub memory_bytes: f64,
 }
 
@@ -220,7 +220,7 @@ impl Services {
         count_u32(self.stations[station.index()].open.len())
     }
 
-    /// Integral of the number inside a station until `now` [request-seconds], for Little's law.
+    /// Integral of the number inside a station until `now` (request-seconds), for Little's law.
     #[must_use]
     pub fn inside_area_s(&self, now: SimTime, station: StationId) -> f64 {
         self.stations[station.index()].inside_area_s(now)

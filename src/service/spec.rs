@@ -28,9 +28,9 @@ pub struct StationSpec {
     pub kind: StationKind,
     /// Waiting places of a pod beyond its concurrency; `None` is unlimited.
     pub backlog: Option<u32>,
-    /// Container start to process up [s].
+    /// Container start to process up (s).
     pub start: Dist,
-    /// Process up to ready to serve, e.g. a model load [s].
+    /// Process up to ready to serve, e.g. a model load (s).
     pub warm_up: Option<Dist>,
     /// What an idle pod uses.
     pub idle_cpu: MilliCpu,
@@ -127,7 +127,7 @@ pub struct OperationSpec {
     pub name: Arc<str>,
     /// CPU demand: seconds of one core.
     pub cpu: Option<Dist>,
-    /// Pure delay after the CPU part [s].
+    /// Pure delay after the CPU part (s).
     pub wait: Option<Dist>,
     /// Work for the GPU.
     pub gpu: Option<GpuWork>,
@@ -144,7 +144,7 @@ pub struct OperationSpec {
 pub enum GpuWork {
     /// Items that share batches with others of the same operation.
     Items(u32),
-    /// Time alone on the GPU [s].
+    /// Time alone on the GPU (s).
     Time(Dist),
 }
 
@@ -200,7 +200,7 @@ pub enum ClientStep {
         /// Value of the `name` tag.
         name: Arc<str>,
     },
-    /// Pauses [s].
+    /// Pauses (s).
     Sleep(Dist),
 }
 
@@ -223,7 +223,7 @@ impl ServiceGraph {
         self.stations.iter().position(|s| s.workload == Some(workload)).map(StationId::at)
     }
 
-    /// Mean CPU demand [core-seconds] that one iteration of a class puts on each station, calls of
+    /// Mean CPU demand (core-seconds) that one iteration of a class puts on each station, calls of
     /// calls included: the service demand of queueing networks. Calls must not form a loop.
     #[must_use]
     pub fn cpu_demand_by_station(&self, class: ClassId) -> Vec<f64> {

@@ -90,7 +90,7 @@ impl Station {
         }
     }
 
-    /// The integral of the number inside, until `now` [request-seconds].
+    /// The integral of the number inside, until `now` (request-seconds).
     pub(super) fn inside_area_s(&self, now: SimTime) -> f64 {
         let whole_s = self.inside_area_ns(now) / NS_PER_S;
         let rest_ns = self.inside_area_ns(now) % NS_PER_S;

@@ -45,7 +45,17 @@ fn rejection(why: RejectReason) -> NoScaleUp {
             Plugin::NodeAffinity => Misfit::NodeAffinity,
             Plugin::TaintToleration => Misfit::Taint,
             Plugin::NodeResourcesFit => Misfit::Resources,
-            _ => Misfit::Other,
+            Plugin::NodeUnschedulable
+            | Plugin::NodeName
+            | Plugin::NodePorts
+            | Plugin::VolumeRestrictions
+            | Plugin::NodeVolumeLimits
+            | Plugin::VolumeBinding
+            | Plugin::VolumeZone
+            | Plugin::PodTopologySpread
+            | Plugin::InterPodAffinity
+            | Plugin::NodeResourcesBalancedAllocation
+            | Plugin::ImageLocality => Misfit::Other,
         }),
         RejectReason::ExecutionFailed | RejectReason::FilteredOut => NoScaleUp::BackOff,
     }
@@ -73,10 +83,21 @@ pub(super) fn told_stay(node: NodeId, why: &Unremovable) -> Option<Reason> {
             let blocking = why.blocking.as_ref()?;
             match blocking.reason {
                 BlockingReason::NotEnoughPdb(budget) => NoScaleDown::Budget(budget),
-                _ => NoScaleDown::BlockingPod(blocking.pod),
+                BlockingReason::ControllerNotFound
+                | BlockingReason::MinReplicasReached
+                | BlockingReason::NotReplicated
+                | BlockingReason::LocalStorageRequested
+                | BlockingReason::NotSafeToEvictAnnotation
+                | BlockingReason::UnmovableKubeSystemPod => NoScaleDown::BlockingPod(blocking.pod),
             }
         }
-        _ => return None,
+        UnremovableReason::ScaleDownDisabledAnnotation
+        | UnremovableReason::ScaleDownUnreadyDisabled
+        | UnremovableReason::NotAutoscaled
+        | UnremovableReason::AtomicScaleDownFailed
+        | UnremovableReason::CurrentlyBeingDeleted
+        | UnremovableReason::RecentlyUnremovable
+        | UnremovableReason::UnexpectedError => return None,
     };
     Some(Reason::NoScaleDown { node, why })
 }

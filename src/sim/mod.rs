@@ -76,7 +76,7 @@ pub struct Outcome {
 /// A station over a whole run, for the laws of queueing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StationOutcome {
-    /// Integral of the number inside [request-seconds].
+    /// Integral of the number inside (request-seconds).
     pub inside_area_s: f64,
     /// Requests inside at the horizon.
     pub inside: u32,

@@ -79,7 +79,10 @@ impl<O: Observer> Run<'_, O> {
                 sample.pending += u32::from(pod.node.is_none());
                 let serving = pod.is_ready() && !pod.is_terminating();
                 sample.ready += u32::from(serving);
-                if pod.node.is_none() || pod.phase != PodPhase::Running {
+                let node = pod.node.and_then(|node| self.cluster.node(node));
+                if !node.is_some_and(crate::cluster::Node::is_ready)
+                    || pod.phase != PodPhase::Running
+                {
                     continue;
                 }
                 sample.cpu_requested_cores += pod.requests.cpu.as_cores();

@@ -8,12 +8,13 @@ pub mod interval;
 
 use rayon::prelude::*;
 
+use crate::metrics::little::Held;
 use crate::metrics::{Cost, LittleLaw, Measurements, ThresholdResult, judge, little};
 use crate::model::id::{ClassId, LoadId, OperationId};
 use crate::model::observer::{ClientCall, Observer, OperationEnd, Sample};
 use crate::model::record::Record;
 use crate::scenario::Scenario;
-use crate::sim::{Outcome, RunOptions, simulate};
+use crate::sim::{Outcome, RunOptions, StationOutcome, simulate};
 use crate::trace::{History, Keep};
 use crate::units::{SimDuration, SimTime};
 
@@ -131,11 +132,13 @@ pub fn run(
     let outcome = simulate(scenario, run, &mut recorder);
     let Recorder { history, mut measurements, .. } = recorder;
     measurements.finish(SimTime::ZERO + scenario.total_time());
+    let held =
+        |station: &StationOutcome| Held { area_s: station.inside_area_s, inside: station.inside };
     RunResult {
         replication,
         thresholds: judge::judge(scenario, &measurements),
         cost: Cost::of(scenario, &measurements),
-        little: little::of_run(scenario, &outcome, &measurements),
+        little: little::of_run(scenario, outcome.stations.iter().map(held), &measurements),
         outcome,
         measurements,
         history,

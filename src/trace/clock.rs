@@ -11,7 +11,7 @@ pub struct Clock {
     pub measured_from: SimTime,
 }
 
-/// An instant counted from the start of measuring [ns]; negative during the warm-up.
+/// An instant counted from the start of measuring (ns); negative during the warm-up.
 ///
 /// Display has whole seconds, truncated toward zero, and always minutes: `-2m10s`, `0m45s`,
 /// `14m35s`, `1h02m03s`.

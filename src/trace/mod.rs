@@ -198,7 +198,11 @@ fn learn_of_pod(life: &mut PodLife, at: SimTime, record: &Record) {
     match record {
         Record::PodUnschedulable { message, .. } => life.refused(at, Arc::clone(message)),
         Record::PodBound { node, .. } => life.bound = Some((at, *node)),
-        Record::PodImagesPulled { took, .. } => life.pulled = Some((at, *took)),
+        Record::PodImagesPulled { took, .. } => {
+            // A pull begins when the pod is bound, whenever it is told of.
+            let end = life.bound.map_or(at, |(bound, _)| at.max(bound + *took));
+            life.pulled = Some((end, *took));
+        }
         Record::PodStarted(_) => life.started = life.started.or(Some(at)),
         Record::PodBecameReady(_) => life.became_ready(at),
         Record::PodBecameUnready(_) => life.unready.push((at, None)),

@@ -72,6 +72,7 @@ fn lives_are_told_by_name() {
     history.record(secs(70), Record::NodeBecameReady(node));
     let waited = SimDuration::from_secs(71);
     history.record(secs(71), Record::PodBound { pod, node, waited });
+    history.record(secs(71), Record::PodImagesPulled { pod, took: SimDuration::from_secs(12) });
     history.record(secs(90), Record::PodBecameReady(pod));
     history.record(secs(95), Record::PodBecameUnready(pod));
     history.record(secs(97), Record::PodBecameReady(pod));
@@ -79,6 +80,7 @@ fn lives_are_told_by_name() {
     let life = history.pod_named("gateway-7").expect("it was told of");
     assert_eq!(life.unschedulable, [Refusal { first: secs(1), last: secs(10), count: 2, message }]);
     assert_eq!(life.bound, Some((secs(71), node)));
+    assert_eq!(life.pulled, Some((secs(83), SimDuration::from_secs(12))));
     assert_eq!(life.ready, Some(secs(90)));
     assert_eq!(life.unready, [(secs(95), Some(secs(97)))]);
     assert_eq!(life.terminating, Some((secs(99), PodDeletion::ScaleDown)));

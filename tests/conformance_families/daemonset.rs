@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aurelius_sim::cluster::admission::daemon_tolerations;
 use aurelius_sim::cluster::api::Labels;
 use aurelius_sim::cluster::api::pod::PodSpec;
 use aurelius_sim::cluster::api::scheduling::{Taint, Toleration};
 use aurelius_sim::cluster::api::workload::DaemonSetRollingUpdate;
 use aurelius_sim::cluster::pod::PodPhase;
-use aurelius_sim::control::daemon_set::{
-    Choice, NodeSeen, Observation, PodSeen, Sync, fit, sync, tolerations,
-};
+use aurelius_sim::control::daemon_set::{Choice, NodeSeen, Observation, PodSeen, Sync, fit, sync};
 use aurelius_sim::model::id::{NodeId, PodId};
 use serde::Deserialize;
 use serde_json::Value;
@@ -155,7 +154,7 @@ fn check_case(case: Case) -> Checks {
     });
     let mut checks = Checks::default();
     checks.at(case.name.clone());
-    compare_fits(&case.expect, &template, &tolerations(&template), &nodes, &mut checks);
+    compare_fits(&case.expect, &template, &daemon_tolerations(&template), &nodes, &mut checks);
     let expect = &case.expect;
     checks.compare("desiredNumberScheduled", &expect.desired_number_scheduled, &got.desired);
     checks.compare("maxSurge", &expect.max_surge, &got.max_surge);

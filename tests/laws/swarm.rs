@@ -127,8 +127,7 @@ fn assert_conserved(world: &World<Sums>, seed: u64) {
     let CallTally { begun, completed, timed_out, refused, cut, failed, interrupted } = tally;
     let told = [completed, timed_out, refused, cut, failed];
     assert_eq!(world.ear.0.ends, told, "seed {seed}: what is told is what is counted");
-    // These clients do nothing but call, so that each of them is inside with one call.
-    let inside = u64::try_from(world.services.clients_inside()).expect("few");
+    let inside = u64::try_from(world.services.calls_awaited()).expect("few");
     let ended = told.iter().sum::<u64>() + interrupted;
     assert_eq!(begun, ended + inside, "seed {seed} at {}: {tally:?}", world.now);
 }

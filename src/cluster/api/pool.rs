@@ -32,9 +32,9 @@ pub struct NodePoolSpec {
     pub labels: Labels,
     /// Taints of its nodes.
     pub taints: Vec<Taint>,
-    /// Instance running to node Ready [s].
+    /// Instance running to node Ready (s).
     pub launch: Dist,
-    /// Node Ready to GPUs allocatable [s]; `None` when they are there at once.
+    /// Node Ready to GPUs allocatable (s); `None` when they are there at once.
     pub gpu_ready: Option<Dist>,
     /// Whether its nodes are spot instances.
     pub spot: bool,

@@ -59,7 +59,7 @@ pub struct Toleration {
     pub value: Arc<str>,
     /// Effect; `None` tolerates every effect.
     pub effect: Option<TaintEffect>,
-    /// For `NoExecute`: how long the pod may stay [s]; `None` is for ever, zero or less is not at all.
+    /// For `NoExecute`: how long the pod may stay (s); `None` is for ever, zero or less is not at all.
     pub toleration_seconds: Option<i64>,
 }
 

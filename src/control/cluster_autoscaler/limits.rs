@@ -10,7 +10,7 @@ use crate::model::id::PoolId;
 
 const GIB: i64 = 1 << 30;
 
-/// What is left of each limited resource, by its name: `cpu` [cores], `memory` [bytes], and values
+/// What is left of each limited resource, by its name: `cpu` (cores), `memory` (bytes), and values
 /// of the GPU label.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Limits {

@@ -17,7 +17,7 @@ pub struct Options {
     pub max_nodes_total: i64,
     /// Cores in the cluster, minimum and maximum.
     pub cores_total: (i64, i64),
-    /// Memory in the cluster [GiB], minimum and maximum.
+    /// Memory in the cluster (GiB), minimum and maximum.
     pub memory_total: (i64, i64),
     /// Accelerators by value of the provider's GPU label: type, minimum, maximum.
     pub gpu_total: Vec<(String, i64, i64)>,
@@ -107,7 +107,7 @@ pub struct Options {
     pub max_scale_down_parallelism: usize,
     /// Removals with drain at once.
     pub max_drain_parallelism: usize,
-    /// Longest grace period granted to evicted pods [s]; 0 is no limit.
+    /// Longest grace period granted to evicted pods (s); 0 is no limit.
     pub max_graceful_termination_sec: u64,
     /// Time for which a refused eviction is tried again.
     pub max_pod_eviction_time: SimDuration,

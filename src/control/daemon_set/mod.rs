@@ -407,6 +407,8 @@ fn choose<T>(room: i32, candidates: Vec<T>, certain: &mut Vec<T>, some: &mut Cho
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -428,7 +430,7 @@ mod tests {
         let labels = Labels::new();
         let node = NodeSeen { node: NodeId(0), name: "n", labels: &labels, taints: &taints };
         let mut template = PodSpec::default();
-        let fits = |template: &PodSpec| fit(template, &tolerations(template), &node);
+        let fits = |template: &PodSpec| fit(template, &daemon_tolerations(template), &node);
         assert_eq!(fits(&template), Fit { should_run: true, should_continue: true });
         template.affinity.node_required = Some(vec![NodeSelectorTerm::default()]);
         assert_eq!(fits(&template), Fit { should_run: false, should_continue: false });

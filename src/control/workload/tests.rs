@@ -22,7 +22,7 @@ use crate::model::id::{BudgetId, NodeId, PodId, PoolId};
 use crate::model::record::Record;
 use crate::units::{Bytes, MilliCpu, Origin, Resources, SimDuration};
 
-/// How long a pod takes from being made to being ready, and from deletion to being gone [s].
+/// How long a pod takes from being made to being ready, and from deletion to being gone (s).
 const LIFE_STEP: u64 = 3;
 
 struct World {

@@ -1,5 +1,6 @@
 //! From a scenario and its runs to the page: ids become names, figures get their units.
 
+pub(super) mod assumptions;
 mod metrics;
 mod series;
 mod tables;
@@ -68,8 +69,8 @@ pub fn assemble(
         cost: cost(first),
         timeline: told.timeline,
         findings: told.findings,
-        assumptions: assumptions(scenario),
-        not_simulated: not_simulated(scenario),
+        assumptions: assumptions::assumptions(scenario),
+        not_simulated: assumptions::not_simulated(scenario),
         courses: series::courses(scenario, first),
         runs: results.iter().map(|result| run(scenario, result, strict)).collect(),
         thresholds,
@@ -133,26 +134,4 @@ fn cost(first: &RunResult) -> CostEntry {
 fn catalog(scenario: &Scenario) -> String {
     let dates = scenario.pools.iter().map(|pool| &*pool.instance.price_date);
     dates.max().unwrap_or("").to_owned()
-}
-
-/// What a reader would otherwise have to guess.
-fn assumptions(scenario: &Scenario) -> Vec<String> {
-    let sync = u64::try_from(scenario.hpa_config.sync_period_ns).unwrap_or(0);
-    vec![
-        format!("metrics-server scrapes every {}", scenario.metric_resolution),
-        format!("the HPA controller syncs every {}", crate::units::SimDuration::from_nanos(sync)),
-        format!(
-            "a controller reacts {} after a change it watches",
-            scenario.timings.controller_reaction
-        ),
-        "latencies are known to 0.05 %, those of single intervals and windows to 0.4 %".to_owned(),
-        "checks are client calls that were answered well".to_owned(),
-        format!("a month has {HOURS_PER_MONTH} hours at the mean cost rate of the measured time"),
-    ]
-}
-
-fn not_simulated(scenario: &Scenario) -> Vec<String> {
-    let objects = scenario.ignored.iter();
-    let objects = objects.map(|(kind, count)| format!("{kind} ({count} object(s))"));
-    scenario.not_simulated.iter().map(ToString::to_string).chain(objects).collect()
 }

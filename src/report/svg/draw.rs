@@ -74,7 +74,7 @@ pub(super) struct Sheet<'a> {
     pub(super) figures: &'a [Figure],
     /// Height of a panel's plot [pixels of the picture].
     pub(super) height: i32,
-    /// Length of the time axis [s].
+    /// Length of the time axis (s).
     pub(super) span_s: f64,
     pub(super) marks: &'a [Mark],
 }
@@ -334,8 +334,9 @@ fn nice_top(largest: f64) -> f64 {
     if largest <= 0.0 {
         return 1.0;
     }
-    let step = nice_step(largest);
-    libm::ceil(largest * 1.02 / step) * step
+    let whole = |step: f64| libm::ceil(largest * 1.02 / step) * step;
+    // The step of the axis is that of its top, which may be a size larger.
+    whole(nice_step(whole(nice_step(largest))))
 }
 
 /// A step of 1, 2 or 5 times a power of ten that divides the range into at most five.
@@ -361,7 +362,7 @@ fn tick_text(value: f64) -> String {
     }
 }
 
-/// Steps of a clock [s].
+/// Steps of a clock (s).
 const CLOCK: [f64; 14] = [
     1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 10_800.0,
     21_600.0,
@@ -396,7 +397,7 @@ mod tests {
     #[test]
     fn axes_end_and_step_at_round_numbers() {
         for (largest, top, steps) in
-            [(1_800.0, 2_000.0, 5), (4.99, 6.0, 4), (20.0, 25.0, 6), (0.0, 1.0, 6)]
+            [(1_800.0, 2_000.0, 5), (4.99, 6.0, 4), (10.0, 15.0, 4), (20.0, 25.0, 6), (0.0, 1.0, 6)]
         {
             let nice = nice_top(largest);
             assert!((nice - top).abs() < 1e-9, "{largest}: {nice}");

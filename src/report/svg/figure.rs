@@ -24,7 +24,7 @@ pub struct Figure {
 pub struct Series {
     /// Its name, written beside its end.
     pub name: String,
-    /// Time [s] from the start of measuring, and value; gaps where the value is unknown.
+    /// Time (s) from the start of measuring, and value; gaps where the value is unknown.
     pub points: Vec<(f64, Option<f64>)>,
     /// Its colour.
     pub colour: Colour,

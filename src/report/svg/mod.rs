@@ -16,9 +16,9 @@ use crate::model::record::Record;
 
 use draw::{Mark, Sheet, draw};
 
-/// Height of the plot of a chart that stands alone [pixels].
+/// Height of the plot of a chart that stands alone (pixels).
 const ALONE: i32 = 260;
-/// Height of each plot of the overview [pixels].
+/// Height of each plot of the overview (pixels).
 const STACKED: i32 = 118;
 /// Workloads whose replicas the overview shows: those that moved most.
 const REPLICAS_MOST: usize = 3;
@@ -46,6 +46,9 @@ pub fn charts(case: &Case<'_>) -> BTreeMap<String, String> {
     let mut moved: Vec<&(String, Figure)> = replicas.iter().collect();
     moved.sort_by_key(|(name, _)| std::cmp::Reverse(panels::movement(case, name)));
     moved.truncate(REPLICAS_MOST);
+    // One that stood still is shown only when all did.
+    let one_moved = moved.iter().any(|(name, _)| panels::movement(case, name) > 0);
+    moved.retain(|(name, _)| !one_moved || panels::movement(case, name) > 0);
     let shown = |name: &str| {
         name.strip_prefix("replicas-").is_none_or(|name| moved.iter().any(|(one, _)| one == name))
     };

@@ -31,7 +31,11 @@ pub(super) fn load(case: &Case<'_>) -> Figure {
     let mut figure =
         Figure::new("Load: iterations offered and done, requests failed", "per second");
     let offered = (Colour::Black, Dash::Dashed, Join::Line);
-    figure.series.push(series(case, "offered", offered, |at| Some(traffic[at].offered_per_second)));
+    // At the last instant of a run its loads have ended.
+    let end = case.scenario.duration;
+    figure.series.push(series(case, "offered", offered, |at| {
+        (case.series.times[at] < end).then_some(traffic[at].offered_per_second)
+    }));
     if traffic.iter().any(|point| point.dropped_per_second > 0.0) {
         let look = (Colour::Orange, Dash::Dotted, Join::Line);
         figure.series.push(series(case, "dropped", look, |at| {

@@ -91,7 +91,17 @@ impl Page {
         };
         let words: Vec<(Role, String)> =
             line.0.into_iter().map(|(role, text)| (role, self.spell(&text))).collect();
-        let width: usize = words.iter().map(|(_, text)| text.chars().count()).sum();
+        // Blanks at the end need no room.
+        let blank = |text: &str| text.chars().rev().take_while(|letter| *letter == ' ').count();
+        let mut trailing = 0;
+        for (_, text) in words.iter().rev() {
+            trailing += blank(text);
+            if blank(text) < text.chars().count() {
+                break;
+            }
+        }
+        let all: usize = words.iter().map(|(_, text)| text.chars().count()).sum();
+        let width = all - trailing;
         let mut room = if width > most { most - 1 } else { usize::MAX };
         let mut out = String::new();
         for (role, text) in words {
@@ -163,7 +173,8 @@ impl Page {
             let mut line = Line::new().plain("  ");
             for ((role, text), width) in row.iter().zip(&widths) {
                 let text = self.spell(text);
-                line = line.with(*role, format!("{text:<width$}  "));
+                line = line.with(*role, format!("{text:<width$}"));
+                line = line.plain("  ");
             }
             self.add(line);
         }

@@ -8,7 +8,7 @@ mod layout;
 mod sections;
 mod services;
 
-use crate::findings::{Case, Cause, Finding};
+use crate::findings::{Case, Cause, Finding, timeline};
 use crate::metrics::{Cost, Measurements};
 use crate::report::sparkline::Charset;
 
@@ -71,9 +71,10 @@ pub const LINES_MOST: usize = 40;
 /// Columns of the compact summary at most.
 pub const COLUMNS_MOST: usize = 100;
 /// Lines of the timeline at most, and at least where room is short.
-const TIMELINE: (usize, usize) = (12, 5);
-/// Services and pools listed at most in the compact summary.
-const SERVICES_MOST: usize = 9;
+const TIMELINE: (usize, usize) = (12, 4);
+/// Services listed at most in the compact summary, and at least where room is short.
+const SERVICES: (usize, usize) = (9, 4);
+/// Pools listed at most in the compact summary.
 const POOLS_MOST: usize = 4;
 
 /// The summary, each line ended by a newline.
@@ -92,23 +93,37 @@ fn compact(told: &Told<'_>, page: &mut Page) {
     sections::header(told, page);
     page.blank();
     sections::verdict(told, page);
-    let mut after = Page::new(page.style());
-    services::services(told, &mut after, SERVICES_MOST);
-    services::nodes(told, &mut after, POOLS_MOST);
-    sections::cost(told, &mut after);
-    sections::next(told, &mut after);
     let mut thresholds = Page::new(page.style());
     sections::thresholds(told, &mut thresholds);
     let mut causes = Page::new(page.style());
     sections::causes(told, &mut causes);
     // Title and blank line of the timeline, beside its lines.
-    let fixed = page.len() + thresholds.len() + causes.len() + after.len() + 2;
+    let fixed = page.len() + thresholds.len() + causes.len() + 2;
     let (most, least) = TIMELINE;
-    let room = LINES_MOST.saturating_sub(fixed).clamp(least, most);
+    let wanted = timeline(&told.case, told.findings, most).len();
+    let (services_most, services_least) = SERVICES;
+    let mut rows = services_most;
+    let mut after = tables(told, page.style(), rows);
+    // What happened matters more than a row of a service that had no trouble.
+    while fixed + after.len() + wanted > LINES_MOST && rows > services_least {
+        rows -= 1;
+        after = tables(told, page.style(), rows);
+    }
+    let room = LINES_MOST.saturating_sub(fixed + after.len()).clamp(least, most);
     page.append(thresholds);
     sections::timeline(told, page, room);
     page.append(causes);
     page.append(after);
+}
+
+/// What stands below the causes, with so many services at most.
+fn tables(told: &Told<'_>, style: Style, services_most: usize) -> Page {
+    let mut page = Page::new(style);
+    services::services(told, &mut page, services_most);
+    services::nodes(told, &mut page, POOLS_MOST);
+    sections::cost(told, &mut page);
+    sections::next(told, &mut page);
+    page
 }
 
 fn full(told: &Told<'_>, page: &mut Page) {
@@ -121,6 +136,7 @@ fn full(told: &Told<'_>, page: &mut Page) {
     services::services(told, page, usize::MAX);
     services::nodes(told, page, usize::MAX);
     sections::cost(told, page);
+    sections::assumed(told, page);
     sections::next(told, page);
 }
 

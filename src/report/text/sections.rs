@@ -6,6 +6,7 @@ use crate::findings::text::{grouped, millis, percent};
 use crate::findings::{Severity, TimelineLine, code, timeline as chosen};
 use crate::metrics::ThresholdResult;
 use crate::metrics::cost::cents;
+use crate::report::assemble::assumptions;
 use crate::report::text::layout::{Line, Page, Role};
 use crate::report::text::{Detail, Told};
 use crate::scenario::ThresholdSpec;
@@ -198,7 +199,7 @@ pub(super) fn timeline(told: &Told<'_>, page: &mut Page, most: usize) {
     }
 }
 
-/// One cause for thresholds with the same; three lines each in the compact form.
+/// One cause for thresholds with the same; three or four lines each in the compact form.
 pub(super) fn causes(told: &Told<'_>, page: &mut Page) {
     let mut seen: Vec<&str> = Vec::new();
     for cause in told.causes {
@@ -218,7 +219,12 @@ pub(super) fn causes(told: &Told<'_>, page: &mut Page) {
             .collect();
         let mut of = of;
         of.dedup();
-        let lines = if page.style().detail == Detail::Compact { 3 } else { usize::MAX };
+        let alone = told.causes.iter().all(|other| other.sentence == cause.sentence);
+        let lines = match (page.style().detail, alone) {
+            (Detail::Compact | Detail::Oneline, true) => 4,
+            (Detail::Compact | Detail::Oneline, false) => 3,
+            (Detail::Full, _) => usize::MAX,
+        };
         let first = Line::new().with(Role::Title, format!("  Cause ({}): ", of.join(", ")));
         page.add_wrapped(first, sentence, 4, lines);
     }
@@ -235,19 +241,37 @@ pub(super) fn cost(told: &Told<'_>, page: &mut Page) {
         parts.push(format!("volumes {}", money(cost.volumes_per_month())));
     }
     let currency = &cost.currency;
-    let mut line = format!("{currency} {} a month ({})", money(cost.per_month()), parts.join(", "));
+    let line = format!("{currency} {} a month ({})", money(cost.per_month()), parts.join(", "));
+    let mut shares = Vec::new();
     if let Some(idle) = cost.idle_per_month() {
-        line.push_str(&format!("; idle {}", money(Some(idle))));
+        shares.push(format!("{} of it idle", money(Some(idle))));
     }
     if let Some(each) = cost.per_million_requests {
-        line.push_str(&format!("; {} a million requests", money(Some(each))));
+        shares.push(format!("{} a million requests", money(Some(each))));
     }
     page.blank();
     page.add(Line::new().with(Role::Title, "  COST  ").plain(line));
+    if !shares.is_empty() {
+        page.add(Line::new().plain(format!("        {}", shares.join(", "))));
+    }
     for unknown in &cost.unknown {
         page.add(
             Line::new().with(Role::Doubtful, format!("        no price is known of {unknown}")),
         );
+    }
+}
+
+/// What the figures rest on, and what was read and decides nothing.
+pub(super) fn assumed(told: &Told<'_>, page: &mut Page) {
+    let scenario = told.case.scenario;
+    page.title("ASSUMED");
+    for sentence in assumptions::assumptions(scenario) {
+        page.add_wrapped(Line::new().plain("  "), &sentence, 4, usize::MAX);
+    }
+    let outside = assumptions::not_simulated(scenario);
+    if !outside.is_empty() {
+        page.title("READ, NOT SIMULATED");
+        page.add_wrapped(Line::new().plain("  "), &outside.join(", "), 4, usize::MAX);
     }
 }
 
@@ -271,9 +295,9 @@ pub(super) fn next(told: &Told<'_>, page: &mut Page) {
     let failed = counts(told).failed > 0;
     page.blank();
     let command = if failed {
-        format!("aurelius-sim size {path}")
+        format!("aurelius-sim run {path} --summary full")
     } else {
-        format!("aurelius-sim sweep {path}")
+        format!("aurelius-sim run {path} -o svg=charts")
     };
     let why = reason
         .map_or_else(String::new, |code| format!("     (why: aurelius-sim explain {})", code.id));

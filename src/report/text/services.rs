@@ -41,8 +41,8 @@ pub(super) fn services(told: &Told<'_>, page: &mut Page, most: usize) {
     let head = [
         "SERVICE",
         "REPLICAS",
-        "CPU OF REQUEST",
-        "MEM",
+        "CPU/REQ",
+        "MEM/REQ",
         "P(50)",
         "P(95)",
         "P(99)",
@@ -64,7 +64,7 @@ fn row(told: &Told<'_>, page: &Page, id: StationId, workload: WorkloadId) -> Row
         let shares = samples.iter().filter(|sample| of(sample) > 0.0);
         shares.map(|sample| used(sample) / of(sample)).reduce(f64::max)
     };
-    let shown = |share: Option<f64>| share.map_or_else(|| "—".to_owned(), |s| whole_percent(s));
+    let shown = |share: Option<f64>| share.map_or_else(|| "—".to_owned(), whole_percent);
     let cpu = share(|s| s.cpu_cores, |s| s.cpu_requested_cores);
     let memory = share(|s| s.memory_bytes, |s| s.memory_requested_bytes);
     let all = figures.ends.total();
@@ -85,7 +85,7 @@ fn row(told: &Told<'_>, page: &Page, id: StationId, workload: WorkloadId) -> Row
         cells: vec![
             plain(name),
             plain(replicas(page, samples)),
-            plain(cpu.map_or_else(|| "—".to_owned(), |s| format!("peak {:>4}", whole_percent(s)))),
+            plain(cpu.map_or_else(|| "—".to_owned(), whole_percent)),
             plain(shown(memory)),
             plain(time(50.0)),
             plain(time(95.0)),
@@ -132,13 +132,13 @@ fn limited_by(told: &Told<'_>, id: StationId, workload: WorkloadId) -> Option<St
     let saturated = has(&code::CPU_SATURATED) || has(&code::GPU_SATURATED);
     let rows = [
         (has(&code::HPA_AT_MAXIMUM) && saturated, "HPA maxReplicas"),
-        (has(&code::NO_SCALE_UP), "node pool maximum"),
-        (has(&code::GPU_SATURATED) && has(&code::HPA_BLIND), "GPU, unseen by HPA"),
+        (has(&code::NO_SCALE_UP), "pool maximum"),
+        (has(&code::GPU_SATURATED) && has(&code::HPA_BLIND), "GPU, HPA blind"),
         (has(&code::GPU_SATURATED), "GPU"),
-        (has(&code::CPU_SATURATED) && has(&code::HPA_BLIND), "CPU, unseen by HPA"),
+        (has(&code::CPU_SATURATED) && has(&code::HPA_BLIND), "CPU, HPA blind"),
         (has(&code::HPA_HELD_BY_WINDOW) && saturated, "HPA window"),
         (has(&code::CPU_SATURATED), "CPU limit"),
-        (has(&code::PODS_PENDING), "waits for nodes"),
+        (has(&code::PODS_PENDING), "no node"),
         (has(&code::HPA_AT_MAXIMUM), "HPA maxReplicas"),
         (has(&code::BACKLOG_GROWS), "queue"),
     ];

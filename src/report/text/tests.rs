@@ -34,41 +34,41 @@ fn the_compact_summary_fits_a_terminal() {
         ✗ peak does not hold: 3 of 5 thresholds failed
 
           THRESHOLDS
-          ✗ FAIL  http_req_duration  p(95)<500   p(95)=4.90s   9× the limit; violated from 14m45s for 22m30s
-          ✗ FAIL  http_req_failed    rate<0.01   rate=3.11%    3× the limit; 1,680 of 54,000; violated from…
+          ✗ FAIL  http_req_duration  p(95)<500   p(95)=4.90s   from 14m45s for 22m30s; 9× the limit
+          ✗ FAIL  http_req_failed    rate<0.01   rate=3.11%    from 15m45s for 20m00s; 3× the limit; 1,680 …
           ✓ ok    pods_pending       max<5       max=3
-          ✗ FAIL  evictions_blocked  count<1     count=84      84× the limit; violated from 37m45s for 7m15s
+          ✗ FAIL  evictions_blocked  count<1     count=84      from 37m45s for 7m15s; 84× the limit
           ✓ ok    cost_per_month     value<4000  value=959.72
 
           WHAT HAPPENED
-          10m00s  load starts to rise                               200 to 1,800 iterations/s over 5m00s
-          11m30s  checkout CPU at its limit (7 × 500m)              for 45s
-          11m45s  checkout HPA reaches maxReplicas 20               ScalingLimited=True (TooManyReplicas), …
-          14m45s  http_req_duration p(95)<500 no longer holds       violated for 22m30s; at worst 4.99s
-          15m45s  requests start to time out                        up to 7.00% of them, until 35m45s, most…
-          15m45s  http_req_failed rate<0.01 no longer holds         violated for 20m00s; at worst 7.00%
-          16m45s  ml HPA sees no need to scale                      it looks at cpu 5% of 80% while ml is s…
-          16m45s  ml GPUs busy 100% (2 pods)                        for 10m00s; up to 340 wait
+          11m45s  checkout HPA reaches maxReplicas 20         for 31m00s, wanted up to 27; ScalingLimited=T…
+          14m45s  checkout CPU at its limit (20 × 500m)       for 22m30s; up to 5,000 requests wait
+          14m45s  http_req_duration p(95)<500 is crossed      for 22m30s; at worst 4.99s
+          15m45s  requests start to time out                  up to 7.00% of all, until 35m45s, most at che…
+          15m45s  http_req_failed rate<0.01 is crossed        for 20m00s; at worst 7.00%
+          16m45s  ml HPA sees no need to scale                cpu 5% of 80% while ml is saturated
+          16m45s  ml GPUs busy 100% (2 pods)                  for 10m00s; up to 340 wait
           38m00s  budget postgresql keeps postgresql-0 on general-2  to the end (7m00s), 84 refusals
-          38m00s  drain of 1 node(s) of general                     not done by the end of the run
-          38m02s  checkout-20 waits for a node                      6m58s, until the end; 0/5 nodes are ava…
+          38m02s  checkout-20 waits for a node                6m58s, until the end; 0/5 nodes are available…
           Cause (http_req_duration, http_req_failed): checkout CPU at its limit (20 × 500m) from 14m45s;
-            maxReplicas 20 × limit 500m = 10.0 cores [tests/data/tell/manifests.yaml:21]; 1,800 iterations/…
+            maxReplicas 20 × limit 500m = 10.0 cores [tests/data/tell/manifests.yaml:21]; 1,800 iterations/s
+            ask checkout for 10.8 cores.
           Cause (evictions_blocked): budget postgresql keeps postgresql-0 on general-2 from 38m00s: to the
             end (7m00s), 84 refusals [tests/data/tell/manifests.yaml:61].
 
-          SERVICE     REPLICAS       CPU OF REQUEST  MEM  P(50)  P(95)  P(99)  FAILED  LIMITED BY
-          checkout    7→20   ▁█████  peak 200%       55%  460ms  4.90s  4.99s  3.11%   HPA maxReplicas
-          ml          2      ▄▄▄▄▄▄  peak   5%       55%  80ms   80ms   80ms   0%      GPU, unseen by HPA
-          postgresql  1      ▄▄▄▄▄▄  peak  20%       55%  2.0ms  2.0ms  2.0ms  0%      —
+          SERVICE     REPLICAS       CPU/REQ  MEM/REQ  P(50)  P(95)  P(99)  FAILED  LIMITED BY
+          checkout    7→20   ▁█████  200%     55%      460ms  4.90s  4.99s  3.11%   HPA maxReplicas
+          ml          2      ▄▄▄▄▄▄  5%       55%      80ms   80ms   80ms   0%      GPU, HPA blind
+          postgresql  1      ▄▄▄▄▄▄  20%      55%      2.0ms  2.0ms  2.0ms  0%      —
 
           NODES    COUNT  CPU REQUESTED  MEM REQUESTED  GPUS    $/MO     IDLE
           general  2→3    3.4 (58%)      5.6Gi (26%)    —       $191.76  $68.24 (35%)
           gpu      2      2.1 (54%)      3.7Gi (26%)    2 of 2  $767.96  $0.00 (0%)
 
-          COST  USD 959.72 a month (nodes 959.72, control plane 0.00); idle 68.24; 18.26 a million requests
+          COST  USD 959.72 a month (nodes 959.72, control plane 0.00)
+                68.24 of it idle, 18.26 a million requests
 
-          Next: aurelius-sim size tests/data/tell/peak.yaml     (why: aurelius-sim explain AUR930)
+          Next: aurelius-sim run tests/data/tell/peak.yaml --summary full     (why: aurelius-sim explain AU…
     "#]].assert_eq(&text);
 }
 
@@ -104,51 +104,65 @@ fn the_full_summary_cuts_nothing() {
         ✗ peak does not hold: 3 of 5 thresholds failed
 
           THRESHOLDS
-          ✗ FAIL  http_req_duration  p(95)<500   p(95)=4.90s   9× the limit; violated from 14m45s for 22m30s
-          ✗ FAIL  http_req_failed    rate<0.01   rate=3.11%    3× the limit; 1,680 of 54,000; violated from 15m45s for 20m00s
+          ✗ FAIL  http_req_duration  p(95)<500   p(95)=4.90s   from 14m45s for 22m30s; 9× the limit
+          ✗ FAIL  http_req_failed    rate<0.01   rate=3.11%    from 15m45s for 20m00s; 3× the limit; 1,680 of 54,000
           ✓ ok    pods_pending       max<5       max=3
-          ✗ FAIL  evictions_blocked  count<1     count=84      84× the limit; violated from 37m45s for 7m15s
+          ✗ FAIL  evictions_blocked  count<1     count=84      from 37m45s for 7m15s; 84× the limit
           ✓ ok    cost_per_month     value<4000  value=959.72
 
           WHAT HAPPENED
-          10m00s  load starts to rise                               200 to 1,800 iterations/s over 5m00s
-          10m45s  checkout HPA wants 9, held at 7                   scaleUp stabilization window of 180s, for 1m00s
-          11m30s  checkout CPU at its limit (7 × 500m)              for 45s
-          11m45s  checkout HPA reaches maxReplicas 20               ScalingLimited=True (TooManyReplicas), for 31m00s; wanted up to 27
-          11m45s  checkout HPA scales 7 to 20                       cpu resource utilization (percentage of request) above target
-          11m46s  3 pods of checkout wait for a node                up to 1m29s; 0/4 nodes are available: 2 Insufficient cpu, 2 node(s) had untolerated taint(s).
-          14m45s  http_req_duration p(95)<500 no longer holds       violated for 22m30s; at worst 4.99s
-          14m45s  checkout CPU at its limit (20 × 500m)             for 22m30s; up to 5,000 requests wait
-          14m45s  checkout queue grows to 5,000 requests            longest at 14m45s, for 22m30s
-          15m45s  requests start to time out                        up to 7.00% of them, until 35m45s, most at checkout; 1,680 timed out in all
-          15m45s  http_req_failed rate<0.01 no longer holds         violated for 20m00s; at worst 7.00%
-          16m45s  ml HPA sees no need to scale                      it looks at cpu 5% of 80% while ml is saturated
-          16m45s  ml GPUs busy 100% (2 pods)                        for 10m00s; up to 340 wait
-          16m45s  ml queue grows to 340 requests                    longest at 16m45s, for 10m00s
+          10m00s  load starts to rise                         200 to 1,800 iterations/s over 5m00s
+          10m45s  checkout HPA wants 9, held at 7             for 1m00s by its scaleUp stabilization window of 180s
+          11m30s  checkout CPU at its limit (7 × 500m)        for 45s
+          11m45s  checkout HPA reaches maxReplicas 20         for 31m00s, wanted up to 27; ScalingLimited=True (TooManyReplicas)
+          11m45s  checkout HPA scales 7 to 20                 cpu resource utilization (percentage of request) above target
+          11m46s  3 pods of checkout wait for a node          up to 1m29s; 0/4 nodes are available: 2 Insufficient cpu, 2 node(s) had untolerated taint(s).
+          14m45s  checkout CPU at its limit (20 × 500m)       for 22m30s; up to 5,000 requests wait
+          14m45s  checkout queue grows to 5,000 requests      longest at 14m45s, for 22m30s
+          14m45s  http_req_duration p(95)<500 is crossed      for 22m30s; at worst 4.99s
+          15m45s  requests start to time out                  up to 7.00% of all, until 35m45s, most at checkout; 1,680 timed out in the run
+          15m45s  http_req_failed rate<0.01 is crossed        for 20m00s; at worst 7.00%
+          16m45s  ml HPA sees no need to scale                cpu 5% of 80% while ml is saturated
+          16m45s  ml GPUs busy 100% (2 pods)                  for 10m00s; up to 340 wait
+          16m45s  ml queue grows to 340 requests              longest at 16m45s, for 10m00s
           35m45s  http_req_failed rate<0.01 holds again
           37m15s  http_req_duration p(95)<500 holds again
-          37m45s  evictions_blocked count<1 no longer holds         violated for 7m15s; at worst 84
+          37m45s  evictions_blocked count<1 is crossed        for 7m15s; at worst 84
+          38m00s  drain of 1 node of general                  not done by the end of the run
           38m00s  budget postgresql keeps postgresql-0 on general-2  to the end (7m00s), 84 refusals
-          38m00s  drain of 1 node(s) of general                     not done by the end of the run
-          38m02s  checkout-20 waits for a node                      6m58s, until the end; 0/5 nodes are available: 3 Insufficient cpu, 2 node(s) had untolerated taint(s).
-          38m10s  cluster-autoscaler adds no node for checkout      general: max node group size reached (4); gpu: node(s) had untolerated taint(s)
+          38m02s  checkout-20 waits for a node                6m58s, until the end; 0/5 nodes are available: 3 Insufficient cpu, 2 node(s) had untolerated taint(s).
+          38m10s  cluster-autoscaler adds no node for checkout  general: max node group size reached (4); gpu: node(s) had untolerated taint(s)
           Cause (http_req_duration, http_req_failed): checkout CPU at its limit (20 × 500m) from 14m45s;
             maxReplicas 20 × limit 500m = 10.0 cores [tests/data/tell/manifests.yaml:21]; 1,800 iterations/s
             ask checkout for 10.8 cores.
           Cause (evictions_blocked): budget postgresql keeps postgresql-0 on general-2 from 38m00s: to the
             end (7m00s), 84 refusals [tests/data/tell/manifests.yaml:61].
 
-          SERVICE     REPLICAS       CPU OF REQUEST  MEM  P(50)  P(95)  P(99)  FAILED  LIMITED BY
-          checkout    7→20   ▁█████  peak 200%       55%  460ms  4.90s  4.99s  3.11%   HPA maxReplicas
-          ml          2      ▄▄▄▄▄▄  peak   5%       55%  80ms   80ms   80ms   0%      GPU, unseen by HPA
-          postgresql  1      ▄▄▄▄▄▄  peak  20%       55%  2.0ms  2.0ms  2.0ms  0%      —
+          SERVICE     REPLICAS       CPU/REQ  MEM/REQ  P(50)  P(95)  P(99)  FAILED  LIMITED BY
+          checkout    7→20   ▁█████  200%     55%      460ms  4.90s  4.99s  3.11%   HPA maxReplicas
+          ml          2      ▄▄▄▄▄▄  5%       55%      80ms   80ms   80ms   0%      GPU, HPA blind
+          postgresql  1      ▄▄▄▄▄▄  20%      55%      2.0ms  2.0ms  2.0ms  0%      —
 
           NODES    COUNT  CPU REQUESTED  MEM REQUESTED  GPUS    $/MO     IDLE
           general  2→3    3.4 (58%)      5.6Gi (26%)    —       $191.76  $68.24 (35%)
           gpu      2      2.1 (54%)      3.7Gi (26%)    2 of 2  $767.96  $0.00 (0%)
 
-          COST  USD 959.72 a month (nodes 959.72, control plane 0.00); idle 68.24; 18.26 a million requests
+          COST  USD 959.72 a month (nodes 959.72, control plane 0.00)
+                68.24 of it idle, 18.26 a million requests
 
-          Next: aurelius-sim size tests/data/tell/peak.yaml     (why: aurelius-sim explain AUR930)
+          ASSUMED
+          metrics-server scrapes every 15s
+          the HPA controller syncs every 15s
+          a controller reacts 50ms after a change it watches
+          a pod computes on up to its CPU limit, or on the whole node without one; a full node does not slow
+            its pods down, and throttling is smooth, not in periods of 100ms
+          a request reaches a pod and an answer its client without delay; a client that is refused at once
+            asks again after 1ms
+          latencies are known to 0.05 %, those of single intervals and windows to 0.4 %
+          checks are client calls that were answered well
+          a month has 730 hours at the mean cost rate of the measured time
+          images of unknown size are taken to have 0.47 GiB: checkout:1, ml:1, postgres:17
+
+          Next: aurelius-sim run tests/data/tell/peak.yaml --summary full     (why: aurelius-sim explain AUR930)
     "#]].assert_eq(&text);
 }

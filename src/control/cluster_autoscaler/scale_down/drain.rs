@@ -34,7 +34,7 @@ pub(crate) struct Drain {
 /// Pods that are evicted together.
 #[derive(Debug, Clone, Default)]
 struct Wave {
-    /// Longest grace period [s]; 0 is no limit.
+    /// Longest grace period (s); 0 is no limit.
     grace: u64,
     /// The drain fails when one of them cannot be evicted.
     all: Vec<Arc<Pod>>,

@@ -22,7 +22,7 @@ use crate::units::{Bytes, MilliCpu, Resources, SimDuration, SimTime};
 
 /// Second zero of the tests; nodes and pods exist since long before.
 const ZERO: u64 = 1_000_000;
-/// How old nodes and pods are at second zero [s].
+/// How old nodes and pods are at second zero (s).
 const OLD: u64 = 7_200;
 
 fn at(second: u64) -> SimTime {

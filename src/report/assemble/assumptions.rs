@@ -1,0 +1,90 @@
+//! What a reader of a report would otherwise have to guess: assumptions, and what stays outside.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::model::id::WorkloadId;
+use crate::scenario::Scenario;
+use crate::scenario::profile::HOURS_PER_MONTH;
+use crate::service::spec::StationKind;
+use crate::units::SimDuration;
+
+/// What the figures of a run rest on beside its inputs, one sentence each.
+pub(in crate::report) fn assumptions(scenario: &Scenario) -> Vec<String> {
+    let sync = u64::try_from(scenario.hpa_config.sync_period_ns).unwrap_or(0);
+    let mut said = vec![
+        format!("metrics-server scrapes every {}", scenario.metric_resolution),
+        format!("the HPA controller syncs every {}", SimDuration::from_nanos(sync)),
+        format!(
+            "a controller reacts {} after a change it watches",
+            scenario.timings.controller_reaction
+        ),
+        "a pod computes on up to its CPU limit, or on the whole node without one; a full node does \
+         not slow its pods down, and throttling is smooth, not in periods of 100ms"
+            .to_owned(),
+        "a request reaches a pod and an answer its client without delay; a client that is refused \
+         at once asks again after 1ms"
+            .to_owned(),
+        "latencies are known to 0.05 %, those of single intervals and windows to 0.4 %".to_owned(),
+        "checks are client calls that were answered well".to_owned(),
+        format!("a month has {HOURS_PER_MONTH} hours at the mean cost rate of the measured time"),
+    ];
+    said.extend(unprofiled(scenario));
+    said.extend(unsized_images(scenario));
+    said.extend(prefetching(scenario));
+    said
+}
+
+/// What was read and decides nothing: fields, and objects by kind.
+pub(in crate::report) fn not_simulated(scenario: &Scenario) -> Vec<String> {
+    let objects = scenario.ignored.iter();
+    let objects = objects.map(|(kind, count)| format!("{kind} ({count} object(s))"));
+    scenario.not_simulated.iter().map(ToString::to_string).chain(objects).collect()
+}
+
+/// Workloads whose pods nobody described: their usage is guessed from their requests.
+fn unprofiled(scenario: &Scenario) -> Option<String> {
+    let profiled: BTreeSet<WorkloadId> =
+        scenario.services.stations.iter().filter_map(|station| station.workload).collect();
+    let names: Vec<&str> = (0..scenario.workloads.len())
+        .filter(|position| !profiled.contains(&WorkloadId::at(*position)))
+        .map(|position| &*scenario.workloads[position].meta.name)
+        .collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "pods without a service use a tenth of the CPU and half of the memory they request: {}",
+            names.join(", ")
+        )
+    })
+}
+
+/// Images whose size no profile states.
+fn unsized_images(scenario: &Scenario) -> Option<String> {
+    let containers = scenario.workloads.iter().flat_map(|w| w.template.spec.containers.iter());
+    let names: BTreeSet<&Arc<str>> = containers
+        .map(|container| &container.image)
+        .filter(|image| !scenario.images.knows(image))
+        .collect();
+    let names: Vec<&str> = names.into_iter().map(|name| &**name).collect();
+    (!names.is_empty()).then(|| {
+        let gib = scenario.images.default.as_gib();
+        format!("images of unknown size are taken to have {gib:.2} GiB: {}", names.join(", "))
+    })
+}
+
+fn prefetching(scenario: &Scenario) -> Option<String> {
+    let prefetches = |kind: &StationKind| matches!(kind, StationKind::Worker(w) if w.prefetch > 1);
+    let names: Vec<&str> = scenario
+        .services
+        .stations
+        .iter()
+        .filter(|station| prefetches(&station.kind))
+        .map(|station| &*station.name)
+        .collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "workers take a task when they have room; prefetch has no effect: {}",
+            names.join(", ")
+        )
+    })
+}
