@@ -1,12 +1,13 @@
 //! A witness of whole runs: keeps the decision log and the figures, counts for itself what the run
 //! counts too, and objects as soon as something is not as it must be.
 
-use aurelius_sim::metrics::{LittleLaw, Measurements, little};
+use aurelius_sim::metrics::little::{self, Held};
+use aurelius_sim::metrics::{LittleLaw, Measurements};
 use aurelius_sim::model::id::{ClassId, LoadId, OperationId, PoolId};
 use aurelius_sim::model::observer::{CallEnd, ClientCall, Observer, OperationEnd, Sample};
 use aurelius_sim::model::record::Record;
 use aurelius_sim::scenario::Scenario;
-use aurelius_sim::sim::{Outcome, RunOptions, simulate};
+use aurelius_sim::sim::{Outcome, RunOptions, StationOutcome, simulate};
 use aurelius_sim::trace::{History, Keep};
 use aurelius_sim::units::{SimDuration, SimTime};
 
@@ -53,7 +54,9 @@ pub(crate) fn witness(scenario: Scenario, bounded: bool) -> Seen {
     let outcome = simulate(&scenario, options, &mut witness);
     let Witness { history, mut measured, counts, .. } = witness;
     measured.finish(SimTime::ZERO + scenario.total_time());
-    let little = little::of_run(&scenario, &outcome, &measured);
+    let held =
+        |station: &StationOutcome| Held { area_s: station.inside_area_s, inside: station.inside };
+    let little = little::of_run(&scenario, outcome.stations.iter().map(held), &measured);
     Seen { scenario, outcome, history, measured, little, counts }
 }
 
