@@ -21,9 +21,9 @@ pub enum Occurrence {
     ImagesPulled {
         /// Which pod.
         pod: PodId,
-        /// The image as it lies on the node; `None` when it was cached.
-        image: Option<NodeImage>,
-        /// How long the pull took.
+        /// The images as they lie on the node.
+        images: Vec<NodeImage>,
+        /// How long the pull took; zero when all were cached.
         took: SimDuration,
     },
     /// All containers run.
@@ -88,8 +88,8 @@ impl Cluster {
                     pod.ready = Some(ReadyCondition { status: ConditionStatus::False, since: now });
                 }
             }
-            Occurrence::ImagesPulled { pod, image, took } => {
-                self.images_pulled(pod, image, took, records);
+            Occurrence::ImagesPulled { pod, images, took } => {
+                self.images_pulled(pod, images, took, records);
             }
             Occurrence::PodStarted(id) => {
                 if self.pod(id).is_some() {
@@ -155,15 +155,15 @@ impl Cluster {
     fn images_pulled(
         &mut self,
         pod: PodId,
-        image: Option<NodeImage>,
+        images: Vec<NodeImage>,
         took: SimDuration,
         records: &mut Vec<Record>,
     ) {
         let Some(node) = self.pod(pod).and_then(|pod| pod.node) else { return };
-        if let Some(image) = image
-            && self.node(node).is_some_and(|node| !node.images.contains(&image))
-        {
-            self.node_mut(node).images.push(image);
+        for image in images {
+            if self.node(node).is_some_and(|node| !node.images.contains(&image)) {
+                self.node_mut(node).images.push(image);
+            }
         }
         records.push(Record::PodImagesPulled { pod, took });
     }
@@ -228,6 +228,9 @@ impl Cluster {
     fn gpus_allocatable(&mut self, id: NodeId, records: &mut Vec<Record>) {
         let Some(pool) = self.node(id).and_then(|node| node.pool) else { return };
         let allocatable = self.pool(pool).spec.instance.allocatable.clone();
+        if self.node(id).is_some_and(|node| node.allocatable == allocatable) {
+            return;
+        }
         self.node_mut(id).allocatable = allocatable;
         records.push(Record::NodeGpusAllocatable(id));
     }

@@ -55,18 +55,6 @@ struct Pulls {
     arriving: BTreeMap<Arc<str>, SimTime>,
 }
 
-/// What a pull brings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pull {
-    /// From now to all images being there, waiting for other pulls and the starts of earlier
-    /// containers included.
-    pub delay: SimDuration,
-    /// Of that, what was not spent on starts.
-    pub took: SimDuration,
-    /// Images that were not there.
-    pub images: Vec<NodeImage>,
-}
-
 /// How a pod ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Termination {
@@ -85,20 +73,19 @@ impl Kubelets {
         Self { spec, streams, pulls: BTreeMap::new() }
     }
 
-    /// A pod was bound to a node: how long until its images are there. `size_of` tells the
-    /// compressed size of an image.
+    /// A pod was bound to a node: how long until its images are there, waiting for other pulls
+    /// included. `size_of` tells the compressed size of an image.
     pub fn pull(
         &mut self,
         now: SimTime,
         pod: &Pod,
         node: &Node,
         size_of: impl Fn(&str) -> Bytes,
-    ) -> Pull {
+    ) -> SimDuration {
         let mut stream = self.streams.of(&format!("pull/{}", pod.name));
         let start = self.container_start(pod);
         let pulls = self.pulls.entry(node.id).or_default();
-        let (mut at, mut took) = (now, SimDuration::ZERO);
-        let mut images = Vec::new();
+        let mut at = now;
         let spec = &pod.template.spec;
         let containers = spec.init_containers.iter().chain(&spec.containers);
         for (position, container) in containers.enumerate() {
@@ -106,10 +93,11 @@ impl Kubelets {
                 at += start;
             }
             let there = |image: &NodeImage| image.names.contains(&container.image);
+            if node.images.iter().any(there) {
+                continue;
+            }
             let arrives = if let Some(arrives) = pulls.arriving.get(&container.image) {
                 *arrives
-            } else if node.images.iter().any(there) {
-                continue;
             } else {
                 let size = size_of(&container.image);
                 let per_gb = self.spec.pull_per_gb.sample(&mut stream);
@@ -124,13 +112,11 @@ impl Kubelets {
                 }
                 pulls.busy_until = pulls.busy_until.max(arrives);
                 pulls.arriving.insert(Arc::clone(&container.image), arrives);
-                images.push(NodeImage { names: vec![Arc::clone(&container.image)], size });
                 arrives
             };
-            took += arrives.since(at);
             at = at.max(arrives);
         }
-        Pull { delay: at - now, took, images }
+        at - now
     }
 
     /// From the last image being there to its container running. All containers of a pod together

@@ -25,6 +25,11 @@ const PROCESSING: SimDuration = SimDuration::from_millis(20);
 /// The HPAs of one release are made one after another.
 const STAGGER: SimDuration = SimDuration::from_millis(50);
 
+/// What any process that runs has used and holds. A service profile need not state it, but
+/// metrics-server takes a container with zero of either for one that is not there (pkg/storage/pod.go).
+const LEAST_CPU_CORE_S: f64 = 0.001;
+const LEAST_MEMORY_BYTES: f64 = 1_048_576.0;
+
 impl<O: Observer> Run<'_, O> {
     /// A new HPA is first looked at one period after it was made.
     pub(super) fn start_hpas(&mut self) {
@@ -56,6 +61,8 @@ impl<O: Observer> Run<'_, O> {
                 }
                 None => unprofiled_usage(pod, now),
             };
+            let (cpu_core_s, memory_bytes) =
+                (cpu_core_s.max(LEAST_CPU_CORE_S), memory_bytes.max(LEAST_MEMORY_BYTES));
             let started = pod.started.unwrap_or(pod.created);
             let reading = Reading { pod: pod.id, started, cpu_core_s, memory_bytes };
             readings.push((reading, pod.name.to_string()));

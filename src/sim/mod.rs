@@ -128,6 +128,8 @@ struct Run<'a, O> {
     vanished: BTreeSet<NodeId>,
     /// Rollouts that someone waits for, by their disruption.
     rollouts: BTreeMap<DisruptionId, rollouts::RolloutState>,
+    /// When the pulls of pods began that go on.
+    pulls_begun: BTreeMap<PodId, SimTime>,
     /// The server of each pod whose process runs.
     servers: BTreeMap<PodId, ServerId>,
     /// The station each workload's pods serve, by workload.
@@ -203,6 +205,7 @@ impl<'a, O: Observer> Run<'a, O> {
             pod_gc: pod_gc::Collector::default(),
             vanished: BTreeSet::new(),
             rollouts: BTreeMap::new(),
+            pulls_begun: BTreeMap::new(),
             servers: BTreeMap::new(),
             stations,
             sampler: sampling::Sampler::new(scenario),

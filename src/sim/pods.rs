@@ -1,7 +1,8 @@
 //! Pods' lives: from the binding to the first request, and from the deletion to the last.
 
-use crate::cluster::pod::ConditionStatus;
-use crate::cluster::{Occurrence, PodPhase};
+use std::sync::Arc;
+
+use crate::cluster::{ConditionStatus, NodeImage, Occurrence, PodPhase};
 use crate::model::Event;
 use crate::model::action::PodDeletion;
 use crate::model::event::PodStep;
@@ -32,13 +33,32 @@ impl<O: Observer> Run<'_, O> {
         let (Some(pod), Some(node)) = (self.cluster.pod(id), self.cluster.node(node)) else {
             return;
         };
-        let images = &self.scenario.images;
-        let pull = self.kubelets.pull(now, pod, node, |image| images.of(image));
-        let took = pull.took;
-        for image in pull.images {
-            self.occur(now, Occurrence::ImagesPulled { pod: id, image: Some(image), took });
-        }
-        self.schedule(pull.delay, Event::Pod(id, PodStep::ImagesPulled));
+        // A cluster that has been running has its images: a pull of then must not delay one of now.
+        let delay = if self.booting {
+            SimDuration::ZERO
+        } else {
+            let images = &self.scenario.images;
+            self.kubelets.pull(now, pod, node, |image| images.of(image))
+        };
+        self.pulls_begun.insert(id, now);
+        self.schedule(delay, Event::Pod(id, PodStep::ImagesPulled));
+    }
+
+    /// The images of a pod are on its node, for other pods too, whatever becomes of this one. A pod
+    /// that starts anew in place pulls nothing.
+    fn images_pulled(&mut self, now: SimTime, id: PodId) {
+        let Some(pod) = self.cluster.pod(id).filter(|pod| pod.phase == PodPhase::Pending) else {
+            return;
+        };
+        let spec = &pod.template.spec;
+        let on_node = |image: &Arc<str>| NodeImage {
+            names: vec![Arc::clone(image)],
+            size: self.scenario.images.of(image),
+        };
+        let containers = spec.init_containers.iter().chain(&spec.containers);
+        let images = containers.map(|container| on_node(&container.image)).collect();
+        let took = self.pulls_begun.remove(&id).map_or(SimDuration::ZERO, |begun| now.since(begun));
+        self.occur(now, Occurrence::ImagesPulled { pod: id, images, took });
     }
 
     /// The next step of a pod's life, unless the pod is gone or its node is lost meanwhile.
@@ -48,6 +68,10 @@ impl<O: Observer> Run<'_, O> {
         let works = node.is_some_and(crate::cluster::Node::is_ready) && !pod.has_ended();
         let terminating = pod.is_terminating();
         let bound = pod.node;
+        if step == PodStep::ImagesPulled && works {
+            self.images_pulled(now, id);
+        }
+        let Some(pod) = self.cluster.pod(id) else { return };
         match step {
             PodStep::BindingTimedOut => self.binding_timed_out(now, id),
             PodStep::VolumesMounted if works && !terminating => {
@@ -91,6 +115,10 @@ impl<O: Observer> Run<'_, O> {
 
     /// All containers run: the process comes up, its server exists, the probes begin.
     fn start_pod(&mut self, now: SimTime, id: PodId) {
+        if self.servers.contains_key(&id) {
+            // It was started anew when its node came back, before this first start was due.
+            return;
+        }
         self.occur(now, Occurrence::PodStarted(id));
         self.job_pod_started(id);
         let pod = self.cluster.pod(id).expect("it was there before it started");
