@@ -85,11 +85,11 @@ impl Told {
     }
 
     fn rollout(&self) -> &RolloutEnd {
-        let ends = self.run.history.entries().iter().filter_map(|entry| {
+        let mut ends = self.run.history.entries().iter().filter_map(|entry| {
             let Record::RolloutEnded(_, end) = &entry.record else { return None };
             Some(&**end)
         });
-        ends.last().expect("a rollout ended")
+        ends.next_back().expect("a rollout ended")
     }
 
     fn finding(&self, code: &str) -> Option<&Finding> {
@@ -148,9 +148,9 @@ fn helm_waits_for_hooks_then_for_every_new_pod() {
     let migrated = told.jobs("migrate");
     assert_eq!(migrated.len(), 1);
     assert!((80.0..100.0).contains(&migrated[0].0), "{migrated:?}");
-    let updated = told.run.history.entries().iter().filter_map(|entry| {
-        matches!(entry.record, Record::WorkloadUpdated { .. }).then(|| told.clock(entry.first))
-    });
+    let entries = told.run.history.entries().iter();
+    let updated = entries.filter(|entry| matches!(entry.record, Record::WorkloadUpdated { .. }));
+    let updated = updated.map(|entry| told.clock(entry.first));
     let updated: Vec<f64> = updated.collect();
     assert_eq!(updated.len(), 3);
     assert!(updated.iter().all(|at| *at >= migrated[0].0));
