@@ -143,6 +143,8 @@ impl Cluster {
         let who = PodOwner::Ordinal(owner, ordinal);
         let Some(pod) = self.create_pod(now, name, who, revision, records) else { return };
         self.workloads[owner.index()].ordinals.insert(ordinal, pod);
+        let namespace = Arc::clone(&self.workloads[owner.index()].spec.meta.namespace);
+        self.make_template_claims(PodOwner::Ordinal(owner, ordinal), &namespace);
     }
 
     fn create_daemon(
@@ -221,7 +223,8 @@ impl Cluster {
         self.pod_mut(id).deletion = Some(Deletion { began: now, deadline, because });
         self.job_pod_deleted(now, id, because);
         self.pending.remove(&id);
-        if let Some(node) = self.pod(id).and_then(|pod| pod.node) {
+        let node = self.pod(id).and_then(|pod| pod.node);
+        if let Some(node) = node.filter(|node| self.node(*node).is_some()) {
             self.node_mut(node);
         }
         records.push(Record::PodTerminating { pod: id, because });

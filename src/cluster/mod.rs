@@ -13,6 +13,7 @@ mod occur;
 pub mod pod;
 pub mod quota;
 pub mod state;
+pub mod volume;
 pub mod workload;
 mod write;
 
@@ -23,4 +24,5 @@ pub use node::{Node, NodeImage, NodePhase};
 pub use occur::Occurrence;
 pub use pod::{ConditionStatus, Deletion, Pod, PodOwner, PodPhase, ReadyCondition, TemplateId};
 pub use state::{Cluster, Pool};
+pub use volume::{Claim, VolumeMode, VolumesSpec};
 pub use workload::{ReplicaSet, Revision, Workload};

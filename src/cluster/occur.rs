@@ -9,7 +9,7 @@ use crate::cluster::node::{NodeImage, NodePhase};
 use crate::cluster::pod::{ConditionStatus, PodOwner, PodPhase, ReadyCondition};
 use crate::cluster::state::Cluster;
 use crate::model::id::{BudgetId, NodeId, PodId, WorkloadId};
-use crate::model::record::Record;
+use crate::model::record::{Death, Record};
 use crate::units::{SimDuration, SimTime};
 
 /// A fact reported by a kubelet or the cloud.
@@ -21,15 +21,28 @@ pub enum Occurrence {
     ImagesPulled {
         /// Which pod.
         pod: PodId,
-        /// The image as it lies on the node; `None` when it was cached.
-        image: Option<NodeImage>,
-        /// How long the pull took.
+        /// The images as they lie on the node.
+        images: Vec<NodeImage>,
+        /// How long the pull took; zero when all were cached.
         took: SimDuration,
     },
     /// All containers run.
     PodStarted(PodId),
     /// The Ready condition changed.
     PodReady(PodId, ConditionStatus),
+    /// The process of a pod was killed; its container is started again.
+    ContainerDied {
+        /// Which pod.
+        pod: PodId,
+        /// Why.
+        why: Death,
+        /// How long the kubelet waits before it starts it again.
+        again_after: SimDuration,
+    },
+    /// The kubelet evicted the pod: it ended badly, and its object stays.
+    PodFailed(PodId),
+    /// A claim was bound to a volume made for a node of this zone.
+    ClaimBound(Arc<str>, Option<Arc<str>>),
     /// The pod's containers ended by themselves, well or badly: what it holds is free, and its
     /// object goes, since nobody looks at it any more.
     PodEnded {
@@ -52,7 +65,8 @@ pub enum Occurrence {
     NodeLost(NodeId),
     /// The node answers again.
     NodeRecovered(NodeId),
-    /// The node's instance is gone, and with it every pod on it.
+    /// The node's instance and object are gone. Its pods' objects stay until the garbage collector
+    /// of pods finds them.
     NodeGone(NodeId),
     /// The node's taints were written.
     NodeTaints(NodeId, Vec<Taint>),
@@ -74,8 +88,8 @@ impl Cluster {
                     pod.ready = Some(ReadyCondition { status: ConditionStatus::False, since: now });
                 }
             }
-            Occurrence::ImagesPulled { pod, image, took } => {
-                self.images_pulled(pod, image, took, records);
+            Occurrence::ImagesPulled { pod, images, took } => {
+                self.images_pulled(pod, images, took, records);
             }
             Occurrence::PodStarted(id) => {
                 if self.pod(id).is_some() {
@@ -84,6 +98,21 @@ impl Cluster {
                 }
             }
             Occurrence::PodReady(id, status) => self.pod_ready(now, id, status, records),
+            Occurrence::ContainerDied { pod, why, again_after } => {
+                if self.pod(pod).is_some() {
+                    let life = self.pod_mut(pod);
+                    life.restarts += 1;
+                    let restarts = life.restarts;
+                    records.push(Record::ContainerDied { pod, why, again_after, restarts });
+                }
+            }
+            Occurrence::PodFailed(id) => {
+                if self.pod(id).is_some() {
+                    self.leave_node(id);
+                    self.pod_mut(id).phase = PodPhase::Failed;
+                }
+            }
+            Occurrence::ClaimBound(name, zone) => self.bind_claim(&name, zone),
             Occurrence::PodEnded { pod, succeeded } => {
                 self.pod_ended(now, pod, succeeded, records);
             }
@@ -98,7 +127,7 @@ impl Cluster {
             Occurrence::NodeGpus(id) => self.gpus_allocatable(id, records),
             Occurrence::NodeLost(id) => self.node_lost(now, id, records),
             Occurrence::NodeRecovered(id) => self.node_recovered(now, id, records),
-            Occurrence::NodeGone(id) => self.node_gone(now, id, records),
+            Occurrence::NodeGone(id) => self.node_gone(id, records),
             Occurrence::NodeTaints(id, taints) => {
                 if self.node(id).is_some_and(|node| node.taints != taints) {
                     self.node_mut(id).taints = taints;
@@ -126,15 +155,15 @@ impl Cluster {
     fn images_pulled(
         &mut self,
         pod: PodId,
-        image: Option<NodeImage>,
+        images: Vec<NodeImage>,
         took: SimDuration,
         records: &mut Vec<Record>,
     ) {
         let Some(node) = self.pod(pod).and_then(|pod| pod.node) else { return };
-        if let Some(image) = image
-            && self.node(node).is_some_and(|node| !node.images.contains(&image))
-        {
-            self.node_mut(node).images.push(image);
+        for image in images {
+            if self.node(node).is_some_and(|node| !node.images.contains(&image)) {
+                self.node_mut(node).images.push(image);
+            }
         }
         records.push(Record::PodImagesPulled { pod, took });
     }
@@ -161,15 +190,10 @@ impl Cluster {
 
     /// Takes a pod out of every index.
     pub(super) fn pod_gone(&mut self, now: SimTime, id: PodId, records: &mut Vec<Record>) {
+        self.leave_node(id);
         let Some(pod) = self.pods[id.index()].take() else { return };
         self.live_pods -= 1;
         self.pending.remove(&id);
-        if let Some(node) = pod.node.filter(|node| self.node(*node).is_some()) {
-            let node = self.node_mut(node);
-            node.pods.retain(|other| *other != id);
-            node.requested -= &pod.requests;
-            node.scoring_requested -= &pod.scoring_requests;
-        }
         let workload = &mut self.workloads[pod.workload().index()];
         workload.pods.retain(|other| *other != id);
         match pod.owner {
@@ -189,9 +213,24 @@ impl Cluster {
         records.push(Record::PodGone(id));
     }
 
+    /// Gives back what a pod holds of its node.
+    fn leave_node(&mut self, id: PodId) {
+        let Some(pod) = self.pod(id) else { return };
+        let holds = |node: &NodeId| self.node(*node).is_some_and(|node| node.pods.contains(&id));
+        let Some(node) = pod.node.filter(holds) else { return };
+        let (requests, scoring) = (Arc::clone(&pod.requests), Arc::clone(&pod.scoring_requests));
+        let node = self.node_mut(node);
+        node.pods.retain(|other| *other != id);
+        node.requested -= &requests;
+        node.scoring_requested -= &scoring;
+    }
+
     fn gpus_allocatable(&mut self, id: NodeId, records: &mut Vec<Record>) {
         let Some(pool) = self.node(id).and_then(|node| node.pool) else { return };
         let allocatable = self.pool(pool).spec.instance.allocatable.clone();
+        if self.node(id).is_some_and(|node| node.allocatable == allocatable) {
+            return;
+        }
         self.node_mut(id).allocatable = allocatable;
         records.push(Record::NodeGpusAllocatable(id));
     }
@@ -209,10 +248,9 @@ impl Cluster {
         }
     }
 
-    fn node_gone(&mut self, now: SimTime, id: NodeId, records: &mut Vec<Record>) {
-        let Some(node) = self.node(id) else { return };
-        for pod in node.pods.clone() {
-            self.pod_gone(now, pod, records);
+    fn node_gone(&mut self, id: NodeId, records: &mut Vec<Record>) {
+        if self.node(id).is_none() {
+            return;
         }
         if let Some(pool) = self.nodes[id.index()].take().and_then(|node| node.pool) {
             self.pools[pool.index()].nodes.retain(|other| *other != id);

@@ -139,6 +139,12 @@ impl Pod {
         self.deletion.is_some()
     }
 
+    /// Whether its containers ended for good.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        matches!(self.phase, PodPhase::Succeeded | PodPhase::Failed)
+    }
+
     /// Whether it counts as a replica: not terminating and not ended
     /// (controller_utils.go `IsPodActive`).
     #[must_use]

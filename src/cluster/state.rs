@@ -16,6 +16,7 @@ use crate::cluster::api::workload::{WorkloadKind, WorkloadSpec};
 use crate::cluster::budget::Budget;
 use crate::cluster::node::Node;
 use crate::cluster::pod::{Pod, TemplateId};
+use crate::cluster::volume::Volumes;
 use crate::cluster::workload::{ReplicaSet, Revision, Workload};
 use crate::model::action::BudgetStatus;
 use crate::model::id::{BudgetId, NodeId, PodId, PoolId, ReplicaSetId, WorkloadId};
@@ -38,6 +39,7 @@ pub struct Cluster {
     pub(super) failed_zones: BTreeSet<Arc<str>>,
     pub(super) quotas: Vec<Arc<ResourceQuotaSpec>>,
     pub(super) generation: u64,
+    pub(super) volumes: Volumes,
 }
 
 /// A node pool and its members.
@@ -272,8 +274,9 @@ impl Cluster {
         for pod in self.pods() {
             let pending = pod.node.is_none() && !pod.is_terminating();
             assert_eq!(self.pending.contains(&pod.id), pending, "{} pending at {now}", pod.name);
-            if let Some(node) = pod.node {
-                let node = self.node(node).expect("a bound pod's node is there");
+            // The objects of pods outlive their node until the garbage collector finds them.
+            let node = pod.node.and_then(|node| self.node(node));
+            if let Some(node) = node.filter(|_| !pod.has_ended()) {
                 assert!(node.pods.contains(&pod.id), "{} is not listed on its node", pod.name);
             }
         }

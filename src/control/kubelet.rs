@@ -1,9 +1,11 @@
 //! kubelet: how long the steps of a pod's life take.
 //!
-//! Images are pulled one after another per node (`serializeImagePulls`), and only those that are
-//! not there. Containers start, the process comes up, probes find it. Deletion removes the endpoint,
-//! runs preStop, sends SIGTERM and, when the grace period ends, SIGKILL (pkg/kubelet/kuberuntime
-//! `killContainer`; prober/worker.go).
+//! Containers start in the order of their list: the image of one is pulled, it starts, and only then
+//! comes the next (kuberuntime_manager.go `SyncPod`). Images that are there are not pulled; per node
+//! one pull runs at a time (`serializeImagePulls`) or all together. A node's limit of bandwidth lets
+//! a pull end no earlier than all bytes asked for before it could have come. The process comes up,
+//! probes find it. Deletion removes the endpoint, runs preStop, sends SIGTERM and, when the grace
+//! period ends, SIGKILL (pkg/kubelet/kuberuntime `killContainer`; prober/worker.go).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use crate::cluster::api::pod::Probe;
 use crate::cluster::{Node, NodeImage, Pod};
 use crate::engine::{Dist, Streams};
 use crate::model::id::NodeId;
+use crate::model::record::Death;
+use crate::units::convert::u64_from_usize;
 use crate::units::{Bytes, SimDuration, SimTime};
 
 /// Shortest time between SIGTERM and SIGKILL (kuberuntime_manager.go).
@@ -28,6 +32,10 @@ pub struct KubeletSpec {
     pub container_start: Dist,
     /// From Ready to requests arriving, and from unready to requests staying away (s).
     pub endpoint_propagation: Dist,
+    /// `serializeImagePulls`: one image at a time per node.
+    pub serial_pulls: bool,
+    /// What all pulls of a node share [bytes/s]; `None` is no limit.
+    pub node_bytes_per_s: Option<f64>,
 }
 
 /// All kubelets of a cluster.
@@ -42,16 +50,9 @@ pub struct Kubelets {
 #[derive(Debug, Default)]
 struct Pulls {
     busy_until: SimTime,
+    /// When the node's bandwidth has brought all bytes that were asked for.
+    brought: SimTime,
     arriving: BTreeMap<Arc<str>, SimTime>,
-}
-
-/// What a pull brings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pull {
-    /// From now to all images being there, waiting for other pulls included.
-    pub delay: SimDuration,
-    /// Images that were not there.
-    pub images: Vec<NodeImage>,
 }
 
 /// How a pod ends.
@@ -72,46 +73,86 @@ impl Kubelets {
         Self { spec, streams, pulls: BTreeMap::new() }
     }
 
-    /// A pod was bound to a node: how long until its images are there. `size_of` tells the
-    /// compressed size of an image.
+    /// A pod was bound to a node: how long until its images are there, waiting for other pulls
+    /// included. `size_of` tells the compressed size of an image.
     pub fn pull(
         &mut self,
         now: SimTime,
         pod: &Pod,
         node: &Node,
         size_of: impl Fn(&str) -> Bytes,
-    ) -> Pull {
+    ) -> SimDuration {
         let mut stream = self.streams.of(&format!("pull/{}", pod.name));
+        let start = self.container_start(pod);
         let pulls = self.pulls.entry(node.id).or_default();
-        let mut ready = now;
-        let mut images = Vec::new();
+        let mut at = now;
         let spec = &pod.template.spec;
-        for container in spec.init_containers.iter().chain(&spec.containers) {
+        let containers = spec.init_containers.iter().chain(&spec.containers);
+        for (position, container) in containers.enumerate() {
+            if position > 0 {
+                at += start;
+            }
             let there = |image: &NodeImage| image.names.contains(&container.image);
-            if node.images.iter().any(there) || images.iter().any(there) {
+            if node.images.iter().any(there) {
                 continue;
             }
-            if let Some(at) = pulls.arriving.get(&container.image) {
-                ready = ready.max(*at);
-                continue;
-            }
-            let size = size_of(&container.image);
-            let per_gb = self.spec.pull_per_gb.sample(&mut stream);
-            let seconds = self.spec.pull_base.sample(&mut stream) + per_gb * size.as_f64() / 1e9;
-            let begins = pulls.busy_until.max(now);
-            pulls.busy_until = begins + SimDuration::from_secs_f64(seconds);
-            pulls.arriving.insert(Arc::clone(&container.image), pulls.busy_until);
-            ready = ready.max(pulls.busy_until);
-            images.push(NodeImage { names: vec![Arc::clone(&container.image)], size });
+            let arrives = if let Some(arrives) = pulls.arriving.get(&container.image) {
+                *arrives
+            } else {
+                let size = size_of(&container.image);
+                let per_gb = self.spec.pull_per_gb.sample(&mut stream);
+                let base = self.spec.pull_base.sample(&mut stream);
+                let pull = SimDuration::from_secs_f64(base + per_gb * size.as_f64() / 1e9);
+                let begins = if self.spec.serial_pulls { pulls.busy_until.max(at) } else { at };
+                let mut arrives = begins + pull;
+                if let Some(bytes_per_s) = self.spec.node_bytes_per_s {
+                    let span = SimDuration::from_secs_f64(size.as_f64() / bytes_per_s);
+                    pulls.brought = pulls.brought.max(begins) + span;
+                    arrives = arrives.max(pulls.brought);
+                }
+                pulls.busy_until = pulls.busy_until.max(arrives);
+                pulls.arriving.insert(Arc::clone(&container.image), arrives);
+                arrives
+            };
+            at = at.max(arrives);
         }
-        Pull { delay: ready - now, images }
+        at - now
     }
 
-    /// From the images being there to all containers running.
+    /// From the last image being there to its container running. All containers of a pod together
+    /// take what the distribution says, each an equal part of it.
     #[must_use]
     pub fn container_start(&self, pod: &Pod) -> SimDuration {
         let mut stream = self.streams.of(&format!("start/{}", pod.name));
-        self.spec.container_start.sample_span(&mut stream)
+        let spec = &pod.template.spec;
+        let containers = spec.init_containers.len() + spec.containers.len();
+        let all = self.spec.container_start.sample_span(&mut stream);
+        all / u64_from_usize(containers.max(1))
+    }
+
+    /// When the kubelet kills a container because its process, which needs `process_up` to answer,
+    /// did not answer a startup or liveness probe so often in a row; `None` when it never does. A
+    /// process that is not up refuses the connection, so an attempt fails at once. A startup probe
+    /// that succeeds leaves nothing for the liveness probe to find: the process is up by then.
+    #[must_use]
+    pub fn killed_by_probe(
+        &self,
+        pod: &Pod,
+        process_up: SimDuration,
+    ) -> Option<(SimDuration, Death)> {
+        let killed = |probe: Probe, why| {
+            let period = probe.period.as_nanos().max(1);
+            let first = probe.initial_delay.as_nanos().div_ceil(period);
+            let last = first + u64::from(probe.failure_threshold.max(1) - 1);
+            let at = SimDuration::from_nanos(last * period);
+            (at < process_up).then_some((at, why))
+        };
+        let containers = pod.template.spec.containers.iter();
+        let deaths = containers.filter_map(|container| match container.startup_probe {
+            Some(probe) => killed(probe, Death::Startup),
+            None => container.liveness_probe.and_then(|probe| killed(probe, Death::Liveness)),
+        });
+        deaths.min()
     }
 
     /// From the containers running to the readiness probe succeeding, when the process needs
@@ -151,6 +192,11 @@ impl Kubelets {
             sigterm,
             sigkill: grace.max(sigterm + MINIMUM_GRACE),
         }
+    }
+
+    /// Whatever was being pulled is there.
+    pub fn settle(&mut self) {
+        self.pulls.clear();
     }
 
     /// A node is gone: what it pulled is forgotten.

@@ -4,6 +4,7 @@
 //! wants nothing. It never changes the cluster and never schedules anything itself.
 
 pub mod cluster_autoscaler;
+pub mod crash_loop;
 pub mod daemon_set;
 pub mod decision;
 pub mod deployment;
@@ -16,8 +17,12 @@ pub mod job;
 pub mod kubelet;
 pub mod metrics_server;
 pub mod node_lifecycle;
+pub mod node_pressure;
+pub mod pod_gc;
+pub mod pool_upgrade;
 pub mod replica_set;
 pub mod scheduler;
 pub mod stateful_set;
 pub mod taint_eviction;
+pub mod volume_attach;
 pub mod workload;

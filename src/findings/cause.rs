@@ -63,6 +63,9 @@ impl<'a> Search<'a> {
             "pods_pending" | "time_to_scale" => {
                 self.pending(None);
             }
+            "oom_kills" => {
+                self.tell_best(&code::OUT_OF_MEMORY, None);
+            }
             "evictions_blocked" => {
                 self.tell_best(&code::EVICTION_REFUSED, None);
             }

@@ -138,6 +138,33 @@ codes! {
     /// A threshold was not met.
     THRESHOLD_CROSSED = "AUR950", 6, "threshold-crossed",
         "A threshold of the scenario was not met. The cause is told with it.";
+    /// A container held more memory than its limit.
+    OUT_OF_MEMORY = "AUR960", 1, "out-of-memory",
+        "Containers held more memory than limits.memory and were killed (OOMKilled); requests inside were \
+         cut, and the kubelet starts them again after 0, 10, 20, ... 300 s. Raise the limit, let fewer \
+         requests in at once, or find the leak.";
+    /// A probe killed a container before it was up.
+    KILLED_BY_PROBE = "AUR961", 1, "killed-by-probe",
+        "Processes needed longer to answer than their startup or liveness probe allows, and were killed \
+         and started again, ever later (CrashLoopBackOff). Give them a startup probe whose \
+         failureThreshold x periodSeconds is longer than the slowest start.";
+    /// A node ran out of memory.
+    NODE_PRESSURE = "AUR962", 1, "node-pressure-eviction",
+        "Pods of a node together held more than it allots to pods, and the kubelet evicted some, those \
+         first that hold more than they ask for. Let requests.memory say what pods hold.";
+    /// A volume could not be attached.
+    VOLUME_ATTACH = "AUR963", 2, "volume-attached-elsewhere",
+        "A volume that one node may mount was wanted on another. The pod stays ContainerCreating until \
+         the disk comes off: when the pods there are gone, or 6 min later when their node is silent. \
+         Pods that share a volume need ReadWriteMany and a provisioner that can do it.";
+    /// A volume could not be made.
+    VOLUME_REFUSED = "AUR964", 2, "volume-refused",
+        "The provisioner cannot make a volume as the claim asks for it, so its pods stay Pending. Ask for \
+         an access mode it serves, or use another storage class.";
+    /// An upgrade of a pool failed, or was forced.
+    UPGRADE_BLOCKED = "AUR965", 2, "upgrade-blocked",
+        "Pods of a node that is upgraded did not go in the provider's time: EKS and AKS fail the upgrade, \
+         GKE deletes them without asking their budgets. See the budget that refused.";
 }
 
 #[cfg(test)]

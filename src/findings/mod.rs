@@ -10,6 +10,7 @@ pub mod demand;
 pub mod finding;
 mod hpa;
 mod jobs;
+mod lives;
 mod load;
 mod nodes;
 mod pods;
@@ -91,8 +92,16 @@ impl<'a> Case<'a> {
             DisruptionTarget::Drain { pool, count } => {
                 format!("drain of {} of {}", plural(index(*count), "node"), names.pool(*pool))
             }
-            DisruptionTarget::FailNode { pool, count, duration: _ } => {
+            DisruptionTarget::FailNode { pool, count, .. } => {
                 format!("failure of {} of {}", plural(index(*count), "node"), names.pool(*pool))
+            }
+            DisruptionTarget::ReclaimSpot { pool, count, notice, .. } => {
+                let pool = names.pool(*pool);
+                let nodes = plural(index(*count), "spot node");
+                format!("the cloud takes back {nodes} of {pool}, with {notice} notice")
+            }
+            DisruptionTarget::UpgradePool { pool, .. } => {
+                format!("all nodes of {} are replaced", names.pool(*pool))
             }
             DisruptionTarget::FailZone { zone, duration: _ } => format!("zone {zone} fails"),
             DisruptionTarget::Cordon { node } => format!("{node} is cordoned"),
@@ -157,6 +166,7 @@ const RULES: &[Rule] = &[
     hpa::find,
     pods::find,
     nodes::find,
+    lives::find,
     stations::find,
     requests::find,
     rollouts::find,

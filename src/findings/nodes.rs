@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::control::disruption::StoredStatus;
+use crate::control::drain::{Remedy, remedy};
 use crate::findings::Case;
 use crate::findings::code;
 use crate::findings::finding::{Evidence, EvidenceObject, Finding, Severity, Subject};
@@ -215,7 +217,10 @@ fn refused_finding(case: &Case<'_>, budget: BudgetId, refusals: &Refusals) -> Fi
             let by = freed_by(case, budget, at);
             format!("until {offset} ({lasted}), {} refusals{by}", refusals.count)
         }
-        None => format!("to the end ({lasted}), {} refusals", refusals.count),
+        None => {
+            let remedy = remedied_by(case, budget);
+            format!("to the end ({lasted}), {} refusals{remedy}", refusals.count)
+        }
     };
     Finding {
         code: &code::EVICTION_REFUSED,
@@ -236,6 +241,24 @@ fn refused_finding(case: &Case<'_>, budget: BudgetId, refusals: &Refusals) -> Fi
             .map(|pod| Evidence { at: refusals.from, object: EvidenceObject::Pod(*pod) })
             .collect(),
         origins: vec![spec.allowance_origin.clone()],
+    }
+}
+
+/// What would let the pods go that a budget still keeps.
+fn remedied_by(case: &Case<'_>, budget: BudgetId) -> String {
+    let status = case.history.entries().iter().rev().find_map(|entry| {
+        let Record::BudgetChanged { budget: changed, status } = &entry.record else { return None };
+        (*changed == budget).then_some(*status)
+    });
+    let Some(figures) = status else { return String::new() };
+    let allowance = case.scenario.budgets[budget.index()].allowance;
+    let status = StoredStatus { figures, ..StoredStatus::default() };
+    match remedy(allowance, &status) {
+        Remedy::MoreReadyPods(pods) => format!("; {pods} more ready would free it"),
+        Remedy::NeverAtThisSize { expected, desired } => {
+            format!("; {desired} of {expected} must stay, add replicas")
+        }
+        Remedy::None | Remedy::CannotCount { .. } | Remedy::DisruptionsUnderWay(_) => String::new(),
     }
 }
 

@@ -40,7 +40,7 @@ fn everything_is_found_and_ordered() {
         AUR932 warning 16m45s..26m45s ml queue grows to 340 requests | longest at 16m45s, for 10m00s ["tests/data/tell/manifests.yaml:36"]
         AUR950 error 37m45s..end evictions_blocked count<1 is crossed | for 7m15s; at worst 84 ["tests/data/tell/peak.yaml:29"]
         AUR922 info 38m00s..end drain of 1 node of general | not done by the end of the run ["tests/data/tell/peak.yaml:24"]
-        AUR920 error 38m00s..end budget postgresql keeps postgresql-0 on general-2 | to the end (7m00s), 84 refusals ["tests/data/tell/manifests.yaml:61"]
+        AUR920 error 38m00s..end budget postgresql keeps postgresql-0 on general-2 | to the end (7m00s), 84 refusals; 1 of 1 must stay, add replicas ["tests/data/tell/manifests.yaml:61"]
         AUR910 error 38m02s..end checkout-20 waits for a node | 6m58s, until the end; 0/5 nodes are available: 3 Insufficient cpu, 2 node(s) had untolerated taint(s). ["tests/data/tell/manifests.yaml:13"]
         AUR911 warning 38m10s..44m50s cluster-autoscaler adds no node for checkout | general: max node group size reached (4); gpu: node(s) had untolerated taint(s) ["tests/data/tell/cluster.yaml:8"]
     "#]].assert_eq(&listed(&run.case(), &run.findings()));
@@ -58,7 +58,7 @@ fn causes_name_figures_and_lines() {
     expect![[r#"
         http_req_duration: p(95)<500: checkout CPU at its limit (20 × 500m) from 14m45s; maxReplicas 20 × limit 500m = 10.0 cores [tests/data/tell/manifests.yaml:21]; 1,800 iterations/s ask checkout for 10.8 cores.
         http_req_failed: rate<0.01: checkout CPU at its limit (20 × 500m) from 14m45s; maxReplicas 20 × limit 500m = 10.0 cores [tests/data/tell/manifests.yaml:21]; 1,800 iterations/s ask checkout for 10.8 cores.
-        evictions_blocked: count<1: budget postgresql keeps postgresql-0 on general-2 from 38m00s: to the end (7m00s), 84 refusals [tests/data/tell/manifests.yaml:61].
+        evictions_blocked: count<1: budget postgresql keeps postgresql-0 on general-2 from 38m00s: to the end (7m00s), 84 refusals; 1 of 1 must stay, add replicas [tests/data/tell/manifests.yaml:61].
     "#]].assert_eq(&text);
 }
 

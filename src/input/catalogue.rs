@@ -131,6 +131,10 @@ impl Row<'_> {
                 disk_for_pods,
             ),
             max_pods: self.whole("max_pods")?,
+            max_volumes: match self.cell("max_volumes") {
+                "" => None,
+                _ => Some(self.whole("max_volumes")?),
+            },
             on_demand_per_hour: self.price("on_demand_usd_per_hour")?,
             spot_per_hour: self.price("spot_usd_per_hour")?,
             price_date: self.cell("price_date").into(),

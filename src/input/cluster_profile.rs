@@ -11,12 +11,13 @@ use super::decode::{Fields, Value, nearest};
 use super::diagnostic::Diagnostic;
 use super::kubernetes::meta::strings;
 use super::kubernetes::scheduling::taint;
+use crate::cluster::VolumeMode;
 use crate::cluster::api::{Labels, NodePoolSpec};
 use crate::control::cluster_autoscaler::Options;
 use crate::control::cluster_autoscaler::options::OptionError;
 use crate::control::hpa::HpaConfig;
 use crate::engine::Dist;
-use crate::scenario::{ImageSizes, Prices, Provider, Timings};
+use crate::scenario::{ImageSizes, Prices, Provider, PullPolicy, Timings, VolumeProfile};
 use crate::units::{Bytes, SimDuration};
 
 /// A cluster profile, pools as the scenario has changed them.
@@ -31,6 +32,8 @@ pub(super) struct ClusterProfile {
     pub(super) autoscaler: Options,
     pub(super) hpa_config: HpaConfig,
     pub(super) prices: Prices,
+    pub(super) volumes: VolumeProfile,
+    pub(super) pulls: PullPolicy,
 }
 
 /// The provider of a profile, read ahead: the catalogue's rows depend on it.
@@ -70,6 +73,9 @@ pub(super) fn cluster_profile(
     let autoscaler = fields.read_or("clusterAutoscaler", Options::default(), autoscaler);
     let hpa_config = fields.read_or("horizontalPodAutoscaler", HpaConfig::default(), hpa_config);
     let prices = prices(fields);
+    let volumes =
+        fields.read_or("volumes", VolumeProfile::usual(VolumeMode::Enforced), volume_profile);
+    let pulls = fields.read_or("kubelet", PullPolicy::default(), pulls);
     Some(ClusterProfile {
         name: name?,
         provider: provider?,
@@ -81,6 +87,37 @@ pub(super) fn cluster_profile(
         autoscaler: autoscaler?,
         hpa_config: hpa_config?,
         prices: prices?,
+        volumes: volumes?,
+        pulls: pulls?,
+    })
+}
+
+/// `volumes`: how claims are served, and how long that takes.
+fn volume_profile(value: &Value<'_>) -> Option<VolumeProfile> {
+    let fields = value.fields()?;
+    let usual = VolumeProfile::usual(VolumeMode::Enforced);
+    let mode = fields.read_or("mode", usual.mode, volume_mode);
+    let provision = fields.read_or("provision", usual.provision, Value::distribution);
+    let attach = fields.read_or("attach", usual.attach, Value::distribution);
+    let detach = fields.read_or("detach", usual.detach, Value::distribution);
+    fields.finish("volumes");
+    Some(VolumeProfile { mode: mode?, provision: provision?, attach: attach?, detach: detach? })
+}
+
+/// `enforced` or `trusted`.
+pub(super) fn volume_mode(value: &Value<'_>) -> Option<VolumeMode> {
+    value.word(&[("enforced", VolumeMode::Enforced), ("trusted", VolumeMode::Trusted)])
+}
+
+/// `kubelet`: how images are pulled.
+fn pulls(value: &Value<'_>) -> Option<PullPolicy> {
+    let fields = value.fields()?;
+    let serial = fields.read_or("serialize-image-pulls", true, Value::boolean);
+    let node = fields.read("node-pull-bytes-per-second", Value::bytes);
+    fields.finish("kubelet");
+    Some(PullPolicy {
+        serial: serial?,
+        node_bytes_per_s: node?.map(|bytes| bytes.as_f64()).filter(|bytes| *bytes > 0.0),
     })
 }
 

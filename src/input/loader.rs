@@ -273,6 +273,8 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         not_simulated: not_simulated.collect(),
         workloads: shared(objects.workloads),
         budgets: shared(objects.budgets),
+        volumes: profile.volumes,
+        pulls: profile.pulls,
         quotas: shared(objects.quotas),
         claims: shared(objects.claims),
         storage_classes: shared(objects.storage_classes),

@@ -4,19 +4,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::cluster_profile::{ClusterProfile, check_bounds, known_zone};
+use super::cluster_profile::{ClusterProfile, check_bounds, known_zone, volume_mode};
 use super::codes;
 use super::decode::{Context, Fields, Value, nearest};
 use super::diagnostic::{Diagnostic, Severity};
 use super::kubernetes::{AutoscalerSpec, Objects};
 use super::load::{Surroundings, loads};
+use super::pool_events::PoolEvent;
 use super::rollouts::Release;
 use super::source::Span;
 use super::thresholds::thresholds;
 use crate::cluster::api::{NodePoolSpec, WorkloadKind, WorkloadSpec};
 use crate::load::LoadSpec;
 use crate::model::id::{PoolId, WorkloadId};
-use crate::scenario::{DisruptionSpec, DisruptionTarget, HpaObject, ThresholdSpec};
+use crate::scenario::{DisruptionSpec, DisruptionTarget, HpaObject, Provider, ThresholdSpec};
 use crate::service::ServiceGraph;
 use crate::units::SimDuration;
 
@@ -58,14 +59,15 @@ pub(super) fn scenario(
     let around = Surroundings { services, duration: measured.unwrap_or_default(), time_of_day };
     let loads = fields.required("load").and_then(|value| loads(&value, around));
     let replicas = fields.read_or("replicas", BTreeMap::new(), |value| replicas(value, objects));
+    let provider = profile.as_ref().map(|profile| profile.provider);
     let (overridden, zones, pools) = match profile {
         Some(profile) => {
-            let done = fields.read("overrides", |value| overrides(value, &mut profile.pools));
+            let done = fields.read("overrides", |value| overrides(value, profile));
             (done.map(|_| ()), Some(profile.zones.as_slice()), Some(profile.pools.as_slice()))
         }
         None => (fields.read("overrides", |_| Some(())).map(|_| ()), None, None),
     };
-    let events = Events { release, pools, zones };
+    let events = Events { release, pools, zones, provider };
     let disruptions = fields.read_or("events", Vec::new(), |value| events.all(value));
     let thresholds = fields.read_or("thresholds", Vec::new(), thresholds);
     let seed = fields.read_or("seed", SEED, |value| value.integer(0..=u64::MAX));
@@ -199,9 +201,11 @@ fn initial_replicas(
     objects.workloads.iter().enumerate().map(size).collect()
 }
 
-/// `overrides.nodePools`: sizes of pools by name.
-fn overrides(value: &Value<'_>, pools: &mut [NodePoolSpec]) -> Option<()> {
+/// `overrides.nodePools`: sizes of pools by name; `overrides.volumes`: how claims are served.
+fn overrides(value: &Value<'_>, profile: &mut ClusterProfile) -> Option<()> {
     let fields = value.fields()?;
+    let mode = fields.read_or("volumes", profile.volumes.mode, volume_mode);
+    let pools = &mut profile.pools;
     let done = fields.read("nodePools", |value| {
         // Every entry shall be read, so the results are gathered before they are judged.
         let done: Vec<Option<()>> = value
@@ -212,6 +216,7 @@ fn overrides(value: &Value<'_>, pools: &mut [NodePoolSpec]) -> Option<()> {
         done.into_iter().collect::<Option<Vec<()>>>()
     });
     fields.finish("overrides");
+    profile.volumes.mode = mode?;
     done.map(|_| ())
 }
 
@@ -222,6 +227,7 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
     let max_value = fields.optional("max");
     let max = max_value.as_ref().map_or(Some(None), |value| count(value).map(Some));
     let initial = fields.read("initial", count);
+    let spot = fields.read("spot", Value::boolean);
     fields.finish("an override of a node pool");
     let Some(pool) = pools.iter_mut().find(|pool| *pool.name == *name) else {
         let known: Vec<&str> = pools.iter().map(|pool| &*pool.name).collect();
@@ -237,6 +243,7 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
     // A pool that could not grow was not autoscaled; room given to it says that it shall be.
     pool.autoscaled |= pool.min == pool.max && min < max;
     (pool.min, pool.max, pool.initial) = (min, max, initial);
+    pool.spot = spot?.unwrap_or(pool.spot);
     Some(())
 }
 
@@ -245,10 +252,21 @@ struct Events<'a> {
     release: &'a Release<'a>,
     pools: Option<&'a [NodePoolSpec]>,
     zones: Option<&'a [Arc<str>]>,
+    provider: Option<Provider>,
 }
 
-const EVENTS: [&str; 8] =
-    ["drain", "failNode", "failZone", "cordon", "scale", "deletePod", "rollout", "upgrade"];
+const EVENTS: [&str; 10] = [
+    "drain",
+    "failNode",
+    "failZone",
+    "cordon",
+    "scale",
+    "deletePod",
+    "rollout",
+    "upgrade",
+    "upgradePool",
+    "reclaimSpot",
+];
 
 impl Events<'_> {
     fn all(&self, value: &Value<'_>) -> Option<Vec<DisruptionSpec>> {
@@ -295,16 +313,13 @@ impl Events<'_> {
         let count =
             |fields: &Fields<'_>| fields.read_or("count", 1, |value| value.integer(1..=u32::MAX));
         let target = match name {
-            "drain" | "failNode" => {
+            "drain" | "failNode" | "upgradePool" | "reclaimSpot" => {
                 let pool = fields.required("pool").and_then(|pool| self.pool(&pool));
-                let count = count(&fields);
+                let named = |value: &Value<'_>| self.workload(value);
+                let around = PoolEvent { name, pool, pools: self.pools, provider: self.provider };
+                let target = around.target(&fields, duration, &named);
                 fields.finish(&format!("the event `{name}`"));
-                let (pool, count) = (pool?, count?);
-                if name == "drain" {
-                    DisruptionTarget::Drain { pool, count }
-                } else {
-                    DisruptionTarget::FailNode { pool, count, duration }
-                }
+                target?
             }
             "cordon" => {
                 let node = fields.required("node").and_then(|node| node.non_empty().map(Arc::from));
@@ -312,10 +327,7 @@ impl Events<'_> {
                 DisruptionTarget::Cordon { node: node? }
             }
             _ => {
-                let workload = fields.required("workload").and_then(|value| {
-                    named_workload(&value, value.non_empty()?, self.release.objects)
-                        .map(WorkloadId::at)
-                });
+                let workload = fields.required("workload").and_then(|value| self.workload(&value));
                 if name == "scale" {
                     let replicas =
                         fields.required("replicas").and_then(|value| value.integer(0..=i32::MAX));
@@ -329,6 +341,10 @@ impl Events<'_> {
             }
         };
         Some(target)
+    }
+
+    fn workload(&self, value: &Value<'_>) -> Option<WorkloadId> {
+        named_workload(value, value.non_empty()?, self.release.objects).map(WorkloadId::at)
     }
 
     fn pool(&self, value: &Value<'_>) -> Option<PoolId> {

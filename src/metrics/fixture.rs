@@ -23,7 +23,7 @@ use crate::model::observer::{
 };
 use crate::model::record::Record;
 use crate::scenario::threshold::{Terms, ThresholdSpec};
-use crate::scenario::{ImageSizes, Prices, Provider, Scenario, Timings};
+use crate::scenario::{ImageSizes, Prices, Provider, PullPolicy, Scenario, Timings, VolumeProfile};
 use crate::service::ServiceGraph;
 use crate::service::spec::{
     ClassSpec, ClientStep, CpuSpec, OperationSpec, Routing, StationKind, StationSpec,
@@ -80,6 +80,7 @@ fn pool(name: &str, price: Option<Decimal>) -> Arc<NodePoolSpec> {
             capacity: Resources::default(),
             allocatable: Resources::default(),
             max_pods: 10,
+            max_volumes: None,
             on_demand_per_hour: price,
             spot_per_hour: None,
             price_date: Arc::from("2026-11-01"),
@@ -189,6 +190,8 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         quotas: Vec::new(),
         hpas: Vec::new(),
         claims: Vec::new(),
+        volumes: VolumeProfile::usual(crate::cluster::VolumeMode::Trusted),
+        pulls: PullPolicy::default(),
         storage_classes: Vec::new(),
         services: Arc::new(graph()),
         loads: vec![load("day"), load("night")],

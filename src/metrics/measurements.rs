@@ -12,7 +12,7 @@ use crate::metrics::tally::{Precision, Tally};
 use crate::metrics::watch::Watches;
 use crate::model::id::{ClassId, LoadId, OperationId, PoolId, StationId, WorkloadId};
 use crate::model::observer::{ClientCall, Observer, OperationEnd, Sample};
-use crate::model::record::Record;
+use crate::model::record::{Death, Record};
 use crate::scenario::Scenario;
 use crate::scenario::threshold::MetricSelector;
 use crate::units::convert::f64_from_u64;
@@ -29,6 +29,7 @@ pub struct Measurements {
     scaling: Scaling,
     node_time: NodeTime,
     evictions_blocked: u64,
+    oom_kills: u64,
     vus_max: u32,
     /// Virtual users that are initialised before anything begins.
     vus_pre_allocated: u32,
@@ -131,6 +132,7 @@ impl Measurements {
             scaling: Scaling::new(scenario.workloads.len()),
             node_time: NodeTime::new(scenario.pools.len()),
             evictions_blocked: 0,
+            oom_kills: 0,
             vus_max: 0,
             vus_pre_allocated: scenario
                 .loads
@@ -238,6 +240,12 @@ impl Measurements {
         self.evictions_blocked
     }
 
+    /// Containers that were killed because they held more memory than their limit.
+    #[must_use]
+    pub const fn oom_kills(&self) -> u64 {
+        self.oom_kills
+    }
+
     /// Most virtual users that were initialised at a time.
     #[must_use]
     pub const fn vus_max(&self) -> u32 {
@@ -265,7 +273,12 @@ impl Measurements {
                 self.evictions_blocked += 1;
                 self.watches.eviction_blocked();
             }
-            Record::WorkloadUpdated { .. }
+            Record::ContainerDied { why: Death::OutOfMemory { .. }, .. } => {
+                self.oom_kills += 1;
+                self.watches.oom_kill();
+            }
+            Record::ContainerDied { why: Death::Liveness | Death::Startup, .. }
+            | Record::WorkloadUpdated { .. }
             | Record::RolloutEnded(..)
             | Record::JobStarted { .. }
             | Record::JobEnded { .. }
@@ -290,7 +303,8 @@ impl Measurements {
             | Record::HpaSynced(..)
             | Record::Decided { .. }
             | Record::DisruptionBegan(_)
-            | Record::DisruptionEnded(_) => {}
+            | Record::DisruptionEnded(_)
+            | Record::Announced { .. } => {}
         }
     }
 
@@ -403,6 +417,7 @@ impl Observer for Measurements {
         self.scaling.clear();
         self.node_time.restart(at);
         self.evictions_blocked = 0;
+        self.oom_kills = 0;
         self.interval.clear(at);
     }
 }

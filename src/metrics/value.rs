@@ -321,6 +321,9 @@ impl MetricValue for MetricView<'_> {
             "evictions_blocked" if self.selector.tags().next().is_none() => {
                 self.counter(self.measured.evictions_blocked(), method)
             }
+            "oom_kills" if self.selector.tags().next().is_none() => {
+                self.counter(self.measured.oom_kills(), method)
+            }
             // The worst moment is what the metric is about.
             "min_headroom" if method == Method::Value => self.gauge_figure(Method::Min),
             "cost_per_month" if matches!(method, Method::Value | Method::Avg) => {

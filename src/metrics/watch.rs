@@ -30,6 +30,7 @@ enum Source {
     Dropped,
     TimeToScale,
     EvictionsBlocked,
+    OomKills,
 }
 
 impl Source {
@@ -45,6 +46,7 @@ impl Source {
             "dropped_iterations" => Self::Dropped,
             "time_to_scale" => Self::TimeToScale,
             "evictions_blocked" => Self::EvictionsBlocked,
+            "oom_kills" => Self::OomKills,
             _ => return None,
         })
     }
@@ -59,7 +61,8 @@ impl Source {
             | Self::ReceivedBytes
             | Self::Iterations
             | Self::Dropped
-            | Self::EvictionsBlocked => Fold::Sum(0),
+            | Self::EvictionsBlocked
+            | Self::OomKills => Fold::Sum(0),
         }
     }
 
@@ -74,7 +77,8 @@ impl Source {
             | Self::Iterations
             | Self::Dropped
             | Self::TimeToScale
-            | Self::EvictionsBlocked => false,
+            | Self::EvictionsBlocked
+            | Self::OomKills => false,
         }
     }
 }
@@ -277,7 +281,8 @@ impl Watches {
                 | Source::Iterations
                 | Source::Dropped
                 | Source::TimeToScale
-                | Source::EvictionsBlocked => (false, 1),
+                | Source::EvictionsBlocked
+                | Source::OomKills => (false, 1),
             };
             watch.add(took, hit, amount);
         }
@@ -302,8 +307,15 @@ impl Watches {
     }
 
     pub(super) fn eviction_blocked(&mut self) {
-        let blocked = |watch: &&mut Watch| watch.source == Source::EvictionsBlocked;
-        for watch in self.watches.iter_mut().filter(blocked) {
+        self.counted(Source::EvictionsBlocked);
+    }
+
+    pub(super) fn oom_kill(&mut self) {
+        self.counted(Source::OomKills);
+    }
+
+    fn counted(&mut self, source: Source) {
+        for watch in self.watches.iter_mut().filter(|watch| watch.source == source) {
             watch.add(SimDuration::ZERO, true, 1);
         }
     }

@@ -134,6 +134,8 @@ pub enum PodDeletion {
     NodeLost,
     /// Its node has a taint it does not tolerate.
     Taint,
+    /// Its node is gone, and the garbage collector of pods removes what is left.
+    Orphaned,
     /// The scenario says so.
     Scenario,
 }

@@ -45,6 +45,12 @@ pub enum Event {
     ClusterAutoscaler,
     /// The node life-cycle controller looks.
     NodeLifecycle,
+    /// Kubelets look at the memory of their pods.
+    Memory,
+    /// The garbage collector of pods looks.
+    PodGc,
+    /// The attach-detach controller has something due.
+    Volumes,
     /// The series are sampled.
     Sample,
     /// Measuring begins.
@@ -56,8 +62,16 @@ pub enum Event {
 /// Steps in a pod's life that take time, as the kubelet and the endpoint controllers see them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PodStep {
+    /// A volume could not be bound in time.
+    BindingTimedOut,
+    /// All volumes are on the node.
+    VolumesMounted,
     /// All images are on the node.
     ImagesPulled,
+    /// A container that died is started again.
+    ContainersRestarted,
+    /// The kubelet kills a container whose probe failed too often.
+    ProbeFailed,
     /// All containers run and the process is up.
     ContainersStarted,
     /// The readiness probe succeeds.
@@ -98,6 +112,8 @@ pub enum DisruptionStep {
     Begin,
     /// It tries again (a drain whose evictions were refused).
     Retry,
+    /// The Node objects of machines it made fail are deleted.
+    NodesDeleted,
     /// Its duration is over.
     End,
 }
@@ -114,10 +130,10 @@ impl Event {
             Self::TimeoutLane(_) => 2,
             Self::GpuStart(_) => 3,
             Self::ClientWakes(_) | Self::Arrival(_) | Self::VirtualUsers(_) => 4,
-            Self::Pod(..) | Self::Node(..) => 5,
+            Self::Pod(..) | Self::Node(..) | Self::Memory | Self::Volumes => 5,
             Self::Disruption(..) => 6,
             Self::Scrape => 7,
-            Self::NodeLifecycle | Self::Budgets => 8,
+            Self::NodeLifecycle | Self::PodGc | Self::Budgets => 8,
             Self::Hpa(_) => 9,
             Self::Workload(_) => 10,
             Self::Schedule => 11,

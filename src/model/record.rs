@@ -8,7 +8,7 @@ use crate::model::id::{
 };
 use crate::model::reason::Reason;
 use crate::model::rollout::RolloutEnd;
-use crate::units::{SimDuration, SimTime};
+use crate::units::{Bytes, SimDuration, SimTime};
 
 /// A fact about the control plane. Requests are not recorded one by one: they are folded into
 /// measurements where they end.
@@ -174,6 +174,55 @@ pub enum Record {
     DisruptionBegan(DisruptionId),
     /// A timed disruption is over.
     DisruptionEnded(DisruptionId),
+    /// The process of a pod was killed; its container is started again in place.
+    ContainerDied {
+        /// Which pod.
+        pod: PodId,
+        /// Why.
+        why: Death,
+        /// How long the kubelet waits before it starts the container again.
+        again_after: SimDuration,
+        /// How often the pod's containers were restarted, this time included.
+        restarts: u32,
+    },
+    /// What Kubernetes or the cloud tells as an event of an object.
+    Announced {
+        /// Whose event.
+        about: About,
+        /// Its reason, in Kubernetes' word: `FailedAttachVolume`.
+        event: &'static str,
+        /// Its message.
+        message: Arc<str>,
+    },
+}
+
+/// Why a process was killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Death {
+    /// The kernel: it held more memory than its limit allows.
+    OutOfMemory {
+        /// What it held.
+        used: Bytes,
+        /// What it might hold.
+        limit: Bytes,
+    },
+    /// The kubelet: it did not answer its liveness probe.
+    Liveness,
+    /// The kubelet: it did not answer its startup probe in time.
+    Startup,
+}
+
+/// Whose event something is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum About {
+    /// A pod's.
+    Pod(PodId),
+    /// A node's.
+    Node(NodeId),
+    /// A PersistentVolumeClaim's: `namespace/name`.
+    Claim(Arc<str>),
+    /// Of a timed disruption.
+    Disruption(DisruptionId),
 }
 
 /// Those who decide, apart from the HPAs.

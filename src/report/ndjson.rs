@@ -180,6 +180,7 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
         | Record::PodBecameUnready(_)
         | Record::PodEnded { .. }
         | Record::PodTerminating { .. }
+        | Record::ContainerDied { .. }
         | Record::PodGone(_) => told_of_pod(names, record),
         Record::EvictionRefused { pod: id, node, reason } => {
             let told = Told {
@@ -215,14 +216,18 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
             ("hpa_synced", format!("hpa/{}", names.hpa(*id)), told)
         }
         Record::Decided { by, reason } => {
-            let told = Told {
-                reason: Some(tell::reason_word(reason)),
-                message: Some(tell::reason(names, clock, reason)),
-                ..plain()
-            };
+            let message = tell::reason(names, clock, reason);
+            let told = told_words(tell::reason_word(reason), &message);
             ("decided", tell::decider(names, *by), told)
         }
+        Record::Announced { about, event, message } => {
+            ("announced", tell::about(names, about), told_words(event, message))
+        }
     }
+}
+
+fn told_words<'a>(event: &'static str, message: &str) -> Told<'a> {
+    Told { reason: Some(event), message: Some(message.to_owned()), ..Told::default() }
 }
 
 #[expect(
@@ -339,6 +344,11 @@ fn told_of_pod<'a>(names: &Names, record: &Record) -> (&'static str, String, Tol
         Record::PodTerminating { pod, because } => {
             let message = Some(tell::deletion(*because).to_owned());
             ("pod_terminating", object(*pod), Told { message, ..plain() })
+        }
+        Record::ContainerDied { pod, why, again_after, restarts: _ } => {
+            let message = Some(tell::death(*why));
+            let told = Told { message, span_s: span(*again_after), ..plain() };
+            ("container_died", object(*pod), told)
         }
         Record::PodGone(pod) => ("pod_gone", object(*pod), plain()),
         _ => unreachable!("only records of pods are passed on"),

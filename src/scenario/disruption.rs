@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::control::pool_upgrade::UpgradeSpec;
 use crate::model::id::{PoolId, WorkloadId};
 use crate::scenario::rollout::RolloutSpec;
 use crate::units::{Origin, SimDuration};
@@ -36,6 +37,28 @@ pub enum DisruptionTarget {
         count: u32,
         /// How long; `None` is for good.
         duration: Option<SimDuration>,
+        /// Only nodes that run a pod of this workload.
+        running: Option<WorkloadId>,
+        /// How long after the failure someone deletes the Node objects; `None` is never.
+        deleted: Option<SimDuration>,
+    },
+    /// The cloud takes spot machines of a pool back.
+    ReclaimSpot {
+        /// The pool.
+        pool: PoolId,
+        /// How many.
+        count: u32,
+        /// How long before it says so.
+        notice: SimDuration,
+        /// Whether a termination handler hears the notice, cordons and drains.
+        handler: bool,
+    },
+    /// All nodes of a pool are replaced by new ones.
+    UpgradePool {
+        /// The pool.
+        pool: PoolId,
+        /// How.
+        spec: UpgradeSpec,
     },
     /// A zone fails.
     FailZone {
@@ -75,6 +98,8 @@ impl DisruptionTarget {
             Self::Drain { .. } => "drain",
             Self::FailNode { .. } => "failNode",
             Self::FailZone { .. } => "failZone",
+            Self::ReclaimSpot { .. } => "reclaimSpot",
+            Self::UpgradePool { .. } => "upgradePool",
             Self::Cordon { .. } => "cordon",
             Self::Scale { .. } => "scale",
             Self::Rollout(spec) => spec.key,
@@ -88,6 +113,8 @@ impl fmt::Display for DisruptionTarget {
         match self {
             Self::Drain { count, .. } => write!(f, "drain of {count} node(s)"),
             Self::FailNode { count, .. } => write!(f, "failure of {count} node(s)"),
+            Self::ReclaimSpot { count, .. } => write!(f, "reclaim of {count} spot node(s)"),
+            Self::UpgradePool { .. } => f.write_str("upgrade of a pool"),
             Self::FailZone { zone, .. } => write!(f, "failure of zone {zone}"),
             Self::Cordon { node } => write!(f, "cordon of {node}"),
             Self::Scale { replicas, .. } => write!(f, "scale to {replicas}"),

@@ -23,7 +23,7 @@ use crate::service::ServiceGraph;
 use crate::units::{Origin, SimDuration};
 
 pub use disruption::{DisruptionSpec, DisruptionTarget};
-pub use profile::{ImageSizes, Prices, Provider, Timings};
+pub use profile::{ImageSizes, Prices, Provider, PullPolicy, Timings, VolumeProfile};
 pub use rollout::{RolloutSpec, WorkloadChange};
 pub use threshold::ThresholdSpec;
 
@@ -58,6 +58,10 @@ pub struct Scenario {
     pub hpas: Vec<Arc<HpaObject>>,
     /// Claims that stand alone; those of StatefulSets are in their specs.
     pub claims: Vec<Arc<PersistentVolumeClaimSpec>>,
+    /// How volumes are served.
+    pub volumes: VolumeProfile,
+    /// How kubelets pull images.
+    pub pulls: PullPolicy,
     /// Storage classes.
     pub storage_classes: Vec<Arc<StorageClassSpec>>,
     /// Services and what clients do.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
+use crate::cluster::VolumeMode;
 use crate::engine::Dist;
 use crate::units::{Bytes, SimDuration};
 
@@ -32,6 +33,16 @@ impl Provider {
 }
 
 impl Provider {
+    /// The CSI driver of its block disks.
+    #[must_use]
+    pub const fn disk_driver(self) -> &'static str {
+        match self {
+            Self::Eks => "ebs.csi.aws.com",
+            Self::Gke => "pd.csi.storage.gke.io",
+            Self::Aks => "disk.csi.azure.com",
+        }
+    }
+
     /// The label by which the Cluster Autoscaler knows a node with GPUs, also while they are not
     /// allocatable yet (cloudprovider/*/: `GPULabel`).
     #[must_use]
@@ -63,6 +74,55 @@ pub struct Timings {
     pub cloud_delay: Dist,
     /// From the removal of a node to its instance being gone.
     pub node_deletion: Dist,
+}
+
+/// How volumes are served.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VolumeProfile {
+    /// Whether claims are held to what their provisioner can do.
+    pub mode: VolumeMode,
+    /// Making a volume [s].
+    pub provision: Dist,
+    /// Attaching and mounting one [s].
+    pub attach: Dist,
+    /// Detaching one [s].
+    pub detach: Dist,
+}
+
+impl VolumeProfile {
+    /// EBS as published figures suggest: 3 s to make, 8 s to attach and mount, 5 s to detach.
+    ///
+    /// # Panics
+    /// Never: the figures are positive.
+    #[must_use]
+    pub fn usual(mode: VolumeMode) -> Self {
+        let lognormal = |median, sigma| {
+            Dist::lognormal_median_sigma(median, sigma)
+                .expect("the figures are positive and finite")
+        };
+        Self {
+            mode,
+            provision: lognormal(3.0, 0.3),
+            attach: lognormal(8.0, 0.45),
+            detach: lognormal(5.0, 0.5),
+        }
+    }
+}
+
+/// How kubelets pull images.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PullPolicy {
+    /// `serializeImagePulls`: one image at a time per node.
+    pub serial: bool,
+    /// What all pulls of a node share [bytes/s]; `None` is no limit.
+    pub node_bytes_per_s: Option<f64>,
+}
+
+impl Default for PullPolicy {
+    /// The kubelet's own default.
+    fn default() -> Self {
+        Self { serial: true, node_bytes_per_s: None }
+    }
 }
 
 /// Compressed sizes of images, by the longest prefix of the name without registry and tag.

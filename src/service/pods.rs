@@ -7,7 +7,7 @@ use crate::model::observer::{CallEnd, Observer};
 use crate::service::call::{Caller, Phase};
 use crate::service::runtime::{Ctx, Services, Work};
 use crate::service::server::{Server, ServerState};
-use crate::service::spec::{GpuWork, StationKind};
+use crate::service::spec::{GpuWork, StationKind, StationSpec};
 use crate::units::convert::{count_u32, f64_from_i64};
 use crate::units::time::{SimDuration, SimTime};
 
@@ -180,12 +180,27 @@ impl Services {
         let spec = &self.graph.stations[server.station.index()];
         let age = now.since(server.began);
         let idle_core_s = spec.idle_cpu.as_cores() * age.as_secs_f64();
-        let per_request = spec.memory_per_request.as_f64() * f64::from(server.inside);
-        let leak = spec.memory_leak_per_hour.as_f64() * age.as_hours_f64();
         Usage {
             cpu_core_s: server.cpu.busy_core_s(now) + idle_core_s,
-            memory_bytes: f64_from_i64(spec.idle_memory.0) + per_request + leak,
+            memory_bytes: memory_of(spec, age, server.inside),
         }
+    }
+
+    /// The memory a server holds now [bytes].
+    #[must_use]
+    pub fn memory(&self, now: SimTime, id: ServerId) -> f64 {
+        self.servers[id.index()].as_deref().map_or(0.0, |server| {
+            let spec = &self.graph.stations[server.station.index()];
+            memory_of(spec, now.since(server.began), server.inside)
+        })
+    }
+
+    /// The most memory a server held since this was asked last [bytes].
+    pub fn take_peak_memory(&mut self, now: SimTime, id: ServerId) -> f64 {
+        let server = self.servers[id.index()].as_deref_mut().expect("a live server is measured");
+        let most = std::mem::replace(&mut server.most_inside, server.inside);
+        let spec = &self.graph.stations[server.station.index()];
+        memory_of(spec, now.since(server.began), most)
     }
 
     /// Requests inside a server.
@@ -234,4 +249,11 @@ impl Services {
             Some(GpuWork::Items(_)) | None => SimDuration::ZERO,
         }
     }
+}
+
+/// Memory of a process of that age with so many requests inside [bytes].
+fn memory_of(spec: &StationSpec, age: SimDuration, inside: u32) -> f64 {
+    let per_request = spec.memory_per_request.as_f64() * f64::from(inside);
+    let leak = spec.memory_leak_per_hour.as_f64() * age.as_hours_f64();
+    f64_from_i64(spec.idle_memory.0) + per_request + leak
 }

@@ -284,7 +284,7 @@ impl Services {
             self.end(ctx, id, CallEnd::Refused);
             return;
         }
-        server.inside += 1;
+        server.enter();
         let call = self.calls.get_mut(id.slot);
         call.server = Some(chosen);
         if room {
@@ -299,7 +299,7 @@ impl Services {
     /// A request reaches a machine that does not answer: it stays there until someone gives up.
     fn swallow(&mut self, server: ServerId, id: CallId) {
         let silent = self.servers[server.index()].as_deref_mut().expect("open servers exist");
-        silent.inside += 1;
+        silent.enter();
         let call = self.calls.get_mut(id.slot);
         call.server = Some(server);
         call.phase = Phase::Stalled;
@@ -340,7 +340,7 @@ impl Services {
         } else if takes_tasks && let Some(call) = self.stations[station.index()].broker.pop_front()
         {
             server.in_service += 1;
-            server.inside += 1;
+            server.enter();
             let task = self.calls.get_mut(call.slot);
             task.server = Some(id);
             task.phase = Phase::Admitted;

@@ -27,6 +27,8 @@ pub(super) struct Server {
     pub(super) in_service: u32,
     /// Requests inside, waiting ones among them.
     pub(super) inside: u32,
+    /// The most requests inside since memory was looked at.
+    pub(super) most_inside: u32,
     pub(super) backlog: VecDeque<CallId>,
     pub(super) backlog_limit: u32,
     pub(super) gpu: Option<Gpu>,
@@ -95,6 +97,7 @@ impl Server {
             concurrency: concurrency.unwrap_or(u32::MAX),
             in_service: 0,
             inside: 0,
+            most_inside: 0,
             backlog: VecDeque::new(),
             backlog_limit: spec.backlog.unwrap_or(u32::MAX),
             gpu,
@@ -120,6 +123,12 @@ impl Server {
     pub(super) fn set_cores(&mut self, now: SimTime, cores: f64, queue: &mut EventQueue<Event>) {
         self.cpu.set_cores(now, cores.min(self.max_cores));
         self.arm_cpu(queue);
+    }
+
+    /// A request comes in.
+    pub(super) fn enter(&mut self) {
+        self.inside += 1;
+        self.most_inside = self.most_inside.max(self.inside);
     }
 
     /// Whether another request can be worked on.

@@ -32,6 +32,7 @@ impl<O: Observer> Run<'_, O> {
         }
         self.run_instant();
         self.booting = false;
+        self.kubelets.settle();
         self.start_periodic();
     }
 
@@ -50,6 +51,7 @@ impl<O: Observer> Run<'_, O> {
         self.schedule(self.metrics.resolution(), Event::Scrape);
         self.start_autoscaler();
         self.wake_budgets();
+        self.start_memory();
         let first_sample = self.measured_from;
         self.queue.schedule(first_sample, Event::Sample.rank(), Event::Sample);
         self.queue.schedule(self.measured_from, Event::WarmUpEnds.rank(), Event::WarmUpEnds);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::cluster::{Node, NodePhase, Occurrence};
 use crate::control::drain::{Drain, DrainSpec};
+use crate::control::pool_upgrade::Upgrade;
 use crate::model::action::PodDeletion;
 use crate::model::event::DisruptionStep;
 use crate::model::id::{DisruptionId, NodeId, PodId, PoolId, WorkloadId};
@@ -17,9 +18,10 @@ use crate::units::{SimDuration, SimTime};
 /// A disruption under way.
 #[derive(Debug, Default)]
 pub(super) struct DisruptionState {
-    drain: Option<Drain>,
-    /// Nodes that it made fail.
-    failed: Vec<NodeId>,
+    pub(super) drain: Option<Drain>,
+    pub(super) upgrade: Option<Upgrade>,
+    /// Nodes that it made fail, or will.
+    pub(super) failed: Vec<NodeId>,
 }
 
 impl<O: Observer> Run<'_, O> {
@@ -38,7 +40,11 @@ impl<O: Observer> Run<'_, O> {
                 self.records.push(Record::DisruptionBegan(id));
                 self.begin_disruption(now, id);
             }
-            DisruptionStep::Retry => self.continue_drain(now, id),
+            DisruptionStep::Retry => {
+                self.continue_drain(now, id);
+                self.continue_upgrade(now, id);
+            }
+            DisruptionStep::NodesDeleted => self.delete_failed(now, id),
             DisruptionStep::End if self.rollout_spec(id).is_some() => {
                 self.rollout_timeout(now, id);
             }
@@ -56,8 +62,24 @@ impl<O: Observer> Run<'_, O> {
                 self.continue_drain(now, id);
                 return;
             }
-            DisruptionTarget::FailNode { pool, count, duration } => {
-                let nodes = self.ready_nodes(|node| node.pool == Some(*pool));
+            DisruptionTarget::UpgradePool { pool, spec } => {
+                self.begin_upgrade(now, id, *pool, *spec);
+                return;
+            }
+            DisruptionTarget::ReclaimSpot { pool, count, notice, handler } => {
+                self.begin_reclaim(now, id, (*pool, *count), *notice, *handler);
+                return;
+            }
+            DisruptionTarget::FailNode { pool, count, duration, running, deleted } => {
+                let runs = |node: &Node| {
+                    running.is_none_or(|workload| {
+                        self.cluster.pods_on(node.id).any(|pod| pod.workload() == workload)
+                    })
+                };
+                let nodes = self.ready_nodes(|node| node.pool == Some(*pool) && runs(node));
+                if let Some(after) = deleted {
+                    self.schedule(*after, Event::Disruption(id, DisruptionStep::NodesDeleted));
+                }
                 let count = crate::units::convert::index(*count);
                 self.fail_nodes(now, id, nodes.into_iter().take(count).collect());
                 self.schedule_end(id, *duration);
@@ -92,7 +114,7 @@ impl<O: Observer> Run<'_, O> {
 
     /// The nodes of a pool that a drain takes: those with the most pods to move come first, so that
     /// the drain shows what it does to a node in use.
-    fn nodes_to_drain(&self, pool: PoolId, count: u32) -> Vec<NodeId> {
+    pub(super) fn nodes_to_drain(&self, pool: PoolId, count: u32) -> Vec<NodeId> {
         let mut nodes: Vec<&Node> = self
             .cluster
             .nodes()
@@ -123,11 +145,24 @@ impl<O: Observer> Run<'_, O> {
 
     fn end_failure(&mut self, now: SimTime, id: DisruptionId) {
         let scenario = self.scenario;
-        if let DisruptionTarget::FailZone { zone, .. } = &scenario.disruptions[id.index()].target {
+        let target = &scenario.disruptions[id.index()].target;
+        if let DisruptionTarget::ReclaimSpot { .. } = target {
+            self.end_reclaim(now, id);
+            return;
+        }
+        if let DisruptionTarget::FailZone { zone, .. } = target {
             self.occur(now, Occurrence::ZoneRecovered(Arc::clone(zone)));
         }
         for node in std::mem::take(&mut self.disruptions[id.index()].failed) {
             self.occur(now, Occurrence::NodeRecovered(node));
+        }
+        self.records.push(Record::DisruptionEnded(id));
+    }
+
+    /// Someone deletes the Node objects of machines that failed.
+    fn delete_failed(&mut self, now: SimTime, id: DisruptionId) {
+        for node in std::mem::take(&mut self.disruptions[id.index()].failed) {
+            self.occur(now, Occurrence::NodeGone(node));
         }
         self.records.push(Record::DisruptionEnded(id));
     }
@@ -143,7 +178,7 @@ impl<O: Observer> Run<'_, O> {
     }
 
     /// Lets the drain do what it can do now, and come back when it has to.
-    fn continue_drain(&mut self, now: SimTime, id: DisruptionId) {
+    pub(super) fn continue_drain(&mut self, now: SimTime, id: DisruptionId) {
         let Some(drain) = &mut self.disruptions[id.index()].drain else { return };
         let progress = drain.advance(now, &self.cluster, &mut self.workloads.budgets);
         for action in &progress.actions {
@@ -154,7 +189,13 @@ impl<O: Observer> Run<'_, O> {
             Some(at) => {
                 self.schedule(at.since(now), Event::Disruption(id, DisruptionStep::Retry));
             }
-            None => self.records.push(Record::DisruptionEnded(id)),
+            None => {
+                self.disruptions[id.index()].drain = None;
+                let target = &self.scenario.disruptions[id.index()].target;
+                if !matches!(target, DisruptionTarget::ReclaimSpot { .. }) {
+                    self.records.push(Record::DisruptionEnded(id));
+                }
+            }
         }
     }
 }

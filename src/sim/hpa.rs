@@ -25,6 +25,11 @@ const PROCESSING: SimDuration = SimDuration::from_millis(20);
 /// The HPAs of one release are made one after another.
 const STAGGER: SimDuration = SimDuration::from_millis(50);
 
+/// What any process that runs has used and holds. A service profile need not state it, but
+/// metrics-server takes a container with zero of either for one that is not there (pkg/storage/pod.go).
+const LEAST_CPU_CORE_S: f64 = 0.001;
+const LEAST_MEMORY_BYTES: f64 = 1_048_576.0;
+
 impl<O: Observer> Run<'_, O> {
     /// A new HPA is first looked at one period after it was made.
     pub(super) fn start_hpas(&mut self) {
@@ -56,6 +61,8 @@ impl<O: Observer> Run<'_, O> {
                 }
                 None => unprofiled_usage(pod, now),
             };
+            let (cpu_core_s, memory_bytes) =
+                (cpu_core_s.max(LEAST_CPU_CORE_S), memory_bytes.max(LEAST_MEMORY_BYTES));
             let started = pod.started.unwrap_or(pod.created);
             let reading = Reading { pod: pod.id, started, cpu_core_s, memory_bytes };
             readings.push((reading, pod.name.to_string()));
@@ -121,7 +128,7 @@ struct Gathered<'a> {
 
 /// What a pod without a service profile is taken to use: a tenth of the cores and half of the
 /// memory it asks for. Told among the assumptions of a report.
-fn unprofiled_usage(pod: &Pod, now: SimTime) -> (f64, f64) {
+pub(super) fn unprofiled_usage(pod: &Pod, now: SimTime) -> (f64, f64) {
     let age_s = now.since(pod.started.unwrap_or(pod.created)).as_secs_f64();
     (pod.requests.cpu.as_cores() * 0.1 * age_s, pod.requests.memory.as_f64() * 0.5)
 }

@@ -69,6 +69,7 @@ impl<O: Observer> Run<'_, O> {
             // The condition is the controller's own to remember.
             Verdict::MarkUnknown(_) => {}
             Verdict::MarkPodsNotReady(node) => {
+                self.look_for_machine(node);
                 let pods: Vec<PodId> = self.cluster.pods_on(node).map(|pod| pod.id).collect();
                 for pod in pods {
                     self.occur(now, Occurrence::PodReady(pod, ConditionStatus::False));

@@ -13,24 +13,30 @@ mod hpa;
 mod jobs;
 mod lifecycle;
 mod loads;
+mod memory;
 mod nodes;
+mod pod_gc;
 mod pods;
+mod pool_upgrade;
+mod restarts;
 mod rollouts;
 mod sampling;
 mod scheduling;
 mod settle;
+mod spot;
+mod volumes;
 mod workloads;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, VolumesSpec};
 use crate::control::hpa::Hpa;
 use crate::control::kubelet::{KubeletSpec, Kubelets};
 use crate::control::metrics_server::MetricsServer;
 use crate::engine::{EventQueue, Streams};
 use crate::model::Event;
-use crate::model::id::{DisruptionId, PodId, ServerId, StationId, WorkloadId};
+use crate::model::id::{DisruptionId, NodeId, PodId, ServerId, StationId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::Record;
 use crate::scenario::Scenario;
@@ -114,8 +120,16 @@ struct Run<'a, O> {
     workloads: workloads::WorkloadState,
     autoscaler: autoscaler::Autoscaler,
     disruptions: Vec<disruptions::DisruptionState>,
+    volumes: volumes::Mounts,
+    restarts: restarts::Restarts,
+    memory: memory::Memory,
+    pod_gc: pod_gc::Collector,
+    /// Nodes whose machine is gone, and whose object is still there.
+    vanished: BTreeSet<NodeId>,
     /// Rollouts that someone waits for, by their disruption.
     rollouts: BTreeMap<DisruptionId, rollouts::RolloutState>,
+    /// When the pulls of pods began that go on.
+    pulls_begun: BTreeMap<PodId, SimTime>,
     /// The server of each pod whose process runs.
     servers: BTreeMap<PodId, ServerId>,
     /// The station each workload's pods serve, by workload.
@@ -146,6 +160,12 @@ impl<'a, O: Observer> Run<'a, O> {
         for workload in cluster.workloads().iter().map(|w| w.id).collect::<Vec<_>>() {
             cluster.set_initial_replicas(workload, scenario.initial_replicas[workload.index()]);
         }
+        cluster.set_volumes(VolumesSpec {
+            mode: scenario.volumes.mode,
+            classes: scenario.storage_classes.clone(),
+            claims: scenario.claims.clone(),
+            default_driver: Arc::from(scenario.provider.disk_driver()),
+        });
         let services = Services::new(&scenario.services, &streams, &mut queue);
         let load = |spec| loads::LoadState::new(spec, measured_from, &streams);
         let loads = scenario.loads.iter().map(load).collect();
@@ -159,6 +179,8 @@ impl<'a, O: Observer> Run<'a, O> {
                 pull_per_gb: timings.image_pull_per_gb.clone(),
                 container_start: timings.container_start.clone(),
                 endpoint_propagation: timings.endpoint_propagation.clone(),
+                serial_pulls: scenario.pulls.serial,
+                node_bytes_per_s: scenario.pulls.node_bytes_per_s,
             },
             streams,
         );
@@ -177,7 +199,13 @@ impl<'a, O: Observer> Run<'a, O> {
             workloads: workloads::WorkloadState::new(&cluster),
             autoscaler: autoscaler::Autoscaler::new(scenario, &streams, &mut queue),
             disruptions: scenario.disruptions.iter().map(|_| Default::default()).collect(),
+            volumes: volumes::Mounts::default(),
+            restarts: restarts::Restarts::default(),
+            memory: memory::Memory::default(),
+            pod_gc: pod_gc::Collector::default(),
+            vanished: BTreeSet::new(),
             rollouts: BTreeMap::new(),
+            pulls_begun: BTreeMap::new(),
             servers: BTreeMap::new(),
             stations,
             sampler: sampling::Sampler::new(scenario),

@@ -73,6 +73,7 @@ impl<O: Observer> Run<'_, O> {
                 self.schedule(SimDuration::ZERO, Event::Pod(pod, PodStep::ImagesPulled));
             }
         }
+        self.volumes_unmounted(now, id);
         self.node_changed(now, id);
         self.watch_nodes(now);
     }
@@ -88,6 +89,8 @@ impl<O: Observer> Run<'_, O> {
 
     /// A node is gone.
     pub(super) fn node_gone(&mut self, now: SimTime, id: NodeId) {
+        self.vanished.remove(&id);
+        self.orphan_pods(now, id);
         self.kubelets.forget(id);
         self.forget_node(id);
         self.scheduled_node_gone(now, id);

@@ -1,8 +1,10 @@
 //! Pods' lives: from the binding to the first request, and from the deletion to the last.
 
-use crate::cluster::pod::ConditionStatus;
-use crate::cluster::{Occurrence, PodPhase};
+use std::sync::Arc;
+
+use crate::cluster::{ConditionStatus, NodeImage, Occurrence, PodPhase};
 use crate::model::Event;
+use crate::model::action::PodDeletion;
 use crate::model::event::PodStep;
 use crate::model::id::{NodeId, PodId};
 use crate::model::observer::Observer;
@@ -15,35 +17,76 @@ use crate::units::{SimDuration, SimTime};
 const END_OF_PROCESS: SimDuration = SimDuration::from_millis(1_500);
 
 impl<O: Observer> Run<'_, O> {
-    /// A pod has a node: its kubelet takes it and pulls.
+    /// A pod has a node: its kubelet takes it, waits for its volumes and pulls.
     pub(super) fn pod_bound(&mut self, now: SimTime, id: PodId, node: NodeId) {
         self.occur(now, Occurrence::PodTaken(id));
         self.taints_meet_pod(now, id);
+        if self.has_no_volumes(id) {
+            self.pull_images(now, id, node);
+        } else {
+            self.mount_volumes(now, id, node);
+        }
+    }
+
+    /// The volumes of a pod are there: its images are pulled.
+    fn pull_images(&mut self, now: SimTime, id: PodId, node: NodeId) {
         let (Some(pod), Some(node)) = (self.cluster.pod(id), self.cluster.node(node)) else {
             return;
         };
-        let images = &self.scenario.images;
-        let pull = self.kubelets.pull(now, pod, node, |image| images.of(image));
-        let took = pull.delay;
-        for image in pull.images {
-            self.occur(now, Occurrence::ImagesPulled { pod: id, image: Some(image), took });
-        }
-        self.schedule(took, Event::Pod(id, PodStep::ImagesPulled));
+        // A cluster that has been running has its images: a pull of then must not delay one of now.
+        let delay = if self.booting {
+            SimDuration::ZERO
+        } else {
+            let images = &self.scenario.images;
+            self.kubelets.pull(now, pod, node, |image| images.of(image))
+        };
+        self.pulls_begun.insert(id, now);
+        self.schedule(delay, Event::Pod(id, PodStep::ImagesPulled));
+    }
+
+    /// The images of a pod are on its node, for other pods too, whatever becomes of this one. A pod
+    /// that starts anew in place pulls nothing.
+    fn images_pulled(&mut self, now: SimTime, id: PodId) {
+        let Some(pod) = self.cluster.pod(id).filter(|pod| pod.phase == PodPhase::Pending) else {
+            return;
+        };
+        let spec = &pod.template.spec;
+        let on_node = |image: &Arc<str>| NodeImage {
+            names: vec![Arc::clone(image)],
+            size: self.scenario.images.of(image),
+        };
+        let containers = spec.init_containers.iter().chain(&spec.containers);
+        let images = containers.map(|container| on_node(&container.image)).collect();
+        let took = self.pulls_begun.remove(&id).map_or(SimDuration::ZERO, |begun| now.since(begun));
+        self.occur(now, Occurrence::ImagesPulled { pod: id, images, took });
     }
 
     /// The next step of a pod's life, unless the pod is gone or its node is lost meanwhile.
     pub(super) fn pod_step(&mut self, now: SimTime, id: PodId, step: PodStep) {
         let Some(pod) = self.cluster.pod(id) else { return };
         let node = pod.node.and_then(|node| self.cluster.node(node));
-        let works = node.is_some_and(crate::cluster::Node::is_ready);
+        let works = node.is_some_and(crate::cluster::Node::is_ready) && !pod.has_ended();
         let terminating = pod.is_terminating();
+        let bound = pod.node;
+        if step == PodStep::ImagesPulled && works {
+            self.images_pulled(now, id);
+        }
+        let Some(pod) = self.cluster.pod(id) else { return };
         match step {
+            PodStep::BindingTimedOut => self.binding_timed_out(now, id),
+            PodStep::VolumesMounted if works && !terminating => {
+                if let Some(node) = bound {
+                    self.pull_images(now, id, node);
+                }
+            }
+            PodStep::ContainersRestarted if works && !terminating => self.start_pod(now, id),
+            PodStep::ProbeFailed if works && !terminating => self.probe_failed(now, id),
             PodStep::ImagesPulled if works && !terminating => {
                 let delay = self.kubelets.container_start(pod);
                 self.schedule(delay, Event::Pod(id, PodStep::ContainersStarted));
             }
             PodStep::ContainersStarted if works && !terminating => self.start_pod(now, id),
-            PodStep::BecameReady if works && !terminating => {
+            PodStep::BecameReady if works && !terminating && self.is_due_ready(now, id) => {
                 self.occur(now, Occurrence::PodReady(id, ConditionStatus::True));
             }
             PodStep::EndpointAdded if works && !terminating && pod.is_ready() => {
@@ -58,7 +101,10 @@ impl<O: Observer> Run<'_, O> {
             PodStep::Kill => self.end_process(now, id),
             PodStep::Removed => self.occur(now, Occurrence::PodGone(id)),
             PodStep::Completed if works && !terminating => self.job_pod_completed(now, id),
-            PodStep::ImagesPulled
+            PodStep::VolumesMounted
+            | PodStep::ContainersRestarted
+            | PodStep::ProbeFailed
+            | PodStep::ImagesPulled
             | PodStep::Completed
             | PodStep::ContainersStarted
             | PodStep::BecameReady
@@ -69,13 +115,20 @@ impl<O: Observer> Run<'_, O> {
 
     /// All containers run: the process comes up, its server exists, the probes begin.
     fn start_pod(&mut self, now: SimTime, id: PodId) {
+        if self.servers.contains_key(&id) {
+            // It was started anew when its node came back, before this first start was due.
+            return;
+        }
         self.occur(now, Occurrence::PodStarted(id));
         self.job_pod_started(id);
         let pod = self.cluster.pod(id).expect("it was there before it started");
         let mut process_up = SimDuration::ZERO;
         if let Some(station) = self.stations[pod.workload().index()] {
             let spec = &self.scenario.services.stations[station.index()];
-            let mut stream = self.streams.of(&format!("process/{}", pod.name));
+            let mut stream = match pod.restarts {
+                0 => self.streams.of(&format!("process/{}", pod.name)),
+                again => self.streams.of(&format!("process/{}/{again}", pod.name)),
+            };
             process_up = spec.start.sample_span(&mut stream);
             if let Some(warm_up) = &spec.warm_up {
                 process_up += warm_up.sample_span(&mut stream);
@@ -85,8 +138,11 @@ impl<O: Observer> Run<'_, O> {
             self.servers.insert(id, server);
         }
         let pod = self.cluster.pod(id).expect("it was there before it started");
+        // While the cluster is put together, nothing takes time.
+        let death = self.kubelets.killed_by_probe(pod, process_up).filter(|_| !self.booting);
         let ready = self.kubelets.readiness(pod, process_up);
-        self.schedule(ready, Event::Pod(id, PodStep::BecameReady));
+        let ready = if self.booting { SimDuration::ZERO } else { ready };
+        self.container_started(now, id, ready, death);
     }
 
     /// The cores a pod may use: its limit, or its node when it has none.
@@ -119,11 +175,14 @@ impl<O: Observer> Run<'_, O> {
     /// Deletion began.
     pub(super) fn pod_terminating(&mut self, now: SimTime, id: PodId) {
         let Some(pod) = self.cluster.pod(id) else { return };
-        let Some(node) = pod.node.and_then(|node| self.cluster.node(node)) else {
-            // Nobody runs it: the object goes at once.
+        let because = pod.deletion.map(|deletion| deletion.because);
+        if pod.node.is_none() || pod.has_ended() || because == Some(PodDeletion::Orphaned) {
+            // Nobody runs it, or never will again: the object goes at once.
             self.occur(now, Occurrence::PodGone(id));
             return;
-        };
+        }
+        // An orphan stays until the garbage collector of pods finds it.
+        let Some(node) = pod.node.and_then(|node| self.cluster.node(node)) else { return };
         if !node.is_ready() {
             // Its kubelet does not answer: the object stays until the node is back or gone.
             return;
@@ -191,6 +250,8 @@ impl<O: Observer> Run<'_, O> {
         self.stop_server(now, id);
         self.scheduled_pod_gone(now, id);
         self.forget_taint_timer(id);
+        self.unmount_volumes(now, id);
+        self.restarts.forget(id);
         self.wake_workload(self.pod_owners[id.index()]);
         self.wake_budgets();
     }

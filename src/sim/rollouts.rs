@@ -276,7 +276,9 @@ impl<O: Observer> Run<'_, O> {
             | DisruptionTarget::FailZone { .. }
             | DisruptionTarget::Cordon { .. }
             | DisruptionTarget::Scale { .. }
-            | DisruptionTarget::DeletePod { .. } => None,
+            | DisruptionTarget::DeletePod { .. }
+            | DisruptionTarget::UpgradePool { .. }
+            | DisruptionTarget::ReclaimSpot { .. } => None,
         }
     }
 }

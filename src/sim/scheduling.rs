@@ -117,6 +117,13 @@ impl<O: Observer> Run<'_, O> {
         match outcome {
             Outcome::Bind { slot, feasible } => {
                 let node = self.scheduling.snapshot.node(slot).id.expect("live nodes have ids");
+                if self.volumes_refused(id) {
+                    let Scheduling { scheduler, snapshot, queue, .. } = &mut self.scheduling;
+                    scheduler.forget(snapshot, slot, id);
+                    queue.done(id);
+                    return;
+                }
+                self.bind_volumes(now, id, node);
                 let before = self.cluster.generation();
                 self.apply(now, &Action::BindPod { pod: id, node });
                 self.scheduling.snapshot.confirm(&self.cluster, node, before);

@@ -1,10 +1,12 @@
 //! What followed from an event goes where it belongs: to the observer, and to those who watch.
 
+use std::sync::Arc;
+
 use crate::cluster::Occurrence;
 use crate::model::Action;
 use crate::model::id::PodId;
 use crate::model::observer::Observer;
-use crate::model::record::Record;
+use crate::model::record::{About, Record};
 use crate::sim::Run;
 use crate::units::SimTime;
 
@@ -17,6 +19,11 @@ impl<O: Observer> Run<'_, O> {
     /// Writes a fact; what happened waits for [`Run::settle`].
     pub(super) fn occur(&mut self, now: SimTime, fact: Occurrence) {
         self.cluster.occur(now, fact, &mut self.records);
+    }
+
+    /// Tells an event of an object.
+    pub(super) fn announce(&mut self, about: About, event: &'static str, message: &str) {
+        self.records.push(Record::Announced { about, event, message: Arc::from(message) });
     }
 
     /// Tells every record once, and lets those react who watch for it. Reactions may make further
@@ -91,7 +98,9 @@ impl<O: Observer> Run<'_, O> {
             | Record::HpaSynced(..)
             | Record::Decided { .. }
             | Record::DisruptionBegan(_)
-            | Record::DisruptionEnded(_) => {}
+            | Record::DisruptionEnded(_)
+            | Record::ContainerDied { .. }
+            | Record::Announced { .. } => {}
         }
     }
 

@@ -160,6 +160,7 @@ impl History {
             | Record::PodBecameReady(pod)
             | Record::PodBecameUnready(pod)
             | Record::PodTerminating { pod, .. }
+            | Record::ContainerDied { pod, .. }
             | Record::PodGone(pod) => {
                 if let Some(life) = self.pods.get_mut(pod) {
                     learn_of_pod(life, at, record);
@@ -192,7 +193,8 @@ impl History {
             | Record::HpaSynced(..)
             | Record::Decided { .. }
             | Record::DisruptionBegan(_)
-            | Record::DisruptionEnded(_) => {}
+            | Record::DisruptionEnded(_)
+            | Record::Announced { .. } => {}
         }
     }
 }

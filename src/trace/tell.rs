@@ -2,7 +2,7 @@
 
 use crate::model::action::PodDeletion;
 use crate::model::reason::{NoScaleDown, Reason};
-use crate::model::record::{Decider, HpaMetricSync, HpaSync};
+use crate::model::record::{About, Death, Decider, HpaMetricSync, HpaSync};
 use crate::model::rollout::{RolloutEnd, RolloutOutcome};
 use crate::trace::{Clock, Names};
 
@@ -128,7 +128,29 @@ pub const fn deletion(because: PodDeletion) -> &'static str {
         PodDeletion::Preemption => "preempted",
         PodDeletion::NodeLost => "its node does not answer",
         PodDeletion::Taint => "its node has a taint it does not tolerate",
+        PodDeletion::Orphaned => "its node is gone",
         PodDeletion::Scenario => "the scenario deletes it",
+    }
+}
+
+/// Why a process was killed, as the kubelet or the kernel says it.
+#[must_use]
+pub fn death(why: Death) -> String {
+    match why {
+        Death::OutOfMemory { used, limit } => format!("OOMKilled: {used} held, {limit} allowed"),
+        Death::Liveness => "failed liveness probe, will be restarted".to_owned(),
+        Death::Startup => "failed startup probe, will be restarted".to_owned(),
+    }
+}
+
+/// Whose event something is: `pod/gateway-1`.
+#[must_use]
+pub fn about(names: &Names, about: &About) -> String {
+    match about {
+        About::Pod(id) => format!("pod/{}", names.pod(*id)),
+        About::Node(id) => format!("node/{}", names.node(*id)),
+        About::Claim(name) => format!("pvc/{name}"),
+        About::Disruption(id) => names.disruption(*id).to_owned(),
     }
 }
 

@@ -53,6 +53,8 @@ pub struct InstanceType {
     pub allocatable: Resources,
     /// Pods a node can run.
     pub max_pods: i64,
+    /// Data volumes that can be attached at once; `None` is not known, and no limit.
+    pub max_volumes: Option<i64>,
     /// On-demand price per hour, when known.
     pub on_demand_per_hour: Option<Decimal>,
     /// Spot price per hour, when known.

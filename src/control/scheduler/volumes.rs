@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::cluster::api::Labels;
 use crate::cluster::api::scheduling::NodeSelectorTerm;
+use crate::cluster::api::selector::SelectorRequirement;
+use crate::cluster::api::{Labels, SelectorOperator};
+use crate::cluster::{self, Cluster, Pod};
 
 /// A PersistentVolumeClaim of a pod, and how far its binding has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,11 +41,52 @@ pub enum ClaimBinding {
     },
 }
 
+/// The claims of a live pod; `None` without any.
+pub(super) fn live_claims(cluster: &Cluster, pod: &Pod) -> Option<Arc<[Claim]>> {
+    let names = cluster.claims_of(pod);
+    if names.is_empty() {
+        return None;
+    }
+    let see = |name: Arc<str>| match cluster.claim(&name) {
+        Some(claim) => seen(claim),
+        None => {
+            Claim { name, read_write_once_pod: false, driver: None, binding: ClaimBinding::Missing }
+        }
+    };
+    Some(names.into_iter().map(see).collect())
+}
+
+fn seen(claim: &cluster::Claim) -> Claim {
+    let binding = if claim.bound {
+        let node_affinity = claim.zone.as_ref().map(|zone| vec![zone_term(zone)]);
+        ClaimBinding::Bound { node_affinity, labels: Labels::new() }
+    } else if claim.waits_for_consumer {
+        ClaimBinding::WaitsForConsumer { allowed_topologies: Vec::new() }
+    } else {
+        ClaimBinding::Immediate
+    };
+    Claim {
+        name: Arc::clone(&claim.name),
+        read_write_once_pod: claim.one_pod,
+        driver: claim.driver.clone(),
+        binding,
+    }
+}
+
+/// The node affinity of a zonal disk.
+fn zone_term(zone: &Arc<str>) -> NodeSelectorTerm {
+    let requirement = SelectorRequirement {
+        key: Arc::from("topology.kubernetes.io/zone"),
+        operator: SelectorOperator::In,
+        values: vec![Arc::clone(zone)],
+    };
+    NodeSelectorTerm { match_expressions: vec![requirement], match_fields: Vec::new() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::api::selector::SelectorRequirement;
-    use crate::cluster::api::{PodTemplate, SelectorOperator};
+    use crate::cluster::api::PodTemplate;
     use crate::control::scheduler::{
         Framework, NodeInfo, NodeSlot, PodDescription, PodInfo, Rejection, Snapshot, Surroundings,
     };

@@ -75,6 +75,7 @@ fn pool(nodes: u32) -> Arc<NodePoolSpec> {
         capacity: room.clone(),
         allocatable: room,
         max_pods: 110,
+        max_volumes: None,
         on_demand_per_hour: None,
         spot_per_hour: None,
         price_date: Arc::from(""),

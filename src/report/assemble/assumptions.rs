@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::cluster::VolumeMode;
 use crate::model::id::WorkloadId;
 use crate::scenario::Scenario;
 use crate::scenario::profile::HOURS_PER_MONTH;
@@ -26,6 +27,8 @@ pub(in crate::report) fn assumptions(scenario: &Scenario) -> Vec<String> {
          at once asks again after 1ms"
             .to_owned(),
         "latencies are known to 0.05 %, those of single intervals and windows to 0.4 %".to_owned(),
+        volumes(scenario).to_owned(),
+        "memory is held against limits once a second, as the most that was held".to_owned(),
         "checks are client calls that were answered well".to_owned(),
         format!("a month has {HOURS_PER_MONTH} hours at the mean cost rate of the measured time"),
     ];
@@ -33,6 +36,16 @@ pub(in crate::report) fn assumptions(scenario: &Scenario) -> Vec<String> {
     said.extend(unsized_images(scenario));
     said.extend(prefetching(scenario));
     said
+}
+
+fn volumes(scenario: &Scenario) -> &'static str {
+    match scenario.volumes.mode {
+        VolumeMode::Trusted => {
+            "claims of Deployments are served on every node by a provisioner that can do what they ask \
+             (volumes: trusted); those of StatefulSets are zonal disks"
+        }
+        VolumeMode::Enforced => "every claim is served as its provisioner serves it",
+    }
 }
 
 /// What was read and decides nothing: fields, and objects by kind.

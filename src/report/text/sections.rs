@@ -8,7 +8,7 @@ use crate::metrics::ThresholdResult;
 use crate::metrics::cost::cents;
 use crate::report::assemble::assumptions;
 use crate::report::text::layout::{Line, Page, Role};
-use crate::report::text::{Detail, Told};
+use crate::report::text::{COLUMNS_MOST, Detail, Told};
 use crate::scenario::ThresholdSpec;
 use crate::scenario::threshold::{Contains, Severity as Gravity, Verdict, catalogue};
 use crate::units::convert::f64_from_u64;
@@ -299,8 +299,14 @@ pub(super) fn next(told: &Told<'_>, page: &mut Page) {
     } else {
         format!("aurelius-sim run {path} -o svg=charts")
     };
-    let why = reason
-        .map_or_else(String::new, |code| format!("     (why: aurelius-sim explain {})", code.id));
-    let next = Line::new().with(Role::Title, "  Next: ").plain(command);
-    page.add(next.with(Role::Quiet, why));
+    let next = |text: String| Line::new().with(Role::Title, "  Next: ").plain(text);
+    let Some(code) = reason else { return page.add(next(command)) };
+    let explain = format!("aurelius-sim explain {}", code.id);
+    let both = format!("{explain}, {command}");
+    if "  Next: ".len() + both.chars().count() <= COLUMNS_MOST {
+        page.add(next(both));
+    } else {
+        page.add(next(explain));
+        page.add(Line::new().plain(format!("        {command}")));
+    }
 }

@@ -48,13 +48,13 @@ fn the_compact_summary_fits_a_terminal() {
           15m45s  http_req_failed rate<0.01 is crossed        for 20m00s; at worst 7.00%
           16m45s  ml HPA sees no need to scale                cpu 5% of 80% while ml is saturated
           16m45s  ml GPUs busy 100% (2 pods)                  for 10m00s; up to 340 wait
-          38m00s  budget postgresql keeps postgresql-0 on general-2  to the end (7m00s), 84 refusals
+          38m00s  budget postgresql keeps postgresql-0 on general-2  to the end (7m00s), 84 refusals; 1 of …
           38m02s  checkout-20 waits for a node                6m58s, until the end; 0/5 nodes are available…
           Cause (http_req_duration, http_req_failed): checkout CPU at its limit (20 × 500m) from 14m45s;
             maxReplicas 20 × limit 500m = 10.0 cores [tests/data/tell/manifests.yaml:21]; 1,800 iterations/s
             ask checkout for 10.8 cores.
           Cause (evictions_blocked): budget postgresql keeps postgresql-0 on general-2 from 38m00s: to the
-            end (7m00s), 84 refusals [tests/data/tell/manifests.yaml:61].
+            end (7m00s), 84 refusals; 1 of 1 must stay, add replicas [tests/data/tell/manifests.yaml:61].
 
           SERVICE     REPLICAS       CPU/REQ  MEM/REQ  P(50)  P(95)  P(99)  FAILED  LIMITED BY
           checkout    7→20   ▁█████  200%     55%      460ms  4.90s  4.99s  3.11%   HPA maxReplicas
@@ -68,7 +68,7 @@ fn the_compact_summary_fits_a_terminal() {
           COST  USD 959.72 a month (nodes 959.72, control plane 0.00)
                 68.24 of it idle, 18.26 a million requests
 
-          Next: aurelius-sim run tests/data/tell/peak.yaml --summary full     (why: aurelius-sim explain AU…
+          Next: aurelius-sim explain AUR930, aurelius-sim run tests/data/tell/peak.yaml --summary full
     "#]].assert_eq(&text);
 }
 
@@ -129,14 +129,14 @@ fn the_full_summary_cuts_nothing() {
           37m15s  http_req_duration p(95)<500 holds again
           37m45s  evictions_blocked count<1 is crossed        for 7m15s; at worst 84
           38m00s  drain of 1 node of general                  not done by the end of the run
-          38m00s  budget postgresql keeps postgresql-0 on general-2  to the end (7m00s), 84 refusals
+          38m00s  budget postgresql keeps postgresql-0 on general-2  to the end (7m00s), 84 refusals; 1 of 1 must stay, add replicas
           38m02s  checkout-20 waits for a node                6m58s, until the end; 0/5 nodes are available: 3 Insufficient cpu, 2 node(s) had untolerated taint(s).
           38m10s  cluster-autoscaler adds no node for checkout  general: max node group size reached (4); gpu: node(s) had untolerated taint(s)
           Cause (http_req_duration, http_req_failed): checkout CPU at its limit (20 × 500m) from 14m45s;
             maxReplicas 20 × limit 500m = 10.0 cores [tests/data/tell/manifests.yaml:21]; 1,800 iterations/s
             ask checkout for 10.8 cores.
           Cause (evictions_blocked): budget postgresql keeps postgresql-0 on general-2 from 38m00s: to the
-            end (7m00s), 84 refusals [tests/data/tell/manifests.yaml:61].
+            end (7m00s), 84 refusals; 1 of 1 must stay, add replicas [tests/data/tell/manifests.yaml:61].
 
           SERVICE     REPLICAS       CPU/REQ  MEM/REQ  P(50)  P(95)  P(99)  FAILED  LIMITED BY
           checkout    7→20   ▁█████  200%     55%      460ms  4.90s  4.99s  3.11%   HPA maxReplicas
@@ -159,10 +159,12 @@ fn the_full_summary_cuts_nothing() {
           a request reaches a pod and an answer its client without delay; a client that is refused at once
             asks again after 1ms
           latencies are known to 0.05 %, those of single intervals and windows to 0.4 %
+          every claim is served as its provisioner serves it
+          memory is held against limits once a second, as the most that was held
           checks are client calls that were answered well
           a month has 730 hours at the mean cost rate of the measured time
           images of unknown size are taken to have 0.47 GiB: checkout:1, ml:1, postgres:17
 
-          Next: aurelius-sim run tests/data/tell/peak.yaml --summary full     (why: aurelius-sim explain AUR930)
+          Next: aurelius-sim explain AUR930, aurelius-sim run tests/data/tell/peak.yaml --summary full
     "#]].assert_eq(&text);
 }

@@ -1,5 +1,6 @@
 //! Keeping a snapshot in step with the live cluster.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cluster::api::{LabelSelector, Labels, WorkloadKind};
@@ -7,6 +8,7 @@ use crate::cluster::{Cluster, Node, NodePhase, Pod, PodOwner, PodPhase};
 use crate::control::scheduler::snapshot::shape::LiveShape;
 use crate::control::scheduler::snapshot::{NodeInfo, NodeSlot, PodDescription, PodInfo, Snapshot};
 use crate::control::scheduler::snapshot::{ShapeId, equals};
+use crate::control::scheduler::volumes::live_claims;
 use crate::model::id::{NodeId, PodId, ReplicaSetId};
 
 /// Label that a Deployment's controller puts on a ReplicaSet's pods and into its selector.
@@ -86,7 +88,7 @@ impl Snapshot {
         shape
     }
 
-    /// A live pod as the scheduler sees it; without its claims.
+    /// A live pod as the scheduler sees it.
     pub fn live_pod(&mut self, cluster: &Cluster, pod: &Pod) -> PodInfo {
         let only_node = match pod.owner {
             PodOwner::Daemon(_, node) => cluster.node(node).map(|node| Arc::clone(&node.name)),
@@ -96,6 +98,7 @@ impl Snapshot {
             only_node,
             terminating: pod.is_terminating(),
             started: pod.started,
+            claims: live_claims(cluster, pod),
             ..PodInfo::new(pod.id, self.live_shape(cluster, pod))
         }
     }
@@ -107,7 +110,10 @@ impl Snapshot {
                 self.sync_object(slot, node);
                 slot
             }
-            None => self.add_node(NodeInfo::of(node)),
+            None => {
+                let volume_limits = volume_limits(cluster, node);
+                self.add_node(NodeInfo { volume_limits, ..NodeInfo::of(node) })
+            }
         };
         self.sync_pods(cluster, node, slot);
         self.live.seen[node.id.index()] = node.generation;
@@ -152,6 +158,14 @@ impl Snapshot {
             }
         }
     }
+}
+
+/// How many volumes each driver attaches to a node (CSINode `allocatable.count`).
+fn volume_limits(cluster: &Cluster, node: &Node) -> BTreeMap<Arc<str>, i64> {
+    let limit = node.pool.and_then(|pool| cluster.pool(pool).spec.instance.max_volumes);
+    limit.map_or_else(BTreeMap::new, |limit| {
+        cluster.volume_drivers().map(|driver| (driver, limit)).collect()
+    })
 }
 
 /// Whether the API server has a Node object that pods may be bound to: not before the kubelet
@@ -215,6 +229,7 @@ mod tests {
                 capacity: size.clone(),
                 allocatable: size,
                 max_pods: 58,
+                max_volumes: None,
                 on_demand_per_hour: None,
                 spot_per_hour: None,
                 price_date: Arc::from("2026-01-01"),

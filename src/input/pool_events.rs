@@ -1,0 +1,114 @@
+//! Events that befall the nodes of a pool: drains, failures, upgrades, spot machines taken back.
+
+use super::codes;
+use super::decode::{Fields, Value};
+use crate::cluster::api::NodePoolSpec;
+use crate::control::pool_upgrade::{AtTimeout, UpgradeSpec};
+use crate::model::id::{PoolId, WorkloadId};
+use crate::scenario::{DisruptionTarget, Provider};
+use crate::units::SimDuration;
+use crate::units::convert::count_u32;
+
+/// Notice that clouds give before they take a spot machine back (AWS: 2 min).
+const NOTICE: SimDuration = SimDuration::from_secs(120);
+
+/// An event of a pool, of which only the pool is read.
+pub(super) struct PoolEvent<'a> {
+    pub(super) name: &'a str,
+    pub(super) pool: Option<PoolId>,
+    pub(super) pools: Option<&'a [NodePoolSpec]>,
+    pub(super) provider: Option<Provider>,
+}
+
+impl PoolEvent<'_> {
+    /// The rest of the event; `workload` finds a workload by name.
+    pub(super) fn target(
+        &self,
+        fields: &Fields<'_>,
+        duration: Option<SimDuration>,
+        workload: &dyn Fn(&Value<'_>) -> Option<WorkloadId>,
+    ) -> Option<DisruptionTarget> {
+        match self.name {
+            "upgradePool" => return self.upgrade(fields),
+            "reclaimSpot" => return self.reclaim(fields),
+            _ => {}
+        }
+        let count = count(fields);
+        if self.name == "drain" {
+            return Some(DisruptionTarget::Drain { pool: self.pool?, count: count? });
+        }
+        let running = fields.read("running", workload);
+        let deleted = fields.read("deleted", Value::duration);
+        Some(DisruptionTarget::FailNode {
+            pool: self.pool?,
+            count: count?,
+            duration,
+            running: running?,
+            deleted: deleted?,
+        })
+    }
+
+    fn spec(&self) -> Option<&NodePoolSpec> {
+        self.pools?.get(self.pool?.index())
+    }
+
+    fn upgrade(&self, fields: &Fields<'_>) -> Option<DisruptionTarget> {
+        let surge = fields.read("surge", |value| value.integer(0..=1000_u32));
+        let unavailable = fields.read("maxUnavailable", |value| value.integer(0..=1000_u32));
+        let providers = [("eks", Provider::Eks), ("gke", Provider::Gke), ("aks", Provider::Aks)];
+        let provider = fields.read("as", |value| value.word(&providers));
+        let timeout = fields.read("drainTimeout", Value::duration);
+        let force = fields.read_or("force", false, Value::boolean);
+        let pool = self.spec()?;
+        let mut spec = match provider?.or(self.provider)? {
+            Provider::Eks => UpgradeSpec::eks(count_u32(pool.zones.len())),
+            Provider::Gke => UpgradeSpec::gke(),
+            Provider::Aks => UpgradeSpec::aks(pool.initial),
+        };
+        spec.surge = surge?.unwrap_or(spec.surge);
+        if let Some(unavailable) = unavailable? {
+            spec.unavailable = unavailable;
+        }
+        spec.parallel = if spec.group_grows_first {
+            spec.unavailable.max(1)
+        } else {
+            (spec.surge + spec.unavailable).max(1)
+        };
+        spec.drain_timeout = timeout?.unwrap_or(spec.drain_timeout);
+        if force? {
+            spec.at_timeout = AtTimeout::Force;
+        }
+        if spec.surge == 0 && spec.unavailable == 0 {
+            let value = fields.value();
+            let message = "has surge 0 and maxUnavailable 0: no node could ever be replaced";
+            value.report(value.error(codes::OUT_OF_RANGE, message));
+            return None;
+        }
+        Some(DisruptionTarget::UpgradePool { pool: self.pool?, spec })
+    }
+
+    fn reclaim(&self, fields: &Fields<'_>) -> Option<DisruptionTarget> {
+        let count = count(fields);
+        let notice = fields.read_or("notice", NOTICE, Value::duration);
+        let handler = fields.read_or("terminationHandler", false, Value::boolean);
+        let pool = self.spec()?;
+        if !pool.spot {
+            let value = fields.value();
+            let message =
+                format!("reclaims machines of pool `{}`, which are no spot machines", pool.name);
+            let error = value.error(codes::INVALID_VALUE, &message);
+            value.report(error.help("set `spot: true` on the pool, or in `overrides.nodePools`"));
+            return None;
+        }
+        Some(DisruptionTarget::ReclaimSpot {
+            pool: self.pool?,
+            count: count?,
+            notice: notice?,
+            handler: handler?,
+        })
+    }
+}
+
+fn count(fields: &Fields<'_>) -> Option<u32> {
+    fields.read_or("count", 1, |value| value.integer(1..=u32::MAX))
+}

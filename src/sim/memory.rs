@@ -1,0 +1,130 @@
+//! Memory: containers over their limit die, and nodes that run out of it evict pods.
+//!
+//! Memory is looked at once a second for limits, as the most that was held since the last look, and
+//! every 10 s for nodes. The limit is the pod's: its process is one container. A pod without a
+//! service profile is taken to use half of what it asks for.
+
+use std::collections::BTreeMap;
+
+use crate::cluster::api::scheduling::{Taint, TaintEffect};
+use crate::cluster::{ConditionStatus, NodePhase, Occurrence, PodPhase};
+use crate::control::node_pressure::{self, PERIOD, PodSeen, STICKY, TAINT, available, victim};
+use crate::model::Event;
+use crate::model::id::{NodeId, PodId};
+use crate::model::observer::Observer;
+use crate::model::record::{About, Death};
+use crate::service::spec::StationSpec;
+use crate::sim::Run;
+use crate::sim::hpa::unprofiled_usage;
+use crate::units::convert::{f64_from_i64, round_i64};
+use crate::units::{Bytes, SimDuration, SimTime};
+
+/// Between two looks at limits.
+const LOOK: SimDuration = SimDuration::from_secs(1);
+
+/// What kubelets remember of pressure.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Until when each node says MemoryPressure at least.
+    pressure: BTreeMap<NodeId, SimTime>,
+}
+
+impl<O: Observer> Run<'_, O> {
+    /// The first look. Without a pod that could exceed its limit only nodes are looked at.
+    pub(super) fn start_memory(&mut self) {
+        self.schedule(self.look_interval(), Event::Memory);
+    }
+
+    fn look_interval(&self) -> SimDuration {
+        let limited = self.scenario.services.stations.iter().any(|station| {
+            let limit = station.workload.and_then(|workload| {
+                self.scenario.workloads[workload.index()].template.spec.memory_limit()
+            });
+            limit.is_some_and(|limit| can_exceed(station, limit))
+        });
+        if limited { LOOK } else { PERIOD }
+    }
+
+    /// Kubelets and kernels look at memory.
+    pub(super) fn look_at_memory(&mut self, now: SimTime) {
+        let mut over = Vec::new();
+        for (pod, server) in &self.servers {
+            let peak = self.services.take_peak_memory(now, *server);
+            let Some(pod) = self.cluster.pod(*pod) else { continue };
+            let works =
+                pod.node.and_then(|node| self.cluster.node(node)).is_some_and(|n| n.is_ready());
+            let limit = pod.template.spec.memory_limit();
+            if let Some(limit) = limit.filter(|limit| works && peak > f64_from_i64(limit.0)) {
+                over.push((pod.id, Death::OutOfMemory { used: Bytes(round_i64(peak)), limit }));
+            }
+        }
+        for (pod, why) in over {
+            self.container_dies(now, pod, why);
+        }
+        if now.as_nanos().is_multiple_of(PERIOD.as_nanos()) {
+            let nodes = self.cluster.nodes().filter(|node| node.phase == NodePhase::Ready);
+            for node in nodes.map(|node| node.id).collect::<Vec<_>>() {
+                self.look_at_node_memory(now, node);
+            }
+        }
+        self.schedule(self.look_interval(), Event::Memory);
+    }
+
+    fn look_at_node_memory(&mut self, now: SimTime, id: NodeId) {
+        let mut pods = Vec::new();
+        for pod in self.cluster.pods_on(id).filter(|pod| pod.phase == PodPhase::Running) {
+            let used = match self.servers.get(&pod.id) {
+                Some(server) => self.services.memory(now, *server),
+                None => unprofiled_usage(pod, now).1,
+            };
+            let (request, used) = (pod.requests.memory, Bytes(round_i64(used)));
+            pods.push(PodSeen { pod: pod.id, priority: pod.priority(), request, used });
+        }
+        let Some(node) = self.cluster.node(id) else { return };
+        let left = available(node.allocatable.memory, &pods);
+        if left >= node_pressure::THRESHOLD {
+            if self.memory.pressure.get(&id).is_some_and(|until| *until <= now) {
+                self.memory.pressure.remove(&id);
+                self.write_taints(now, id, |taints| taints.retain(|taint| &*taint.key != TAINT));
+            }
+            return;
+        }
+        if self.memory.pressure.insert(id, now + STICKY).is_none() {
+            let (key, value) = (TAINT.into(), "".into());
+            let taint = Taint { key, value, effect: TaintEffect::NoSchedule };
+            self.write_taints(now, id, |taints| taints.push(taint));
+        }
+        let Some(pod) = victim(&pods) else { return };
+        let seen = pods.iter().find(|seen| seen.pod == pod).expect("the victim is one of them");
+        let message = format!(
+            "The node was low on resource: memory. Threshold quantity: {}, available: {}. It was using \
+             {}, request is {}, has larger consumption of memory.",
+            node_pressure::THRESHOLD,
+            Bytes(left.0.max(0) >> 10 << 10),
+            Bytes(seen.used.0 >> 10 << 10),
+            seen.request,
+        );
+        self.evict_under_pressure(now, pod, &message);
+    }
+
+    /// The kubelet evicts a pod: it ends badly, its object stays, its owner makes another.
+    fn evict_under_pressure(&mut self, now: SimTime, pod: PodId, message: &str) {
+        self.announce(About::Pod(pod), "Evicted", message);
+        self.stop_server(now, pod);
+        self.occur(now, Occurrence::PodReady(pod, ConditionStatus::False));
+        self.occur(now, Occurrence::PodFailed(pod));
+        self.unmount_volumes(now, pod);
+        self.scheduled_pod_gone(now, pod);
+        if let Some(owner) = self.cluster.pod(pod).map(crate::cluster::Pod::workload) {
+            self.wake_workload(owner);
+        }
+        self.wake_budgets();
+    }
+}
+
+/// Whether a pod of a station can hold more than its limit at all.
+fn can_exceed(station: &StationSpec, limit: Bytes) -> bool {
+    station.memory_per_request.0 > 0
+        || station.memory_leak_per_hour.0 > 0
+        || station.idle_memory > limit
+}

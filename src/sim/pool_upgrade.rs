@@ -1,0 +1,43 @@
+//! Upgrades of node pools in a run.
+
+use crate::control::pool_upgrade::{Upgrade, UpgradeSpec};
+use crate::model::Event;
+use crate::model::event::DisruptionStep;
+use crate::model::id::{DisruptionId, PoolId};
+use crate::model::observer::Observer;
+use crate::model::record::{About, Record};
+use crate::sim::Run;
+use crate::units::SimTime;
+
+impl<O: Observer> Run<'_, O> {
+    /// An upgrade begins.
+    pub(super) fn begin_upgrade(
+        &mut self,
+        now: SimTime,
+        id: DisruptionId,
+        pool: PoolId,
+        spec: UpgradeSpec,
+    ) {
+        let upgrade = Upgrade::new(spec, pool, &self.cluster);
+        self.disruptions[id.index()].upgrade = Some(upgrade);
+        self.continue_upgrade(now, id);
+    }
+
+    /// Lets the upgrade do what it can do now, and come back when it has to.
+    pub(super) fn continue_upgrade(&mut self, now: SimTime, id: DisruptionId) {
+        let Some(upgrade) = &mut self.disruptions[id.index()].upgrade else { return };
+        let progress = upgrade.advance(now, &self.cluster, &mut self.workloads.budgets);
+        for action in &progress.actions {
+            self.apply(now, action);
+        }
+        self.records.extend(progress.refused);
+        for (node, event, message) in progress.told {
+            let name = self.node_names.get(node.index()).map_or("", |name| name).to_owned();
+            self.announce(About::Disruption(id), event, &format!("{name}: {message}"));
+        }
+        match progress.next {
+            Some(at) => self.schedule(at.since(now), Event::Disruption(id, DisruptionStep::Retry)),
+            None => self.records.push(Record::DisruptionEnded(id)),
+        }
+    }
+}

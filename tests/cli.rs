@@ -1,0 +1,277 @@
+//! The program as a user meets it: exit codes, what goes to which stream, and what is said.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use expect_test::expect;
+
+/// A short scenario, small enough to be run by the dozen.
+fn small(folder: &Path, changes: &[(&str, &str, &str)]) -> String {
+    for name in
+        ["scenario.yaml", "manifests.yaml", "services.yaml", "cluster.yaml", "instances.csv"]
+    {
+        let text = fs::read_to_string(format!("tests/data/scenario/{name}")).expect("it is there");
+        let changes = changes.iter().filter(|(file, _, _)| *file == name);
+        let changed = changes.fold(text, |text, (_, from, to)| {
+            assert!(text.contains(from), "{name} does not hold `{from}`");
+            text.replace(from, to)
+        });
+        fs::write(folder.join(name), changed).expect("the folder is ours");
+    }
+    folder.join("scenario.yaml").display().to_string()
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("the test may write to the temporary folder")
+}
+
+fn sim(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_aurelius-sim"))
+        .args(arguments)
+        .output()
+        .expect("the program can be started")
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("it was not killed")
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).expect("it writes UTF-8")
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).expect("it writes UTF-8")
+}
+
+#[test]
+fn exit_codes_tell_success_failure_and_wrong_input_apart() {
+    let folder = folder();
+    let holds = small(folder.path(), &[]);
+    let output = sim(&["run", &holds]);
+    assert_eq!((code(&output), stderr(&output)), (0, ""));
+    assert!(stdout(&output).contains("✓ small holds: 1 of 1 thresholds passed"), "{output:?}");
+    let fails = small(folder.path(), &[("scenario.yaml", "p(95)<500", "p(95)<1")]);
+    let output = sim(&["run", &fails]);
+    assert_eq!((code(&output), stderr(&output)), (99, ""));
+    assert!(stdout(&output).contains("✗ small does not hold: 1 of 1 thresholds failed"));
+    assert_eq!(code(&sim(&["run", &fails, "--exit-zero"])), 0);
+    assert_eq!(code(&sim(&["run", "no/such.yaml", "--exit-zero"])), 2);
+    assert_eq!(code(&sim(&["rum"])), 2);
+    assert_eq!(code(&sim(&["run", &holds, "--runs", "0"])), 2);
+    assert_eq!(code(&sim(&["--version"])), 0);
+}
+
+#[test]
+fn wrong_input_says_all_errors_of_all_files_and_writes_nothing() {
+    let folder = folder();
+    let path = small(
+        folder.path(),
+        &[
+            ("scenario.yaml", "duration: 10m\n", "duration: 10\n"),
+            ("services.yaml", "workload: Deployment/gateway", "workload: Deployment/gatway"),
+            ("manifests.yaml", "minReplicas: 3", "minReplicas: 30"),
+        ],
+    );
+    let written = folder.path().join("out");
+    let json = format!("json={}", written.join("run.json").display());
+    let csv = format!("csv={}", written.display());
+    let output = sim(&["run", &path, "-o", &json, "-o", &csv]);
+    assert_eq!((code(&output), stdout(&output)), (2, ""));
+    assert!(!written.exists(), "something was written");
+    let said = stderr(&output).replace(&format!("{}/", folder.path().display()), "");
+    expect![[r#"
+        error[AUR107]: duration is `10`: a duration needs a unit
+         --> scenario.yaml:8:11
+          |
+        8 | duration: 10
+          |           ^^
+          |
+          = help: or `10ms` for milliseconds, `10m` for minutes
+        help: for seconds
+          |
+        8 | duration: 10s
+          |             +
+
+        error[AUR014]: services.gateway.workload names the workload `Deployment/gatway`, which does not exist
+         --> services.yaml:6:15
+          |
+        6 |     workload: Deployment/gatway
+          |               ^^^^^^^^^^^^^^^^^
+          |
+          = note: known: Deployment/gateway, StatefulSet/postgresql
+        help: a similar name exists
+          |
+        6 |     workload: Deployment/gateway
+          |                             +
+
+        error[AUR301]: HorizontalPodAutoscaler/gateway: spec.maxReplicas (10) is below minReplicas (30)
+          --> manifests.yaml:30:16
+           |
+        29 |   minReplicas: 30
+           |                -- the minimum
+        30 |   maxReplicas: 10
+           |                ^^
+           |
+           = note: the API server says: spec.maxReplicas: Invalid value: 10: must be greater than or equal to `minReplicas`
+           = help: raise maxReplicas, or set minReplicas to at most 10
+    "#]].assert_eq(&said);
+    // Quiet is quiet about warnings, not about errors.
+    assert_eq!(stderr(&sim(&["run", &path, "-q"])), stderr(&output));
+}
+
+#[test]
+fn json_on_stdout_is_one_document_and_nothing_else() {
+    let folder = folder();
+    let path = small(folder.path(), &[]);
+    let output = sim(&["run", &path, "-o", "json", "--stats"]);
+    let value: serde_json::Value =
+        serde_json::from_slice(&output.stdout).expect("stdout is a document of JSON");
+    assert_eq!(value["scenario"], "small");
+    assert!(stdout(&output).ends_with("}\n"));
+    let line = stderr(&output);
+    let figures: Vec<&str> = line.trim_end().split(' ').collect();
+    let [title, events, wall, speed, rss] = figures[..] else { panic!("{line}") };
+    assert_eq!(title, "stats:");
+    let figure = |text: &str, name: &str| {
+        let value = text.strip_prefix(name).unwrap_or_else(|| panic!("{line}"));
+        value.parse::<f64>().unwrap_or_else(|_| panic!("{line}"))
+    };
+    assert!(figure(events, "events=") > 10_000.0, "{line}");
+    assert!(figure(wall, "wall_s=") > 0.0, "{line}");
+    assert!(figure(speed, "events_per_s=") > 0.0, "{line}");
+    assert!(figure(rss, "max_rss_bytes=") > 1e6, "{line}");
+}
+
+#[test]
+fn two_outputs_cannot_share_stdout() {
+    let folder = folder();
+    let path = small(folder.path(), &[]);
+    let output = sim(&["run", &path, "-o", "json", "-o", "text"]);
+    assert_eq!((code(&output), stdout(&output)), (2, ""));
+    expect![[r#"
+        error: two outputs go to standard output; give all but one a path, as in `-o json=run.json`
+    "#]]
+    .assert_eq(stderr(&output));
+    let output = sim(&["run", &path, "-o", "jsn"]);
+    assert_eq!((code(&output), stdout(&output)), (2, ""));
+    assert!(stderr(&output).contains("did you mean `json`?"), "{output:?}");
+}
+
+#[test]
+fn what_is_asked_to_be_explained_is_printed_line_by_line() {
+    let folder = folder();
+    let path = small(folder.path(), &[]);
+    let output = sim(&["run", &path, "--explain", "hpa/gateway@1m..2m"]);
+    assert_eq!((code(&output), stderr(&output)), (0, ""));
+    expect![[r#"
+        hpa/gateway
+            1m00s  3 → 3  cpu 1%/80% of 3 pods → 1  proposed 1  held at 3 until 5m15s
+            1m15s  3 → 3  cpu 1%/80% of 3 pods → 1  proposed 1  held at 3 until 5m15s
+            1m30s  3 → 3  cpu 1%/80% of 3 pods → 1  proposed 1  held at 3 until 5m15s
+            1m45s  3 → 3  cpu 1%/80% of 3 pods → 1  proposed 1  held at 3 until 5m15s
+    "#]]
+    .assert_eq(stdout(&output));
+    let output = sim(&["run", &path, "--explain", "pod/gateway-1", "--explain", "node/general-1"]);
+    expect![[r#"
+        pod/gateway-1
+            0m00s       +0s  created by gateway
+            0m00s       +0s  bound to general-2
+            0m00s       +0s  images were on the node
+            0m00s       +0s  containers started
+            0m00s       +0s  ready
+        node/general-1
+            0m00s       +0s  instance of pool general asked for
+            0m00s       +0s  Ready
+            0m00s       +0s  takes postgresql-0
+            0m00s       +0s  takes gateway-2
+    "#]]
+    .assert_eq(stdout(&output));
+}
+
+#[test]
+fn a_wrong_selector_says_what_there_is_and_writes_nothing() {
+    let folder = folder();
+    let path = small(folder.path(), &[]);
+    let file = folder.path().join("run.json");
+    let json = format!("json={}", file.display());
+    let say = |selector: &str| {
+        let output = sim(&["run", &path, "-o", &json, "--explain", selector]);
+        assert_eq!((code(&output), stdout(&output)), (2, ""));
+        assert!(!file.exists(), "something was written");
+        stderr(&output).to_owned()
+    };
+    let said = [say("hpa/gatway"), say("pod/gateway-99"), say("gateway"), say("hpa/gateway@noon")]
+        .concat();
+    expect![[r#"
+        error: no hpa `gatway` in this run; did you mean `gateway`?
+        error: no pod `gateway-99` in this run; did you mean `gateway-1`?
+        error: `gateway` names nothing to explain; write hpa/NAME, pod/NAME or node/NAME, then @FROM..UNTIL if wanted
+        error: `noon` is no span of time; write @30m..40m, @30m.. or @..40m
+    "#]].assert_eq(&said);
+}
+
+#[test]
+fn quiet_is_one_line() {
+    let folder = folder();
+    let path = small(folder.path(), &[]);
+    let output = sim(&["run", &path, "-q"]);
+    expect![[r#"
+        ✓ small holds: 1 of 1 thresholds passed
+    "#]]
+    .assert_eq(stdout(&output));
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let folder = folder();
+    let path = small(folder.path(), &[]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_aurelius-sim"))
+        .args(["run", &path, "-o", "ndjson"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program can be started");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((code(&output), stderr(&output)), (0, ""));
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_named() {
+    let folder = folder();
+    let path = small(folder.path(), &[]);
+    let output = sim(&["run", &path, "-o", &format!("json={path}/run.json")]);
+    assert_eq!((code(&output), stdout(&output)), (2, ""));
+    let said = stderr(&output).replace(&format!("{}/", folder.path().display()), "");
+    expect![[r#"
+        error: cannot write scenario.yaml/run.json
+          cause: File exists (os error 17)
+    "#]]
+    .assert_eq(&said);
+}
+
+#[test]
+fn codes_are_explained_by_the_program_itself() {
+    let output = sim(&["explain", "AUR301"]);
+    assert_eq!((code(&output), stderr(&output)), (0, ""));
+    expect![[r#"
+        AUR301 · hpa-max-below-min
+
+        `maxReplicas` of a HorizontalPodAutoscaler is below `minReplicas`. The API server refuses the
+        object; when the two come from different values files the chart renders without complaint and
+        fails at installation.
+    "#]].assert_eq(stdout(&output));
+    let output = sim(&["explain", "AUR999"]);
+    assert_eq!((code(&output), stdout(&output)), (2, ""));
+    expect![[r#"
+        error: there is no code `AUR999`
+        hint: codes look like AUR301; `aurelius-sim explain` lists all of them
+    "#]]
+    .assert_eq(stderr(&output));
+    let list = sim(&["explain"]);
+    let lines = stdout(&list).lines().filter(|line| line.starts_with("AUR")).count();
+    assert!(lines > 30 && lines == stdout(&list).lines().count(), "{lines} codes");
+}
