@@ -71,8 +71,8 @@ fn charts_of_public_projects_are_read_without_a_fault() {
         ("tests/data/manifests/bitnami-minio-8node/rendered.yaml", [2, 0, 2, 3]),
         ("tests/data/manifests/bitnami-tensorflow-resnet-gpu/rendered.yaml", [1, 0, 1, 1]),
         ("tests/data/manifests/gen3-fence/rendered.yaml", [6, 2, 0, 2]),
-        ("tests/data/manifests/gen3-orthanc/rendered.yaml", [1, 1, 1, 1]),
-        ("tests/data/manifests/gen3-dicom-server/rendered.yaml", [1, 1, 1, 1]),
+        ("tests/data/manifests/gen3-orthanc/rendered.yaml", [2, 1, 1, 1]),
+        ("tests/data/manifests/gen3-dicom-server/rendered.yaml", [2, 1, 1, 1]),
         ("tests/data/manifests/metrics-server-ha/manifests.yaml", [1, 0, 1, 1]),
         ("tests/data/manifests/cluster-autoscaler-aws/manifests.yaml", [1, 0, 0, 0]),
     ];
