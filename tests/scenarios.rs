@@ -180,7 +180,8 @@ fn the_steps_of_every_pods_life_follow_each_other() {
             let told: Vec<SimTime> = steps.into_iter().flatten().collect();
             assert!(told.is_sorted(), "{}: {pod:?}", seen.scenario.name);
             if let (Some((bound, _)), Some((pulled, took))) = (pod.bound, pod.pulled) {
-                assert_eq!(bound + took, pulled, "{}: {pod:?}", seen.scenario.name);
+                // A pull begins when the volumes are mounted.
+                assert!(bound + took <= pulled, "{}: {pod:?}", seen.scenario.name);
             }
             let node = pod.bound.map(|(at, node)| (at, seen.node(node)));
             if let Some((at, node)) = node.filter(|(_, node)| node.requested > SimTime::ZERO) {

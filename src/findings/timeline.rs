@@ -93,7 +93,7 @@ fn weight(finding: &Finding) -> u32 {
     };
     let by_kind = match finding.code.id {
         id if id == code::THRESHOLD_CROSSED.id => 50,
-        id if id == code::REQUESTS_FAIL.id => 45,
+        id if id == code::REQUESTS_FAIL.id => 30,
         id if id == code::LOAD_RISES.id || id == code::DISRUPTION.id => 75,
         id if id == code::ROLLOUT.id || id == code::ROLLOUT_FAILED.id => 75,
         id if id == code::HPA_COUNTS_SURGE.id || id == code::ROLLOUT_NEEDS_NODES.id => 60,

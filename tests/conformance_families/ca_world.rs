@@ -329,6 +329,7 @@ impl World {
                 .get("priority")
                 .and_then(Value::as_i64)
                 .map(|p| i32::try_from(p).expect("priorities are 32 bits")),
+            claims: None,
             local_volumes: local_volumes(&doc.spec),
         });
         if daemon_set && !doc.controller_missing {

@@ -13,6 +13,7 @@ use crate::cluster::api::pod::{PodTemplate, Volume};
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::pod::TemplateId;
 use crate::cluster::{self, Cluster, NodePhase, PodOwner, PodPhase, Pool, Workload, node_labels};
+use crate::control::scheduler::volumes::live_claims;
 use crate::model::id::{NodeId, PodId, WorkloadId};
 use crate::units::SimTime;
 use crate::units::convert::count_u32;
@@ -54,7 +55,7 @@ impl Live {
             pods: cluster
                 .pods()
                 .filter(|pod| !ended(pod))
-                .map(|pod| self.pod(pod, nominated(pod.id)))
+                .map(|pod| self.pod(cluster, pod, nominated(pod.id)))
                 .collect(),
             daemon_sets: cluster
                 .workloads()
@@ -96,17 +97,25 @@ impl Live {
         fresh
     }
 
-    fn pod(&mut self, pod: &cluster::Pod, nominated: Option<NodeId>) -> Arc<Pod> {
+    fn pod(
+        &mut self,
+        cluster: &Cluster,
+        pod: &cluster::Pod,
+        nominated: Option<NodeId>,
+    ) -> Arc<Pod> {
         let known = self.pods.entry(pod.id).or_insert_with(|| Arc::new(fresh_pod(pod)));
         let deletion = pod.deletion.map(|deletion| deletion.deadline);
         let unschedulable = pod.unschedulable.is_some();
+        let claims = live_claims(cluster, pod);
         let same = known.node == pod.node
+            && known.claims == claims
             && known.deletion == deletion
             && known.nominated == nominated
             && known.unschedulable == unschedulable;
         if !same {
             let known = Arc::make_mut(known);
             known.node = pod.node;
+            known.claims = claims;
             known.deletion = deletion;
             known.nominated = nominated;
             known.unschedulable = unschedulable;
@@ -133,6 +142,7 @@ impl Live {
                 }),
                 priority: Some(template.spec.priority),
                 local_volumes: Vec::new(),
+                claims: None,
                 created: SimTime::ZERO,
                 deletion: None,
                 node: None,
@@ -170,6 +180,7 @@ fn fresh_pod(pod: &cluster::Pod) -> Pod {
         owner: Some(owner),
         priority: Some(pod.priority()),
         local_volumes: local_volumes(&pod.template),
+        claims: None,
         created: pod.created.floor_to_second(),
         deletion: None,
         node: None,

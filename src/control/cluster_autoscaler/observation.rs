@@ -9,6 +9,7 @@ use crate::cluster::api::pod::PodTemplate;
 use crate::cluster::api::scheduling::Taint;
 use crate::cluster::api::selector::LabelSelector;
 use crate::cluster::pod::TemplateId;
+use crate::control::scheduler::Claim;
 use crate::model::id::{BudgetId, NodeId, PodId, PoolId};
 use crate::units::{Resources, SimTime};
 
@@ -174,6 +175,8 @@ pub struct Pod {
     pub priority: Option<i32>,
     /// Names of its volumes on the node's disk: `hostPath`, and `emptyDir` not in memory.
     pub local_volumes: Vec<Arc<str>>,
+    /// Its volume claims, `None` without any: a disk binds its pod to a zone.
+    pub claims: Option<Arc<[Claim]>>,
     /// When the object was made.
     pub created: SimTime,
     /// `metadata.deletionTimestamp`, the grace period included.
@@ -290,6 +293,12 @@ impl Node {
 }
 
 impl Pod {
+    /// Whether another pod of its controller stands for it: the same template, and the same claims
+    /// (scale_up/equivalence/groups.go compares labels and spec, to which claims belong).
+    pub(super) fn is_same_kind(&self, other: &Self) -> bool {
+        self.template_id == other.template_id && self.claims == other.claims
+    }
+
     /// The value of an annotation.
     #[must_use]
     pub fn annotation(&self, key: &str) -> Option<&str> {

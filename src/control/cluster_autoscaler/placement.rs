@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::observation::{ControllerUid, Pod};
 use super::sight::Sight;
-use crate::cluster::pod::TemplateId;
 use crate::control::scheduler::NodeSlot;
 use crate::model::id::PodId;
 
@@ -95,21 +94,22 @@ fn place_by_hint(
 
 /// Kinds of pods of which one fitted nowhere; others of the kind are not tried.
 #[derive(Debug, Default)]
-struct FailedKinds(BTreeMap<ControllerUid, Vec<TemplateId>>);
+struct FailedKinds(BTreeMap<ControllerUid, Vec<Arc<Pod>>>);
 
 impl FailedKinds {
     fn contains(&self, pod: &Pod) -> bool {
         let kinds = pod.owner.and_then(|owner| self.0.get(&owner.uid));
-        kinds.is_some_and(|kinds| kinds.contains(&pod.template_id))
+        kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind.is_same_kind(pod)))
     }
 
-    fn insert(&mut self, pod: &Pod) {
+    fn insert(&mut self, pod: &Arc<Pod>) {
         if let Some(owner) = pod.owner
             && !pod.is_daemon()
         {
             let kinds = self.0.entry(owner.uid).or_default();
-            if kinds.len() < KINDS_PER_CONTROLLER && !kinds.contains(&pod.template_id) {
-                kinds.push(pod.template_id);
+            let known = kinds.iter().any(|kind| kind.is_same_kind(pod));
+            if kinds.len() < KINDS_PER_CONTROLLER && !known {
+                kinds.push(Arc::clone(pod));
             }
         }
     }

@@ -217,7 +217,11 @@ impl Sight {
                 owner_selector: None,
             })
         });
-        PodInfo { terminating: pod.deletion.is_some(), ..PodInfo::new(pod.id, shape) }
+        PodInfo {
+            terminating: pod.deletion.is_some(),
+            claims: pod.claims.clone(),
+            ..PodInfo::new(pod.id, shape)
+        }
     }
 }
 

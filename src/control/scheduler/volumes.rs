@@ -42,7 +42,7 @@ pub enum ClaimBinding {
 }
 
 /// The claims of a live pod; `None` without any.
-pub(super) fn live_claims(cluster: &Cluster, pod: &Pod) -> Option<Arc<[Claim]>> {
+pub(crate) fn live_claims(cluster: &Cluster, pod: &Pod) -> Option<Arc<[Claim]>> {
     let names = cluster.claims_of(pod);
     if names.is_empty() {
         return None;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::super::observation::{ControllerUid, Pod};
 use super::super::status::RejectReason;
-use crate::cluster::pod::TemplateId;
 use crate::model::id::PoolId;
 
 /// Kinds of pods told apart per controller; further ones stay alone.
@@ -27,7 +26,7 @@ pub(crate) struct PodGroup {
 /// Groups pods in the order in which their first one appears.
 pub(crate) fn group(pods: &[Arc<Pod>]) -> Vec<PodGroup> {
     let mut groups: Vec<PodGroup> = Vec::new();
-    let mut known: BTreeMap<ControllerUid, Vec<(TemplateId, usize)>> = BTreeMap::new();
+    let mut known: BTreeMap<ControllerUid, Vec<(Arc<Pod>, usize)>> = BTreeMap::new();
     for pod in pods {
         let alone = PodGroup {
             pods: vec![Arc::clone(pod)],
@@ -40,11 +39,11 @@ pub(crate) fn group(pods: &[Arc<Pod>]) -> Vec<PodGroup> {
             continue;
         };
         let kinds = known.entry(owner.uid).or_default();
-        match kinds.iter().find(|(template, _)| *template == pod.template_id) {
+        match kinds.iter().find(|(other, _)| other.is_same_kind(pod)) {
             Some(&(_, position)) => groups[position].pods.push(Arc::clone(pod)),
             None => {
                 if kinds.len() < GROUPS_PER_CONTROLLER {
-                    kinds.push((pod.template_id, groups.len()));
+                    kinds.push((Arc::clone(pod), groups.len()));
                 }
                 groups.push(alone);
             }

@@ -149,6 +149,7 @@ impl Scene {
                     owner: Some(Owner { kind: ControllerKind::ReplicaSet, uid }),
                     priority: None,
                     local_volumes: Vec::new(),
+                    claims: None,
                     created: SimTime::from_secs(ZERO - OLD),
                     deletion: None,
                     node,
