@@ -329,7 +329,6 @@ impl World {
                 .get("priority")
                 .and_then(Value::as_i64)
                 .map(|p| i32::try_from(p).expect("priorities are 32 bits")),
-            claims: None,
             local_volumes: local_volumes(&doc.spec),
         });
         if daemon_set && !doc.controller_missing {
@@ -355,6 +354,7 @@ impl World {
             owner: workload.owner,
             priority: workload.priority,
             local_volumes: workload.local_volumes.clone(),
+            claims: None,
             created: at(0),
             deletion: None,
             node: None,
