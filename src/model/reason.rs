@@ -105,6 +105,10 @@ pub enum Misfit {
     Taint,
     /// It has too little of a resource.
     Resources,
+    /// A volume of the pod lies where the node would not.
+    Volume,
+    /// Other pods keep it away: spread constraints, affinity to pods.
+    OtherPods,
     /// Another rule.
     Other,
 }
@@ -137,6 +141,12 @@ impl fmt::Display for NoScaleUp {
             }
             Self::DoesNotFit(Misfit::Taint) => "node(s) had untolerated taint(s)",
             Self::DoesNotFit(Misfit::Resources) => "Insufficient resources",
+            Self::DoesNotFit(Misfit::Volume) => {
+                "node(s) didn't match PersistentVolume's node affinity"
+            }
+            Self::DoesNotFit(Misfit::OtherPods) => {
+                "node(s) didn't match pod topology spread constraints or pod (anti-)affinity rules"
+            }
             Self::DoesNotFit(Misfit::Other) => "a new node would not fit the pod",
             Self::Upcoming => "a node that fits is on its way",
             Self::BackOff => "in backoff after failed scale-up",

@@ -45,15 +45,13 @@ fn rejection(why: RejectReason) -> NoScaleUp {
             Plugin::NodeAffinity => Misfit::NodeAffinity,
             Plugin::TaintToleration => Misfit::Taint,
             Plugin::NodeResourcesFit => Misfit::Resources,
+            Plugin::VolumeBinding | Plugin::VolumeZone => Misfit::Volume,
+            Plugin::PodTopologySpread | Plugin::InterPodAffinity => Misfit::OtherPods,
             Plugin::NodeUnschedulable
             | Plugin::NodeName
             | Plugin::NodePorts
             | Plugin::VolumeRestrictions
             | Plugin::NodeVolumeLimits
-            | Plugin::VolumeBinding
-            | Plugin::VolumeZone
-            | Plugin::PodTopologySpread
-            | Plugin::InterPodAffinity
             | Plugin::NodeResourcesBalancedAllocation
             | Plugin::ImageLocality => Misfit::Other,
         }),
