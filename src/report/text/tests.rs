@@ -41,10 +41,10 @@ fn the_compact_summary_fits_a_terminal() {
           ✓ ok    cost_per_month     value<4000  value=959.72
 
           WHAT HAPPENED
+          10m00s  load starts to rise                         200 to 1,800 iterations/s over 5m00s
           11m45s  checkout HPA reaches maxReplicas 20         for 31m00s, wanted up to 27; ScalingLimited=T…
           14m45s  checkout CPU at its limit (20 × 500m)       for 22m30s; up to 5,000 requests wait
           14m45s  http_req_duration p(95)<500 is crossed      for 22m30s; at worst 4.99s
-          15m45s  requests start to time out                  up to 7.00% of all, until 35m45s, most at che…
           15m45s  http_req_failed rate<0.01 is crossed        for 20m00s; at worst 7.00%
           16m45s  ml HPA sees no need to scale                cpu 5% of 80% while ml is saturated
           16m45s  ml GPUs busy 100% (2 pods)                  for 10m00s; up to 340 wait
