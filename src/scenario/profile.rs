@@ -81,11 +81,11 @@ pub struct Timings {
 pub struct VolumeProfile {
     /// Whether claims are held to what their provisioner can do.
     pub mode: VolumeMode,
-    /// Making a volume [s].
+    /// Making a volume (s).
     pub provision: Dist,
-    /// Attaching and mounting one [s].
+    /// Attaching and mounting one (s).
     pub attach: Dist,
-    /// Detaching one [s].
+    /// Detaching one (s).
     pub detach: Dist,
 }
 

@@ -186,7 +186,7 @@ impl Services {
         }
     }
 
-    /// The memory a server holds now [bytes].
+    /// The memory a server holds now (bytes).
     #[must_use]
     pub fn memory(&self, now: SimTime, id: ServerId) -> f64 {
         self.servers[id.index()].as_deref().map_or(0.0, |server| {
@@ -195,7 +195,7 @@ impl Services {
         })
     }
 
-    /// The most memory a server held since this was asked last [bytes].
+    /// The most memory a server held since this was asked last (bytes).
     pub fn take_peak_memory(&mut self, now: SimTime, id: ServerId) -> f64 {
         let server = self.servers[id.index()].as_deref_mut().expect("a live server is measured");
         let most = std::mem::replace(&mut server.most_inside, server.inside);
@@ -251,7 +251,7 @@ impl Services {
     }
 }
 
-/// Memory of a process of that age with so many requests inside [bytes].
+/// Memory of a process of that age with so many requests inside (bytes).
 fn memory_of(spec: &StationSpec, age: SimDuration, inside: u32) -> f64 {
     let per_request = spec.memory_per_request.as_f64() * f64::from(inside);
     let leak = spec.memory_leak_per_hour.as_f64() * age.as_hours_f64();

@@ -20,7 +20,7 @@ pub struct JobSpec {
     pub active_deadline: Option<SimDuration>,
     /// `spec.podReplacementPolicy: Failed`: a terminating pod is replaced only once it is gone.
     pub replace_when_gone: bool,
-    /// How long a pod works [s].
+    /// How long a pod works (s).
     pub duration: Dist,
     /// Where that stands.
     pub duration_origin: Origin,

@@ -18,19 +18,19 @@ pub struct ResourceQuotaSpec {
 /// What a quota limits (pkg/quota/v1/evaluator/core/pods.go `podUsageHelper`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum QuotaResource {
-    /// `pods` and `count/pods` [pods].
+    /// `pods` and `count/pods` (pods).
     Pods,
-    /// `requests.cpu` and `cpu` [millicores].
+    /// `requests.cpu` and `cpu` (millicores).
     RequestsCpu,
-    /// `requests.memory` and `memory` [bytes].
+    /// `requests.memory` and `memory` (bytes).
     RequestsMemory,
-    /// `requests.ephemeral-storage` and `ephemeral-storage` [bytes].
+    /// `requests.ephemeral-storage` and `ephemeral-storage` (bytes).
     RequestsEphemeralStorage,
-    /// `limits.cpu` [millicores].
+    /// `limits.cpu` (millicores).
     LimitsCpu,
-    /// `limits.memory` [bytes].
+    /// `limits.memory` (bytes).
     LimitsMemory,
-    /// `requests.NAME` of an extended resource [units].
+    /// `requests.NAME` of an extended resource (units).
     RequestsExtended(Arc<str>),
 }
 
