@@ -275,3 +275,24 @@ fn codes_are_explained_by_the_program_itself() {
     let lines = stdout(&list).lines().filter(|line| line.starts_with("AUR")).count();
     assert!(lines > 30 && lines == stdout(&list).lines().count(), "{lines} codes");
 }
+
+#[test]
+fn what_was_read_is_not_overwritten() {
+    let folder = folder();
+    let scenario = small(folder.path(), &[]);
+    let before = fs::read_to_string(&scenario).expect("it was written");
+    let output = sim(&["run", &scenario, "-o", &format!("json={scenario}")]);
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    assert!(stderr(&output).contains("is an input of this run"), "{}", stderr(&output));
+    assert_eq!(fs::read_to_string(&scenario).expect("it is still there"), before);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_device_is_written_to_and_not_replaced() {
+    let folder = folder();
+    let scenario = small(folder.path(), &[]);
+    let output = sim(&["run", &scenario, "-o", "json=/dev/null"]);
+    assert_ne!(code(&output), 2, "{}", stderr(&output));
+    assert!(!fs::metadata("/dev/null").expect("there is one").is_file());
+}

@@ -369,3 +369,39 @@ proptest! {
         prop_assert_eq!(loaded.scenario.is_none(), errors, "{}", said);
     }
 }
+
+#[test]
+fn services_written_twice_are_told_once_and_break_nothing() {
+    let twice = edited(
+        "scenario.yaml",
+        "services: [services.yaml]",
+        "services: [services.yaml, services.yaml]",
+    );
+    let (loaded, said) = load_with(&[("scenario.yaml", &twice)]);
+    assert!(loaded.scenario.is_none());
+    assert!(said.contains("AUR018"), "{said}");
+}
+
+#[test]
+fn events_on_nothing_are_refused() {
+    for (event, told) in [
+        ("{at: 1m, upgrade: {manifests: []}}", "must name at least one file"),
+        ("{at: 1m, cordon: {node: nope}}", "names the node `nope`, which does not exist"),
+        ("{at: 1m, scale: {workload: Deployment/web, replicas: 2147483647}}", "150000"),
+    ] {
+        let text =
+            edited("scenario.yaml", "thresholds:", &format!("events: [{event}]\nthresholds:"));
+        let (loaded, said) = load_with(&[("scenario.yaml", &text)]);
+        assert!(loaded.scenario.is_none());
+        assert!(said.contains(told), "{said}");
+    }
+}
+
+#[test]
+fn names_cannot_steer_the_terminal() {
+    let name = "metadata: {name: \"sm\\e[31mall\"}";
+    let text = edited("scenario.yaml", "metadata: {name: small}", name);
+    let (loaded, said) = load_with(&[("scenario.yaml", &text)]);
+    assert!(loaded.scenario.is_none());
+    assert!(said.contains("control characters") && !said.contains('\u{1b}'), "{said}");
+}

@@ -19,6 +19,12 @@ pub(super) struct WriteError {
 /// one, never half of one. Folders on the way are made.
 pub(super) fn write_whole(path: &Path, text: &str) -> Result<(), WriteError> {
     let failed = |cause| WriteError { path: path.to_owned(), cause };
+    // A device or a pipe is written to, not replaced; a link keeps pointing where it points.
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return fs::write(path, text).map_err(failed);
+    }
+    let linked = fs::canonicalize(path);
+    let path = linked.as_deref().unwrap_or(path);
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         Some(_) | None => Path::new("."),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::cli::args::{Format, OutputArg};
 use crate::cli::files::{WriteError, to_stdout, write_whole};
+use crate::scenario::InputFile;
 
 /// A format, ready to be written.
 pub(super) enum Made {
@@ -32,6 +33,14 @@ pub(super) fn conflict(outputs: &[OutputArg]) -> Option<String> {
         }
     }
     None
+}
+
+/// The output that would overwrite a file that was read, if any.
+pub(super) fn overwritten<'a>(outputs: &'a [OutputArg], read: &[InputFile]) -> Option<&'a Path> {
+    let place = |path: &Path| std::fs::canonicalize(path).ok();
+    let read: Vec<_> = read.iter().filter_map(|file| place(Path::new(&*file.path))).collect();
+    let paths = outputs.iter().filter_map(|output| output.path.as_deref());
+    paths.into_iter().find(|path| place(path).is_some_and(|path| read.contains(&path)))
 }
 
 /// Writes a format where it was asked for.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::args::{Color, Format, OutputArg, ProgressArg, RunArgs, SummaryArg};
 use crate::cli::files::{to_stderr, to_stdout};
-use crate::cli::outputs::{Made, conflict, write};
+use crate::cli::outputs::{Made, conflict, overwritten, write};
 use crate::cli::progress::Meter;
 use crate::cli::{Exit, say_error};
 use crate::findings::{Case, causes, check};
@@ -38,6 +38,10 @@ pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
         }
     }
     let Some(scenario) = scenario else { return Exit::Usage };
+    if let Some(path) = overwritten(&args.output, &scenario.inputs) {
+        to_stderr(&format!("error: {} is an input of this run; write elsewhere", path.display()));
+        return Exit::Usage;
+    }
     match simulate_and_write(args, color, &scenario) {
         Ok(exit) => exit,
         Err(exit) => exit,

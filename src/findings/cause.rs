@@ -300,7 +300,10 @@ impl<'a> Search<'a> {
         let Some(per_pod) = cores_per_pod(case.scenario, station) else { return };
         let (at, asked) = self.worst_demand(station);
         let limit = case.scenario.workloads[workload.index()].template.spec.cpu_limit();
-        let limit = limit.map_or_else(|| "cores".to_owned(), |limit| format!("limit {limit}"));
+        let limit = match limit {
+            Some(limit) if limit.as_cores() <= per_pod => format!("limit {limit}"),
+            Some(_) | None => format!("{} cores of the process", cores(per_pod)),
+        };
         let (given, origin) = match at_maximum {
             Some(hpa) => {
                 let hpa = &case.scenario.hpas[hpa.index()];

@@ -109,7 +109,10 @@ impl Release<'_> {
             ));
             return None;
         }
-        value.list(Value::non_empty)?;
+        if value.list(Value::non_empty)?.is_empty() {
+            value.report(value.error(codes::INVALID_VALUE, "must name at least one file"));
+            return None;
+        }
         let (timeout, rule) = wait?;
         let next = self.upgrades.get(&position)?;
         let mut spec = RolloutSpec {

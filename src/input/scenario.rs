@@ -8,7 +8,7 @@ use super::cluster_profile::{ClusterProfile, check_bounds, known_zone, volume_mo
 use super::codes;
 use super::decode::{Context, Fields, Value, nearest};
 use super::diagnostic::{Diagnostic, Severity};
-use super::kubernetes::{AutoscalerSpec, Objects};
+use super::kubernetes::{AutoscalerSpec, Objects, REPLICAS_MOST};
 use super::load::{Surroundings, loads};
 use super::pool_events::PoolEvent;
 use super::rollouts::Release;
@@ -161,7 +161,7 @@ fn replicas(value: &Value<'_>, objects: &Objects) -> Option<BTreeMap<usize, i32>
     let mut complete = true;
     for (name, value) in value.entries()? {
         let workload = named_workload(&value, name.text, objects);
-        match (workload, value.integer(0..=i32::MAX)) {
+        match (workload, value.integer(0..=REPLICAS_MOST)) {
             (Some(workload), Some(size)) => {
                 sizes.insert(workload, size);
             }
@@ -322,15 +322,16 @@ impl Events<'_> {
                 target?
             }
             "cordon" => {
-                let node = fields.required("node").and_then(|node| node.non_empty().map(Arc::from));
+                let node = fields.required("node").and_then(|node| self.node(&node));
                 fields.finish("the event `cordon`");
                 DisruptionTarget::Cordon { node: node? }
             }
             _ => {
                 let workload = fields.required("workload").and_then(|value| self.workload(&value));
                 if name == "scale" {
-                    let replicas =
-                        fields.required("replicas").and_then(|value| value.integer(0..=i32::MAX));
+                    let replicas = fields
+                        .required("replicas")
+                        .and_then(|value| value.integer(0..=REPLICAS_MOST));
                     fields.finish("the event `scale`");
                     DisruptionTarget::Scale { workload: workload?, replicas: replicas? }
                 } else {
@@ -345,6 +346,23 @@ impl Events<'_> {
 
     fn workload(&self, value: &Value<'_>) -> Option<WorkloadId> {
         named_workload(value, value.non_empty()?, self.release.objects).map(WorkloadId::at)
+    }
+
+    /// A node that may exist: the nodes of a pool are called `POOL-1`, `POOL-2` and so on.
+    fn node(&self, value: &Value<'_>) -> Option<Arc<str>> {
+        let name = value.non_empty()?;
+        let pools = self.pools?;
+        let numbered = |pool: &NodePoolSpec| {
+            let number = name.strip_prefix(&*pool.name)?.strip_prefix('-')?;
+            number.parse::<u32>().ok()
+        };
+        if !pools.iter().any(|pool| numbered(pool).is_some()) {
+            let first: Vec<String> = pools.iter().map(|pool| format!("{}-1", pool.name)).collect();
+            let names = first.iter().map(String::as_str);
+            value.report(value.unknown_reference(name, "node", names));
+            return None;
+        }
+        Some(Arc::from(name))
     }
 
     fn pool(&self, value: &Value<'_>) -> Option<PoolId> {

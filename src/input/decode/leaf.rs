@@ -41,6 +41,11 @@ impl<'a> Value<'a> {
             self.report(self.error(codes::INVALID_VALUE, "must not be empty"));
             return None;
         }
+        if text.chars().any(is_invisible) {
+            let message = "must not contain control characters or marks of direction";
+            self.report(self.error(codes::INVALID_VALUE, message));
+            return None;
+        }
         Some(text)
     }
 
@@ -103,7 +108,7 @@ impl<'a> Value<'a> {
             return Some(number);
         }
         let (low, high) = (range.start(), range.end());
-        let bounds = match (high.is_finite(), low.is_finite()) {
+        let bounds = match (*high < f64::MAX, low.is_finite()) {
             (true, true) => format!("between {low} and {high}"),
             (true, false) => format!("at most {high}"),
             (false, _) => format!("at least {low}"),
@@ -146,4 +151,9 @@ impl<'a> Value<'a> {
 /// Whether a float is a whole number that `i64` holds.
 fn is_whole(number: f64) -> bool {
     number.abs() < 9e18 && libm::fmod(number, 1.0).abs() < f64::MIN_POSITIVE
+}
+
+/// Characters that would steer a terminal or turn a line round where a name is shown.
+fn is_invisible(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

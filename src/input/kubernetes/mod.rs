@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 pub use autoscaler::AutoscalerSpec;
 pub use service::{PriorityClass, ServiceObject};
+pub use workload::REPLICAS_MOST;
 
 use super::codes;
 use super::decode::{Context, Value};

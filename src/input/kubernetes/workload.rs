@@ -9,6 +9,10 @@ use crate::input::codes;
 use crate::input::decode::{Fields, Value};
 use crate::units::SimDuration;
 
+/// Replicas of a workload at most: the pods of the largest cluster that Kubernetes supports
+/// (setup/best-practices/cluster-large).
+pub const REPLICAS_MOST: i32 = 150_000;
+
 /// A workload of one kind; `kind` reads the fields of `spec` that are particular to it and ignores
 /// none of the others.
 pub(super) fn workload(
@@ -24,7 +28,8 @@ pub(super) fn workload(
     let selector_value = spec.required("selector");
     let selector = selector_value.as_ref().and_then(selector);
     let replicas_value = spec.optional("replicas");
-    let replicas = replicas_value.as_ref().map_or(Some(1), |value| value.integer(0..=i32::MAX));
+    let replicas =
+        replicas_value.as_ref().map_or(Some(1), |value| value.integer(0..=REPLICAS_MOST));
     let min_ready = spec.read_or("minReadySeconds", SimDuration::ZERO, seconds);
     let template_value = spec.required("template");
     let template = template_value.as_ref().and_then(template);
