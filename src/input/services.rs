@@ -59,7 +59,7 @@ pub(super) fn service_graph(documents: &[Fields<'_>], objects: &Objects) -> Opti
         }
     }
     // Names written twice leave operations without a number of their own.
-    let numbered = reader.names.len() == usize::try_from(at).unwrap_or(usize::MAX);
+    let numbered = reader.names.len() == at;
     complete &= !numbered
         || documents.first().is_none_or(|fields| {
             call_loops::check(fields.value().context(), &reader.edges, &reader.operation_names())
