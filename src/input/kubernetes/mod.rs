@@ -12,11 +12,14 @@ mod deployment;
 mod job;
 mod limit;
 pub(in crate::input) mod meta;
+mod node;
 mod pod;
+mod scaled_object;
 pub(in crate::input) mod scheduling;
 mod service;
 mod stateful_set;
 mod storage;
+mod vertical;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -24,7 +27,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 pub use autoscaler::AutoscalerSpec;
+pub use node::NodeObject;
+pub use pod::PodObject;
+pub use scaled_object::{ScaledObjectSpec, TriggerSpec};
 pub use service::{PriorityClass, ServiceObject};
+pub use vertical::VerticalAutoscaler;
 pub use workload::REPLICAS_MOST;
 
 use super::codes;
@@ -60,6 +67,14 @@ pub struct Objects {
     pub quotas: Vec<ResourceQuotaSpec>,
     /// LimitRanges.
     pub limit_ranges: Vec<LimitRangeSpec>,
+    /// Nodes of a live cluster.
+    pub nodes: Vec<NodeObject>,
+    /// Pods that no controller made; they are read and not simulated.
+    pub pods: Vec<PodObject>,
+    /// KEDA's ScaledObjects; the HPA of each is among `autoscalers`.
+    pub scaled_objects: Vec<ScaledObjectSpec>,
+    /// VerticalPodAutoscalers; they are read and not simulated.
+    pub vertical_autoscalers: Vec<VerticalAutoscaler>,
     /// How many objects of each other kind were passed over.
     pub ignored: BTreeMap<String, usize>,
     seen: BTreeMap<(&'static str, Arc<str>, Arc<str>), Span>,
@@ -82,6 +97,10 @@ enum Kind {
     CronJob,
     Quota,
     LimitRange,
+    Node,
+    Pod,
+    ScaledObject,
+    VerticalAutoscaler,
 }
 
 /// What is to be done with an object.
@@ -145,8 +164,11 @@ impl Objects {
                 self.workload("StatefulSet", value, stateful_set::stateful_set(value))
             }
             Kind::DaemonSet => self.workload("DaemonSet", value, daemon_set::daemon_set(value)),
-            Kind::ReplicaSet | Kind::Job if is_owned(value.node()) => {
-                let kind = if kind == Kind::Job { "Job" } else { "ReplicaSet" };
+            // Their controllers are simulated and will make them again.
+            Kind::ReplicaSet | Kind::Job | Kind::Pod | Kind::Autoscaler { .. }
+                if is_owned(value.node()) =>
+            {
+                let kind = value.node().get("kind").and_then(Node::text).unwrap_or_default();
                 *self.ignored.entry(kind.to_owned()).or_default() += 1;
             }
             Kind::Job => self.workload("Job", value, job::job(value)),
@@ -201,12 +223,45 @@ impl Objects {
                     self.services.push(spec);
                 }
             }
+            Kind::Node | Kind::Pod | Kind::ScaledObject | Kind::VerticalAutoscaler => {
+                self.observed(value, kind);
+            }
             Kind::PriorityClass => {
                 if let Some(spec) = service::priority_class(value)
                     && self.is_new("PriorityClass", value, &spec.meta)
                 {
                     self.priority_classes.push(spec);
                 }
+            }
+        }
+    }
+
+    /// What is read for what it says, and takes part in other objects or not at all.
+    fn observed(&mut self, value: &Value<'_>, kind: Kind) {
+        match kind {
+            Kind::Node => {
+                let node = node::node(value);
+                let node = node.filter(|node| self.is_new("Node", value, &node.meta));
+                self.nodes.extend(node);
+            }
+            Kind::Pod => {
+                let pod = pod::pod(value);
+                let pod = pod.filter(|pod| self.is_new("Pod", value, &pod.meta));
+                self.ignored.entry("Pod".to_owned()).and_modify(|count| *count += 1).or_insert(1);
+                self.pods.extend(pod);
+            }
+            Kind::ScaledObject => {
+                if let Some((object, autoscaler)) = scaled_object::scaled_object(value)
+                    && self.is_new("ScaledObject", value, &object.meta)
+                {
+                    self.scaled_objects.push(object);
+                    self.autoscalers.push(autoscaler);
+                }
+            }
+            _ => {
+                let count = self.ignored.entry("VerticalPodAutoscaler".to_owned());
+                *count.or_default() += 1;
+                self.vertical_autoscalers.extend(vertical::vertical_autoscaler(value));
             }
         }
     }
@@ -339,10 +394,16 @@ impl Objects {
     }
 }
 
-/// Whether a controller made this object; the controller is simulated and will make it again.
+/// Whether a controller made this object; the controller is simulated and will make it again. A
+/// tool that only deploys may own an autoscaler, and does not make it: KEDA does.
 fn is_owned(node: &Node) -> bool {
     let owners = node.get("metadata").and_then(|meta| meta.get("ownerReferences"));
-    owners.and_then(Node::sequence).is_some_and(|owners| !owners.is_empty())
+    let mut owners = owners.and_then(Node::sequence).unwrap_or_default().iter();
+    let is = |node: &Node, kind| node.get("kind").and_then(Node::text) == Some(kind);
+    if is(node, "HorizontalPodAutoscaler") {
+        return owners.any(|owner| is(owner, "ScaledObject"));
+    }
+    owners.next().is_some()
 }
 
 fn judge(version: &str, kind: &str) -> Judgement {
@@ -364,6 +425,10 @@ fn judge(version: &str, kind: &str) -> Judgement {
         "CronJob" => Kind::CronJob,
         "ResourceQuota" => Kind::Quota,
         "LimitRange" => Kind::LimitRange,
+        "Node" => Kind::Node,
+        "Pod" => Kind::Pod,
+        "ScaledObject" => Kind::ScaledObject,
+        "VerticalPodAutoscaler" => Kind::VerticalAutoscaler,
         _ => return Ignore,
     };
     let current = match known {
@@ -371,6 +436,9 @@ fn judge(version: &str, kind: &str) -> Judgement {
         Kind::Autoscaler { .. } => "autoscaling/v2",
         Kind::Budget => "policy/v1",
         Kind::Claim | Kind::Service | Kind::Quota | Kind::LimitRange => "v1",
+        Kind::Node | Kind::Pod => "v1",
+        Kind::ScaledObject => "keda.sh/v1alpha1",
+        Kind::VerticalAutoscaler => "autoscaling.k8s.io/v1",
         Kind::Job | Kind::CronJob => "batch/v1",
         Kind::StorageClass => "storage.k8s.io/v1",
         Kind::PriorityClass => "scheduling.k8s.io/v1",
