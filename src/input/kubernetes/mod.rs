@@ -77,8 +77,41 @@ pub struct Objects {
     pub vertical_autoscalers: Vec<VerticalAutoscaler>,
     /// How many objects of each other kind were passed over.
     pub ignored: BTreeMap<String, usize>,
-    seen: BTreeMap<(&'static str, Arc<str>, Arc<str>), Span>,
+    seen: BTreeMap<Key, Span>,
 }
+
+/// Kind, namespace and name.
+type Key = (Arc<str>, Arc<str>, Arc<str>);
+
+/// An object with a name of its own.
+trait Named {
+    fn meta(&self) -> &ObjectMeta;
+}
+
+macro_rules! named {
+    ($($object:ty),* $(,)?) => {
+        $(impl Named for $object {
+            fn meta(&self) -> &ObjectMeta {
+                &self.meta
+            }
+        })*
+    };
+}
+
+named!(
+    AutoscalerSpec,
+    LimitRangeSpec,
+    NodeObject,
+    PersistentVolumeClaimSpec,
+    PodDisruptionBudgetSpec,
+    PodObject,
+    PriorityClass,
+    ResourceQuotaSpec,
+    ServiceObject,
+    StorageClassSpec,
+    VerticalAutoscaler,
+    WorkloadSpec,
+);
 
 /// A kind that is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,131 +186,91 @@ impl Objects {
                     error.help(format!("the current version is {current}, whose fields differ")),
                 );
             }
-            Judgement::Ignore => *self.ignored.entry(kind.to_owned()).or_default() += 1,
+            Judgement::Ignore => self.ignore(&value),
         }
     }
 
     fn decode(&mut self, value: &Value<'_>, kind: Kind) {
         match kind {
-            Kind::Deployment => self.workload("Deployment", value, deployment::deployment(value)),
-            Kind::StatefulSet => {
-                self.workload("StatefulSet", value, stateful_set::stateful_set(value))
-            }
-            Kind::DaemonSet => self.workload("DaemonSet", value, daemon_set::daemon_set(value)),
             // Their controllers are simulated and will make them again.
             Kind::ReplicaSet | Kind::Job | Kind::Pod | Kind::Autoscaler { .. }
                 if is_owned(value.node()) =>
             {
-                let kind = value.node().get("kind").and_then(Node::text).unwrap_or_default();
-                *self.ignored.entry(kind.to_owned()).or_default() += 1;
+                self.ignore(value);
             }
-            Kind::Job => self.workload("Job", value, job::job(value)),
-            Kind::CronJob => self.workload("CronJob", value, job::cron_job(value)),
-            Kind::Quota => {
-                if let Some(spec) = limit::resource_quota(value)
-                    && self.is_new("ResourceQuota", value, &spec.meta)
-                {
-                    self.quotas.push(spec);
-                }
-            }
+            Kind::Deployment => self.workload(value, deployment::deployment(value)),
+            Kind::StatefulSet => self.workload(value, stateful_set::stateful_set(value)),
+            Kind::DaemonSet => self.workload(value, daemon_set::daemon_set(value)),
+            Kind::ReplicaSet => self.workload(value, deployment::replica_set(value)),
+            Kind::Job => self.workload(value, job::job(value)),
+            Kind::CronJob => self.workload(value, job::cron_job(value)),
+            Kind::Quota => self.keep(value, limit::resource_quota(value), |it| &mut it.quotas),
             Kind::LimitRange => {
-                if let Some(spec) = limit::limit_range(value)
-                    && self.is_new("LimitRange", value, &spec.meta)
-                {
-                    self.limit_ranges.push(spec);
-                }
+                self.keep(value, limit::limit_range(value), |it| &mut it.limit_ranges);
             }
-            Kind::ReplicaSet => self.workload("ReplicaSet", value, deployment::replica_set(value)),
             Kind::Autoscaler { first_version } => {
-                if let Some(spec) = autoscaler::autoscaler(value, first_version)
-                    && self.is_new("HorizontalPodAutoscaler", value, &spec.meta)
-                {
-                    self.autoscalers.push(spec);
-                }
+                let spec = autoscaler::autoscaler(value, first_version);
+                self.keep(value, spec, |it| &mut it.autoscalers);
             }
-            Kind::Budget => {
-                if let Some(spec) = budget::budget(value)
-                    && self.is_new("PodDisruptionBudget", value, &spec.meta)
-                {
-                    self.budgets.push(spec);
-                }
-            }
-            Kind::Claim => {
-                if let Some(spec) = storage::claim(value)
-                    && self.is_new("PersistentVolumeClaim", value, &spec.meta)
-                {
-                    self.claims.push(spec);
-                }
-            }
+            Kind::Budget => self.keep(value, budget::budget(value), |it| &mut it.budgets),
+            Kind::Claim => self.keep(value, storage::claim(value), |it| &mut it.claims),
             Kind::StorageClass => {
-                if let Some(spec) = storage::storage_class(value)
-                    && self.is_new("StorageClass", value, &spec.meta)
-                {
-                    self.storage_classes.push(spec);
-                }
+                self.keep(value, storage::storage_class(value), |it| &mut it.storage_classes);
             }
-            Kind::Service => {
-                if let Some(spec) = service::service(value)
-                    && self.is_new("Service", value, &spec.meta)
-                {
-                    self.services.push(spec);
-                }
-            }
-            Kind::Node | Kind::Pod | Kind::ScaledObject | Kind::VerticalAutoscaler => {
-                self.observed(value, kind);
-            }
+            Kind::Service => self.keep(value, service::service(value), |it| &mut it.services),
             Kind::PriorityClass => {
-                if let Some(spec) = service::priority_class(value)
-                    && self.is_new("PriorityClass", value, &spec.meta)
-                {
-                    self.priority_classes.push(spec);
-                }
+                self.keep(value, service::priority_class(value), |it| &mut it.priority_classes);
             }
-        }
-    }
-
-    /// What is read for what it says, and takes part in other objects or not at all.
-    fn observed(&mut self, value: &Value<'_>, kind: Kind) {
-        match kind {
-            Kind::Node => {
-                let node = node::node(value);
-                let node = node.filter(|node| self.is_new("Node", value, &node.meta));
-                self.nodes.extend(node);
-            }
+            Kind::Node => self.keep(value, node::node(value), |it| &mut it.nodes),
             Kind::Pod => {
-                let pod = pod::pod(value);
-                let pod = pod.filter(|pod| self.is_new("Pod", value, &pod.meta));
-                self.ignored.entry("Pod".to_owned()).and_modify(|count| *count += 1).or_insert(1);
-                self.pods.extend(pod);
+                self.ignore(value);
+                self.keep(value, pod::pod(value), |it| &mut it.pods);
             }
             Kind::ScaledObject => {
                 if let Some((object, autoscaler)) = scaled_object::scaled_object(value)
-                    && self.is_new("ScaledObject", value, &object.meta)
+                    && self.is_new(value, &object.meta)
                 {
                     self.scaled_objects.push(object);
                     self.autoscalers.push(autoscaler);
                 }
             }
-            _ => {
-                let count = self.ignored.entry("VerticalPodAutoscaler".to_owned());
-                *count.or_default() += 1;
-                self.vertical_autoscalers.extend(vertical::vertical_autoscaler(value));
+            Kind::VerticalAutoscaler => {
+                self.ignore(value);
+                let spec = vertical::vertical_autoscaler(value);
+                self.keep(value, spec, |it| &mut it.vertical_autoscalers);
             }
         }
     }
 
-    fn workload(&mut self, kind: &'static str, value: &Value<'_>, spec: Option<WorkloadSpec>) {
+    /// Counts an object that takes no part.
+    fn ignore(&mut self, value: &Value<'_>) {
+        let kind = value.node().get("kind").and_then(Node::text).unwrap_or_default();
+        *self.ignored.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    fn workload(&mut self, value: &Value<'_>, spec: Option<WorkloadSpec>) {
+        self.keep(value, spec, |it| &mut it.workloads);
+    }
+
+    /// Keeps an object that was decoded, unless it was written before.
+    fn keep<T: Named>(
+        &mut self,
+        value: &Value<'_>,
+        spec: Option<T>,
+        into: fn(&mut Self) -> &mut Vec<T>,
+    ) {
         if let Some(spec) = spec
-            && self.is_new(kind, value, &spec.meta)
+            && self.is_new(value, spec.meta())
         {
-            self.workloads.push(spec);
+            into(self).push(spec);
         }
     }
 
     /// Whether no object of the same kind, namespace and name was read before; a second one is an
     /// error.
-    fn is_new(&mut self, kind: &'static str, value: &Value<'_>, meta: &ObjectMeta) -> bool {
-        let key = (kind, Arc::clone(&meta.namespace), Arc::clone(&meta.name));
+    fn is_new(&mut self, value: &Value<'_>, meta: &ObjectMeta) -> bool {
+        let kind = value.node().get("kind").and_then(Node::text).unwrap_or_default();
+        let key = (Arc::from(kind), Arc::clone(&meta.namespace), Arc::clone(&meta.name));
         let span = value.descend("metadata.name").span();
         let Some(&first) = self.seen.get(&key) else {
             self.seen.insert(key, span);
