@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::inputs::InputArgs;
+use crate::cli::values::ValuesCommand;
 
 /// Rehearse a Kubernetes rollout before it happens.
 ///
@@ -27,6 +28,8 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Simulate a scenario: does it hold, what happened, why, and what did it cost?
     Run(Box<RunArgs>),
+    /// Print a chart's merged values: each leaf, where it comes from and what it overrode.
+    Values(Box<ValuesCommand>),
     /// Explain a code such as AUR301: what it means, why it matters, how to mend it.
     Explain {
         /// The code; without one, all codes are listed.

@@ -7,6 +7,7 @@ mod inputs;
 mod outputs;
 mod progress;
 mod run;
+mod values;
 
 use std::error::Error;
 use std::panic;
@@ -61,6 +62,7 @@ fn dispatch(cli: Cli) -> Exit {
     choose_colour(cli.color);
     match cli.command {
         Command::Run(args) => run::run(&args, cli.color),
+        Command::Values(args) => values::values(&args, cli.color),
         Command::Explain { code } => explain::explain(code.as_deref()),
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
         return Exit::Usage;
     }
     let options = LoadOptions {
-        manifests: args.inputs.manifests.clone(),
+        release: args.inputs.release(),
         cluster: args.inputs.cluster.clone(),
         seed: args.seed,
     };
@@ -201,7 +201,7 @@ fn text(
     text
 }
 
-fn wants_colour(color: Color, terminal: bool) -> bool {
+pub(super) fn wants_colour(color: Color, terminal: bool) -> bool {
     match color {
         Color::Always => true,
         Color::Never => false,

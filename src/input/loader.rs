@@ -15,7 +15,8 @@ use super::documents::{Documents, Listed, paths, read, read_manifests};
 use super::jobs::{JobDurations, job_durations, set_durations};
 use super::kubernetes::Objects;
 use super::live_cluster::{is_objects, live_cluster};
-use super::rollouts::Release;
+use super::release::{Release, ReleaseInputs};
+use super::rollouts;
 use super::scenario::{ScenarioDocument, resolve_hpas, scenario};
 use super::services::service_graph;
 use super::source::{FileId, Sources, Span};
@@ -27,9 +28,8 @@ use crate::service::ServiceGraph;
 /// What the command line states instead of the scenario.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    /// Manifests in place of `inputs.manifests`; `-` is standard input. Empty keeps those of the
-    /// scenario.
-    pub manifests: Vec<PathBuf>,
+    /// What is deployed, in place of what `inputs` names; values go on top.
+    pub release: ReleaseInputs,
     /// Cluster profile in place of `inputs.cluster`.
     pub cluster: Option<PathBuf>,
     /// Seed in place of `seed`.
@@ -91,14 +91,12 @@ fn read_files(
     };
     let inputs = documents.nodes.first().and_then(|node| node.get("inputs"));
     let listed = |name| inputs.map_or_else(Vec::new, |inputs| paths(inputs.get(name), path));
-    let manifests = stated_or(&options.manifests, listed("manifests"));
+    let release = Release::of(&options.release, inputs, path);
     let cluster = stated_or(options.cluster.as_slice(), listed("cluster"));
     for (path, span) in listed("services") {
         files.services.extend(read(&path, span, Dialect::Core, sources, diagnostics));
     }
-    for (path, span) in manifests {
-        files.manifests.extend(read_manifests(&path, span, sources, diagnostics));
-    }
+    files.manifests.extend(release.documents(sources, diagnostics));
     if let Some((profile_path, span)) = cluster.into_iter().next()
         && let Some(profile) = read_cluster(&profile_path, span, sources, diagnostics)
     {
@@ -121,6 +119,12 @@ fn read_files(
         let next = event.get("upgrade").and_then(|upgrade| upgrade.get("manifests"));
         for (path, span) in paths(next, path) {
             let read = read_manifests(&path, span, sources, diagnostics);
+            files.upgrades.extend(read.into_iter().map(|documents| (position, documents)));
+        }
+        let values = event.get("upgrade").and_then(|upgrade| upgrade.get("values"));
+        let values = paths(values, path);
+        if !values.is_empty() && release.has_values() {
+            let read = release.upgraded(values).documents(sources, diagnostics);
             files.upgrades.extend(read.into_iter().map(|documents| (position, documents)));
         }
     }
@@ -167,7 +171,12 @@ fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<
     let mut profile = profile;
     let document = {
         let mut read = |fields: &Fields<'_>, name| {
-            let release = Release { objects: &objects, hpas: &hpas, upgrades: &upgrades };
+            let release = rollouts::Release {
+                objects: &objects,
+                hpas: &hpas,
+                upgrades: &upgrades,
+                stated: !options.release.is_empty(),
+            };
             scenario(fields, name, &release, profile.as_mut(), services.as_ref())
         };
         single(context, documents, "Scenario", &mut read)

@@ -19,6 +19,9 @@ pub mod scalar;
 
 pub mod kubernetes;
 
+pub mod adapters;
+pub mod values;
+
 mod call_loops;
 mod services;
 mod station;
@@ -35,9 +38,13 @@ mod scenario;
 mod thresholds;
 
 mod documents;
+mod helm;
 mod live_cluster;
 mod loader;
 mod objects;
+mod release;
 
+pub use helm::Helm;
 pub use loader::{LoadOptions, Loaded, load_scenario};
-pub use objects::{LoadedObjects, ObjectInputs, load_objects};
+pub use objects::{LoadedObjects, load_objects};
+pub use release::ReleaseInputs;
