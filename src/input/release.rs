@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::adapters::{ReleaseName, objects_of};
+use super::adapters::{Convention, ReleaseName, objects_of};
 use super::codes;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::documents::{Documents, Listed, paths, read_manifests};
@@ -164,13 +164,19 @@ impl Release {
         }
         let objects = objects_of(&values, chart, &self.name, sources, diagnostics);
         let Some((convention, nodes)) = objects else { return Vec::new() };
-        if self.helm != Helm::Unused && chart.is_some() {
+        if chart.is_some() || convention != Convention::Aurelius {
             let message = format!(
-                "no `helm` to render the chart: its objects are told by the conventions of {}",
+                "the objects are told by the conventions of {}, not rendered: what templates add \
+                 is not seen",
                 convention.name()
             );
             let warning = Diagnostic::warning(codes::CHART_NOT_RENDERED, message);
-            diagnostics.push(warning.help("have `helm` on PATH or set AURELIUS_HELM to it"));
+            let advice = if chart.is_some() {
+                "have `helm` on PATH or set AURELIUS_HELM to it"
+            } else {
+                "name the chart with `--chart`"
+            };
+            diagnostics.push(warning.help(advice));
         }
         vec![Documents { file: values.merged.span.file, nodes }]
     }

@@ -14,7 +14,7 @@ use self::skeleton::Skeleton;
 use super::codes;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::source::{Sources, Span};
-use super::values::{Chart, Slot, Table, Tree, Values};
+use super::values::{Chart, Slot, Table, Tree, Values, clean};
 use super::yaml::{Dialect, Node, parse};
 
 /// A way of naming values that several charts share.
@@ -92,7 +92,16 @@ fn components(values: &Table) -> Vec<(&Arc<str>, &Table)> {
     let fits = |(key, slot): (&'_ Arc<str>, &'_ Slot)| {
         let table = slot.value.table()?;
         let found = marks.iter().filter(|key| table.get(key).is_some()).count();
-        let aside = ["metrics", "volumePermissions", "sysctl", "sysctlImage", "global", "tls"];
+        let aside = [
+            "global",
+            "ingress",
+            "metrics",
+            "statefulset",
+            "sysctl",
+            "sysctlImage",
+            "tls",
+            "volumePermissions",
+        ];
         (found > 0 && !aside.contains(&&**key)).then_some(())
     };
     values
@@ -129,7 +138,10 @@ pub fn objects_of(
     let file = sources.add(&format!("(conventions of {})", convention.name()), convention.text());
     let definitions = parse(sources, file, Dialect::Yaml11, diagnostics);
     let definitions = definitions.first().expect("the skeletons are part of the program");
-    let globals = globals(convention, values, chart, release);
+    // Null in values that stand for a whole chart removes what they would have said.
+    let mut values = values.clone();
+    clean(&mut values.merged);
+    let globals = globals(convention, &values, chart, release);
     let skeleton = Skeleton { definitions, values: &values.merged, globals };
     Some((convention, skeleton.objects()))
 }
@@ -187,7 +199,19 @@ fn globals(
         ("full", table(&[("name", &full)])),
         ("prefix", table(&[("text", &prefix)])),
         ("components", parts(values, span)),
+        ("whole", whole(values, span)),
     ])
+}
+
+/// The values themselves, where the whole chart is one workload.
+fn whole(values: &Values, span: Span) -> Tree {
+    let marks = ["replicaCount", "resources", "resourcesPreset", "autoscaling"];
+    let mut table = Table::empty(span);
+    if marks.iter().any(|key| values.merged.get(key).is_some()) {
+        let value = Tree::Table(values.merged.clone());
+        table.slots.insert(Arc::from("values"), Slot { key_span: span, value });
+    }
+    Tree::Table(table)
 }
 
 /// Every table that describes a workload, by its key.

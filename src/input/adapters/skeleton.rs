@@ -1,7 +1,7 @@
 //! Skeletons: Kubernetes objects written as YAML with marks where values go.
 //!
 //! A skeleton is data, not code, so that a convention of charts is one readable file. The marks are
-//! tags: `!v PATH` the value at a path, `!t TEXT` text with `${PATH}` in it, `!or [..]` the first that
+//! tags: `!v PATH` the value at a path, `!n PATH` the same as a number, `!t TEXT` text with `${PATH}` in it, `!or [..]` the first that
 //! is something, `!if {when, then, else}`, `!each {in, do}`, `!merge [..]`, `!call {of, ..}` another
 //! definition of the file, `!checksum NAME` of such a definition. An entry without a value falls
 //! away. Paths start at the values; `.x` at the argument `values` of the call, `$name.x` at another.
@@ -91,6 +91,7 @@ impl Skeleton<'_> {
         let text = node.scalar().map(|scalar| &*scalar.text);
         match tag {
             "!v" => self.value(text?, scope).filter(|tree| !tree.is_null()),
+            "!n" => self.number(text?, scope),
             "!t" => self.text(text?, scope),
             "!or" => {
                 node.sequence()?.iter().find_map(|one| self.build(one, scope).filter(is_something))
@@ -239,6 +240,19 @@ impl Skeleton<'_> {
         }
         built.push_str(rest);
         Some(Tree::text(&built, span.unwrap_or(scope.at)))
+    }
+
+    /// A value whose quotes a template would leave away.
+    fn number(&self, path: &str, scope: &Scope) -> Option<Tree> {
+        let value = self.value(path, scope)?;
+        let Tree::Leaf(leaf) = &value else { return Some(value) };
+        let whole = leaf.text().and_then(|text| text.parse::<i128>().ok());
+        Some(match whole {
+            Some(number) => {
+                Tree::scalar(&number.to_string(), ScalarValue::Integer(number), leaf.span)
+            }
+            None => value,
+        })
     }
 
     fn word(&self, path: &str, scope: &Scope) -> Option<String> {

@@ -151,35 +151,74 @@ impl Chart {
         // Which charts are switched on may depend on their own values; a first pass finds out.
         let quiet = Diagnostics::new();
         let mut all = user.clone();
-        self.lay(&mut all, &BTreeSet::new(), &quiet);
+        self.lay(&mut all, &BTreeSet::new(), false, &quiet);
         let off: BTreeSet<Arc<str>> = self
             .dependencies
             .iter()
             .filter(|dependency| !dependency.is_on(&all))
             .map(|dependency| dependency.alias.clone().unwrap_or_else(|| dependency.name.clone()))
             .collect();
-        self.lay(user, &off, diagnostics);
+        // Helm looks at the chart alone too when it lists dependencies (`processImportValues`).
+        if !self.dependencies.is_empty() {
+            for chart in &self.subcharts {
+                let own = self.values.get(&chart.name).filter(|own| !own.is_null());
+                if let Some(own) = own.filter(|own| own.table().is_none()) {
+                    no_table(&chart.name, own, diagnostics);
+                }
+            }
+        }
+        self.lay(user, &off, false, diagnostics);
     }
 
-    fn lay(&self, user: &mut Table, off: &BTreeSet<Arc<str>>, diagnostics: &Diagnostics) {
+    /// Its own values, with those of the charts inside it where Helm puts them there beforehand:
+    /// when it lists dependencies (`processImportValues`).
+    fn own_values(&self, off: &BTreeSet<Arc<str>>) -> Table {
+        if self.dependencies.is_empty() {
+            return self.values.clone();
+        }
+        let mut values = Table::empty(self.values.span);
+        self.lay(&mut values, off, true, &Diagnostics::new());
+        values
+    }
+
+    /// Lays the user's values over this chart's and hands them down. With `beforehand` nulls stay,
+    /// and this chart's values are those of its file.
+    fn lay(
+        &self,
+        user: &mut Table,
+        off: &BTreeSet<Arc<str>>,
+        beforehand: bool,
+        diagnostics: &Diagnostics,
+    ) {
         let on = || self.subcharts.iter().filter(|chart| !off.contains(&chart.name));
         let names: BTreeSet<Arc<str>> = on().map(|chart| Arc::clone(&chart.name)).collect();
-        coalesce(user, self.values.clone(), &names, diagnostics);
+        let values = if beforehand { self.values.clone() } else { self.own_values(off) };
+        coalesce(user, values, &names, beforehand, diagnostics);
         for chart in on() {
             let empty =
                 || Slot { key_span: user.span, value: Tree::Table(Table::empty(user.span)) };
             let mut slot = user.slots.remove(&chart.name).unwrap_or_else(empty);
             if let Tree::Table(own) = &mut slot.value {
                 globals(own, user, diagnostics);
-                chart.lay_under(own, diagnostics);
+                if beforehand {
+                    let values = chart.own_values(&BTreeSet::new());
+                    coalesce(own, values, &BTreeSet::new(), true, diagnostics);
+                    chart.lay(own, &BTreeSet::new(), true, diagnostics);
+                } else {
+                    chart.lay_under(own, diagnostics);
+                }
             } else {
-                let message = format!("`{}` is a chart: its values must be a table", chart.name);
-                let error = Diagnostic::error(codes::VALUES_CONFLICT, message);
-                diagnostics.push(error.primary(slot.value.span(), ""));
+                no_table(&chart.name, &slot.value, diagnostics);
             }
             user.slots.insert(Arc::clone(&chart.name), slot);
         }
     }
+}
+
+fn no_table(name: &str, value: &Tree, diagnostics: &Diagnostics) {
+    let message = format!("`{name}` is a chart: its values must be a table");
+    let error = Diagnostic::error(codes::VALUES_CONFLICT, message);
+    diagnostics.push(error.primary(value.span(), "type mismatch, says Helm"));
 }
 
 /// `global` of a chart goes down into the charts inside it and outweighs theirs

@@ -24,28 +24,29 @@ pub(super) fn merge(base: &mut Table, over: Table) {
 }
 
 /// The values of the user over those of the chart (helm, pkg/chart/common/util/coalesce.go
-/// `coalesceValues`): here null removes the key. `subcharts` are the keys whose values go to charts
-/// of their own: their nulls stay until those are looked at.
+/// `coalesceValues`, release 4.1): here null removes the key. `subcharts` are the keys whose values go to charts
+/// of their own: their nulls stay until those are looked at, and all of them with `keep_null`
+/// (`MergeValues`).
 pub(super) fn coalesce(
     user: &mut Table,
     mut chart: Table,
     subcharts: &BTreeSet<Arc<str>>,
+    keep_null: bool,
     diagnostics: &Diagnostics,
 ) {
     let keys: Vec<Arc<str>> = chart.slots.keys().cloned().collect();
     for key in keys {
-        let Some(mut slot) = chart.slots.remove(&key) else { continue };
+        let Some(slot) = chart.slots.remove(&key) else { continue };
         match user.slots.get_mut(&key) {
             Some(own) if own.value.is_null() => {
-                user.slots.remove(&key);
+                if !keep_null {
+                    user.slots.remove(&key);
+                }
             }
             Some(Slot { value: Tree::Table(own), key_span }) => {
-                let keep_null = subcharts.contains(&key);
+                let keep_null = keep_null || subcharts.contains(&key);
                 match slot.value {
-                    Tree::Table(mut below) => {
-                        if !keep_null {
-                            clean(&mut below);
-                        }
+                    Tree::Table(below) => {
                         tables(own, below, keep_null, &key, diagnostics);
                     }
                     other if !other.is_null() => {
@@ -61,11 +62,7 @@ pub(super) fn coalesce(
                 }
             }
             Some(_) => {}
-            None if slot.value.is_null() => {}
             None => {
-                if let Tree::Table(table) = &mut slot.value {
-                    clean(table);
-                }
                 user.slots.insert(key, slot);
             }
         }
@@ -127,8 +124,9 @@ fn count(tree: &Tree) -> String {
     if keys == 1 { "1 key".to_owned() } else { format!("{keys} keys") }
 }
 
-/// Removes the nulls of a chart's own values (`cleanNilValues`).
-fn clean(table: &mut Table) {
+/// Removes every null. Helm does so with the chart's own values from 4.2 on; before, they stay and
+/// are nothing to a template.
+pub(in crate::input) fn clean(table: &mut Table) {
     table.slots.retain(|_, slot| !slot.value.is_null());
     for slot in table.slots.values_mut() {
         if let Tree::Table(table) = &mut slot.value {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub use chart::Chart;
 pub use tree::{Slot, Table, Tree};
 
+pub(super) use self::merge::clean;
 use self::merge::merge;
 use self::set::{FileReader, Reading, SetError, assign};
 use super::codes;

@@ -139,9 +139,13 @@ impl Parser<'_, '_> {
             None if key.is_empty() => Err(Stop::End),
             None => self.fault(start, format!("key \"{key}\" has no value")),
             Some('=') => {
+                // Nothing behind the last equals sign is empty text, and also the end: Helm then
+                // forgets a list that this was to go into.
+                let plain = !matches!(self.reading, Reading::Json | Reading::Literal);
+                let ends = plain && self.at == self.text.len();
                 let value = self.value()?;
                 put(table, &key, key_span, value);
-                Ok(())
+                if ends { Err(Stop::End) } else { Ok(()) }
             }
             Some('[') => {
                 let index = self.index()?;
@@ -237,7 +241,12 @@ impl Parser<'_, '_> {
                     Some(Tree::Table(inner)) => inner.clone(),
                     Some(_) | None => Table::empty(self.span(start)),
                 };
-                self.key(&mut inner, level)?;
+                let done = self.key(&mut inner, level);
+                if let (Err(Stop::End), Some(place)) = (&done, list.get_mut(index)) {
+                    *place = Tree::Table(inner);
+                    return done;
+                }
+                done?;
                 Tree::Table(inner)
             }
         };

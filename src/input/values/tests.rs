@@ -112,7 +112,10 @@ fn later_files_win_and_null_stays_until_the_chart() {
     let user = user_values(&inputs, &[], &mut sources, &diagnostics);
     let chart = Chart::read(folder.path(), None, &mut sources, &diagnostics).expect("a chart");
     let values = over_chart(user, &chart, &diagnostics);
-    assert_eq!(values.merged.to_node().to_json(), r#"{"a":{"b":3},"d":[9],"f":1,"g":null}"#);
+    assert_eq!(
+        values.merged.to_node().to_json(),
+        r#"{"a":{"b":3},"d":[9],"f":1,"g":null,"nothing":null}"#
+    );
     let b = values.merged.get("a").and_then(|a| a.at(&["b"])).expect("it is there");
     assert!(sources.origin(b.span()).to_string().ends_with("one.yaml:1"));
 }
