@@ -148,7 +148,7 @@ fn leaves(tree: &Tree, keys: &mut Vec<Arc<str>>, call: &mut dyn FnMut(&[Arc<str>
                 keys.pop();
             }
         }
-        leaf => call(keys, leaf),
+        Tree::Leaf(_) | Tree::List(..) | Tree::Table(_) => call(keys, tree),
     }
 }
 

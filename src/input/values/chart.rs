@@ -260,10 +260,10 @@ impl Dependency {
         let truth = |path: &str| {
             let keys: Vec<&str> = path.split('.').collect();
             match tree.at(&keys)? {
-                Tree::Leaf(node) => match node.scalar()?.value {
-                    ScalarValue::Boolean(truth) => Some(truth),
-                    _ => None,
-                },
+                Tree::Leaf(node) => {
+                    let value = node.scalar()?.value;
+                    if let ScalarValue::Boolean(truth) = value { Some(truth) } else { None }
+                }
                 Tree::List(..) | Tree::Table(_) => None,
             }
         };

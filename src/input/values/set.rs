@@ -131,7 +131,9 @@ impl Parser<'_, '_> {
         let start = self.at;
         let stops: &[char] = match self.reading {
             Reading::Literal => &['=', '[', '.'],
-            _ => &['=', '[', ',', '.'],
+            Reading::Typed | Reading::Text | Reading::Json | Reading::File(_) => {
+                &['=', '[', ',', '.']
+            }
         };
         let Run { text: key, last } = self.until(stops);
         let key_span = self.span(start);
