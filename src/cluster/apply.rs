@@ -82,7 +82,7 @@ impl Cluster {
         assert!(replicas >= 0, "a workload cannot have {replicas} replicas");
         let workload = &mut self.workloads[id.index()];
         let from = workload.replicas;
-        if from != replicas {
+        if from != replicas && workload.exists {
             workload.replicas = replicas;
             records.push(Record::WorkloadScaled { workload: id, from, to: replicas });
         }

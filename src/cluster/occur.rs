@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::cluster::api::budget::PodDisruptionBudgetSpec;
+use crate::cluster::api::limit::ResourceQuotaSpec;
 use crate::cluster::api::scheduling::Taint;
+use crate::cluster::api::storage::PersistentVolumeClaimSpec;
 use crate::cluster::api::workload::WorkloadSpec;
 use crate::cluster::node::{NodeImage, NodePhase};
 use crate::cluster::pod::{ConditionStatus, PodOwner, PodPhase, ReadyCondition};
@@ -53,10 +55,21 @@ pub enum Occurrence {
     },
     /// The pod's containers ended and its object is gone.
     PodGone(PodId),
-    /// Someone wrote a workload's spec.
+    /// Someone wrote a workload's spec, or made the workload.
     WorkloadWritten(WorkloadId, Arc<WorkloadSpec>),
-    /// Someone wrote a budget's spec.
+    /// Someone deleted a workload. Its ReplicaSets and Jobs go with it; its pods are without an
+    /// owner, and the garbage collector has to delete them.
+    WorkloadDeleted(WorkloadId),
+    /// Someone wrote a budget's spec, or made the budget.
     BudgetWritten(BudgetId, Arc<PodDisruptionBudgetSpec>),
+    /// Someone deleted a budget.
+    BudgetDeleted(BudgetId),
+    /// Someone made a claim that stands alone; one that is there stays as it is.
+    ClaimWritten(Arc<PersistentVolumeClaimSpec>),
+    /// Someone deleted a claim, by `namespace/name`: it goes when no pod uses it any more.
+    ClaimDeleted(Arc<str>),
+    /// Someone wrote the quotas of all namespaces.
+    QuotasWritten(Vec<Arc<ResourceQuotaSpec>>),
     /// The node registered and is Ready.
     NodeReady(NodeId),
     /// The node's GPUs are allocatable.
@@ -117,8 +130,13 @@ impl Cluster {
                 self.pod_ended(now, pod, succeeded, records);
             }
             Occurrence::PodGone(id) => self.pod_gone(now, id, records),
-            Occurrence::WorkloadWritten(id, spec) => self.write_workload(id, spec, records),
-            Occurrence::BudgetWritten(id, spec) => self.budgets[id.index()].spec = spec,
+            Occurrence::WorkloadWritten(..)
+            | Occurrence::WorkloadDeleted(_)
+            | Occurrence::BudgetWritten(..)
+            | Occurrence::BudgetDeleted(_)
+            | Occurrence::ClaimWritten(_)
+            | Occurrence::ClaimDeleted(_)
+            | Occurrence::QuotasWritten(_) => self.written(fact, records),
             Occurrence::NodeReady(id) => {
                 if self.set_phase(now, id, NodePhase::Ready) {
                     records.push(Record::NodeBecameReady(id));
@@ -191,6 +209,7 @@ impl Cluster {
     /// Takes a pod out of every index.
     pub(super) fn pod_gone(&mut self, now: SimTime, id: PodId, records: &mut Vec<Record>) {
         self.leave_node(id);
+        self.release_claims(id);
         let Some(pod) = self.pods[id.index()].take() else { return };
         self.live_pods -= 1;
         self.pending.remove(&id);

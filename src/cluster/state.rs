@@ -79,6 +79,8 @@ impl Cluster {
         for (position, spec) in budgets.iter().enumerate() {
             cluster.budgets.push(Budget {
                 id: BudgetId::at(position),
+                exists: true,
+                generation: 1,
                 spec: Arc::clone(spec),
                 status: BudgetStatus::default(),
                 disrupted: std::collections::BTreeMap::new(),
@@ -91,6 +93,7 @@ impl Cluster {
         let revision = self.revision_of_spec(spec);
         self.workloads.push(Workload {
             id: WorkloadId::at(self.workloads.len()),
+            exists: true,
             spec: Arc::clone(spec),
             replicas: spec.replicas,
             revisions: vec![revision],
@@ -100,6 +103,7 @@ impl Cluster {
             next_pod: 1,
             runs: Vec::new(),
             next_run: 0,
+            ended: None,
         });
     }
 
@@ -116,7 +120,9 @@ impl Cluster {
     /// distinct templates.
     pub(super) fn revision_of(&mut self, template: &PodTemplate) -> Revision {
         let admitted = admit(template);
-        if let Some(known) = self.templates.iter().find(|known| *known.template == admitted) {
+        let bare = admitted.without_origins();
+        let same = |known: &&Revision| known.template.without_origins() == bare;
+        if let Some(known) = self.templates.iter().find(same) {
             return known.clone();
         }
         let revision = Revision {
@@ -238,6 +244,17 @@ impl Cluster {
     pub fn set_initial_replicas(&mut self, id: WorkloadId, replicas: i32) {
         assert!(self.live_pods == 0, "initial sizes are set before there are pods");
         self.workloads[id.index()].replicas = replicas;
+    }
+
+    /// A workload of a later release is not there when the run begins.
+    pub fn withhold_workload(&mut self, id: WorkloadId) {
+        self.workloads[id.index()].exists = false;
+        self.set_initial_replicas(id, 0);
+    }
+
+    /// A budget of a later release is not there when the run begins.
+    pub fn withhold_budget(&mut self, id: BudgetId) {
+        self.budgets[id.index()].exists = false;
     }
 
     pub(super) fn node_mut(&mut self, id: NodeId) -> &mut Node {

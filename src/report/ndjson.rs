@@ -7,6 +7,7 @@
 
 use serde::Serialize;
 
+use crate::model::action::BudgetStatus;
 use crate::model::record::{HpaMetricSync, HpaSync, Record};
 use crate::scenario::Scenario;
 use crate::trace::{Clock, Entry, History, Names, tell};
@@ -164,13 +165,15 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
         }
         Record::DisruptionBegan(_)
         | Record::DisruptionEnded(_)
+        | Record::ReplicaSetCreated(..)
+        | Record::WorkloadCreated(_)
+        | Record::WorkloadDeleted(_)
         | Record::WorkloadUpdated { .. }
         | Record::RolloutEnded(..)
         | Record::JobStarted { .. }
         | Record::JobEnded { .. }
         | Record::JobSkipped(_)
         | Record::PodForbidden { .. } => told_of_work(names, record),
-        Record::ReplicaSetCreated(_, id) => ("replica_set_created", workload(*id), plain()),
         Record::PodCreated { .. }
         | Record::PodUnschedulable { .. }
         | Record::PodBound { .. }
@@ -192,13 +195,7 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
             ("eviction_refused", pod(*id), told)
         }
         Record::BudgetChanged { budget, status } => {
-            let budget_line = BudgetLine {
-                expected_pods: status.expected_pods,
-                current_healthy: status.current_healthy,
-                desired_healthy: status.desired_healthy,
-                disruptions_allowed: status.disruptions_allowed,
-            };
-            let told = Told { budget: Some(budget_line), ..plain() };
+            let told = Told { budget: Some(budget_line(status)), ..plain() };
             ("budget_changed", format!("pdb/{}", names.budget(*budget)), told)
         }
         Record::NodeRequested { .. }
@@ -226,6 +223,15 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
     }
 }
 
+fn budget_line(status: &BudgetStatus) -> BudgetLine {
+    BudgetLine {
+        expected_pods: status.expected_pods,
+        current_healthy: status.current_healthy,
+        desired_healthy: status.desired_healthy,
+        disruptions_allowed: status.disruptions_allowed,
+    }
+}
+
 fn told_words<'a>(event: &'static str, message: &str) -> Told<'a> {
     Told { reason: Some(event), message: Some(message.to_owned()), ..Told::default() }
 }
@@ -238,6 +244,9 @@ fn told_of_work<'a>(names: &Names, record: &Record) -> (&'static str, String, To
     let workload = |id| format!("workload/{}", names.workload(id));
     let plain = Told::default;
     match record {
+        Record::ReplicaSetCreated(_, id) => ("replica_set_created", workload(*id), plain()),
+        Record::WorkloadCreated(id) => ("workload_created", workload(*id), plain()),
+        Record::WorkloadDeleted(id) => ("workload_deleted", workload(*id), plain()),
         Record::WorkloadUpdated { workload: id, revision } => {
             let told = Told { message: Some(format!("template {revision} is wanted")), ..plain() };
             ("workload_updated", workload(*id), told)
@@ -245,7 +254,7 @@ fn told_of_work<'a>(names: &Names, record: &Record) -> (&'static str, String, To
         Record::RolloutEnded(id, end) => {
             let told = Told {
                 reason: Some(tell::rollout_word(end.outcome)),
-                message: Some(tell::rollout(names, end)),
+                message: Some(tell::rollout(end)),
                 span_s: Some(end.took.as_secs_f64()),
                 ..plain()
             };

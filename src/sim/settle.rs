@@ -40,6 +40,8 @@ impl<O: Observer> Run<'_, O> {
 
     fn react(&mut self, now: SimTime, record: &Record) {
         match record {
+            Record::WorkloadCreated(workload) => self.workload_made(now, *workload),
+            Record::WorkloadDeleted(workload) => self.workload_deleted(now, *workload),
             Record::WorkloadScaled { workload, .. }
             | Record::WorkloadUpdated { workload, .. }
             | Record::JobStarted { workload, .. } => self.wake_workload(*workload),

@@ -180,6 +180,8 @@ impl History {
                 }
             }
             Record::WorkloadScaled { .. }
+            | Record::WorkloadCreated(_)
+            | Record::WorkloadDeleted(_)
             | Record::WorkloadUpdated { .. }
             | Record::RolloutEnded(..)
             | Record::JobStarted { .. }
