@@ -112,9 +112,11 @@ impl Told {
 
     fn refusals(&self) -> Vec<String> {
         let entries = self.run.history.entries().iter();
-        let said = entries.filter_map(|entry| match &entry.record {
-            Record::Announced { event: "Refused", message, .. } => Some(message.to_string()),
-            _ => None,
+        let said = entries.filter_map(|entry| {
+            let Record::Announced { event: "Refused", message, .. } = &entry.record else {
+                return None;
+            };
+            Some(message.to_string())
         });
         said.collect()
     }
