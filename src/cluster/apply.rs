@@ -198,6 +198,7 @@ impl Cluster {
             unschedulable: None,
             restarts: 0,
         })));
+        self.pod_stamps.push(1);
         self.live_pods += 1;
         self.pending.insert(id);
         records.push(Record::PodCreated { pod: id, workload: owner.workload(), name });
@@ -271,12 +272,12 @@ impl Cluster {
     fn create_node(&mut self, now: SimTime, pool: PoolId) -> NodeId {
         let id = NodeId::at(self.nodes.len());
         let zone = self.zone_for(pool);
-        let Self { pools, nodes, live_nodes, generation, .. } = self;
+        let generation = self.next_generation(id);
+        let Self { pools, nodes, live_nodes, .. } = self;
         let pool = &mut pools[pool.index()];
         let name: Arc<str> = Arc::from(format!("{}-{}", pool.spec.name, pool.next_node));
         pool.next_node += 1;
         pool.nodes.push(id);
-        *generation += 1;
         let instance = &pool.spec.instance;
         let mut allocatable = instance.allocatable.clone();
         if pool.spec.gpu_ready.is_some() {
@@ -303,7 +304,7 @@ impl Cluster {
             pods: Vec::new(),
             requested: crate::units::Resources::default(),
             scoring_requested: crate::units::Resources::default(),
-            generation: *generation,
+            generation,
         })));
         live_nodes.push(id);
         id

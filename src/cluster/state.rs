@@ -4,7 +4,7 @@
 //! [`Cluster::apply`] (what controllers want, `apply.rs`) and [`Cluster::occur`] (what kubelets and
 //! the cloud report, `occur.rs`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::cluster::admission::{admit, daemon_tolerations};
@@ -23,12 +23,18 @@ use crate::model::id::{BudgetId, NodeId, PodId, PoolId, ReplicaSetId, WorkloadId
 use crate::units::SimTime;
 use crate::units::convert::count_u32;
 
+/// Changes of nodes that are remembered; whoever is further behind looks at all nodes.
+const CHANGES_KEPT: usize = 256;
+
 /// All objects of a simulated cluster.
 #[derive(Debug, Clone, Default)]
 pub struct Cluster {
     pub(super) nodes: Vec<Option<Box<Node>>>,
     pub(super) live_nodes: Vec<NodeId>,
     pub(super) pods: Vec<Option<Box<Pod>>>,
+    /// When each pod last changed, by id, on a count of its own: dense, so that who looks at all pods
+    /// can pass over those that are as they were.
+    pub(super) pod_stamps: Vec<u64>,
     pub(super) live_pods: usize,
     pub(super) pending: BTreeSet<PodId>,
     pub(super) workloads: Vec<Workload>,
@@ -39,6 +45,8 @@ pub struct Cluster {
     pub(super) failed_zones: BTreeSet<Arc<str>>,
     pub(super) quotas: Vec<Arc<ResourceQuotaSpec>>,
     pub(super) generation: u64,
+    /// The nodes that the latest generations were given to, the last one at the end.
+    pub(super) changed_nodes: VecDeque<NodeId>,
     pub(super) volumes: Volumes,
 }
 
@@ -159,6 +167,17 @@ impl Cluster {
             .flat_map(|workload| workload.pods.iter().filter_map(|id| self.pod(*id)))
     }
 
+    /// The ids of all pods, in the order of [`Cluster::pods`].
+    pub fn pod_ids(&self) -> impl Iterator<Item = PodId> {
+        self.workloads.iter().flat_map(|workload| workload.pods.iter().copied())
+    }
+
+    /// A number that grows with every change of a pod, beginning with 1.
+    #[must_use]
+    pub fn pod_stamp(&self, id: PodId) -> u64 {
+        self.pod_stamps[id.index()]
+    }
+
     /// Number of pods.
     #[must_use]
     pub fn pod_count(&self) -> usize {
@@ -240,15 +259,37 @@ impl Cluster {
         self.workloads[id.index()].replicas = replicas;
     }
 
-    pub(super) fn node_mut(&mut self, id: NodeId) -> &mut Node {
+    /// The nodes that changed, came or went after a generation, some of them more than once; `None`
+    /// when that is too long ago to be known.
+    #[must_use]
+    pub fn nodes_changed_since(
+        &self,
+        generation: u64,
+    ) -> Option<impl Iterator<Item = NodeId> + use<'_>> {
+        let count = usize::try_from(self.generation.checked_sub(generation)?).ok()?;
+        let first = self.changed_nodes.len().checked_sub(count)?;
+        Some(self.changed_nodes.range(first..).copied())
+    }
+
+    /// Gives a generation to a node that changes, comes or goes.
+    pub(super) fn next_generation(&mut self, node: NodeId) -> u64 {
+        if self.changed_nodes.len() == CHANGES_KEPT {
+            self.changed_nodes.pop_front();
+        }
+        self.changed_nodes.push_back(node);
         self.generation += 1;
-        let generation = self.generation;
+        self.generation
+    }
+
+    pub(super) fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        let generation = self.next_generation(id);
         let node = self.nodes[id.index()].as_deref_mut().expect("a node that changes is there");
         node.generation = generation;
         node
     }
 
     pub(super) fn pod_mut(&mut self, id: PodId) -> &mut Pod {
+        self.pod_stamps[id.index()] += 1;
         self.pods[id.index()].as_deref_mut().expect("a pod that changes is there")
     }
 

@@ -145,6 +145,16 @@ fn outcome(pod: &Pod, context: &DrainContext<'_>) -> Outcome {
     }
 }
 
+/// Until when the rules that ask neither budgets nor controllers answer of a pod as they do at `now`:
+/// a deletion may turn out to take long, and a system pod grows old enough to be moved.
+pub(crate) fn steady_until(pod: &Pod, options: &Options, now: SimTime) -> SimTime {
+    let long = pod.long_terminating_after();
+    let system = (&*pod.namespace == "kube-system")
+        .then(|| pod.created + options.blocking_system_pod_distruption_timeout);
+    let turns = [long, system].into_iter().flatten().filter(|turn| *turn >= now);
+    turns.min().unwrap_or(SimTime::MAX)
+}
+
 /// rules/replicacount: the controller is gone, or too small to lose a pod.
 fn controller_blocks(pod: &Pod, context: &DrainContext<'_>) -> Option<BlockingReason> {
     let controllers = context.controllers?;
