@@ -201,6 +201,7 @@ impl Cluster {
         let Some(pod) = self.pods[id.index()].take() else { return };
         self.live_pods -= 1;
         self.pending.remove(&id);
+        self.workload_stamps[pod.workload().index()] += 1;
         let workload = &mut self.workloads[pod.workload().index()];
         forget(&mut workload.pods, id);
         match pod.owner {

@@ -35,6 +35,10 @@ pub struct Cluster {
     /// When each pod last changed, by id, on a count of its own: dense, so that who looks at all pods
     /// can pass over those that are as they were.
     pub(super) pod_stamps: Vec<u64>,
+    /// When each workload, a ReplicaSet of it or a pod of it last changed, by id, on counts of their own.
+    pub(super) workload_stamps: Vec<u64>,
+    /// How many specs of workloads were written.
+    pub(super) specs_written: u64,
     pub(super) live_pods: usize,
     pub(super) pending: BTreeSet<PodId>,
     pub(super) workloads: Vec<Workload>,
@@ -97,6 +101,7 @@ impl Cluster {
 
     fn add_workload(&mut self, spec: &Arc<WorkloadSpec>) {
         let revision = self.revision_of_spec(spec);
+        self.workload_stamps.push(0);
         self.workloads.push(Workload {
             id: WorkloadId::at(self.workloads.len()),
             spec: Arc::clone(spec),
@@ -201,6 +206,18 @@ impl Cluster {
         &self.workloads[id.index()]
     }
 
+    /// A number that grows with every change of a workload, of its ReplicaSets and of its pods.
+    #[must_use]
+    pub fn workload_stamp(&self, id: WorkloadId) -> u64 {
+        self.workload_stamps[id.index()]
+    }
+
+    /// How many specs of workloads were written so far.
+    #[must_use]
+    pub fn specs_written(&self) -> u64 {
+        self.specs_written
+    }
+
     /// All workloads, by id.
     #[must_use]
     pub fn workloads(&self) -> &[Workload] {
@@ -256,7 +273,7 @@ impl Cluster {
     /// Sets a workload's size before the run begins.
     pub fn set_initial_replicas(&mut self, id: WorkloadId, replicas: i32) {
         assert!(self.live_pods == 0, "initial sizes are set before there are pods");
-        self.workloads[id.index()].replicas = replicas;
+        self.workload_mut(id).replicas = replicas;
     }
 
     /// The nodes that changed, came or went after a generation, some of them more than once; `None`
@@ -290,7 +307,14 @@ impl Cluster {
 
     pub(super) fn pod_mut(&mut self, id: PodId) -> &mut Pod {
         self.pod_stamps[id.index()] += 1;
-        self.pods[id.index()].as_deref_mut().expect("a pod that changes is there")
+        let pod = self.pods[id.index()].as_deref_mut().expect("a pod that changes is there");
+        self.workload_stamps[pod.workload().index()] += 1;
+        pod
+    }
+
+    pub(super) fn workload_mut(&mut self, id: WorkloadId) -> &mut Workload {
+        self.workload_stamps[id.index()] += 1;
+        &mut self.workloads[id.index()]
     }
 
     /// Asserts what must hold between events: no node over-committed, every bound pod on a live

@@ -165,6 +165,10 @@ impl Tables {
         (self.hard, self.soft) = (mine.hard.len(), mine.soft.len());
         (self.affinity, self.anti_affinity) = (mine.affinity.len(), mine.anti_affinity.len());
         for other in (0..rules.len()).map(ShapeId::at) {
+            let known = self.effects.get(other.index()).and_then(Option::as_deref);
+            if known.is_some_and(<[Effect]>::is_empty) {
+                continue;
+            }
             let mut placements = snapshot.placements(other).peekable();
             if placements.peek().is_none() || self.effects(snapshot, rules, own, other).is_empty() {
                 continue;
