@@ -163,14 +163,14 @@ mod tests {
             Some(LabelSelector::default()),
         ];
         let index = SelectorIndex::new(selectors.iter().map(Option::as_ref));
-        let rows: [(&[(&str, &str)], &[usize]); 4] = [
-            (&[], &[3, 4]),
-            (&[("app", "web")], &[0, 3, 4]),
-            (&[("app", "web"), ("tier", "front")], &[0, 3, 4]),
-            (&[("app", "db"), ("x", "y")], &[1, 3, 4]),
+        let rows = [
+            (vec![], vec![3, 4]),
+            (vec![("app", "web")], vec![0, 3, 4]),
+            (vec![("app", "web"), ("tier", "front")], vec![0, 3, 4]),
+            (vec![("app", "db"), ("x", "y")], vec![1, 3, 4]),
         ];
         for (pairs, expected) in rows {
-            let labels = labels(pairs);
+            let labels = labels(&pairs);
             let candidates = index.candidates(&labels);
             assert_eq!(candidates, expected, "{pairs:?}");
             for (position, selector) in selectors.iter().enumerate() {

@@ -132,7 +132,7 @@ impl Registry {
             for instance in instances {
                 let expected =
                     instance.state != InstanceState::Deleting && instance.error.is_none();
-                if expected && !registered.contains(&*instance.name) {
+                if expected && !registered.contains(&instance.name) {
                     let known = self.unregistered.get(&instance.name).copied();
                     let entry = known.unwrap_or(Unregistered { group, since: seen.now });
                     now_unregistered.insert(Arc::clone(&instance.name), entry);
