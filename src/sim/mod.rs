@@ -208,7 +208,7 @@ impl<'a, O: Observer> Run<'a, O> {
             hpa_due: vec![None; scenario.hpas.len()],
             scheduling: scheduling::Scheduling::new(scenario, &streams, &mut queue),
             lifecycle: lifecycle::Lifecycle::new(),
-            workloads: workloads::WorkloadState::new(&cluster),
+            workloads: workloads::WorkloadState::new(&cluster, &mut queue),
             autoscaler: autoscaler::Autoscaler::new(scenario, &streams, &mut queue),
             disruptions: scenario.disruptions.iter().map(|_| Default::default()).collect(),
             volumes: volumes::Mounts::default(),
