@@ -5,19 +5,22 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
+use super::capacity::{Known, capacity, report_instance};
 use super::catalogue::Catalogue;
 use super::codes;
-use super::decode::{Fields, Value, nearest};
+use super::decode::{Fields, Value};
 use super::diagnostic::Diagnostic;
 use super::kubernetes::meta::strings;
 use super::kubernetes::scheduling::taint;
 use crate::cluster::VolumeMode;
-use crate::cluster::api::{Labels, NodePoolSpec};
+use crate::cluster::api::{InstanceType, Labels, NodePoolSpec};
 use crate::control::cluster_autoscaler::Options;
 use crate::control::cluster_autoscaler::options::OptionError;
 use crate::control::hpa::HpaConfig;
 use crate::engine::Dist;
-use crate::scenario::{ImageSizes, Prices, Provider, PullPolicy, Timings, VolumeProfile};
+use crate::scenario::{
+    CapacitySpec, ImageSizes, Prices, Provider, PullPolicy, Timings, VolumeProfile,
+};
 use crate::units::{Bytes, SimDuration};
 
 /// A cluster profile, pools as the scenario has changed them.
@@ -26,6 +29,8 @@ pub(super) struct ClusterProfile {
     pub(super) provider: Provider,
     pub(super) zones: Vec<Arc<str>>,
     pub(super) pools: Vec<NodePoolSpec>,
+    pub(super) machines: Vec<Arc<InstanceType>>,
+    pub(super) capacity: CapacitySpec,
     pub(super) timings: Timings,
     pub(super) images: ImageSizes,
     pub(super) metric_resolution: SimDuration,
@@ -61,6 +66,10 @@ pub(super) fn cluster_profile(
         unique_pools(&pools, &read)?;
         Some(read)
     });
+    let machines: Vec<_> = catalogue.into_iter().flat_map(Catalogue::values).cloned().collect();
+    let known = Known { machines: &machines, zones: known_zones };
+    let capacity =
+        fields.read_or("capacity", CapacitySpec::default(), |value| capacity(value, known));
     let timings = timings(fields);
     let images = fields.read_or("images", BTreeMap::new(), |value| amounts(value, Value::bytes));
     let image_default = fields.read_or("imageDefaultSize", Bytes(500_000_000), Value::bytes);
@@ -81,6 +90,8 @@ pub(super) fn cluster_profile(
         provider: provider?,
         zones: zones?,
         pools: pools?,
+        capacity: capacity?,
+        machines,
         timings: timings?,
         images: ImageSizes { by_name: images?, default: image_default? },
         metric_resolution: metric_resolution?,
@@ -152,6 +163,7 @@ fn node_pool(
     let labels = fields.read_or("labels", Labels::new(), strings);
     let taints = fields.read_or("taints", Vec::new(), |value| value.list(taint));
     let launch = fields.read_or("launch", lognormal(40.0, 0.35), Value::distribution);
+    let node_ready = fields.read("nodeReady", Value::distribution);
     let gpu_ready = fields.read("gpuReady", Value::distribution);
     let spot = fields.read_or("spot", false, Value::boolean);
     let autoscaled = fields.read("autoscaled", Value::boolean);
@@ -177,19 +189,11 @@ fn node_pool(
         labels: labels?,
         taints: taints?,
         launch: launch?,
+        node_ready: node_ready?,
         gpu_ready: gpu_ready?,
         spot: spot?,
         autoscaled: autoscaled?.unwrap_or(min < max),
     })
-}
-
-fn report_instance(value: &Value<'_>, name: &str, catalogue: &Catalogue) {
-    let message = format!("is `{name}`, which the catalogue does not list");
-    let mut error = value.error(codes::UNKNOWN_INSTANCE, &message);
-    if let Some(near) = nearest(name, catalogue.keys().map(|name| &**name)) {
-        error = error.replace("a similar machine type exists", value.span(), near);
-    }
-    value.report(error);
 }
 
 /// Whether a pool's figures are in order: min at most max, initial between them.

@@ -252,6 +252,8 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         inputs: inputs.collect(),
         cluster: profile.name,
         provider: profile.provider,
+        machines: profile.machines,
+        capacity: profile.capacity,
         pools: shared(profile.pools),
         initial_replicas: document.initial_replicas,
         hpas,

@@ -202,6 +202,10 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
             ("budget_changed", format!("pdb/{}", names.budget(*budget)), told)
         }
         Record::NodeRequested { .. }
+        | Record::NodeLaunched { .. }
+        | Record::NodeLaunchFailed { .. }
+        | Record::NodeRegistered(_)
+        | Record::NodeReclaimed(_)
         | Record::NodeBecameReady(_)
         | Record::NodeGpusAllocatable(_)
         | Record::NodeCordoned(_)
@@ -291,6 +295,19 @@ fn told_of_node<'a>(names: &Names, record: &Record) -> (&'static str, String, To
             let told = Told { pool: Some(names.pool(*pool).to_owned()), ..plain() };
             ("node_requested", node, told)
         }
+        Record::NodeLaunched { node, machine } => {
+            let place =
+                machine.zone.as_ref().map_or_else(String::new, |zone| format!(" in {zone}"));
+            let kind = if machine.spot { "spot " } else { "" };
+            let message = Some(format!("{kind}{}{place}", machine.instance));
+            ("node_launched", node, Told { message, ..plain() })
+        }
+        Record::NodeLaunchFailed { node, code, message } => {
+            let message = Some(format!("{code}: {message}"));
+            ("node_launch_failed", node, Told { message, ..plain() })
+        }
+        Record::NodeReclaimed(id) => ("node_reclaimed", id, plain()),
+        Record::NodeRegistered(id) => ("node_registered", id, plain()),
         Record::NodeBecameReady(id) => ("node_ready", id, plain()),
         Record::NodeGpusAllocatable(id) => ("node_gpus_allocatable", id, plain()),
         Record::NodeCordoned(id) => ("node_cordoned", id, plain()),

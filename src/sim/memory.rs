@@ -52,7 +52,7 @@ impl<O: Observer> Run<'_, O> {
             let peak = self.services.take_peak_memory(now, *server);
             let Some(pod) = self.cluster.pod(*pod) else { continue };
             let works =
-                pod.node.and_then(|node| self.cluster.node(node)).is_some_and(|n| n.is_ready());
+                pod.node.and_then(|node| self.cluster.node(node)).is_some_and(|n| n.has_kubelet());
             let limit = pod.template.spec.memory_limit();
             if let Some(limit) = limit.filter(|limit| works && peak > f64_from_i64(limit.0)) {
                 over.push((pod.id, Death::OutOfMemory { used: Bytes(round_i64(peak)), limit }));
