@@ -91,6 +91,7 @@ impl<O: Observer> Run<'_, O> {
         if now >= self.autoscaler.next_loop {
             let observation = self.look(now);
             let status = self.autoscaler.autoscaler.run_once(&observation);
+            self.autoscaler.live.recycle(observation);
             self.tell_loop(&status);
             self.carry_out_calls(now, &status.calls);
             let autoscaler = &mut self.autoscaler;
@@ -106,6 +107,7 @@ impl<O: Observer> Run<'_, O> {
         if self.autoscaler.autoscaler.next_due().is_some_and(|due| due <= now) {
             let observation = self.look(now);
             let (calls, ended) = self.autoscaler.autoscaler.act(&observation);
+            self.autoscaler.live.recycle(observation);
             self.carry_out_calls(now, &calls);
             for end in ended.iter().filter(|end| end.outcome == DeletionOutcome::Deleted) {
                 self.autoscaler.unneeded.remove(&end.node);
