@@ -68,6 +68,12 @@ pub struct Pool {
 }
 
 impl Cluster {
+    /// The id that the next node gets that is asked for.
+    #[must_use]
+    pub fn next_node(&self) -> NodeId {
+        NodeId::at(self.nodes.len())
+    }
+
     /// A cluster with pools and objects but neither nodes nor pods.
     #[must_use]
     pub fn new(

@@ -240,6 +240,8 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         inputs: inputs.collect(),
         cluster: profile.name,
         provider: profile.provider,
+        machines: profile.machines,
+        capacity: profile.capacity,
         pools: shared(profile.pools),
         initial_replicas: document.initial_replicas,
         hpas,
@@ -274,16 +276,9 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
 fn rewritten(
     disruptions: &mut [DisruptionSpec],
 ) -> impl Iterator<Item = (WorkloadId, &mut WorkloadSpec)> {
-    let rollouts = disruptions.iter_mut().filter_map(|disruption| match &mut disruption.target {
-        DisruptionTarget::Rollout(spec) => Some(Arc::make_mut(spec)),
-        DisruptionTarget::Drain { .. }
-        | DisruptionTarget::FailNode { .. }
-        | DisruptionTarget::FailZone { .. }
-        | DisruptionTarget::ReclaimSpot { .. }
-        | DisruptionTarget::UpgradePool { .. }
-        | DisruptionTarget::Cordon { .. }
-        | DisruptionTarget::Scale { .. }
-        | DisruptionTarget::DeletePod { .. } => None,
+    let rollouts = disruptions.iter_mut().filter_map(|disruption| {
+        let DisruptionTarget::Rollout(spec) = &mut disruption.target else { return None };
+        Some(Arc::make_mut(spec))
     });
     rollouts.flat_map(|rollout| {
         let hooks = rollout.hooks.iter_mut().flatten();

@@ -24,6 +24,7 @@ mod call_loops;
 mod services;
 mod station;
 
+mod capacity;
 mod catalogue;
 mod cluster_profile;
 

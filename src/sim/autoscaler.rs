@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::cluster::NodePhase;
+use crate::cluster::api::Machine;
 use crate::cluster::api::scheduling::{Taint, TaintEffect};
 use crate::control::cluster_autoscaler::live::Live;
 use crate::control::cluster_autoscaler::observation::{DELETION_CANDIDATE, TO_BE_DELETED};
@@ -145,9 +145,8 @@ impl<O: Observer> Run<'_, O> {
     /// Gives up the youngest instances that do not run yet.
     fn give_up_nodes(&mut self, now: SimTime, group: PoolId, by: i64) {
         let nodes = self.cluster.pool(group).nodes.iter().rev();
-        let requested = nodes.filter(|id| {
-            self.cluster.node(**id).is_some_and(|node| node.phase == NodePhase::Requested)
-        });
+        let requested =
+            nodes.filter(|id| self.cluster.node(**id).is_some_and(|node| node.is_coming()));
         let count = usize::try_from(by).unwrap_or(0);
         for node in requested.take(count).copied().collect::<Vec<_>>() {
             self.apply(now, &Action::RemoveNode(node));
@@ -246,6 +245,8 @@ impl<O: Observer> Run<'_, O> {
     fn look(&mut self, now: SimTime) -> Observation {
         let scheduling = &self.scheduling;
         let nominated = |pod| scheduling.nominated_node(pod);
-        self.autoscaler.live.observe(&self.cluster, now, nominated)
+        let provider = self.scenario.provider;
+        let code = |why, machine: &Machine| Arc::from(provider.refusal(why, machine).0);
+        self.autoscaler.live.observe(&self.cluster, now, nominated, &code)
     }
 }

@@ -9,10 +9,13 @@ use super::observation::{
 };
 use super::options::GroupOptions;
 use crate::cluster::admission::daemon_tolerations;
+use crate::cluster::api::Machine;
 use crate::cluster::api::pod::{PodTemplate, Volume};
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::pod::TemplateId;
-use crate::cluster::{self, Cluster, NodePhase, PodOwner, PodPhase, Pool, Workload, node_labels};
+use crate::cluster::{
+    self, Cluster, LaunchFailure, NodePhase, PodOwner, PodPhase, Pool, Workload, node_labels,
+};
 use crate::control::scheduler::volumes::live_claims;
 use crate::model::id::{NodeId, PodId, WorkloadId};
 use crate::units::SimTime;
@@ -50,12 +53,13 @@ impl Live {
     }
 
     /// What the autoscaler would see now. `nominated` tells for which node the scheduler holds a
-    /// place for a pending pod.
+    /// place for a pending pod, `code` what the cloud calls the error of a machine it cannot make.
     pub fn observe(
         &mut self,
         cluster: &Cluster,
         now: SimTime,
         nominated: impl Fn(PodId) -> Option<NodeId>,
+        code: &dyn Fn(LaunchFailure, &Machine) -> Arc<str>,
     ) -> Observation {
         self.nodes.retain(|id, _| cluster.node(*id).is_some());
         Observation {
@@ -64,7 +68,7 @@ impl Live {
                 .pools()
                 .iter()
                 .filter(|pool| pool.spec.autoscaled)
-                .map(|pool| group(cluster, pool))
+                .map(|pool| group(cluster, pool, code))
                 .collect(),
             nodes: cluster
                 .nodes()
@@ -301,24 +305,37 @@ fn budget(budget: &cluster::Budget) -> Budget {
 }
 
 /// A pool as a node group: nodes that were asked for are instances being made, those being given
-/// back are gone.
-fn group(cluster: &Cluster, pool: &Pool) -> Group {
+/// back or taken by the cloud are gone. `code` tells why an instance cannot be made.
+fn group(
+    cluster: &Cluster,
+    pool: &Pool,
+    code: &dyn Fn(LaunchFailure, &Machine) -> Arc<str>,
+) -> Group {
     let spec = &pool.spec;
     let members = pool.nodes.iter().filter_map(|id| cluster.node(*id));
     let instances: Vec<Instance> = members
-        .filter(|node| node.phase != NodePhase::Removing)
+        .filter(|node| node.phase != NodePhase::Removing && !node.machine_gone)
         .map(|node| Instance {
             name: Arc::clone(&node.name),
-            state: match node.phase {
-                NodePhase::Requested => InstanceState::Creating,
-                NodePhase::Ready | NodePhase::Lost | NodePhase::Removing => InstanceState::Running,
+            state: if node.is_coming() { InstanceState::Creating } else { InstanceState::Running },
+            error: match node.phase {
+                NodePhase::Failed(why) => Some(code(why, &node.machine)),
+                NodePhase::Requested
+                | NodePhase::Registered
+                | NodePhase::Ready
+                | NodePhase::Lost
+                | NodePhase::Removing => None,
             },
-            error: None,
         })
         .collect();
     let name = Arc::from(format!("template-{}", spec.name));
+    let machine = Machine {
+        instance: Arc::clone(&spec.instance),
+        zone: spec.zones.first().cloned(),
+        spot: spec.spot,
+    };
     let template = Shape {
-        labels: node_labels(spec, &name, spec.zones.first()),
+        labels: node_labels(&spec.labels, &name, &machine),
         taints: spec.taints.clone(),
         unschedulable: false,
         capacity: spec.instance.capacity.clone(),
