@@ -10,6 +10,7 @@ pub mod source;
 
 pub mod codes;
 pub mod diagnostic;
+mod releases;
 pub mod render;
 
 pub mod yaml;
@@ -26,6 +27,7 @@ mod call_loops;
 mod services;
 mod station;
 
+mod capacity;
 mod catalogue;
 mod cluster_profile;
 

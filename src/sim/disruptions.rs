@@ -9,7 +9,7 @@ use crate::model::action::PodDeletion;
 use crate::model::event::DisruptionStep;
 use crate::model::id::{DisruptionId, NodeId, PodId, PoolId, WorkloadId};
 use crate::model::observer::Observer;
-use crate::model::record::Record;
+use crate::model::record::{About, Record};
 use crate::model::{Action, Event};
 use crate::scenario::DisruptionTarget;
 use crate::sim::Run;
@@ -92,6 +92,11 @@ impl<O: Observer> Run<'_, O> {
                 self.schedule_end(id, *duration);
                 return;
             }
+            DisruptionTarget::CapacityShortage { of, duration } => {
+                self.capacity.begin_shortage(id, of);
+                self.schedule_end(id, *duration);
+                return;
+            }
             DisruptionTarget::Rollout(spec) => {
                 self.begin_rollout(now, id, spec);
                 return;
@@ -103,6 +108,11 @@ impl<O: Observer> Run<'_, O> {
             }
             DisruptionTarget::Scale { workload, replicas } => {
                 let (workload, replicas) = (*workload, *replicas);
+                if !self.cluster.workload(workload).exists {
+                    let name = &self.cluster.workload(workload).spec.meta.name;
+                    let message = format!("\"{name}\" not found");
+                    self.announce(About::Disruption(id), "NotFound", &message);
+                }
                 self.apply(now, &Action::ScaleWorkload { workload, replicas });
             }
             DisruptionTarget::DeletePod { workload, count } => {
@@ -150,6 +160,7 @@ impl<O: Observer> Run<'_, O> {
             self.end_reclaim(now, id);
             return;
         }
+        self.capacity.end_shortage(id);
         if let DisruptionTarget::FailZone { zone, .. } = target {
             self.occur(now, Occurrence::ZoneRecovered(Arc::clone(zone)));
         }
