@@ -67,7 +67,7 @@ pub(super) fn scenario(
         }
         None => (fields.read("overrides", |_| Some(())).map(|_| ()), None, None),
     };
-    let events = Events { release, pools, zones, provider };
+    let events = Events { release, pools, zones, provider, services };
     let disruptions = fields.read_or("events", Vec::new(), |value| events.all(value));
     let thresholds = fields.read_or("thresholds", Vec::new(), thresholds);
     let seed = fields.read_or("seed", SEED, |value| value.integer(0..=u64::MAX));
@@ -253,9 +253,10 @@ struct Events<'a> {
     pools: Option<&'a [NodePoolSpec]>,
     zones: Option<&'a [Arc<str>]>,
     provider: Option<Provider>,
+    services: Option<&'a ServiceGraph>,
 }
 
-const EVENTS: [&str; 10] = [
+const EVENTS: [&str; 11] = [
     "drain",
     "failNode",
     "failZone",
@@ -266,6 +267,7 @@ const EVENTS: [&str; 10] = [
     "upgrade",
     "upgradePool",
     "reclaimSpot",
+    "slow",
 ];
 
 impl Events<'_> {
@@ -284,7 +286,8 @@ impl Events<'_> {
         let duration = lasting.as_ref().map_or(Some(None), |value| value.duration().map(Some));
         fields.finish("an event");
         let (name, body) = kind?;
-        if let Some(lasting) = lasting.filter(|_| !matches!(name, "failNode" | "failZone")) {
+        if let Some(lasting) = lasting.filter(|_| !matches!(name, "failNode" | "failZone" | "slow"))
+        {
             let message = format!("must not be there: `{name}` does not end by itself");
             value.report(
                 lasting.error(codes::EXCLUSIVE_FIELDS, &message).primary(lasting.key_span(), ""),
@@ -319,6 +322,12 @@ impl Events<'_> {
                 let around = PoolEvent { name, pool, pools: self.pools, provider: self.provider };
                 let target = around.target(&fields, duration, &named);
                 fields.finish(&format!("the event `{name}`"));
+                target?
+            }
+            "slow" => {
+                let services = self.services;
+                let target = super::station::slow_event(&fields, services, duration);
+                fields.finish("the event `slow`");
                 target?
             }
             "cordon" => {

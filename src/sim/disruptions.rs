@@ -92,6 +92,11 @@ impl<O: Observer> Run<'_, O> {
                 self.schedule_end(id, *duration);
                 return;
             }
+            DisruptionTarget::Slow { station, factor, duration } => {
+                self.services.slow_down(*station, *factor);
+                self.schedule_end(id, *duration);
+                return;
+            }
             DisruptionTarget::Rollout(spec) => {
                 self.begin_rollout(now, id, spec);
                 return;
@@ -146,6 +151,9 @@ impl<O: Observer> Run<'_, O> {
     fn end_failure(&mut self, now: SimTime, id: DisruptionId) {
         let scenario = self.scenario;
         let target = &scenario.disruptions[id.index()].target;
+        if let DisruptionTarget::Slow { station, factor, .. } = target {
+            self.services.speed_up(*station, *factor);
+        }
         if let DisruptionTarget::ReclaimSpot { .. } = target {
             self.end_reclaim(now, id);
             return;

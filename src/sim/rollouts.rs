@@ -277,6 +277,7 @@ impl<O: Observer> Run<'_, O> {
             | DisruptionTarget::Cordon { .. }
             | DisruptionTarget::Scale { .. }
             | DisruptionTarget::DeletePod { .. }
+            | DisruptionTarget::Slow { .. }
             | DisruptionTarget::UpgradePool { .. }
             | DisruptionTarget::ReclaimSpot { .. } => None,
         }
