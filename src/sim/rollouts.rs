@@ -279,6 +279,7 @@ impl<O: Observer> Run<'_, O> {
             | DisruptionTarget::DeletePod { .. }
             | DisruptionTarget::Slow { .. }
             | DisruptionTarget::UpgradePool { .. }
+            | DisruptionTarget::CapacityShortage { .. }
             | DisruptionTarget::ReclaimSpot { .. } => None,
         }
     }
