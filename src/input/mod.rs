@@ -34,6 +34,7 @@ mod cluster_profile;
 mod cron;
 mod jobs;
 mod load;
+mod policy;
 mod pool_events;
 mod rollouts;
 mod scenario;

@@ -70,7 +70,7 @@ pub(super) fn scenario(
         }
         None => (fields.read("overrides", |_| Some(())).map(|_| ()), None, None),
     };
-    let events = Events { release, pools, known, provider };
+    let events = Events { release, pools, known, provider, services };
     let disruptions = fields.read_or("events", Vec::new(), |value| events.all(value));
     let thresholds = fields.read_or("thresholds", Vec::new(), thresholds);
     let seed = fields.read_or("seed", SEED, |value| value.integer(0..=u64::MAX));
@@ -266,9 +266,10 @@ struct Events<'a> {
     pools: Option<&'a [NodePoolSpec]>,
     known: Option<Known<'a>>,
     provider: Option<Provider>,
+    services: Option<&'a ServiceGraph>,
 }
 
-const EVENTS: [&str; 11] = [
+const EVENTS: [&str; 12] = [
     "drain",
     "failNode",
     "failZone",
@@ -279,6 +280,7 @@ const EVENTS: [&str; 11] = [
     "upgrade",
     "upgradePool",
     "reclaimSpot",
+    "slow",
     "capacityShortage",
 ];
 
@@ -298,9 +300,8 @@ impl Events<'_> {
         let duration = lasting.as_ref().map_or(Some(None), |value| value.duration().map(Some));
         fields.finish("an event");
         let (name, body) = kind?;
-        if let Some(lasting) =
-            lasting.filter(|_| !matches!(name, "failNode" | "failZone" | "capacityShortage"))
-        {
+        let ends = ["failNode", "failZone", "capacityShortage", "slow"].contains(&name);
+        if let Some(lasting) = lasting.filter(|_| !ends) {
             let message = format!("must not be there: `{name}` does not end by itself");
             value.report(
                 lasting.error(codes::EXCLUSIVE_FIELDS, &message).primary(lasting.key_span(), ""),
@@ -340,6 +341,12 @@ impl Events<'_> {
                 let around = PoolEvent { name, pool, pools: self.pools, provider: self.provider };
                 let target = around.target(&fields, duration, &named);
                 fields.finish(&format!("the event `{name}`"));
+                target?
+            }
+            "slow" => {
+                let services = self.services;
+                let target = super::station::slow_event(&fields, services, duration);
+                fields.finish("the event `slow`");
                 target?
             }
             "cordon" => {
