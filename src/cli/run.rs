@@ -32,7 +32,12 @@ pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
         cluster: args.inputs.cluster.clone(),
         seed: args.seed,
     };
-    let Loaded { scenario, diagnostics, sources } = load_scenario(&args.scenario, &options);
+    run_loaded(args, color, load_scenario(&args.scenario, &options))
+}
+
+/// Runs a scenario that was read, and writes what was asked for.
+pub(super) fn run_loaded(args: &RunArgs, color: Color, loaded: Loaded) -> Exit {
+    let Loaded { scenario, diagnostics, sources } = loaded;
     let wanted = wants_colour(color, std::io::stderr().is_terminal());
     let colour = if wanted { DiagnosticColour::Coloured } else { DiagnosticColour::Plain };
     if scenario.is_none() || !args.quiet {

@@ -9,7 +9,7 @@ use super::catalogue::{Catalogue, catalogue};
 use super::cluster_profile::{self, ClusterProfile, cluster_profile, profile_of};
 use super::codes;
 use super::cron::lay_schedules;
-use super::decode::{Context, Fields, Value, nearest};
+use super::decode::{Context, Fields, Shapes, Value, nearest};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::documents::{Documents, Listed, paths, read, read_manifests};
 use super::jobs::{JobDurations, job_durations, set_durations};
@@ -70,8 +70,13 @@ struct Files {
 /// right.
 #[must_use]
 pub fn load_scenario(path: &Path, options: &LoadOptions) -> Loaded {
+    load_scenario_from(Sources::new(), path, options)
+}
+
+/// As [`load_scenario`], with files that are there already: their paths are not looked for on disk.
+#[must_use]
+pub fn load_scenario_from(mut sources: Sources, path: &Path, options: &LoadOptions) -> Loaded {
     let diagnostics = Diagnostics::new();
-    let mut sources = Sources::new();
     let files = read_files(path, options, &mut sources, &diagnostics);
     let context = Context { sources: &sources, diagnostics: &diagnostics };
     let scenario = decode(context, &files, options);
@@ -80,6 +85,17 @@ pub fn load_scenario(path: &Path, options: &LoadOptions) -> Loaded {
     assert!(scenario.is_some() || diagnostics.has_errors(), "a refusal has its diagnostic");
     let diagnostics = diagnostics.sorted();
     Loaded { scenario, diagnostics, sources }
+}
+
+/// What decoders ask of the documents that a scenario names.
+pub(super) fn shapes(mut sources: Sources, paths: &[&Path]) -> Shapes {
+    let diagnostics = Diagnostics::watching();
+    for path in paths {
+        let options = LoadOptions::default();
+        let files = read_files(path, &options, &mut sources, &diagnostics);
+        decode(Context { sources: &sources, diagnostics: &diagnostics }, &files, &options);
+    }
+    diagnostics.into_shapes()
 }
 
 /// Follows the paths from document to document. Their shapes are judged later, when all texts are
@@ -405,6 +421,7 @@ fn head<'a>(
     node: &'a Node,
     kind: &'static str,
 ) -> Option<(Fields<'a>, Option<Arc<str>>)> {
+    context.diagnostics.learn(|shapes| shapes.begin(node.span.file, kind));
     let value = Value::root(context, node, "");
     let fields = value.fields()?;
     let version = fields.required("apiVersion");

@@ -46,8 +46,9 @@ mod live_cluster;
 mod loader;
 mod objects;
 mod release;
+pub mod schema;
 
 pub use helm::Helm;
-pub use loader::{LoadOptions, Loaded, load_scenario};
+pub use loader::{LoadOptions, Loaded, load_scenario, load_scenario_from};
 pub use objects::{LoadedObjects, load_objects};
 pub use release::ReleaseInputs;

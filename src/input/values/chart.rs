@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::merge::{coalesce, tables};
 use super::tree::{Slot, Table, Tree};
 use crate::input::codes;
-use crate::input::diagnostic::{Diagnostic, Diagnostics};
+use crate::input::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::input::source::{Sources, Span};
 use crate::input::yaml::{Dialect, Node, ScalarValue, parse};
 
@@ -148,26 +148,28 @@ impl Chart {
     /// The user's values over those of this chart and the charts in it (helm,
     /// pkg/chart/common/util/coalesce.go and pkg/chart/v2/util/dependencies.go).
     pub(super) fn lay_under(&self, user: &mut Table, diagnostics: &Diagnostics) {
+        let none = BTreeSet::new();
         // Which charts are switched on may depend on their own values; a first pass finds out.
-        let quiet = Diagnostics::new();
         let mut all = user.clone();
-        self.lay(&mut all, &BTreeSet::new(), false, &quiet);
+        let first = Diagnostics::new();
+        self.lay(&mut all, &none, Pass::First, &first);
+        if !self.dependencies.is_empty() {
+            // Helm stops here, and when the chart alone does not fit (`processImportValues`).
+            self.lay(&mut Table::empty(user.span), &none, Pass::First, &first);
+            if first.has_errors() {
+                let errors = first.sorted().into_iter();
+                let errors = errors.filter(|said| said.severity() == Severity::Error);
+                errors.for_each(|error| diagnostics.push(error));
+                return;
+            }
+        }
         let off: BTreeSet<Arc<str>> = self
             .dependencies
             .iter()
             .filter(|dependency| !dependency.is_on(&all))
             .map(|dependency| dependency.alias.clone().unwrap_or_else(|| dependency.name.clone()))
             .collect();
-        // Helm looks at the chart alone too when it lists dependencies (`processImportValues`).
-        if !self.dependencies.is_empty() {
-            for chart in &self.subcharts {
-                let own = self.values.get(&chart.name).filter(|own| !own.is_null());
-                if let Some(own) = own.filter(|own| own.table().is_none()) {
-                    no_table(&chart.name, own, diagnostics);
-                }
-            }
-        }
-        self.lay(user, &off, false, diagnostics);
+        self.lay(user, &off, Pass::Last, diagnostics);
     }
 
     /// Its own values, with those of the charts inside it where Helm puts them there beforehand:
@@ -177,35 +179,36 @@ impl Chart {
             return self.values.clone();
         }
         let mut values = Table::empty(self.values.span);
-        self.lay(&mut values, off, true, &Diagnostics::new());
+        self.lay(&mut values, off, Pass::Import, &Diagnostics::new());
         values
     }
 
-    /// Lays the user's values over this chart's and hands them down. With `beforehand` nulls stay,
-    /// and this chart's values are those of its file.
+    /// Lays the user's values over this chart's and hands them down.
     fn lay(
         &self,
         user: &mut Table,
         off: &BTreeSet<Arc<str>>,
-        beforehand: bool,
+        pass: Pass,
         diagnostics: &Diagnostics,
     ) {
         let on = || self.subcharts.iter().filter(|chart| !off.contains(&chart.name));
         let names: BTreeSet<Arc<str>> = on().map(|chart| Arc::clone(&chart.name)).collect();
-        let values = if beforehand { self.values.clone() } else { self.own_values(off) };
-        coalesce(user, values, &names, beforehand, diagnostics);
+        let values = if pass == Pass::Last { self.own_values(off) } else { self.values.clone() };
+        coalesce(user, values, &names, pass == Pass::Import, diagnostics);
         for chart in on() {
             let empty =
                 || Slot { key_span: user.span, value: Tree::Table(Table::empty(user.span)) };
             let mut slot = user.slots.remove(&chart.name).unwrap_or_else(empty);
             if let Tree::Table(own) = &mut slot.value {
                 globals(own, user, diagnostics);
-                if beforehand {
-                    let values = chart.own_values(&BTreeSet::new());
-                    coalesce(own, values, &BTreeSet::new(), true, diagnostics);
-                    chart.lay(own, &BTreeSet::new(), true, diagnostics);
-                } else {
-                    chart.lay_under(own, diagnostics);
+                let none = BTreeSet::new();
+                match pass {
+                    Pass::First => chart.lay(own, &none, Pass::First, diagnostics),
+                    Pass::Import => {
+                        coalesce(own, chart.own_values(&none), &none, true, diagnostics);
+                        chart.lay(own, &none, Pass::Import, diagnostics);
+                    }
+                    Pass::Last => chart.lay_under(own, diagnostics),
                 }
             } else {
                 no_table(&chart.name, &slot.value, diagnostics);
@@ -213,6 +216,17 @@ impl Chart {
             user.slots.insert(Arc::clone(&chart.name), slot);
         }
     }
+}
+
+/// The times that Helm lays values over a chart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// With every chart inside it, to see which are switched on.
+    First,
+    /// Before there are values of a user: nulls stay.
+    Import,
+    /// For good.
+    Last,
 }
 
 fn no_table(name: &str, value: &Tree, diagnostics: &Diagnostics) {

@@ -58,6 +58,10 @@ fn inline(node: &Node) -> String {
         Kind::Mapping(_) => "{}".to_owned(),
         Kind::Sequence(_) => "[]".to_owned(),
         Kind::Scalar(Scalar { text, value: ScalarValue::Text, .. }) => quoted(text),
+        Kind::Scalar(Scalar { value: ScalarValue::Float(number), .. }) if !number.is_finite() => {
+            let text = if number.is_nan() { ".nan" } else { ".inf" };
+            if *number < 0.0 { format!("-{text}") } else { text.to_owned() }
+        }
         Kind::Scalar(_) => node.to_json(),
     }
 }
