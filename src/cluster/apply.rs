@@ -7,7 +7,7 @@ use crate::cluster::node::{Node, NodePhase};
 use crate::cluster::pod::{Deletion, Pod, PodOwner, PodPhase};
 use crate::cluster::state::Cluster;
 use crate::cluster::workload::{ReplicaSet, Revision};
-use crate::model::action::{Action, PodDeletion};
+use crate::model::action::{Action, NodeLaunch, PodDeletion};
 use crate::model::id::{NodeId, PodId, PoolId, ReplicaSetId, WorkloadId};
 use crate::model::record::Record;
 use crate::units::{SimDuration, SimTime};
@@ -56,8 +56,12 @@ impl Cluster {
             Action::Cordon(node) => self.set_unschedulable(*node, true, records),
             Action::Uncordon(node) => self.set_unschedulable(*node, false, records),
             Action::AddNode(pool) => {
-                let node = self.create_node(now, *pool);
+                let node = self.create_node(now, *pool, None);
                 records.push(Record::NodeRequested { node, pool: *pool });
+            }
+            Action::LaunchNode(launch) => {
+                let node = self.create_node(now, launch.pool, Some(launch));
+                records.push(Record::NodeRequested { node, pool: launch.pool });
             }
             Action::RemoveNode(id) => {
                 if self.node(*id).is_some_and(|node| node.phase != NodePhase::Removing) {
@@ -267,10 +271,14 @@ impl Cluster {
     }
 
     /// Makes the node that an instance of the pool will become. Its zone is the one with the fewest
-    /// nodes of the pool among those that work, as auto scaling groups balance zones.
-    fn create_node(&mut self, now: SimTime, pool: PoolId) -> NodeId {
+    /// nodes of the pool among those that work, as auto scaling groups balance zones, unless the
+    /// launch has chosen one.
+    fn create_node(&mut self, now: SimTime, pool: PoolId, launch: Option<&NodeLaunch>) -> NodeId {
         let id = NodeId::at(self.nodes.len());
-        let zone = self.zone_for(pool);
+        let zone = match launch {
+            Some(launch) => Some(Arc::clone(&launch.zone)),
+            None => self.zone_for(pool),
+        };
         let Self { pools, nodes, live_nodes, generation, .. } = self;
         let pool = &mut pools[pool.index()];
         let name: Arc<str> = Arc::from(format!("{}-{}", pool.spec.name, pool.next_node));
@@ -284,13 +292,14 @@ impl Cluster {
                 allocatable.set(resource, 0);
             }
         }
-        let labels = node_labels(&pool.spec, &name, zone.as_ref());
+        let mut labels = node_labels(&pool.spec, &name, zone.as_ref());
+        labels.extend(launch.into_iter().flat_map(|it| it.labels.clone()));
         nodes.push(Some(Box::new(Node {
             id,
             name,
             pool: Some(pool.id),
             labels,
-            annotations: Labels::new(),
+            annotations: launch.map(|it| it.annotations.clone()).unwrap_or_default(),
             taints: pool.spec.taints.clone(),
             unschedulable: false,
             capacity: instance.capacity.clone(),

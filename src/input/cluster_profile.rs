@@ -9,6 +9,7 @@ use super::catalogue::Catalogue;
 use super::codes;
 use super::decode::{Fields, Value, nearest};
 use super::diagnostic::Diagnostic;
+use super::karpenter;
 use super::kubernetes::meta::strings;
 use super::kubernetes::scheduling::taint;
 use crate::cluster::VolumeMode;
@@ -30,6 +31,11 @@ pub(super) struct ClusterProfile {
     pub(super) images: ImageSizes,
     pub(super) metric_resolution: SimDuration,
     pub(super) autoscaler: Options,
+    /// Karpenter, when it runs here.
+    pub(super) karpenter: Option<karpenter::Profile>,
+    /// Its NodePools, once the manifests are read.
+    pub(super) draft: Option<karpenter::Draft>,
+    pub(super) catalogue: karpenter::Machines,
     pub(super) hpa_config: HpaConfig,
     pub(super) prices: Prices,
     pub(super) volumes: VolumeProfile,
@@ -71,6 +77,7 @@ pub(super) fn cluster_profile(
         resolution
     });
     let autoscaler = fields.read_or("clusterAutoscaler", Options::default(), autoscaler);
+    let karpenter = fields.read("karpenter", karpenter::profile);
     let hpa_config = fields.read_or("horizontalPodAutoscaler", HpaConfig::default(), hpa_config);
     let prices = prices(fields);
     let volumes =
@@ -85,6 +92,9 @@ pub(super) fn cluster_profile(
         images: ImageSizes { by_name: images?, default: image_default? },
         metric_resolution: metric_resolution?,
         autoscaler: autoscaler?,
+        karpenter: karpenter?,
+        draft: None,
+        catalogue: Arc::new(catalogue.cloned().unwrap_or_default()),
         hpa_config: hpa_config?,
         prices: prices?,
         volumes: volumes?,
@@ -180,6 +190,7 @@ fn node_pool(
         gpu_ready: gpu_ready?,
         spot: spot?,
         autoscaled: autoscaled?.unwrap_or(min < max),
+        node_pool: None,
     })
 }
 

@@ -12,6 +12,7 @@ use super::cron::lay_schedules;
 use super::decode::{Context, Fields, Value, nearest};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::jobs::{JobDurations, job_durations, set_durations};
+use super::karpenter;
 use super::kubernetes::Objects;
 use super::rollouts::Release;
 use super::scenario::{ScenarioDocument, resolve_hpas, scenario};
@@ -200,6 +201,7 @@ fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<
     let (services, durations) = read_services(context, &files.services, &objects);
     let documents = files.scenario.as_ref()?;
     let mut profile = profile;
+    let attached = profile.as_mut().map(|it| karpenter::attach(context, &mut objects, it));
     let document = {
         let mut read = |fields: &Fields<'_>, name| {
             let release = Release { objects: &objects, hpas: &hpas, upgrades: &upgrades };
@@ -208,6 +210,7 @@ fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<
         single(context, documents, "Scenario", &mut read)
     };
     let path = Arc::clone(context.sources.file(documents.file).name());
+    attached.flatten()?;
     set_durations(&mut objects.workloads, durations?);
     let parts =
         Parts { objects, hpas, profile: profile?, services: services?, document: document?, path };
@@ -229,8 +232,11 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
     let total = document.warm_up + document.duration;
     let (start, warm_up) = (document.start.as_deref(), document.warm_up);
     let idle = lay_schedules(&mut objects.workloads, start, warm_up, total);
+    let laid = profile.draft.map(|draft| karpenter::lay(draft, start, warm_up, total));
+    let (karpenter, unplaced) = laid.map_or((None, Vec::new()), |(it, idle)| (Some(it), idle));
+    let idle = idle.into_iter().chain(unplaced);
     let not_simulated =
-        idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
+        idle.map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
     let inputs = context.sources.files().map(|(_, file)| InputFile {
         path: Arc::clone(file.name()),
         sha256: Arc::clone(file.sha256()),
@@ -264,6 +270,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         metric_resolution: profile.metric_resolution,
         hpa_config: profile.hpa_config,
         autoscaler: profile.autoscaler,
+        karpenter,
         prices: profile.prices,
         start: document.start,
         duration: document.duration,

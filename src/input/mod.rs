@@ -28,6 +28,7 @@ mod cluster_profile;
 
 mod cron;
 mod jobs;
+mod karpenter;
 mod load;
 mod pool_events;
 mod rollouts;

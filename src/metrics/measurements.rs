@@ -300,6 +300,7 @@ impl Measurements {
             | Record::NodeRecovered(_)
             | Record::NodeRemoving(_)
             | Record::NodeUnneeded { .. }
+            | Record::NodeDisrupted { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
             | Record::DisruptionBegan(_)

@@ -16,7 +16,9 @@ use crate::cluster::api::{
 };
 use crate::control::cluster_autoscaler;
 use crate::control::hpa::{HpaConfig, HpaSpec};
+use crate::control::karpenter::KarpenterSpec;
 use crate::control::scheduler::ServiceSelector;
+use crate::engine::Dist;
 use crate::load::LoadSpec;
 use crate::model::id::WorkloadId;
 use crate::service::ServiceGraph;
@@ -80,6 +82,8 @@ pub struct Scenario {
     pub metric_resolution: SimDuration,
     /// Flags of the HPA controller.
     pub hpa_config: HpaConfig,
+    /// Karpenter, when it runs.
+    pub karpenter: Option<Karpenter>,
     /// Flags of the Cluster Autoscaler.
     pub autoscaler: cluster_autoscaler::Options,
     /// Prices beside those of machines.
@@ -96,6 +100,15 @@ pub struct Scenario {
     pub ignored: Vec<(Arc<str>, u32)>,
     /// Fields that exist in Kubernetes and are not simulated, by path.
     pub not_simulated: Vec<Arc<str>>,
+}
+
+/// Karpenter in a cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Karpenter {
+    /// NodePools and flags.
+    pub spec: KarpenterSpec,
+    /// From a claim to its machine (s): one call to the cloud.
+    pub launch_call: Dist,
 }
 
 /// An input file.

@@ -32,6 +32,7 @@ impl<O: Observer> Run<'_, O> {
         for node in &nodes {
             let message = format!("the machine will be taken back in {notice}");
             self.announce(About::Node(*node), "SpotInterruption", &message);
+            self.karpenter_loses_node(now, *node);
         }
         self.disruptions[id.index()].failed.clone_from(&nodes);
         self.schedule(notice, Event::Disruption(id, DisruptionStep::End));
@@ -52,7 +53,9 @@ impl<O: Observer> Run<'_, O> {
             let pool = live.pool;
             self.occur(now, Occurrence::NodeLost(node));
             self.vanished.insert(node);
-            if let Some(pool) = pool {
+            // Karpenter's machines are nobody's group: it asks for others by itself.
+            let grouped = |pool: &PoolId| self.cluster.pool(*pool).spec.node_pool.is_none();
+            if let Some(pool) = pool.filter(grouped) {
                 self.apply(now, &Action::AddNode(pool));
             }
         }

@@ -190,6 +190,7 @@ impl History {
             | Record::ReplicaSetCreated(..)
             | Record::EvictionRefused { .. }
             | Record::BudgetChanged { .. }
+            | Record::NodeDisrupted { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
             | Record::DisruptionBegan(_)

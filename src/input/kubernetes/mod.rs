@@ -10,6 +10,7 @@ mod container;
 mod daemon_set;
 mod deployment;
 mod job;
+pub(in crate::input) mod karpenter;
 mod limit;
 pub(in crate::input) mod meta;
 mod pod;
@@ -24,6 +25,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 pub use autoscaler::AutoscalerSpec;
+pub use karpenter::{NodeClassObject, NodePoolObject};
 pub use service::{PriorityClass, ServiceObject};
 pub use workload::REPLICAS_MOST;
 
@@ -60,6 +62,10 @@ pub struct Objects {
     pub quotas: Vec<ResourceQuotaSpec>,
     /// LimitRanges.
     pub limit_ranges: Vec<LimitRangeSpec>,
+    /// NodePools of Karpenter.
+    pub node_pools: Vec<NodePoolObject>,
+    /// EC2NodeClasses of Karpenter.
+    pub node_classes: Vec<NodeClassObject>,
     /// How many objects of each other kind were passed over.
     pub ignored: BTreeMap<String, usize>,
     seen: BTreeMap<(&'static str, Arc<str>, Arc<str>), Span>,
@@ -82,6 +88,8 @@ enum Kind {
     CronJob,
     Quota,
     LimitRange,
+    NodePool,
+    NodeClass,
 }
 
 /// What is to be done with an object.
@@ -163,6 +171,20 @@ impl Objects {
                     && self.is_new("LimitRange", value, &spec.meta)
                 {
                     self.limit_ranges.push(spec);
+                }
+            }
+            Kind::NodePool => {
+                if let Some(spec) = karpenter::node_pool(value)
+                    && self.is_new("NodePool", value, &spec.meta)
+                {
+                    self.node_pools.push(spec);
+                }
+            }
+            Kind::NodeClass => {
+                if let Some(spec) = karpenter::node_class(value)
+                    && self.is_new("EC2NodeClass", value, &spec.meta)
+                {
+                    self.node_classes.push(spec);
                 }
             }
             Kind::ReplicaSet => self.workload("ReplicaSet", value, deployment::replica_set(value)),
@@ -364,6 +386,8 @@ fn judge(version: &str, kind: &str) -> Judgement {
         "CronJob" => Kind::CronJob,
         "ResourceQuota" => Kind::Quota,
         "LimitRange" => Kind::LimitRange,
+        "NodePool" => Kind::NodePool,
+        "EC2NodeClass" => Kind::NodeClass,
         _ => return Ignore,
     };
     let current = match known {
@@ -374,6 +398,8 @@ fn judge(version: &str, kind: &str) -> Judgement {
         Kind::Job | Kind::CronJob => "batch/v1",
         Kind::StorageClass => "storage.k8s.io/v1",
         Kind::PriorityClass => "scheduling.k8s.io/v1",
+        Kind::NodePool => "karpenter.sh/v1",
+        Kind::NodeClass => "karpenter.k8s.aws/v1",
     };
     match version {
         _ if version == current => Decode(known),
@@ -383,6 +409,7 @@ fn judge(version: &str, kind: &str) -> Judgement {
         | "batch/v1beta1"
         | "storage.k8s.io/v1beta1"
         | "scheduling.k8s.io/v1beta1" => Outdated(known, current),
+        "karpenter.sh/v1beta1" | "karpenter.k8s.aws/v1beta1" => Gone(current),
         "apps/v1beta1" | "apps/v1beta2" | "extensions/v1beta1" | "autoscaling/v2beta1" => {
             Gone(current)
         }

@@ -1,0 +1,1 @@
+//! Karpenter through a clock: what it does when, on hand-made clusters.
