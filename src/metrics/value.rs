@@ -135,7 +135,9 @@ impl<'a> MetricView<'a> {
     fn matching_pools(&self) -> Vec<PoolId> {
         let pools = &self.scenario.pools;
         let matches = |id: &PoolId| {
-            self.selector.matches(|key| (key == "pool").then(|| &*pools[id.index()].name))
+            let spec = &pools[id.index()];
+            let named = |name: &str| self.selector.matches(|key| (key == "pool").then_some(name));
+            named(&spec.name) || spec.node_pool.as_deref().is_some_and(named)
         };
         (0..pools.len()).map(PoolId::at).filter(matches).collect()
     }

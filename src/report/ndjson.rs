@@ -7,6 +7,7 @@
 
 use serde::Serialize;
 
+use crate::model::action::BudgetStatus;
 use crate::model::record::{HpaMetricSync, HpaSync, Record};
 use crate::scenario::Scenario;
 use crate::trace::{Clock, Entry, History, Names, tell};
@@ -192,13 +193,7 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
             ("eviction_refused", pod(*id), told)
         }
         Record::BudgetChanged { budget, status } => {
-            let budget_line = BudgetLine {
-                expected_pods: status.expected_pods,
-                current_healthy: status.current_healthy,
-                desired_healthy: status.desired_healthy,
-                disruptions_allowed: status.disruptions_allowed,
-            };
-            let told = Told { budget: Some(budget_line), ..plain() };
+            let told = Told { budget: Some(budget_line(status)), ..plain() };
             ("budget_changed", format!("pdb/{}", names.budget(*budget)), told)
         }
         Record::NodeRequested { .. }
@@ -224,6 +219,15 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
         Record::Announced { about, event, message } => {
             ("announced", tell::about(names, about), told_words(event, message))
         }
+    }
+}
+
+fn budget_line(status: &BudgetStatus) -> BudgetLine {
+    BudgetLine {
+        expected_pods: status.expected_pods,
+        current_healthy: status.current_healthy,
+        desired_healthy: status.desired_healthy,
+        disruptions_allowed: status.disruptions_allowed,
     }
 }
 

@@ -20,7 +20,7 @@ use crate::control::karpenter::KarpenterSpec;
 use crate::control::scheduler::ServiceSelector;
 use crate::engine::Dist;
 use crate::load::LoadSpec;
-use crate::model::id::WorkloadId;
+use crate::model::id::{PoolId, WorkloadId};
 use crate::service::ServiceGraph;
 use crate::units::{Origin, SimDuration};
 
@@ -140,6 +140,21 @@ impl Scenario {
     #[must_use]
     pub fn total_time(&self) -> SimDuration {
         self.warm_up + self.duration
+    }
+
+    /// Pools as people think of them: each of the profile, and each NodePool of Karpenter with all the
+    /// machine types its nodes may be of.
+    #[must_use]
+    pub fn node_groups(&self) -> Vec<(Arc<str>, Vec<PoolId>)> {
+        let mut groups: Vec<(Arc<str>, Vec<PoolId>)> = Vec::new();
+        for (position, pool) in self.pools.iter().enumerate() {
+            let name = pool.node_pool.as_ref().unwrap_or(&pool.name);
+            match groups.iter_mut().find(|(known, _)| known == name) {
+                Some((_, members)) => members.push(PoolId::at(position)),
+                None => groups.push((Arc::clone(name), vec![PoolId::at(position)])),
+            }
+        }
+        groups
     }
 
     /// A workload by `Kind/name` or plain name.

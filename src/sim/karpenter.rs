@@ -206,42 +206,67 @@ impl<O: Observer> Run<'_, O> {
         }
     }
 
-    /// The scheduler found no place for a pod.
-    pub(super) fn karpenter_sees_unschedulable(&mut self, now: SimTime, pod: PodId) {
+    /// What Karpenter watches for: pods that fit nowhere, pods that come to nodes or leave them, and
+    /// nodes that get ready.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "most of what happens is none of Karpenter's business"
+    )]
+    pub(super) fn karpenter_sees(&mut self, now: SimTime, record: &Record) {
+        if self.karpenter.karpenter.is_none() {
+            return;
+        }
+        match record {
+            Record::PodUnschedulable { pod, .. } => {
+                self.tell_karpenter(now, |karpenter| karpenter.pod_unschedulable(*pod, now));
+            }
+            Record::PodBound { pod, .. } | Record::PodTerminating { pod, .. } => {
+                self.karpenter_sees_pod(now, *pod);
+            }
+            Record::PodBecameReady(pod) => self.remove_startup_taints(now, *pod),
+            Record::NodeBecameReady(node) => {
+                self.remove_unowned_startup_taints(now, *node);
+                self.tell_karpenter(now, |karpenter| karpenter.wake(now));
+            }
+            Record::NodeGpusAllocatable(_) | Record::NodeRecovered(_) | Record::NodeGone(_) => {
+                self.tell_karpenter(now, |karpenter| karpenter.wake(now));
+            }
+            Record::PodGone(_) => self.tell_karpenter(now, |karpenter| karpenter.changed(now)),
+            _ => {}
+        }
+    }
+
+    fn tell_karpenter(&mut self, now: SimTime, tell: impl FnOnce(&mut Karpenter)) {
         if let Some(karpenter) = &mut self.karpenter.karpenter {
-            karpenter.pod_unschedulable(pod, now);
+            tell(karpenter);
             self.arm_karpenter(now);
         }
     }
 
     /// A pod came to a node, or begins to leave it.
-    pub(super) fn karpenter_sees_pod(&mut self, now: SimTime, pod: PodId) {
-        let Some(karpenter) = &mut self.karpenter.karpenter else { return };
+    fn karpenter_sees_pod(&mut self, now: SimTime, pod: PodId) {
         let live = self.cluster.pod(pod).filter(|pod| !pod.owner.is_daemon());
         if let Some(node) = live.and_then(|pod| pod.node).filter(|_| !self.booting) {
-            karpenter.pod_event(node, now);
-        }
-    }
-
-    /// Something that Karpenter waits for may have happened.
-    pub(super) fn wake_karpenter(&mut self, now: SimTime) {
-        if let Some(karpenter) = &mut self.karpenter.karpenter {
-            karpenter.wake(now);
-            self.arm_karpenter(now);
+            self.tell_karpenter(now, |karpenter| karpenter.pod_event(node, now));
         }
     }
 
     /// The cloud gives notice that it takes a node back.
     pub(super) fn karpenter_loses_node(&mut self, now: SimTime, node: NodeId) {
-        if let Some(karpenter) = &mut self.karpenter.karpenter {
-            karpenter.interrupted(node, now);
-            self.arm_karpenter(now);
-        }
+        self.tell_karpenter(now, |karpenter| karpenter.interrupted(node, now));
+    }
+
+    /// A pool gets a new machine image: its nodes drift, and Karpenter replaces them as its budgets
+    /// allow.
+    pub(super) fn karpenter_pool_drifts(&mut self, now: SimTime, pool: &Arc<str>) {
+        let about = About::NodePool(Arc::clone(pool));
+        self.announce(about, "AMIDrift", "the machine image of its node class was replaced");
+        self.tell_karpenter(now, |karpenter| karpenter.drifted(pool, now));
     }
 
     /// A pod is ready: the startup taints of its node go when every DaemonSet that tolerates them
     /// has a ready pod there.
-    pub(super) fn remove_startup_taints(&mut self, now: SimTime, pod: PodId) {
+    fn remove_startup_taints(&mut self, now: SimTime, pod: PodId) {
         let Some(node) = self.cluster.pod(pod).and_then(|pod| pod.node) else { return };
         let waited_for = self.startup_taints(node);
         let done: Vec<Taint> = waited_for
@@ -260,7 +285,7 @@ impl<O: Observer> Run<'_, O> {
 
     /// A node is Ready: startup taints that no DaemonSet tolerates go at once, taken away by whoever
     /// is meant to, which is in no manifest.
-    pub(super) fn remove_unowned_startup_taints(&mut self, now: SimTime, node: NodeId) {
+    fn remove_unowned_startup_taints(&mut self, now: SimTime, node: NodeId) {
         let unowned: Vec<Taint> = self
             .startup_taints(node)
             .into_iter()
@@ -290,7 +315,7 @@ impl<O: Observer> Run<'_, O> {
     fn take_away(&mut self, now: SimTime, node: NodeId, done: &[Taint]) {
         if !done.is_empty() {
             self.write_taints(now, node, |taints| taints.retain(|taint| !done.contains(taint)));
-            self.wake_karpenter(now);
+            self.tell_karpenter(now, |karpenter| karpenter.wake(now));
         }
     }
 }

@@ -44,7 +44,6 @@ impl<O: Observer> Run<'_, O> {
             let delay = gpu_ready.sample_span(&mut stream);
             self.schedule(delay, Event::Node(id, NodeStep::GpusAllocatable));
         }
-        self.remove_unowned_startup_taints(now, id);
         self.wake_daemon_sets();
         self.node_changed(now, id);
     }

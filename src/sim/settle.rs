@@ -33,6 +33,7 @@ impl<O: Observer> Run<'_, O> {
             for record in std::mem::take(&mut self.records) {
                 self.react(now, &record);
                 self.rollouts_see(now, &record);
+                self.karpenter_sees(now, &record);
                 self.observer.record(now, record);
             }
         }
@@ -56,14 +57,9 @@ impl<O: Observer> Run<'_, O> {
                 self.wake_workload(*workload);
                 self.pod_to_schedule(now, *pod);
             }
-            Record::PodUnschedulable { pod, .. } => self.karpenter_sees_unschedulable(now, *pod),
-            Record::PodBound { pod, node, .. } => {
-                self.karpenter_sees_pod(now, *pod);
-                self.pod_bound(now, *pod, *node);
-            }
+            Record::PodBound { pod, node, .. } => self.pod_bound(now, *pod, *node),
             Record::PodBecameReady(pod) => {
                 self.pod_became_ready(now, *pod);
-                self.remove_startup_taints(now, *pod);
                 self.wake_owner(*pod);
                 self.wake_budgets();
             }
@@ -73,38 +69,28 @@ impl<O: Observer> Run<'_, O> {
                 self.wake_budgets();
             }
             Record::PodTerminating { pod, .. } => {
-                self.karpenter_sees_pod(now, *pod);
                 self.pod_terminating(now, *pod);
                 self.wake_owner(*pod);
                 self.wake_budgets();
             }
-            Record::PodGone(pod) => {
-                self.pod_gone(now, *pod);
-                self.wake_karpenter(now);
-            }
+            Record::PodGone(pod) => self.pod_gone(now, *pod),
             Record::NodeRequested { node, pool } => self.node_requested(*node, *pool),
-            Record::NodeBecameReady(node) => {
-                self.node_became_ready(now, *node);
-                self.wake_karpenter(now);
-            }
+            Record::NodeBecameReady(node) => self.node_became_ready(now, *node),
             Record::NodeGpusAllocatable(node)
             | Record::NodeUncordoned(node)
             | Record::NodeCordoned(node) => {
                 self.node_changed(now, *node);
                 self.wake_daemon_sets();
-                self.wake_karpenter(now);
             }
             Record::NodeRecovered(node) => self.node_recovered(now, *node),
             Record::NodeLost(node) => self.node_lost(now, *node),
             Record::NodeRemoving(node) => self.node_removing(now, *node),
-            Record::NodeGone(node) => {
-                self.node_gone(now, *node);
-                self.wake_karpenter(now);
-            }
+            Record::NodeGone(node) => self.node_gone(now, *node),
             Record::ReplicaSetCreated(..)
             | Record::RolloutEnded(..)
             | Record::JobSkipped(_)
             | Record::PodEnded { .. }
+            | Record::PodUnschedulable { .. }
             | Record::PodImagesPulled { .. }
             | Record::PodStarted(_)
             | Record::EvictionRefused { .. }

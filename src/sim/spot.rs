@@ -28,7 +28,9 @@ impl<O: Observer> Run<'_, O> {
         notice: SimDuration,
         handler: bool,
     ) {
-        let nodes = self.nodes_to_drain(pool, count);
+        let mut nodes = self.nodes_to_drain(pool, u32::MAX);
+        nodes.retain(|node| self.is_spot(*node));
+        nodes.truncate(crate::units::convert::index(count));
         for node in &nodes {
             let message = format!("the machine will be taken back in {notice}");
             self.announce(About::Node(*node), "SpotInterruption", &message);
@@ -41,6 +43,11 @@ impl<O: Observer> Run<'_, O> {
             self.disruptions[id.index()].drain = Some(Drain::new(spec, nodes));
             self.continue_drain(now, id);
         }
+    }
+
+    fn is_spot(&self, node: NodeId) -> bool {
+        let pool = self.cluster.node(node).and_then(|node| node.pool);
+        pool.is_some_and(|pool| self.cluster.pool(pool).spec.spot)
     }
 
     /// The notice is over: the machines are gone.

@@ -283,7 +283,7 @@ pub(super) mod tests {
         let mut wanted = Requirements::new();
         let of = |list: &[&str]| Requirement::one_of(list.iter().map(|v| Arc::from(*v)));
         let family = "karpenter.k8s.aws/instance-family";
-        let three = Requirement { min_values: Some(3), ..of(&["c4", "c5", "m4"]) };
+        let three = of(&["c4", "c5", "m4"]).open_for(3);
         wanted.add(family, three);
         let good = choices(&[
             machine("c4.large", 2, 1.0),

@@ -17,6 +17,9 @@ use crate::control::scheduler::volumes::live_claims;
 use crate::model::id::{NodeId, PodId, PoolId, ReplicaSetId, WorkloadId};
 use crate::units::SimTime;
 
+/// What makes pods alike: template, namespace, and the ReplicaSet of a Deployment.
+type ShapeKey = (TemplateId, Arc<str>, Option<ReplicaSetId>);
+
 /// Makes observations of one cluster, and keeps what did not change since the last one.
 #[derive(Debug, Default)]
 pub struct Live {
@@ -24,7 +27,7 @@ pub struct Live {
     offerings: BTreeMap<(PoolId, Arc<str>), ClaimSeen>,
     nodes: BTreeMap<NodeId, (u64, bool, Arc<Node>)>,
     pods: BTreeMap<PodId, Arc<Pod>>,
-    shapes: BTreeMap<(TemplateId, Arc<str>, Option<ReplicaSetId>), (u32, Arc<Labels>)>,
+    shapes: BTreeMap<ShapeKey, (u32, Arc<Labels>)>,
     daemons: BTreeMap<(WorkloadId, TemplateId), Arc<Pod>>,
 }
 

@@ -11,6 +11,8 @@ mod batch;
 mod disrupting;
 pub(crate) mod disruption;
 mod drain;
+#[cfg(test)]
+mod fixture;
 pub mod instance;
 mod launch;
 pub mod live;
@@ -51,6 +53,8 @@ const REGISTRATION: SimDuration = SimDuration::from_secs(15 * 60);
 /// How long an offering that failed is not asked for
 /// (karpenter-provider-aws, pkg/cache/cache.go `UnavailableOfferingsTTL`).
 const UNAVAILABLE: SimDuration = SimDuration::from_secs(3 * 60);
+/// Between two looks whether a claim has drifted (nodeclaim/disruption/drift.go).
+const DRIFT_CHECK: SimDuration = SimDuration::from_secs(5 * 60);
 /// Consolidation looks again after this even when nothing changed (cluster.go `ConsolidationState`).
 const LOOK_AGAIN: SimDuration = SimDuration::from_secs(5 * 60);
 /// A node is spared while pods are expected on it: twice the longest window, at least this long
@@ -140,6 +144,11 @@ impl Karpenter {
         }
     }
 
+    /// Something changed that may open a way to consolidate.
+    pub fn changed(&mut self, now: SimTime) {
+        self.touch(now);
+    }
+
     /// Something about a node changed that Karpenter waits for.
     pub fn wake(&mut self, now: SimTime) {
         self.wake = Some(self.wake.map_or(now, |at| at.min(now)));
@@ -157,9 +166,12 @@ impl Karpenter {
     pub fn drifted(&mut self, pool: &str, now: SimTime) {
         let at = self.spec.pools.iter().position(|it| *it.name == *pool);
         for state in self.states.values_mut().filter(|state| Some(state.pool) == at) {
-            state.drifted.get_or_insert(now);
+            // Every claim is looked at in its own rhythm, counted from its creation.
+            let age = now.since(state.created).as_nanos();
+            let into = age % DRIFT_CHECK.as_nanos();
+            let wait = SimDuration::from_nanos(DRIFT_CHECK.as_nanos() - into);
+            state.drifted.get_or_insert(now + wait);
         }
-        self.touch(now);
     }
 
     /// Answers [`Order::Launch`]: the node that was made.

@@ -73,6 +73,12 @@ impl Requirement {
         Self { at_most: Some(bound), ..Self::any() }
     }
 
+    /// The same with so many different values that must stay open.
+    #[must_use]
+    pub fn open_for(self, min_values: usize) -> Self {
+        Self { min_values: Some(min_values), ..self }
+    }
+
     /// What an expression of a node selector says. `Gt` and `Lt` become bounds that belong to the
     /// set; a bound that is no number counts as 0, as the API server would not have let it pass.
     #[must_use]
@@ -206,7 +212,7 @@ impl fmt::Display for Requirement {
         match self.operator() {
             Operator::Exists => f.write_str("Exists")?,
             Operator::DoesNotExist => f.write_str("DoesNotExist")?,
-            list => {
+            list @ (Operator::In | Operator::NotIn) => {
                 let word = if list == Operator::In { "In" } else { "NotIn" };
                 let mut shown: Vec<String> =
                     self.values.iter().take(PRINTED).map(ToString::to_string).collect();

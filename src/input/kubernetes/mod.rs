@@ -159,33 +159,8 @@ impl Objects {
             }
             Kind::Job => self.workload("Job", value, job::job(value)),
             Kind::CronJob => self.workload("CronJob", value, job::cron_job(value)),
-            Kind::Quota => {
-                if let Some(spec) = limit::resource_quota(value)
-                    && self.is_new("ResourceQuota", value, &spec.meta)
-                {
-                    self.quotas.push(spec);
-                }
-            }
-            Kind::LimitRange => {
-                if let Some(spec) = limit::limit_range(value)
-                    && self.is_new("LimitRange", value, &spec.meta)
-                {
-                    self.limit_ranges.push(spec);
-                }
-            }
-            Kind::NodePool => {
-                if let Some(spec) = karpenter::node_pool(value)
-                    && self.is_new("NodePool", value, &spec.meta)
-                {
-                    self.node_pools.push(spec);
-                }
-            }
-            Kind::NodeClass => {
-                if let Some(spec) = karpenter::node_class(value)
-                    && self.is_new("EC2NodeClass", value, &spec.meta)
-                {
-                    self.node_classes.push(spec);
-                }
+            Kind::Quota | Kind::LimitRange | Kind::NodePool | Kind::NodeClass => {
+                self.decode_rules_of_clusters(value, kind);
             }
             Kind::ReplicaSet => self.workload("ReplicaSet", value, deployment::replica_set(value)),
             Kind::Autoscaler { first_version } => {
@@ -228,6 +203,44 @@ impl Objects {
                     && self.is_new("PriorityClass", value, &spec.meta)
                 {
                     self.priority_classes.push(spec);
+                }
+            }
+        }
+    }
+
+    /// Objects that rule namespaces or nodes rather than pods.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the caller matched the kinds that come here in full"
+    )]
+    fn decode_rules_of_clusters(&mut self, value: &Value<'_>, kind: Kind) {
+        match kind {
+            Kind::Quota => {
+                if let Some(spec) = limit::resource_quota(value)
+                    && self.is_new("ResourceQuota", value, &spec.meta)
+                {
+                    self.quotas.push(spec);
+                }
+            }
+            Kind::LimitRange => {
+                if let Some(spec) = limit::limit_range(value)
+                    && self.is_new("LimitRange", value, &spec.meta)
+                {
+                    self.limit_ranges.push(spec);
+                }
+            }
+            Kind::NodePool => {
+                if let Some(spec) = karpenter::node_pool(value)
+                    && self.is_new("NodePool", value, &spec.meta)
+                {
+                    self.node_pools.push(spec);
+                }
+            }
+            _ => {
+                if let Some(spec) = karpenter::node_class(value)
+                    && self.is_new("EC2NodeClass", value, &spec.meta)
+                {
+                    self.node_classes.push(spec);
                 }
             }
         }

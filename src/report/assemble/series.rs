@@ -113,9 +113,11 @@ fn load(run: &RunResult) -> Vec<Column> {
 }
 
 fn pools(scenario: &Scenario, run: &RunResult) -> Vec<Course> {
-    let pools = scenario.pools.iter().zip(&run.measurements.series().pools);
-    pools
-        .map(|(spec, points)| {
+    let series = run.measurements.series();
+    series
+        .told_pools(&scenario.pools)
+        .map(|id| {
+            let (spec, points) = (&scenario.pools[id.index()], &series.pools[id.index()]);
             let price = spec.price_per_hour().and_then(|price| price.to_f64());
             let cost = |sample: &PoolSample| Some(price? * f64::from(sample.nodes));
             let mut columns = columns(points.iter(), POOL);

@@ -220,7 +220,7 @@ pub(crate) fn is_wanted(
         false
     };
     match method {
-        Method::Drift => state.drifted.is_some(),
+        Method::Drift => state.drifted.is_some_and(|since| since <= sight.world.seen.now),
         Method::Emptiness | Method::MultiNode | Method::SingleNode
             if pool.consolidate_after.is_none() =>
         {

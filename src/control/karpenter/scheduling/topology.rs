@@ -96,7 +96,10 @@ struct Group {
 
 /// Domains that NodePools could open, and the taints of the pools that could.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct DomainGroups(BTreeMap<Arc<str>, BTreeMap<Arc<str>, Vec<Vec<Taint>>>>);
+pub(crate) struct DomainGroups(BTreeMap<Arc<str>, Domains>);
+
+/// The taints of the pools that could open each domain.
+type Domains = BTreeMap<Arc<str>, Vec<Vec<Taint>>>;
 
 impl DomainGroups {
     /// The domains of all labels that machines of these pools may carry (`buildDomainGroups`).
