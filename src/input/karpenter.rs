@@ -296,6 +296,7 @@ fn cluster_pool(
         labels: Labels::new(),
         taints: Vec::new(),
         launch: Dist::fixed(SimDuration::ZERO),
+        node_ready: None,
         gpu_ready: None,
         spot: false,
         autoscaled: false,
@@ -435,7 +436,8 @@ fn machine_labels(machine: &InstanceType) -> Labels {
     if gpus > 0 {
         set(&aws("gpu-count"), &gpus.to_string());
         set(&aws("gpu-manufacturer"), "nvidia");
-        if let Some(gpu) = gpu_name(family) {
+        let kind = machine.gpu_kind.as_deref().and_then(|kind| kind.rsplit('-').next());
+        if let Some(gpu) = gpu_name(family).or(kind) {
             set(&aws("gpu-name"), gpu);
         }
     }

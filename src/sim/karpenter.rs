@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use rand::RngExt;
+
+use crate::cluster::api::Machine;
 use crate::cluster::api::scheduling::Taint;
-use crate::cluster::{NodePhase, Occurrence};
+use crate::cluster::{LaunchFailure, Node, NodePhase, Occurrence};
 use crate::control::eviction::Request;
-use crate::control::karpenter::instance::{CapacityType, Unavailable};
+use crate::control::karpenter::instance::{CapacityType, Refusals};
 use crate::control::karpenter::live::Live;
 use crate::control::karpenter::observation::{Observation, disrupted_taint};
 use crate::control::karpenter::{Karpenter, Order, Whose};
@@ -97,6 +100,8 @@ impl<O: Observer> Run<'_, O> {
                 .map(|node| node.id)
                 .collect();
             for node in fresh {
+                let zone = self.cluster.node(node).and_then(|node| node.machine.zone.clone());
+                self.occur(now, Occurrence::NodeLaunched(node, zone));
                 self.occur(now, Occurrence::NodeReady(node));
                 self.occur(now, Occurrence::NodeGpus(node));
             }
@@ -107,30 +112,59 @@ impl<O: Observer> Run<'_, O> {
     }
 
     fn look_for_karpenter(&mut self, now: SimTime) -> Observation {
-        let out_of_stock = self.out_of_stock();
+        let refused = self.refused_by_cloud(now);
+        let quotas = !self.scenario.capacity.quotas.is_empty();
         let leftovers = self.nodes_with_leftovers();
         let scheduling = &self.scheduling;
         let nominated = |pod| scheduling.nominated_node(pod).is_some();
         let attached = |node| leftovers.contains(&node);
-        self.karpenter.live.observe(&self.cluster, now, out_of_stock, nominated, attached)
+        self.karpenter.live.observe(&self.cluster, now, (refused, quotas), nominated, attached)
     }
 
-    /// What the cloud does not have: everything in zones that failed.
-    fn out_of_stock(&self) -> Unavailable {
-        let mut missing = Unavailable::new();
-        let Some(karpenter) = &self.karpenter.karpenter else { return missing };
-        if self.cluster.failed_zones().next().is_none() {
-            return missing;
+    /// What the cloud would refuse if it were asked for now; it is asked only when a launch is due.
+    fn refused_by_cloud(&self, now: SimTime) -> Refusals {
+        let mut refused = Refusals::new();
+        let asks = |karpenter: &&Karpenter| karpenter.launches_at(now) && !self.booting;
+        let Some(karpenter) = self.karpenter.karpenter.as_ref().filter(asks) else {
+            return refused;
+        };
+        let spec = &self.scenario.capacity;
+        if self.capacity.is_endless(spec) && self.cluster.failed_zones().next().is_none() {
+            return refused;
         }
+        // Machines asked for at this instant are told to run when the instant is settled.
+        let runs = |node: &&Node| {
+            let own = |pool| self.cluster.pool(pool).spec.node_pool.is_some();
+            (node.launched.is_some() || node.pool.is_some_and(own)) && !node.machine_gone
+        };
+        let in_use: Vec<&Machine> =
+            self.cluster.nodes().filter(runs).map(|node| &node.machine).collect();
         for option in karpenter.spec().pools.iter().flat_map(|pool| &pool.options) {
-            for zone in self.cluster.failed_zones() {
-                for capacity in [CapacityType::Spot, CapacityType::OnDemand] {
-                    let name = Arc::clone(&option.machine.name);
-                    missing.insert((name, Arc::clone(zone), capacity));
+            for offering in &option.offerings {
+                let machine = Machine {
+                    instance: Arc::clone(&self.cluster.pool(offering.pool).spec.instance),
+                    zone: Some(Arc::clone(&offering.zone)),
+                    spot: offering.capacity == CapacityType::Spot,
+                };
+                let (name, zone) = (&option.machine.name, &offering.zone);
+                let capacity = offering.capacity;
+                let mut chance = || {
+                    let time = now.as_nanos();
+                    let draw = format!("capacity/{name}/{zone}/{capacity}/{time}");
+                    self.streams.of(&draw).random::<f64>()
+                };
+                let answer = if self.cluster.is_zone_failed(zone) {
+                    Err(LaunchFailure::NoCapacity)
+                } else {
+                    self.capacity.answer(spec, &machine, &in_use, &mut chance)
+                };
+                if let Err(why) = answer {
+                    let (code, _) = self.scenario.provider.refusal(why, &machine);
+                    refused.insert((Arc::clone(name), Arc::clone(zone), capacity), code);
                 }
             }
         }
-        missing
+        refused
     }
 
     fn carry_out_orders(&mut self, now: SimTime, orders: Vec<Order>) {

@@ -71,7 +71,13 @@ impl Offering {
 }
 
 /// What is not to be had for the moment: type, zone and capacity.
-pub type Unavailable = BTreeSet<(Arc<str>, Arc<str>, CapacityType)>;
+pub type Unavailable = BTreeSet<OfferingKey>;
+
+/// Machine type, zone and capacity type.
+pub type OfferingKey = (Arc<str>, Arc<str>, CapacityType);
+
+/// What the cloud would refuse now, and with which code.
+pub type Refusals = BTreeMap<OfferingKey, &'static str>;
 
 /// A machine type with those of its offerings that are to be had.
 #[derive(Debug, Clone)]
@@ -241,6 +247,7 @@ pub(super) mod tests {
                 allocatable: size,
                 max_pods: 110,
                 max_volumes: None,
+                gpu_kind: None,
                 on_demand_per_hour: None,
                 spot_per_hour: None,
                 price_date: Arc::from(""),

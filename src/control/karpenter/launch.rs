@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use rand::RngExt;
 
-use super::instance::{CapacityType, Choice, Offering, Unavailable, order_by_price};
+use super::instance::{
+    CapacityType, Choice, Offering, OfferingKey, Refusals, Unavailable, order_by_price,
+};
 use super::requirement::{CAPACITY_TYPE, Requirements};
 use super::scheduling::PlannedClaim;
 use crate::engine::Streams;
@@ -24,7 +26,7 @@ pub(super) struct Launched {
     /// The machine, and the offering among those of its type; `None` when nothing was to be had.
     pub(super) machine: Option<(Arc<str>, usize)>,
     /// What was asked for and not to be had.
-    pub(super) missing: Vec<(Arc<str>, Arc<str>, CapacityType)>,
+    pub(super) missing: Vec<(OfferingKey, &'static str)>,
 }
 
 /// An offering that a call names.
@@ -34,13 +36,13 @@ struct Override<'a> {
     offering: &'a Offering,
 }
 
-/// Launches a claim. `known` is what Karpenter knows to be unavailable, `stock` what the cloud does
-/// not have.
+/// Launches a claim. `known` is what Karpenter knows to be unavailable, `refused` what the cloud
+/// would not give.
 pub(super) fn launch(
     claim: &PlannedClaim,
     name: &str,
     known: &Unavailable,
-    stock: &Unavailable,
+    refused: &Refusals,
     streams: &Streams,
 ) -> Launched {
     let requirements = &claim.requirements;
@@ -72,8 +74,9 @@ pub(super) fn launch(
     }
     let mut missing = Vec::new();
     for at in order {
-        if stock.contains(&key(&overrides[at])) {
-            missing.push(key(&overrides[at]));
+        let key = key(&overrides[at]);
+        if let Some(code) = refused.get(&key) {
+            missing.push((key, *code));
             continue;
         }
         let Override { choice, at, .. } = overrides.swap_remove(at);
@@ -193,8 +196,10 @@ mod tests {
         let wanted = claim(&TYPES, &[(CAPACITY_TYPE, &["on-demand"]), (ZONE, &["a"])]);
         let none = Unavailable::new();
         let od = CapacityType::OnDemand;
-        let go = |known: &Unavailable, stock: &Unavailable| {
-            launch(&wanted, "p-1", known, stock, &streams)
+        let go = |known: &Unavailable, refused: &Unavailable| {
+            let code = |key: &OfferingKey| (key.clone(), "InsufficientInstanceCapacity");
+            let refused = refused.iter().map(code).collect();
+            launch(&wanted, "p-1", known, &refused, &streams)
         };
         assert_eq!(name(&go(&none, &none)), Some("c5.large"));
         let short = gone(&[("c5.large", "a", od)]);
@@ -211,9 +216,9 @@ mod tests {
     #[test]
     fn spot_comes_first_and_never_dearer_than_on_demand() {
         let streams = Streams::new(1, 0);
-        let none = Unavailable::new();
+        let (none, plenty) = (Unavailable::new(), Refusals::new());
         let wanted = claim(&TYPES, &[(ZONE, &["a"])]);
-        let launched = launch(&wanted, "p-1", &none, &none, &streams);
+        let launched = launch(&wanted, "p-1", &none, &plenty, &streams);
         let (chosen, at) = launched.machine.expect("something is to be had");
         let choice =
             wanted.choices.iter().find(|it| *it.name() == chosen).expect("it was asked for");
@@ -221,10 +226,10 @@ mod tests {
         assert_eq!(&*choice.option.offerings[at].zone, "a");
         // An on-demand machine of half the price of any spot: spot is not worth it.
         let cheap = claim(&[("m5.large", 2, 1.0), ("t3.nano", 1, 0.001)], &[(ZONE, &["a"])]);
-        let launched = launch(&cheap, "p-1", &none, &none, &streams);
+        let launched = launch(&cheap, "p-1", &none, &plenty, &streams);
         assert_eq!(name(&launched), Some("t3.nano"));
         let spot = TYPES.map(|(name, _, _)| (name, "a", CapacityType::Spot));
-        let launched = launch(&wanted, "p-1", &gone(&spot), &none, &streams);
+        let launched = launch(&wanted, "p-1", &gone(&spot), &plenty, &streams);
         let (chosen, at) = launched.machine.expect("on-demand is to be had");
         assert_eq!(&*chosen, "c5.large");
         assert_eq!(wanted.choices[2].option.offerings[at].capacity, CapacityType::OnDemand);
@@ -236,7 +241,8 @@ mod tests {
         let none = Unavailable::new();
         let zones = |seed| -> Vec<usize> {
             let streams = Streams::new(seed, 0);
-            let one = |n: i32| launch(&wanted, &format!("p-{n}"), &none, &none, &streams);
+            let one =
+                |n: i32| launch(&wanted, &format!("p-{n}"), &none, &Refusals::new(), &streams);
             (0..20).filter_map(|n| one(n).machine).map(|(_, at)| at).collect()
         };
         assert_eq!(zones(7), zones(7));

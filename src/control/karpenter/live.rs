@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::instance::Unavailable;
+use super::instance::Refusals;
 use super::observation::{Budget, ClaimSeen, Node, Observation, OwnerKind, Pod};
 use super::pool::KarpenterSpec;
 use crate::cluster::admission::daemon_tolerations;
@@ -53,7 +53,7 @@ impl Live {
         &mut self,
         cluster: &Cluster,
         now: SimTime,
-        out_of_stock: Unavailable,
+        (refused, quotas): (Refusals, bool),
         nominated: impl Fn(PodId) -> bool,
         attached: impl Fn(NodeId) -> bool,
     ) -> Observation {
@@ -73,19 +73,17 @@ impl Live {
             .filter(|it| matches!(it.spec.kind, WorkloadKind::DaemonSet { .. }));
         Observation {
             now,
-            nodes: cluster
-                .nodes()
-                .map(|node| self.node(cluster, node, attached(node.id)))
-                .collect(),
+            nodes: cluster.nodes().map(|node| self.node(node, attached(node.id))).collect(),
             pods,
             daemons: daemon_sets.map(|workload| self.daemon(workload)).collect(),
             budgets: cluster.budgets().iter().map(budget).collect(),
             namespaces,
-            out_of_stock,
+            refused,
+            quotas,
         }
     }
 
-    fn node(&mut self, cluster: &Cluster, node: &cluster::Node, attached: bool) -> Arc<Node> {
+    fn node(&mut self, node: &cluster::Node, attached: bool) -> Arc<Node> {
         let known = self.nodes.get(&node.id);
         let same = known.filter(|(seen, was, _)| *seen == node.generation && *was == attached);
         if let Some((_, _, known)) = same {
@@ -93,7 +91,6 @@ impl Live {
         }
         let zone = node.zone().map(Arc::from);
         let claim = node.pool.zip(zone).and_then(|key| self.offerings.get(&key)).copied();
-        let max_volumes = node.pool.and_then(|it| cluster.pool(it).spec.instance.max_volumes);
         let mut taints = node.taints.clone();
         if node.unschedulable {
             let key = Arc::from("node.kubernetes.io/unschedulable");
@@ -109,9 +106,9 @@ impl Live {
             capacity: node.capacity.clone(),
             allocatable: node.allocatable.clone(),
             max_pods: node.max_pods,
-            max_volumes,
-            created: node.created,
-            registered: node.phase != NodePhase::Requested,
+            max_volumes: node.machine.instance.max_volumes,
+            created: node.launched.unwrap_or(node.created),
+            registered: !node.is_coming(),
             ready: node.is_ready(),
             leaving: node.phase == NodePhase::Removing,
             volumes_attached: attached,

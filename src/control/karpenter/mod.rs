@@ -149,6 +149,12 @@ impl Karpenter {
         self.touch(now);
     }
 
+    /// Whether a machine is asked for at this time.
+    #[must_use]
+    pub fn launches_at(&self, now: SimTime) -> bool {
+        self.launching.iter().any(|it| it.due <= now)
+    }
+
     /// Something about a node changed that Karpenter waits for.
     pub fn wake(&mut self, now: SimTime) {
         self.wake = Some(self.wake.map_or(now, |at| at.min(now)));

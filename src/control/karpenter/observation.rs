@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::instance::Unavailable;
+use super::instance::Refusals;
 use crate::cluster::api::pod::PodTemplate;
 use crate::cluster::api::{LabelSelector, Labels, Taint};
 use crate::control::cluster_autoscaler::options::parse_duration;
@@ -27,7 +27,9 @@ pub struct Observation {
     /// Labels of namespaces, for selectors of namespaces.
     pub namespaces: BTreeMap<Arc<str>, Labels>,
     /// What the cloud does not have now. Karpenter only learns of it when it asks for it.
-    pub out_of_stock: Unavailable,
+    pub refused: Refusals,
+    /// Whether what the cloud refuses depends on what was launched just now: an account's quota.
+    pub quotas: bool,
 }
 
 /// A node, or the claim to one.

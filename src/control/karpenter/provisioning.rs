@@ -139,8 +139,10 @@ impl Karpenter {
     pub(super) fn launch_due(&mut self, seen: &Observation, orders: &mut Vec<Order>) {
         let due: Vec<Launching> =
             self.launching.iter().filter(|it| it.due <= seen.now).cloned().collect();
-        for claim in due {
-            self.launch(seen, &claim, orders);
+        // Under a quota one launch decides on the next, which then sees it.
+        let at_once = if seen.quotas { 1 } else { due.len() };
+        for claim in due.iter().take(at_once) {
+            self.launch(seen, claim, orders);
         }
     }
 
@@ -148,12 +150,12 @@ impl Karpenter {
         let now = seen.now;
         let (plan, name) = (&claim.plan, &claim.name);
         let known = self.known_unavailable();
-        let launched = launch(plan, name, &known, &seen.out_of_stock, &self.streams);
+        let launched = launch(plan, name, &known, &seen.refused, &self.streams);
         let pool = Arc::clone(&self.spec.pools[plan.pool]);
-        for offering in launched.missing {
+        for (offering, code) in launched.missing {
             let (machine, zone, capacity) = &offering;
             let message = format!(
-                "InsufficientInstanceCapacity: {machine} ({capacity}) in {zone}; not asked for \
+                "{code}: {machine} ({capacity}) in {zone}; not asked for \
                  again for 3 minutes"
             );
             orders.push(say(Whose::Pool(Arc::clone(&pool.name)), "InsufficientCapacity", message));

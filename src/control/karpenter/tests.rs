@@ -240,7 +240,7 @@ fn what_is_not_to_be_had_is_asked_for_again_after_three_minutes() {
     let mut stage = Stage::new(vec![free("p")], |_| {});
     for zone in ["a", "b"] {
         let key = (Arc::from("m5.large"), Arc::from(zone), CapacityType::OnDemand);
-        stage.scene.seen.out_of_stock.insert(key);
+        stage.scene.seen.refused.insert(key, "InsufficientInstanceCapacity");
     }
     stage.pending("a", 500);
     stage.run(at(60));
@@ -262,7 +262,7 @@ fn a_claim_without_any_machine_is_given_up_and_planned_anew() {
         [("m5.large", "a"), ("m5.large", "b"), ("m5.2xlarge", "a"), ("m5.2xlarge", "b")]
     {
         let key = (Arc::from(name), Arc::from(zone), CapacityType::OnDemand);
-        stage.scene.seen.out_of_stock.insert(key);
+        stage.scene.seen.refused.insert(key, "InsufficientInstanceCapacity");
     }
     stage.pending("a", 500);
     stage.run(at(20));
@@ -273,7 +273,7 @@ fn a_claim_without_any_machine_is_given_up_and_planned_anew() {
         failed.last().expect("it is told").contains("filtered out all available instance types"),
         "{failed:?}"
     );
-    stage.scene.seen.out_of_stock.clear();
+    stage.scene.seen.refused.clear();
     stage.run(at(200));
     assert_eq!(stage.deeds(), [(193_000, "launch p-2")], "after three minutes, at its next turn");
 }
@@ -346,7 +346,7 @@ fn a_replacement_that_is_not_to_be_had_leaves_the_node() {
             scene.put(pod, node);
             for zone in ["a", "b"] {
                 let key = (Arc::from("m5.large"), Arc::from(zone), CapacityType::OnDemand);
-                scene.seen.out_of_stock.insert(key);
+                scene.seen.refused.insert(key, "InsufficientInstanceCapacity");
             }
         });
     stage.run(at(90));

@@ -118,8 +118,7 @@ fn pools(scenario: &Scenario, run: &RunResult) -> Vec<Course> {
         .told_pools(&scenario.pools)
         .map(|id| {
             let (spec, points) = (&scenario.pools[id.index()], &series.pools[id.index()]);
-            let price = spec.price_per_hour().and_then(|price| price.to_f64());
-            let cost = |sample: &PoolSample| Some(price? * f64::from(sample.nodes));
+            let cost = |sample: &PoolSample| sample.paid_per_hour.and_then(|paid| paid.to_f64());
             let mut columns = columns(points.iter(), POOL);
             columns
                 .push(Column { name: "cost_per_hour", values: points.iter().map(cost).collect() });
