@@ -69,6 +69,10 @@ impl<'a> Search<'a> {
             "evictions_blocked" => {
                 self.tell_best(&code::EVICTION_REFUSED, None);
             }
+            "nodes_disrupted" | "pods_disrupted" => {
+                let _ = self.tell_best(&code::NODES_DISRUPTED, None)
+                    || self.tell_best(&code::NODES_REMOVED, None);
+            }
             "cost_per_month" | "cost_per_million_requests" | "nodes" => self.nodes(),
             _ => self.traffic(),
         }

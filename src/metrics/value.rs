@@ -326,6 +326,12 @@ impl MetricValue for MetricView<'_> {
             "oom_kills" if self.selector.tags().next().is_none() => {
                 self.counter(self.measured.oom_kills(), method)
             }
+            "nodes_disrupted" if self.selector.tags().next().is_none() => {
+                self.counter(self.measured.nodes_disrupted(), method)
+            }
+            "pods_disrupted" if self.selector.tags().next().is_none() => {
+                self.counter(self.measured.pods_disrupted(), method)
+            }
             // The worst moment is what the metric is about.
             "min_headroom" if method == Method::Value => self.gauge_figure(Method::Min),
             "cost_per_month" if matches!(method, Method::Value | Method::Avg) => {

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::model::id::HpaId;
+use crate::model::id::{HpaId, NodeId};
 use crate::model::record::{About, HpaMetricSync, HpaSync, Record};
 use crate::trace::{Clock, Entry, History, NodeLife, PodLife, tell};
 use crate::units::{SimDuration, SimTime};
@@ -438,37 +438,43 @@ fn explain_node(history: &History, life: &NodeLife) -> String {
     }
     lines.add_if(*unneeded, "unneeded for the cluster-autoscaler");
     add_events(&mut lines, history, &About::Node(*id));
+    add_what_happened_to(&mut lines, history, *id);
+    lines.add_if(*removing, "instance is given back");
+    lines.add_if(*gone, "gone");
+    lines.write(&format!("node/{name}"))
+}
+
+/// Pods that came to a node, and what others decided about it.
+fn add_what_happened_to(lines: &mut Lines, history: &History, id: NodeId) {
+    let names = history.names();
     for pod in history.pods() {
         if let Some((at, node)) = pod.bound
-            && node == *id
+            && node == id
         {
             lines.add(at, format!("takes {}", pod.name));
         }
     }
     for entry in history.entries() {
         if let Some((_, crate::model::Reason::NoScaleDown { node, .. })) = entry.decision()
-            && node == id
+            && *node == id
         {
             let (_, reason) = entry.decision().expect("it was one a line above");
             let text = tell::reason(names, history.clock(), reason);
             lines.add(entry.first, format!("cluster-autoscaler: {text} (×{})", entry.count));
         }
         if let Record::NodeDisrupted { node, because } = &entry.record
-            && node == id
+            && *node == id
         {
             lines.add(entry.first, format!("disrupted by Karpenter: {because}"));
         }
         if let Record::EvictionRefused { pod, node, reason } = &entry.record
-            && node == id
+            && *node == id
         {
             let why = tell::reason(names, history.clock(), reason);
             let pod = names.pod(*pod);
             lines.add(entry.first, format!("eviction of {pod} refused ×{}: {why}", entry.count));
         }
     }
-    lines.add_if(*removing, "instance is given back");
-    lines.add_if(*gone, "gone");
-    lines.write(&format!("node/{name}"))
 }
 
 #[cfg(test)]

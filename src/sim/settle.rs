@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cluster::Occurrence;
 use crate::model::Action;
-use crate::model::id::PodId;
+use crate::model::id::{PodId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::{About, Record};
 use crate::sim::Run;
@@ -52,10 +52,7 @@ impl<O: Observer> Run<'_, O> {
             Record::PodCreated { pod, workload, name } => {
                 debug_assert_eq!(pod.index(), self.pod_names.len(), "pods are numbered in order");
                 self.pod_names.push(std::sync::Arc::clone(name));
-                self.pod_owners.push(*workload);
-                self.workloads.forbidden.remove(workload);
-                self.wake_workload(*workload);
-                self.pod_to_schedule(now, *pod);
+                self.pod_created(now, *pod, *workload);
             }
             Record::PodBound { pod, node, .. } => self.pod_bound(now, *pod, *node),
             Record::PodBecameReady(pod) => {
@@ -111,6 +108,13 @@ impl<O: Observer> Run<'_, O> {
             | Record::ContainerDied { .. }
             | Record::Announced { .. } => {}
         }
+    }
+
+    fn pod_created(&mut self, now: SimTime, pod: PodId, workload: WorkloadId) {
+        self.pod_owners.push(workload);
+        self.workloads.forbidden.remove(&workload);
+        self.wake_workload(workload);
+        self.pod_to_schedule(now, pod);
     }
 
     fn wake_owner(&mut self, pod: PodId) {

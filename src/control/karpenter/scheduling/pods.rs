@@ -300,7 +300,7 @@ mod tests {
             (port("0.0.0.0", "TCP", 81), false),
         ];
         for (two, expected) in rows {
-            assert_eq!(ports_conflict(&one, &[two.clone()]), expected, "{two:?}");
+            assert_eq!(ports_conflict(&one, std::slice::from_ref(&two)), expected, "{two:?}");
         }
     }
 }
