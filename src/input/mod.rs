@@ -10,6 +10,7 @@ pub mod source;
 
 pub mod codes;
 pub mod diagnostic;
+mod releases;
 pub mod render;
 
 pub mod yaml;

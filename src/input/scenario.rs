@@ -12,6 +12,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::kubernetes::{AutoscalerSpec, Objects, REPLICAS_MOST};
 use super::load::{Surroundings, loads};
 use super::pool_events::PoolEvent;
+use super::releases::follow_releases;
 use super::rollouts::Release;
 use super::source::Span;
 use super::thresholds::thresholds;
@@ -78,6 +79,7 @@ pub(super) fn scenario(
     overridden?;
     let mut disruptions = disruptions?;
     disruptions.sort_by_key(|disruption| disruption.at);
+    follow_releases(&mut disruptions, objects, hpas, release.later);
     Some(ScenarioDocument {
         name: name?,
         description: description?,
@@ -398,9 +400,13 @@ impl Events<'_> {
 
 /// Autoscalers with their targets found. A second one for the same target and one for none are
 /// errors; one for a kind that is not simulated is left out with a warning.
-pub(super) fn resolve_hpas(objects: &Objects, context: Context<'_>) -> Vec<Arc<HpaObject>> {
+pub(super) fn resolve_hpas(
+    autoscalers: &[AutoscalerSpec],
+    objects: &Objects,
+    context: Context<'_>,
+) -> Vec<Arc<HpaObject>> {
     let mut resolved: Vec<(Arc<HpaObject>, Span)> = Vec::new();
-    for hpa in &objects.autoscalers {
+    for hpa in autoscalers {
         let wanted = format!("{}/{}", hpa.target_kind, hpa.target_name);
         let name = &hpa.meta.name;
         let found = objects.named(&wanted, Some(&hpa.meta.namespace)).map(WorkloadId::at);

@@ -194,6 +194,7 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         budgets: Vec::new(),
         quotas: Vec::new(),
         hpas: Vec::new(),
+        later: crate::scenario::Later::default(),
         claims: Vec::new(),
         volumes: VolumeProfile::usual(crate::cluster::VolumeMode::Trusted),
         pulls: PullPolicy::default(),

@@ -9,7 +9,7 @@ use crate::model::action::PodDeletion;
 use crate::model::event::DisruptionStep;
 use crate::model::id::{DisruptionId, NodeId, PodId, PoolId, WorkloadId};
 use crate::model::observer::Observer;
-use crate::model::record::Record;
+use crate::model::record::{About, Record};
 use crate::model::{Action, Event};
 use crate::scenario::DisruptionTarget;
 use crate::sim::Run;
@@ -108,6 +108,11 @@ impl<O: Observer> Run<'_, O> {
             }
             DisruptionTarget::Scale { workload, replicas } => {
                 let (workload, replicas) = (*workload, *replicas);
+                if !self.cluster.workload(workload).exists {
+                    let name = &self.cluster.workload(workload).spec.meta.name;
+                    let message = format!("\"{name}\" not found");
+                    self.announce(About::Disruption(id), "NotFound", &message);
+                }
                 self.apply(now, &Action::ScaleWorkload { workload, replicas });
             }
             DisruptionTarget::DeletePod { workload, count } => {

@@ -95,6 +95,8 @@ pub(crate) enum Misfit {
     NoTypes,
     /// One of its claims does not exist.
     MissingClaim(Arc<str>),
+    /// Someone deleted one of its claims.
+    DeletedClaim(Arc<str>),
     /// It would go to a node that is not initialized.
     Uninitialized(Arc<str>),
     /// There is no NodePool.
@@ -127,6 +129,9 @@ impl fmt::Display for Misfit {
             }
             Self::MissingClaim(name) => {
                 write!(f, "ignoring pod, persistentvolumeclaim {name} not found")
+            }
+            Self::DeletedClaim(name) => {
+                write!(f, "ignoring pod, persistentvolumeclaim {name} is being deleted")
             }
             Self::Uninitialized(node) => {
                 write!(f, "would schedule against uninitialized node/{node}")

@@ -605,6 +605,9 @@ fn volume_requirements(pod: &Pod) -> Result<Arc<[Requirements]>, Misfit> {
             ClaimBinding::Missing => {
                 return Err(Misfit::MissingClaim(Arc::clone(&claim.name)));
             }
+            ClaimBinding::Deleting => {
+                return Err(Misfit::DeletedClaim(Arc::clone(&claim.name)));
+            }
             ClaimBinding::Immediate => continue,
             ClaimBinding::WaitsForConsumer { allowed_topologies } => allowed_topologies,
             ClaimBinding::Bound { node_affinity, .. } => match node_affinity {
