@@ -38,8 +38,9 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct RunArgs {
-    /// The scenario document.
-    pub(super) scenario: PathBuf,
+    /// The scenario document. Several are told side by side: verdict, nodes, cost, disruptions.
+    #[arg(required = true, num_args = 1.., value_name = "SCENARIO")]
+    pub(super) scenarios: Vec<PathBuf>,
     /// What is deployed, and where.
     #[command(flatten)]
     pub(super) inputs: InputArgs,
