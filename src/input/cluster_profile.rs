@@ -8,14 +8,15 @@ use rust_decimal::Decimal;
 use super::capacity::{Known, capacity, report_instance};
 use super::catalogue::Catalogue;
 use super::codes;
-use super::decode::{Fields, Value};
+use super::decode::{Fields, Value, nearest};
 use super::diagnostic::Diagnostic;
 use super::kubernetes::meta::strings;
 use super::kubernetes::scheduling::taint;
+use super::source::Span;
 use crate::cluster::VolumeMode;
 use crate::cluster::api::{InstanceType, Labels, NodePoolSpec};
 use crate::control::cluster_autoscaler::Options;
-use crate::control::cluster_autoscaler::options::OptionError;
+use crate::control::cluster_autoscaler::options::{Expander, OptionError};
 use crate::control::hpa::HpaConfig;
 use crate::engine::Dist;
 use crate::scenario::{
@@ -35,6 +36,8 @@ pub(super) struct ClusterProfile {
     pub(super) images: ImageSizes,
     pub(super) metric_resolution: SimDuration,
     pub(super) autoscaler: Options,
+    /// Flags that were read and change nothing, by path.
+    pub(super) ignored_flags: Vec<Arc<str>>,
     pub(super) hpa_config: HpaConfig,
     pub(super) prices: Prices,
     pub(super) volumes: VolumeProfile,
@@ -79,12 +82,15 @@ pub(super) fn cluster_profile(
         fields.finish("metricsServer");
         resolution
     });
-    let autoscaler = fields.read_or("clusterAutoscaler", Options::default(), autoscaler);
+    let autoscaler = fields.read_or("clusterAutoscaler", Default::default(), |value| {
+        autoscaler(value, provider)
+    });
     let hpa_config = fields.read_or("horizontalPodAutoscaler", HpaConfig::default(), hpa_config);
     let prices = prices(fields);
     let volumes =
         fields.read_or("volumes", VolumeProfile::usual(VolumeMode::Enforced), volume_profile);
     let pulls = fields.read_or("kubelet", PullPolicy::default(), pulls);
+    let (autoscaler, ignored_flags) = autoscaler?;
     Some(ClusterProfile {
         name: name?,
         provider: provider?,
@@ -95,7 +101,8 @@ pub(super) fn cluster_profile(
         timings: timings?,
         images: ImageSizes { by_name: images?, default: image_default? },
         metric_resolution: metric_resolution?,
-        autoscaler: autoscaler?,
+        autoscaler,
+        ignored_flags,
         hpa_config: hpa_config?,
         prices: prices?,
         volumes: volumes?,
@@ -274,28 +281,67 @@ fn amounts<'a, T>(
     read.into_iter().collect()
 }
 
-/// Flags by their own names with their texts: what they mean is the controller's business.
-/// Flags of the Cluster Autoscaler by their own names.
-fn autoscaler(value: &Value<'_>) -> Option<Options> {
+/// Flags of the Cluster Autoscaler by their own names with their texts: what they mean is the
+/// controller's business. Returns the names of those that change nothing, too.
+fn autoscaler(value: &Value<'_>, provider: Option<Provider>) -> Option<(Options, Vec<Arc<str>>)> {
     let mut options = Options::default();
+    let mut ignored = Vec::new();
     let mut complete = true;
     for (name, value) in value.entries()? {
-        let Some(scalar) = value.node().scalar() else {
-            complete = value.wrong_type::<()>("a single value").is_some();
+        let texts = match value.node().sequence() {
+            // A flag that may be given several times.
+            Some(items) => items.iter().map(|item| item.scalar()).collect(),
+            None => vec![value.node().scalar()],
+        };
+        let Some(texts) = texts.into_iter().collect::<Option<Vec<_>>>() else {
+            complete = value.wrong_type::<()>("a single value, or a list of them").is_some();
             continue;
         };
-        if let Err(error) = options.set(name.text, &scalar.text) {
-            complete = false;
-            let (code, span) = match error {
-                OptionError::Unknown => (codes::UNKNOWN_FIELD, name.span),
-                OptionError::NotSimulated => (codes::UNSUPPORTED, name.span),
-                OptionError::Invalid(_) => (codes::OUT_OF_RANGE, value.node().span),
-            };
-            let message = format!("{}{error}", value.prefix());
-            value.report(Diagnostic::error(code, message).primary(span, ""));
+        if Options::is_ignored(name.text) {
+            ignored.push(Arc::from(format!("clusterAutoscaler.{}", name.text)));
+        }
+        for text in texts {
+            if let Err(error) = options.set(name.text, &text.text) {
+                complete = false;
+                report_flag(&value, name.text, name.span, &error);
+            }
+        }
+        if name.text == "expander" && complete {
+            complete = check_expander(&value, &options, provider);
         }
     }
-    complete.then_some(options)
+    complete.then_some((options, ignored))
+}
+
+fn report_flag(value: &Value<'_>, name: &str, span: Span, error: &OptionError) {
+    let (code, span) = match error {
+        OptionError::Unknown => (codes::UNKNOWN_FIELD, span),
+        OptionError::NotSimulated => (codes::UNSUPPORTED, span),
+        OptionError::Invalid(_) => (codes::OUT_OF_RANGE, value.node().span),
+    };
+    let message = format!("{}{error}", value.prefix());
+    let mut diagnostic = Diagnostic::error(code, message).primary(span, "");
+    if *error == OptionError::Unknown
+        && let Some(near) = nearest(name, Options::flags())
+    {
+        diagnostic = diagnostic.replace("a flag with a similar name exists", span, near);
+    }
+    value.report(diagnostic);
+}
+
+/// Only clouds with a price list of their own let the price expander start
+/// (cloudprovider/*/: `Pricing`).
+fn check_expander(value: &Value<'_>, options: &Options, provider: Option<Provider>) -> bool {
+    let priced = provider.is_none_or(|provider| provider == Provider::Gke);
+    if priced || !options.expander.contains(&Expander::Price) {
+        return true;
+    }
+    let message = "is `price`, with which cluster-autoscaler does not start on this provider";
+    let error = value.error(codes::UNSUPPORTED, message);
+    value.report(error.note("the provider has no price list for it; only GCE does").help(
+        "use `least-waste`, or `priority` with a ConfigMap that names the cheaper pools first",
+    ));
+    false
 }
 
 fn hpa_config(value: &Value<'_>) -> Option<HpaConfig> {

@@ -28,12 +28,20 @@ use crate::units::{SimDuration, SimTime};
 /// live cluster means after this.
 const LOOP_TIME: SimDuration = SimDuration::from_secs(1);
 
+/// Age up to which the condition of a pod that fits nowhere starts a loop.
+const RECENT: SimDuration = SimDuration::from_secs(10);
+
 /// The autoscaler and what it was shown last.
 pub(super) struct Autoscaler {
     autoscaler: ClusterAutoscaler,
     timer: TimerId,
     previous_loop: SimTime,
+    last_loop: SimTime,
     next_loop: SimTime,
+    /// Whether any pool may change at all.
+    active: bool,
+    /// Since when the condition `PodScheduled` of pods is False.
+    waiting_since: BTreeMap<PodId, SimTime>,
     /// How the cluster is shown to it.
     live: Live,
     /// What was last told of each pod that no group helps.
@@ -59,7 +67,10 @@ impl Autoscaler {
             autoscaler,
             timer: queue.timer(Event::ClusterAutoscaler),
             previous_loop: SimTime::ZERO,
+            last_loop: SimTime::ZERO,
             next_loop: SimTime::ZERO,
+            active: false,
+            waiting_since: BTreeMap::new(),
             live: Live::default(),
             told_pods: BTreeMap::new(),
             told_nodes: BTreeMap::new(),
@@ -73,6 +84,7 @@ impl<O: Observer> Run<'_, O> {
     pub(super) fn start_autoscaler(&mut self) {
         if self.cluster.pools().iter().any(|pool| pool.spec.autoscaled) {
             let first = SimTime::ZERO + self.autoscaler.autoscaler.options().scan_interval;
+            self.autoscaler.active = true;
             self.autoscaler.next_loop = first;
             self.arm_autoscaler(SimTime::ZERO);
         }
@@ -84,11 +96,30 @@ impl<O: Observer> Run<'_, O> {
         self.queue.arm(self.autoscaler.timer, next.max(now), Event::ClusterAutoscaler.rank());
     }
 
+    /// The scheduler wrote on a pod that it fits nowhere. With frequent loops that starts the next
+    /// loop at once, unless the pod has waited for long already (loop/trigger.go
+    /// `StartPodObserver`, `isRecentUnschedulablePod`).
+    pub(super) fn pod_calls_autoscaler(&mut self, now: SimTime, pod: PodId) {
+        let autoscaler = &mut self.autoscaler;
+        if !autoscaler.active || !autoscaler.autoscaler.options().frequent_loops_enabled {
+            return;
+        }
+        let since = *autoscaler.waiting_since.entry(pod).or_insert(now);
+        if since + RECENT >= now {
+            let soonest = autoscaler.last_loop + LOOP_TIME;
+            autoscaler.next_loop = autoscaler.next_loop.min(soonest.max(now));
+            self.arm_autoscaler(now);
+        }
+    }
+
     /// A loop, or the next step of removals under way.
     pub(super) fn run_autoscaler(&mut self, now: SimTime) {
         // A removal that falls due at a loop's instant goes on before the loop looks.
         self.go_on_with_removals(now);
         if now >= self.autoscaler.next_loop {
+            let cluster = &self.cluster;
+            let waits = |pod: &PodId| cluster.pod(*pod).is_some_and(|pod| pod.node.is_none());
+            self.autoscaler.waiting_since.retain(|pod, _| waits(pod));
             let observation = self.look(now);
             let status = self.autoscaler.autoscaler.run_once(&observation);
             self.tell_loop(&status);
@@ -96,6 +127,7 @@ impl<O: Observer> Run<'_, O> {
             let autoscaler = &mut self.autoscaler;
             let previous = std::mem::replace(&mut autoscaler.previous_loop, now);
             let next = autoscaler.autoscaler.next_loop(previous, now);
+            autoscaler.last_loop = now;
             autoscaler.next_loop = next.max(now + LOOP_TIME);
             self.go_on_with_removals(now);
         }
@@ -198,9 +230,16 @@ impl<O: Observer> Run<'_, O> {
         for reason in told_growth(up) {
             tell(reason);
         }
+        let pools: Vec<PoolId> = self
+            .cluster
+            .pools()
+            .iter()
+            .filter(|pool| pool.spec.autoscaled)
+            .map(|pool| pool.id)
+            .collect();
         let mut told_pods = BTreeMap::new();
         for pod in &up.remain_unschedulable {
-            let reason = told_misfit(up, pod);
+            let reason = told_misfit(up, pod, &pools);
             if autoscaler.told_pods.get(&pod.pod) != Some(&reason) {
                 tell(reason.clone());
             }

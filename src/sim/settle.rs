@@ -56,6 +56,7 @@ impl<O: Observer> Run<'_, O> {
                 self.wake_workload(*workload);
                 self.pod_to_schedule(now, *pod);
             }
+            Record::PodUnschedulable { pod, .. } => self.pod_calls_autoscaler(now, *pod),
             Record::PodBound { pod, node, .. } => self.pod_bound(now, *pod, *node),
             Record::PodBecameReady(pod) => {
                 self.pod_became_ready(now, *pod);
@@ -93,7 +94,6 @@ impl<O: Observer> Run<'_, O> {
             | Record::RolloutEnded(..)
             | Record::JobSkipped(_)
             | Record::PodEnded { .. }
-            | Record::PodUnschedulable { .. }
             | Record::PodImagesPulled { .. }
             | Record::PodStarted(_)
             | Record::EvictionRefused { .. }
