@@ -16,7 +16,7 @@ use super::source::Span;
 use crate::cluster::VolumeMode;
 use crate::cluster::api::{InstanceType, Labels, NodePoolSpec};
 use crate::control::cluster_autoscaler::Options;
-use crate::control::cluster_autoscaler::options::{Expander, OptionError};
+use crate::control::cluster_autoscaler::options::{Expander, GroupOptions, OptionError};
 use crate::control::hpa::HpaConfig;
 use crate::engine::Dist;
 use crate::scenario::{
@@ -30,6 +30,8 @@ pub(super) struct ClusterProfile {
     pub(super) provider: Provider,
     pub(super) zones: Vec<Arc<str>>,
     pub(super) pools: Vec<NodePoolSpec>,
+    /// What each pool overrides of the Cluster Autoscaler's flags.
+    pub(super) group_options: Vec<GroupOptions>,
     pub(super) machines: Vec<Arc<InstanceType>>,
     pub(super) capacity: CapacitySpec,
     pub(super) timings: Timings,
@@ -66,8 +68,9 @@ pub(super) fn cluster_profile(
     let known_zones = zones.as_ref().unwrap_or(&empty);
     let pools = fields.required("nodePools").and_then(|pools| {
         let read = pools.list(|pool| node_pool(pool, catalogue, known_zones))?;
+        let (read, options): (Vec<_>, Vec<_>) = read.into_iter().unzip();
         unique_pools(&pools, &read)?;
-        Some(read)
+        Some((read, options))
     });
     let machines: Vec<_> = catalogue.into_iter().flat_map(Catalogue::values).cloned().collect();
     let known = Known { machines: &machines, zones: known_zones };
@@ -91,11 +94,13 @@ pub(super) fn cluster_profile(
         fields.read_or("volumes", VolumeProfile::usual(VolumeMode::Enforced), volume_profile);
     let pulls = fields.read_or("kubelet", PullPolicy::default(), pulls);
     let (autoscaler, ignored_flags) = autoscaler?;
+    let (pools, group_options) = pools?;
     Some(ClusterProfile {
         name: name?,
         provider: provider?,
         zones: zones?,
-        pools: pools?,
+        pools,
+        group_options,
         capacity: capacity?,
         machines,
         timings: timings?,
@@ -155,7 +160,7 @@ fn node_pool(
     value: &Value<'_>,
     catalogue: Option<&Catalogue>,
     zones: &[Arc<str>],
-) -> Option<NodePoolSpec> {
+) -> Option<(NodePoolSpec, GroupOptions)> {
     let fields = value.fields()?;
     let name = fields.required("name").and_then(|name| name.non_empty().map(Arc::from));
     let instance_value = fields.required("instance");
@@ -174,6 +179,7 @@ fn node_pool(
     let gpu_ready = fields.read("gpuReady", Value::distribution);
     let spot = fields.read_or("spot", false, Value::boolean);
     let autoscaled = fields.read("autoscaled", Value::boolean);
+    let options = fields.read_or("clusterAutoscaler", GroupOptions::default(), group_options);
     fields.finish("a node pool");
     let (instance_value, instance_name) = (instance_value?, instance_name?);
     let catalogue = catalogue?;
@@ -184,7 +190,7 @@ fn node_pool(
     let (min, max) = (min?, max?);
     let initial = initial?.unwrap_or(min);
     check_bounds(value, min, max, initial)?;
-    Some(NodePoolSpec {
+    let spec = NodePoolSpec {
         name: name?,
         origin: value.origin(),
         instance: Arc::clone(instance),
@@ -200,6 +206,33 @@ fn node_pool(
         gpu_ready: gpu_ready?,
         spot: spot?,
         autoscaled: autoscaled?.unwrap_or(min < max),
+    };
+    Some((spec, options?))
+}
+
+/// `clusterAutoscaler` of a pool: flags that hold otherwise for its nodes.
+fn group_options(value: &Value<'_>) -> Option<GroupOptions> {
+    let fields = value.fields()?;
+    let share = |name| fields.read(name, |value| value.number(0.0..=1.0));
+    let threshold = share("scale-down-utilization-threshold");
+    let gpu_threshold = share("scale-down-gpu-utilization-threshold");
+    let span = |name| fields.read(name, Value::duration);
+    let unneeded = span("scale-down-unneeded-time");
+    let unready = span("scale-down-unready-time");
+    let provision = span("max-node-provision-time");
+    let startup = span("max-node-startup-time");
+    let daemons = fields.read("ignore-daemonsets-utilization", Value::boolean);
+    let zero_or_max = fields.read_or("zero-or-max-node-scaling", false, Value::boolean);
+    fields.finish("the flags that a pool may override");
+    Some(GroupOptions {
+        scale_down_utilization_threshold: threshold?,
+        scale_down_gpu_utilization_threshold: gpu_threshold?,
+        scale_down_unneeded_time: unneeded?,
+        scale_down_unready_time: unready?,
+        max_node_provision_time: provision?,
+        max_node_startup_time: startup?,
+        ignore_daemonsets_utilization: daemons?,
+        zero_or_max_node_scaling: zero_or_max?,
     })
 }
 

@@ -266,6 +266,8 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         metric_resolution: profile.metric_resolution,
         hpa_config: profile.hpa_config,
         autoscaler: profile.autoscaler,
+        expander_priorities: objects.expander_priorities,
+        group_options: profile.group_options,
         prices: profile.prices,
         start: document.start,
         duration: document.duration,

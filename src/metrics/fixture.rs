@@ -180,6 +180,8 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
     Scenario {
         machines: Vec::new(),
         capacity: crate::scenario::CapacitySpec::default(),
+        expander_priorities: BTreeMap::new(),
+        group_options: Vec::new(),
         name: Arc::from("peak"),
         path: Arc::from("scenarios/peak.yaml"),
         description: Arc::from("a small one"),

@@ -9,7 +9,7 @@ use crate::control::cluster_autoscaler::live::Live;
 use crate::control::cluster_autoscaler::observation::{DELETION_CANDIDATE, TO_BE_DELETED};
 use crate::control::cluster_autoscaler::{
     Call, ClusterAutoscaler, Command, DeletionOutcome, EvictionAnswer, LoopStatus, Observation,
-    Priorities, TieBreak,
+    TieBreak,
 };
 use crate::control::eviction::Request;
 use crate::control::scheduler::Surroundings;
@@ -60,9 +60,10 @@ impl Autoscaler {
     ) -> Self {
         let mut options = scenario.autoscaler.clone();
         options.gpu_label = scenario.provider.gpu_label().to_owned();
+        let priorities = scenario.expander_priorities.clone();
         let tie = TieBreak::Random(streams.of("cluster-autoscaler/ties"));
         let autoscaler =
-            ClusterAutoscaler::new(options, Priorities::default(), Surroundings::default(), tie);
+            ClusterAutoscaler::new(options, priorities, Surroundings::default(), tie);
         Self {
             autoscaler,
             timer: queue.timer(Event::ClusterAutoscaler),
@@ -284,6 +285,11 @@ impl<O: Observer> Run<'_, O> {
         let nominated = |pod| scheduling.nominated_node(pod);
         let provider = self.scenario.provider;
         let code = |why, machine: &Machine| Arc::from(provider.refusal(why, machine).0);
-        self.autoscaler.live.observe(&self.cluster, now, nominated, &code)
+        let mut seen = self.autoscaler.live.observe(&self.cluster, now, nominated, &code);
+        for group in &mut seen.groups {
+            let options = self.scenario.group_options.get(group.id.index());
+            group.options = options.copied().unwrap_or_default();
+        }
+        seen
     }
 }

@@ -9,6 +9,7 @@ mod budget;
 mod container;
 mod daemon_set;
 mod deployment;
+mod expander_priorities;
 mod job;
 mod limit;
 pub(in crate::input) mod meta;
@@ -32,6 +33,7 @@ use super::decode::{Context, Value};
 use super::diagnostic::Diagnostic;
 use super::source::Span;
 use super::yaml::Node;
+use crate::control::cluster_autoscaler::Priorities;
 use crate::cluster::admission;
 use crate::cluster::api::meta::ObjectMeta;
 use crate::cluster::api::{
@@ -60,6 +62,8 @@ pub struct Objects {
     pub quotas: Vec<ResourceQuotaSpec>,
     /// LimitRanges.
     pub limit_ranges: Vec<LimitRangeSpec>,
+    /// What the priority expander of the Cluster Autoscaler reads, when there is such a ConfigMap.
+    pub expander_priorities: Priorities,
     /// How many objects of each other kind were passed over.
     pub ignored: BTreeMap<String, usize>,
     seen: BTreeMap<(&'static str, Arc<str>, Arc<str>), Span>,
@@ -133,6 +137,12 @@ impl Objects {
                 value.report(
                     error.help(format!("the current version is {current}, whose fields differ")),
                 );
+            }
+            Judgement::Ignore
+                if kind == "ConfigMap" && name == Some(expander_priorities::NAME) =>
+            {
+                let read = expander_priorities::expander_priorities(&value);
+                self.expander_priorities = read.unwrap_or_default();
             }
             Judgement::Ignore => *self.ignored.entry(kind.to_owned()).or_default() += 1,
         }
