@@ -10,7 +10,7 @@ use crate::cluster::api::InstanceType;
 use crate::scenario::capacity::{self, CapacitySpec, FailureRate, MachineFilter, Quota};
 
 /// What may be named: machine types and zones.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Known<'a> {
     pub(super) machines: &'a [Arc<InstanceType>],
     pub(super) zones: &'a [Arc<str>],

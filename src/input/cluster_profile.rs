@@ -12,6 +12,7 @@ use super::decode::{Fields, Value, nearest};
 use super::diagnostic::Diagnostic;
 use super::kubernetes::meta::strings;
 use super::kubernetes::scheduling::taint;
+use super::live_cluster::LiveCluster;
 use super::source::Span;
 use crate::cluster::VolumeMode;
 use crate::cluster::api::{InstanceType, Labels, NodePoolSpec};
@@ -23,6 +24,9 @@ use crate::scenario::{
     CapacitySpec, ImageSizes, Prices, Provider, PullPolicy, Timings, VolumeProfile,
 };
 use crate::units::{Bytes, SimDuration};
+
+/// Size of an image that no profile states.
+const IMAGE_SIZE: Bytes = Bytes(500_000_000);
 
 /// A cluster profile, pools as the scenario has changed them.
 pub(super) struct ClusterProfile {
@@ -57,10 +61,74 @@ pub(super) fn cluster_profile(
     fields: &Fields<'_>,
     name: Option<Arc<str>>,
     catalogue: Option<&Catalogue>,
+    live: Option<LiveCluster>,
 ) -> Option<ClusterProfile> {
+    fields.read("manifests", |value| value.list(Value::non_empty));
+    let machines = if fields.value().node().get("nodes").is_some() {
+        live_machines(fields, live)
+    } else {
+        stated_machines(fields, catalogue)
+    };
+    let known = machines
+        .as_ref()
+        .map(|machines| Known { machines: &machines.types, zones: &machines.zones });
+    let capacity = fields.read_or("capacity", CapacitySpec::default(), |value| {
+        capacity(value, known.unwrap_or_default())
+    });
+    let timings = timings(fields);
+    let images = fields.read_or("images", BTreeMap::new(), |value| amounts(value, Value::bytes));
+    let image_default = fields.read_or("imageDefaultSize", IMAGE_SIZE, Value::bytes);
+    let metric_resolution = fields.read_or("metricsServer", SimDuration::from_secs(15), |value| {
+        let fields = value.fields()?;
+        let resolution = fields.read_or("resolution", SimDuration::from_secs(15), Value::duration);
+        fields.finish("metricsServer");
+        resolution
+    });
+    let provider = machines.as_ref().map(|machines| machines.provider);
+    let autoscaler = fields.read_or("clusterAutoscaler", Default::default(), |value| {
+        autoscaler(value, provider)
+    });
+    let hpa_config = fields.read_or("horizontalPodAutoscaler", HpaConfig::default(), hpa_config);
+    let prices = prices(fields);
+    let volumes =
+        fields.read_or("volumes", VolumeProfile::usual(VolumeMode::Enforced), volume_profile);
+    let pulls = fields.read_or("kubelet", PullPolicy::default(), pulls);
+    let (autoscaler, ignored_flags) = autoscaler?;
+    let Machines { provider, zones, pools, group_options, types } = machines?;
+    Some(ClusterProfile {
+        name: name?,
+        provider,
+        zones,
+        pools,
+        group_options,
+        machines: types,
+        capacity: capacity?,
+        timings: timings?,
+        images: ImageSizes { by_name: images?, default: image_default? },
+        metric_resolution: metric_resolution?,
+        autoscaler,
+        ignored_flags,
+        hpa_config: hpa_config?,
+        prices: prices?,
+        volumes: volumes?,
+        pulls: pulls?,
+    })
+}
+
+/// Where pods can run.
+struct Machines {
+    provider: Provider,
+    zones: Vec<Arc<str>>,
+    pools: Vec<NodePoolSpec>,
+    group_options: Vec<GroupOptions>,
+    /// Machine types that can be had.
+    types: Vec<Arc<InstanceType>>,
+}
+
+/// Pools as the profile writes them.
+fn stated_machines(fields: &Fields<'_>, catalogue: Option<&Catalogue>) -> Option<Machines> {
     let provider = fields.required("provider").and_then(|value| provider(&value));
     fields.required("catalogue").and_then(|value| value.non_empty());
-    fields.read("manifests", |value| value.list(Value::non_empty));
     let zones = fields
         .required("zones")
         .and_then(|value| value.list(|zone| zone.non_empty().map(Arc::from)));
@@ -72,47 +140,53 @@ pub(super) fn cluster_profile(
         unique_pools(&pools, &read)?;
         Some((read, options))
     });
-    let machines: Vec<_> = catalogue.into_iter().flat_map(Catalogue::values).cloned().collect();
-    let known = Known { machines: &machines, zones: known_zones };
-    let capacity =
-        fields.read_or("capacity", CapacitySpec::default(), |value| capacity(value, known));
-    let timings = timings(fields);
-    let images = fields.read_or("images", BTreeMap::new(), |value| amounts(value, Value::bytes));
-    let image_default = fields.read_or("imageDefaultSize", Bytes(500_000_000), Value::bytes);
-    let metric_resolution = fields.read_or("metricsServer", SimDuration::from_secs(15), |value| {
-        let fields = value.fields()?;
-        let resolution = fields.read_or("resolution", SimDuration::from_secs(15), Value::duration);
-        fields.finish("metricsServer");
-        resolution
-    });
-    let autoscaler = fields.read_or("clusterAutoscaler", Default::default(), |value| {
-        autoscaler(value, provider)
-    });
-    let hpa_config = fields.read_or("horizontalPodAutoscaler", HpaConfig::default(), hpa_config);
-    let prices = prices(fields);
-    let volumes =
-        fields.read_or("volumes", VolumeProfile::usual(VolumeMode::Enforced), volume_profile);
-    let pulls = fields.read_or("kubelet", PullPolicy::default(), pulls);
-    let (autoscaler, ignored_flags) = autoscaler?;
+    let types = catalogue.into_iter().flat_map(Catalogue::values).cloned().collect();
     let (pools, group_options) = pools?;
-    Some(ClusterProfile {
-        name: name?,
-        provider: provider?,
-        zones: zones?,
-        pools,
-        group_options,
-        capacity: capacity?,
-        machines,
-        timings: timings?,
-        images: ImageSizes { by_name: images?, default: image_default? },
-        metric_resolution: metric_resolution?,
-        autoscaler,
-        ignored_flags,
-        hpa_config: hpa_config?,
-        prices: prices?,
-        volumes: volumes?,
-        pulls: pulls?,
-    })
+    Some(Machines { provider: provider?, zones: zones?, pools, group_options, types })
+}
+
+/// Pools as the nodes of a live cluster show them; the catalogue is only asked for prices.
+fn live_machines(fields: &Fields<'_>, live: Option<LiveCluster>) -> Option<Machines> {
+    let stated = fields.read("provider", provider);
+    fields.read("catalogue", Value::non_empty);
+    fields.required("nodes").and_then(|value| value.list(Value::non_empty));
+    for name in ["zones", "nodePools"] {
+        if let Some(value) = fields.optional(name) {
+            let message = "must not be there: the nodes of the cluster say it";
+            let error = value.error(codes::EXCLUSIVE_FIELDS, message);
+            value.report(error.primary(value.key_span(), ""));
+        }
+    }
+    let LiveCluster { pools, zones, provider } = live?;
+    let types = types_of(&pools);
+    let provider = stated?.or(provider).unwrap_or(Provider::Eks);
+    Some(Machines { provider, zones, pools, group_options: Vec::new(), types })
+}
+
+fn types_of(pools: &[NodePoolSpec]) -> Vec<Arc<InstanceType>> {
+    pools.iter().map(|pool| Arc::clone(&pool.instance)).collect()
+}
+
+/// A profile of nothing but the nodes of a live cluster: everything else is as by default.
+pub(super) fn profile_of(live: LiveCluster, name: Arc<str>) -> ClusterProfile {
+    ClusterProfile {
+        name,
+        provider: live.provider.unwrap_or(Provider::Eks),
+        zones: live.zones,
+        machines: types_of(&live.pools),
+        capacity: CapacitySpec::default(),
+        pools: live.pools,
+        group_options: Vec::new(),
+        timings: default_timings(),
+        images: ImageSizes { by_name: BTreeMap::new(), default: IMAGE_SIZE },
+        metric_resolution: SimDuration::from_secs(15),
+        autoscaler: Options::default(),
+        ignored_flags: Vec::new(),
+        hpa_config: HpaConfig::default(),
+        prices: no_prices(),
+        volumes: VolumeProfile::usual(VolumeMode::Enforced),
+        pulls: PullPolicy::default(),
+    }
 }
 
 /// `volumes`: how claims are served, and how long that takes.
@@ -263,8 +337,8 @@ fn lognormal(median: f64, sigma: f64) -> Dist {
     Dist::lognormal_median_sigma(median, sigma).expect("the defaults are positive and finite")
 }
 
-fn timings(fields: &Fields<'_>) -> Option<Timings> {
-    let defaults = Timings {
+fn default_timings() -> Timings {
+    Timings {
         scheduling_cycle: SimDuration::from_millis(2),
         controller_reaction: SimDuration::from_millis(50),
         image_pull_base: Dist::fixed(SimDuration::from_secs(3)),
@@ -273,7 +347,11 @@ fn timings(fields: &Fields<'_>) -> Option<Timings> {
         endpoint_propagation: lognormal(0.15, 0.5),
         cloud_delay: lognormal(20.0, 0.35),
         node_deletion: lognormal(60.0, 0.3),
-    };
+    }
+}
+
+fn timings(fields: &Fields<'_>) -> Option<Timings> {
+    let defaults = default_timings();
     fields.read_or("timings", defaults.clone(), |value| {
         let fields = value.fields()?;
         let scheduling_cycle =
@@ -414,13 +492,17 @@ fn hpa_config(value: &Value<'_>) -> Option<HpaConfig> {
     })
 }
 
-fn prices(fields: &Fields<'_>) -> Option<Prices> {
-    let none = Prices {
+fn no_prices() -> Prices {
+    Prices {
         currency: Arc::from("USD"),
         control_plane_per_hour: Decimal::ZERO,
         volume_per_gb_month: BTreeMap::new(),
         iops_month: BTreeMap::new(),
-    };
+    }
+}
+
+fn prices(fields: &Fields<'_>) -> Option<Prices> {
+    let none = no_prices();
     fields.read_or("prices", none.clone(), |value| {
         let fields = value.fields()?;
         let currency =
