@@ -144,6 +144,34 @@ impl Cluster {
             Occurrence::PodGone(id) => self.pod_gone(now, id, records),
             Occurrence::WorkloadWritten(id, spec) => self.write_workload(id, spec, records),
             Occurrence::BudgetWritten(id, spec) => self.budgets[id.index()].spec = spec,
+            Occurrence::NodeAsked(_)
+            | Occurrence::NodeLaunched(..)
+            | Occurrence::NodeLaunchFailed { .. }
+            | Occurrence::NodeRegistered(_)
+            | Occurrence::NodeReady(_)
+            | Occurrence::MachineGone(_)
+            | Occurrence::NodeGpus(_)
+            | Occurrence::NodeLost(_)
+            | Occurrence::NodeRecovered(_)
+            | Occurrence::NodeGone(_)
+            | Occurrence::NodeTaints(..) => {
+                self.occur_to_node(now, fact, records);
+            }
+            Occurrence::ZoneFailed(zone) => {
+                self.failed_zones.insert(zone);
+            }
+            Occurrence::ZoneRecovered(zone) => {
+                self.failed_zones.remove(&zone);
+            }
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the caller matched the facts about nodes in full"
+    )]
+    fn occur_to_node(&mut self, now: SimTime, fact: Occurrence, records: &mut Vec<Record>) {
+        match fact {
             Occurrence::NodeAsked(request) => {
                 self.create_requested_node(now, *request, records);
             }
@@ -170,12 +198,7 @@ impl Cluster {
                     self.node_mut(id).taints = taints;
                 }
             }
-            Occurrence::ZoneFailed(zone) => {
-                self.failed_zones.insert(zone);
-            }
-            Occurrence::ZoneRecovered(zone) => {
-                self.failed_zones.remove(&zone);
-            }
+            _ => unreachable!("only facts about nodes come here"),
         }
     }
 

@@ -229,7 +229,6 @@ impl Measurements {
     }
 
     /// Paid time of a pool's nodes [node-nanoseconds], exact.
-    #[must_use]
     pub fn node_time_by_kind(&self, pool: PoolId) -> impl Iterator<Item = (&str, bool, u128)> {
         self.node_time.by_kind(pool)
     }

@@ -154,7 +154,6 @@ fn line<'a>(names: &Names, clock: Clock, entry: &'a Entry) -> Line<'a> {
 }
 
 fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, String, Told<'a>) {
-    let pod = |id| format!("pod/{}", names.pod(id));
     let workload = |id| format!("workload/{}", names.workload(id));
     let plain = Told::default;
     match record {
@@ -182,24 +181,8 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
         | Record::PodTerminating { .. }
         | Record::ContainerDied { .. }
         | Record::PodGone(_) => told_of_pod(names, record),
-        Record::EvictionRefused { pod: id, node, reason } => {
-            let told = Told {
-                reason: Some(tell::reason_word(reason)),
-                message: Some(tell::reason(names, clock, reason)),
-                node: Some(names.node(*node).to_owned()),
-                ..plain()
-            };
-            ("eviction_refused", pod(*id), told)
-        }
-        Record::BudgetChanged { budget, status } => {
-            let budget_line = BudgetLine {
-                expected_pods: status.expected_pods,
-                current_healthy: status.current_healthy,
-                desired_healthy: status.desired_healthy,
-                disruptions_allowed: status.disruptions_allowed,
-            };
-            let told = Told { budget: Some(budget_line), ..plain() };
-            ("budget_changed", format!("pdb/{}", names.budget(*budget)), told)
+        Record::EvictionRefused { .. } | Record::BudgetChanged { .. } => {
+            told_of_budget(names, clock, record)
         }
         Record::NodeRequested { .. }
         | Record::NodeLaunched { .. }
@@ -227,6 +210,40 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
         Record::Announced { about, event, message } => {
             ("announced", tell::about(names, about), told_words(event, message))
         }
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the caller matched the records of budgets in full"
+)]
+fn told_of_budget<'a>(
+    names: &Names,
+    clock: Clock,
+    record: &Record,
+) -> (&'static str, String, Told<'a>) {
+    let plain = Told::default;
+    match record {
+        Record::EvictionRefused { pod: id, node, reason } => {
+            let told = Told {
+                reason: Some(tell::reason_word(reason)),
+                message: Some(tell::reason(names, clock, reason)),
+                node: Some(names.node(*node).to_owned()),
+                ..plain()
+            };
+            ("eviction_refused", format!("pod/{}", names.pod(*id)), told)
+        }
+        Record::BudgetChanged { budget, status } => {
+            let budget_line = BudgetLine {
+                expected_pods: status.expected_pods,
+                current_healthy: status.current_healthy,
+                desired_healthy: status.desired_healthy,
+                disruptions_allowed: status.disruptions_allowed,
+            };
+            let told = Told { budget: Some(budget_line), ..plain() };
+            ("budget_changed", format!("pdb/{}", names.budget(*budget)), told)
+        }
+        _ => unreachable!("only records of budgets come here"),
     }
 }
 
