@@ -1,10 +1,12 @@
 //! Services, workloads and node pools of a run, a row each.
 
 use crate::metrics::cost::cents;
+use crate::metrics::start_up::StartPhase;
+use crate::metrics::tally::Tally;
 use crate::metrics::{EndCounts, StationPoint};
 use crate::model::id::{PoolId, StationId, WorkloadId};
 use crate::model::observer::{PoolSample, WorkloadSample};
-use crate::report::{EndsEntry, PoolEntry, ServiceEntry, WorkloadEntry};
+use crate::report::{EndsEntry, PoolEntry, ServiceEntry, StartUpEntry, WorkloadEntry};
 use crate::scenario::Scenario;
 use crate::sweep::RunResult;
 use crate::units::convert::{f64_from_i64, f64_from_u64, f64_from_usize};
@@ -65,6 +67,32 @@ pub(super) fn workloads(scenario: &Scenario, run: &RunResult) -> Vec<WorkloadEnt
                 scaled_pods: scaled.count(),
                 time_to_scale_p50_s: scaled.percentile_ms(50.0).map(|ms| ms / 1e3),
                 time_to_scale_max_s: scaled.max_ms().map(|ms| ms / 1e3),
+            }
+        })
+        .collect()
+}
+
+pub(super) fn start_ups(scenario: &Scenario, run: &RunResult) -> Vec<StartUpEntry> {
+    let workloads = scenario.workloads.iter().enumerate();
+    let measured = workloads.map(|(position, spec)| {
+        (spec, run.measurements.start_ups(WorkloadId::at(position)))
+    });
+    measured
+        .filter(|(_, start_ups)| !start_ups.total.is_empty())
+        .map(|(spec, start_ups)| {
+            let at = |tally: &Tally, percent| tally.percentile_ms(percent).unwrap_or(0.0) / 1000.0;
+            let phases = StartPhase::ALL.iter().zip(&start_ups.phases);
+            StartUpEntry {
+                workload: spec.to_string(),
+                pods: start_ups.total.count(),
+                phases: phases
+                    .map(|(phase, tally)| (phase.name(), at(tally, 50.0), at(tally, 95.0)))
+                    .collect(),
+                total_s: (
+                    at(&start_ups.total, 50.0),
+                    at(&start_ups.total, 95.0),
+                    start_ups.total.max_ms().unwrap_or(0.0) / 1000.0,
+                ),
             }
         })
         .collect()
