@@ -132,7 +132,7 @@ impl Measurements {
             stations: vec![fresh; stations],
             series: Series::new(scenario.workloads.len(), stations, scenario.pools.len()),
             scaling: Scaling::new(scenario.workloads.len()),
-            start_ups: StartUpWatch::new(scenario.workloads.len()),
+            start_ups: StartUpWatch::new(),
             node_time: NodeTime::new(scenario.pools.len()),
             evictions_blocked: 0,
             oom_kills: 0,
@@ -242,9 +242,9 @@ impl Measurements {
         self.evictions_blocked
     }
 
-    /// From pending to serving: pods of a workload that waited for a machine.
+    /// From pending to serving: pods of a workload that waited for a machine, when there were any.
     #[must_use]
-    pub fn start_ups(&self, workload: WorkloadId) -> &StartUps {
+    pub fn start_ups(&self, workload: WorkloadId) -> Option<&StartUps> {
         self.start_ups.of(workload)
     }
 

@@ -76,11 +76,6 @@ impl StartUps {
         let fresh = || Tally::new(Precision::Fine);
         Self { phases: StartPhase::ALL.iter().map(|_| fresh()).collect(), total: fresh() }
     }
-
-    fn clear(&mut self) {
-        self.phases.iter_mut().for_each(Tally::clear);
-        self.total.clear();
-    }
 }
 
 /// Follows pods that fit nowhere, and machines, to the readiness of the pods.
@@ -89,7 +84,8 @@ pub(super) struct StartUpWatch {
     created: BTreeMap<PodId, (WorkloadId, SimTime)>,
     waiting: BTreeMap<PodId, Waiting>,
     nodes: BTreeMap<NodeId, Coming>,
-    workloads: Vec<StartUps>,
+    /// Only workloads of which a pod waited.
+    workloads: BTreeMap<WorkloadId, StartUps>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -111,21 +107,21 @@ struct Coming {
 }
 
 impl StartUpWatch {
-    pub(super) fn new(workloads: usize) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             created: BTreeMap::new(),
             waiting: BTreeMap::new(),
             nodes: BTreeMap::new(),
-            workloads: vec![StartUps::new(); workloads],
+            workloads: BTreeMap::new(),
         }
     }
 
-    pub(super) fn of(&self, workload: WorkloadId) -> &StartUps {
-        &self.workloads[workload.index()]
+    pub(super) fn of(&self, workload: WorkloadId) -> Option<&StartUps> {
+        self.workloads.get(&workload)
     }
 
     pub(super) fn clear(&mut self) {
-        self.workloads.iter_mut().for_each(StartUps::clear);
+        self.workloads.clear();
     }
 
     /// Takes in a fact.
@@ -216,7 +212,7 @@ impl StartUpWatch {
             wait.started,
             Some(at),
         ];
-        let own = &mut self.workloads[wait.workload.index()];
+        let own = self.workloads.entry(wait.workload).or_insert_with(StartUps::new);
         let mut from = wait.created;
         for (tally, end) in own.phases.iter_mut().zip(ends) {
             // A step that came earlier, or that there is none of, takes no time.
@@ -258,25 +254,25 @@ mod tests {
     }
 
     fn medians(watch: &StartUpWatch) -> Vec<Option<f64>> {
-        let all = watch.of(ML).phases.iter().map(|phase| phase.percentile_ms(50.0));
+        let all = watch.of(ML).expect("a pod waited").phases.iter().map(|phase| phase.percentile_ms(50.0));
         all.map(|ms| ms.map(|ms| (ms / 1000.0).round())).collect()
     }
 
     #[test]
     fn the_way_of_a_pod_that_waited_for_a_machine_is_laid_out() {
-        let mut watch = StartUpWatch::new(1);
+        let mut watch = StartUpWatch::new();
         for (at, record) in told(0, 0, 50) {
             watch.note(SimTime::from_secs(at), &record);
         }
         let expected = [1.0, 8.0, 20.0, 80.0, 20.0, 1.0, 170.0, 2.0, 40.0];
         assert_eq!(medians(&watch), expected.map(Some));
         let sum: f64 = expected.iter().sum();
-        assert_eq!(watch.of(ML).total.max_ms(), Some(sum * 1000.0));
+        assert_eq!(watch.of(ML).and_then(|all| all.total.max_ms()), Some(sum * 1000.0));
     }
 
     #[test]
     fn pods_that_found_a_node_do_not_count_and_missing_steps_take_no_time() {
-        let mut watch = StartUpWatch::new(1);
+        let mut watch = StartUpWatch::new();
         // The node came before the pod was in need.
         let early = |record: &Record| {
             matches!(record, Record::NodeRequested { .. } | Record::NodeBecameReady(_))
@@ -287,7 +283,7 @@ mod tests {
             let at = if early(&record) { 10 } else { at };
             watch.note(SimTime::from_secs(at), &record);
         }
-        assert!(watch.of(ML).total.is_empty());
+        assert_eq!(watch.of(ML), None);
         // A node without GPUs, asked for before the pod was made.
         for (at, record) in told(1, 1, 50) {
             let at = if matches!(record, Record::NodeRequested { .. }) { 45 } else { at };

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::report::{
     CostEntry, EndsEntry, FindingEntry, InputEntry, Location, MetricEntry, PoolEntry, Report,
-    RunEntry, ServiceEntry, ThresholdEntry, ThresholdStatus, TimelineEntry, VolumeEntry,
+    RunEntry, ServiceEntry, StartUpEntry, ThresholdEntry, ThresholdStatus, TimelineEntry, VolumeEntry,
     WorkloadEntry,
 };
 

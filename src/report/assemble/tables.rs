@@ -74,11 +74,10 @@ pub(super) fn workloads(scenario: &Scenario, run: &RunResult) -> Vec<WorkloadEnt
 
 pub(super) fn start_ups(scenario: &Scenario, run: &RunResult) -> Vec<StartUpEntry> {
     let workloads = scenario.workloads.iter().enumerate();
-    let measured = workloads.map(|(position, spec)| {
-        (spec, run.measurements.start_ups(WorkloadId::at(position)))
+    let measured = workloads.filter_map(|(position, spec)| {
+        Some((spec, run.measurements.start_ups(WorkloadId::at(position))?))
     });
     measured
-        .filter(|(_, start_ups)| !start_ups.total.is_empty())
         .map(|(spec, start_ups)| {
             let at = |tally: &Tally, percent| tally.percentile_ms(percent).unwrap_or(0.0) / 1000.0;
             let phases = StartPhase::ALL.iter().zip(&start_ups.phases);

@@ -216,8 +216,7 @@ fn pool_row(told: &Told<'_>, id: PoolId) -> Vec<(Role, String)> {
 pub(super) fn start_ups(told: &Told<'_>, page: &mut Page) {
     let scenario = told.case.scenario;
     let measured = scenario.workloads.iter().enumerate().filter_map(|(position, spec)| {
-        let start_ups = told.measured.start_ups(WorkloadId::at(position));
-        (!start_ups.total.is_empty()).then_some((spec, start_ups))
+        Some((spec, told.measured.start_ups(WorkloadId::at(position))?))
     });
     let span = |ms: Option<f64>| millis(ms.unwrap_or(0.0));
     let rows: Vec<Vec<(Role, String)>> = measured
