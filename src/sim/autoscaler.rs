@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::cluster::api::Machine;
 use crate::cluster::api::scheduling::{Taint, TaintEffect};
-use crate::control::cluster_autoscaler::live::Live;
+use crate::control::cluster_autoscaler::live::{Live, ProviderView};
 use crate::control::cluster_autoscaler::observation::{DELETION_CANDIDATE, TO_BE_DELETED};
 use crate::control::cluster_autoscaler::{
     Call, ClusterAutoscaler, Command, DeletionOutcome, EvictionAnswer, LoopStatus, Observation,
@@ -19,7 +18,7 @@ use crate::model::id::{NodeId, PodId, PoolId};
 use crate::model::observer::Observer;
 use crate::model::record::{Decider, Record};
 use crate::model::{Action, Event, Reason};
-use crate::scenario::Scenario;
+use crate::scenario::{Provider, Scenario};
 use crate::sim::Run;
 use crate::sim::autoscaler_reasons::{told_growth, told_misfit, told_stay};
 use crate::units::{SimDuration, SimTime};
@@ -284,8 +283,11 @@ impl<O: Observer> Run<'_, O> {
         let scheduling = &self.scheduling;
         let nominated = |pod| scheduling.nominated_node(pod);
         let provider = self.scenario.provider;
-        let code = |why, machine: &Machine| Arc::from(provider.refusal(why, machine).0);
-        let mut seen = self.autoscaler.live.observe(&self.cluster, now, nominated, &code);
+        let view = ProviderView {
+            error_code: &|why, machine| Arc::from(provider.refusal(why, machine).0),
+            templates_know_reservations: provider == Provider::Gke,
+        };
+        let mut seen = self.autoscaler.live.observe(&self.cluster, now, nominated, &view);
         for group in &mut seen.groups {
             let options = self.scenario.group_options.get(group.id.index());
             group.options = options.copied().unwrap_or_default();

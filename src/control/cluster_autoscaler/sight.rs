@@ -264,6 +264,7 @@ fn node_info(facts: &NodeFacts) -> NodeInfo {
         unschedulable: shape.unschedulable,
         allocatable: shape.allocatable.clone(),
         max_pods: shape.max_pods,
+        volume_limits: facts.node.as_ref().map_or_else(BTreeMap::new, |n| n.volume_limits.clone()),
         ..NodeInfo::default()
     }
 }
