@@ -30,6 +30,7 @@ impl Cluster {
             Action::ScaleReplicaSet { replica_set, replicas } => {
                 if let Some(set) = self.replica_sets[replica_set.index()].as_deref_mut() {
                     set.replicas = *replicas;
+                    self.workload_stamps[set.workload.index()] += 1;
                 }
             }
             Action::DeleteReplicaSet(id) => self.delete_replica_set(*id),
@@ -82,7 +83,7 @@ impl Cluster {
 
     fn scale_workload(&mut self, id: WorkloadId, replicas: i32, records: &mut Vec<Record>) {
         assert!(replicas >= 0, "a workload cannot have {replicas} replicas");
-        let workload = &mut self.workloads[id.index()];
+        let workload = self.workload_mut(id);
         let from = workload.replicas;
         if from != replicas {
             workload.replicas = replicas;
@@ -98,12 +99,13 @@ impl Cluster {
         records: &mut Vec<Record>,
     ) {
         let id = ReplicaSetId::at(self.replica_sets.len());
-        let workload = &mut self.workloads[owner.index()];
+        let workload = self.workload_mut(owner);
         workload.replica_sets.push(id);
+        let revision = workload.wanted_revision();
         self.replica_sets.push(Some(Box::new(ReplicaSet {
             id,
             workload: owner,
-            revision: workload.wanted_revision(),
+            revision,
             replicas,
             created: now,
             pods: Vec::new(),
@@ -114,7 +116,7 @@ impl Cluster {
     fn delete_replica_set(&mut self, id: ReplicaSetId) {
         let Some(set) = self.replica_sets[id.index()].take() else { return };
         assert!(set.pods.is_empty(), "only an empty ReplicaSet is deleted");
-        self.workloads[set.workload.index()].replica_sets.retain(|other| *other != id);
+        self.workload_mut(set.workload).replica_sets.retain(|other| *other != id);
     }
 
     fn create_replica(&mut self, now: SimTime, id: ReplicaSetId, records: &mut Vec<Record>) {
@@ -178,6 +180,7 @@ impl Cluster {
         }
         let id = PodId::at(self.pods.len());
         let name: Arc<str> = Arc::from(name);
+        self.workload_stamps[owner.workload().index()] += 1;
         let workload = &mut self.workloads[owner.workload().index()];
         workload.pods.push(id);
         let Revision { template, template_id, requests, scoring_requests } = revision;
@@ -200,6 +203,7 @@ impl Cluster {
             unschedulable: None,
             restarts: 0,
         })));
+        self.pod_stamps.push(1);
         self.live_pods += 1;
         self.pending.insert(id);
         records.push(Record::PodCreated { pod: id, workload: owner.workload(), name });
@@ -312,9 +316,9 @@ impl Cluster {
         of_group: bool,
     ) -> NodeId {
         let id = NodeId::at(self.nodes.len());
+        let generation = self.next_generation(id);
         let pool = &mut self.pools[pool.index()];
         pool.nodes.push(id);
-        self.generation += 1;
         let instance = &machine.instance;
         let mut allocatable = instance.allocatable.clone();
         if pool.spec.gpu_ready.is_some() {
@@ -344,7 +348,7 @@ impl Cluster {
             pods: Vec::new(),
             requested: crate::units::Resources::default(),
             scoring_requested: crate::units::Resources::default(),
-            generation: self.generation,
+            generation,
         })));
         self.live_nodes.push(id);
         id

@@ -101,6 +101,13 @@ pub enum Occurrence {
     ZoneRecovered(Arc<str>),
 }
 
+/// Takes a pod out of a list in order of creation, which is the order of ids.
+fn forget(pods: &mut Vec<PodId>, id: PodId) {
+    if let Ok(position) = pods.binary_search(&id) {
+        pods.remove(position);
+    }
+}
+
 impl Cluster {
     /// Writes a fact and appends what happened to `records`. A fact about something that is gone
     /// meanwhile does nothing.
@@ -254,12 +261,13 @@ impl Cluster {
         let Some(pod) = self.pods[id.index()].take() else { return };
         self.live_pods -= 1;
         self.pending.remove(&id);
+        self.workload_stamps[pod.workload().index()] += 1;
         let workload = &mut self.workloads[pod.workload().index()];
-        workload.pods.retain(|other| *other != id);
+        forget(&mut workload.pods, id);
         match pod.owner {
             PodOwner::ReplicaSet(_, set) => {
                 if let Some(set) = self.replica_sets[set.index()].as_deref_mut() {
-                    set.pods.retain(|other| *other != id);
+                    forget(&mut set.pods, id);
                 }
             }
             PodOwner::Ordinal(_, ordinal) => {
@@ -365,8 +373,10 @@ impl Cluster {
         if let Some(pool) = self.nodes[id.index()].take().and_then(|node| node.pool) {
             self.pools[pool.index()].nodes.retain(|other| *other != id);
         }
-        self.live_nodes.retain(|other| *other != id);
-        self.generation += 1;
+        if let Ok(position) = self.live_nodes.binary_search(&id) {
+            self.live_nodes.remove(position);
+        }
+        self.next_generation(id);
         records.push(Record::NodeGone(id));
     }
 }

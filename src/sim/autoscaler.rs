@@ -122,6 +122,7 @@ impl<O: Observer> Run<'_, O> {
             self.autoscaler.waiting_since.retain(|pod, _| waits(pod));
             let observation = self.look(now);
             let status = self.autoscaler.autoscaler.run_once(&observation);
+            self.autoscaler.live.recycle(observation);
             self.tell_loop(&status);
             self.carry_out_calls(now, &status.calls);
             let autoscaler = &mut self.autoscaler;
@@ -138,6 +139,7 @@ impl<O: Observer> Run<'_, O> {
         if self.autoscaler.autoscaler.next_due().is_some_and(|due| due <= now) {
             let observation = self.look(now);
             let (calls, ended) = self.autoscaler.autoscaler.act(&observation);
+            self.autoscaler.live.recycle(observation);
             self.carry_out_calls(now, &calls);
             for end in ended.iter().filter(|end| end.outcome == DeletionOutcome::Deleted) {
                 self.autoscaler.unneeded.remove(&end.node);

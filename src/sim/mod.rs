@@ -196,7 +196,7 @@ impl<'a, O: Observer> Run<'a, O> {
             hpas: scenario.hpas.iter().map(|hpa| Hpa::new(hpa.spec.clone())).collect(),
             scheduling: scheduling::Scheduling::new(scenario, &streams, &mut queue),
             lifecycle: lifecycle::Lifecycle::new(),
-            workloads: workloads::WorkloadState::new(&cluster),
+            workloads: workloads::WorkloadState::new(&cluster, &mut queue),
             autoscaler: autoscaler::Autoscaler::new(scenario, &streams, &mut queue),
             disruptions: scenario.disruptions.iter().map(|_| Default::default()).collect(),
             volumes: volumes::Mounts::default(),

@@ -39,11 +39,33 @@ pub struct ProviderView<'a> {
 #[derive(Debug, Default)]
 pub struct Live {
     nodes: BTreeMap<NodeId, (u64, Arc<Node>)>,
-    pods: BTreeMap<PodId, Arc<Pod>>,
+    /// By id; `None` for pods that are gone or were never seen.
+    pods: Vec<Option<SeenPod>>,
+    /// How many of them are kept.
+    kept: usize,
+    /// The pods of the last observation.
+    listed: Vec<Arc<Pod>>,
     daemons: BTreeMap<(WorkloadId, TemplateId), Arc<Pod>>,
 }
 
+/// A pod as it was seen last.
+#[derive(Debug)]
+struct SeenPod {
+    /// The state of the pod that was seen.
+    stamp: u64,
+    /// Whether what is shown of it may change while the pod does not: a nomination, a claim's volume.
+    volatile: bool,
+    /// `None` when it has ended: such pods are not shown.
+    pod: Option<Arc<Pod>>,
+}
+
 impl Live {
+    /// Takes an observation back when it is done with, so that the next one need not list again what
+    /// did not change.
+    pub fn recycle(&mut self, seen: Observation) {
+        self.listed = seen.pods;
+    }
+
     /// What the autoscaler would see now. `nominated` tells for which node the scheduler holds a
     /// place for a pending pod.
     pub fn observe(
@@ -54,9 +76,6 @@ impl Live {
         provider: &ProviderView<'_>,
     ) -> Observation {
         self.nodes.retain(|id, _| cluster.node(*id).is_some());
-        self.pods.retain(|id, _| cluster.pod(*id).is_some());
-        let ended =
-            |pod: &&cluster::Pod| matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed);
         Observation {
             now,
             groups: cluster
@@ -70,11 +89,7 @@ impl Live {
                 .filter(|node| node.has_joined())
                 .map(|node| self.node(cluster, node))
                 .collect(),
-            pods: cluster
-                .pods()
-                .filter(|pod| !ended(pod))
-                .map(|pod| self.pod(cluster, pod, nominated(pod.id)))
-                .collect(),
+            pods: self.list_pods(cluster, nominated),
             daemon_sets: cluster
                 .workloads()
                 .iter()
@@ -116,30 +131,64 @@ impl Live {
         fresh
     }
 
+    fn forget_gone(&mut self, cluster: &Cluster) {
+        for (position, known) in self.pods.iter_mut().enumerate() {
+            if known.is_some() && cluster.pod(PodId::at(position)).is_none() {
+                *known = None;
+                self.kept -= 1;
+            }
+        }
+    }
+
+    fn list_pods(
+        &mut self,
+        cluster: &Cluster,
+        nominated: impl Fn(PodId) -> Option<NodeId>,
+    ) -> Vec<Arc<Pod>> {
+        if self.kept > 2 * cluster.pod_count() + 1_000 {
+            self.forget_gone(cluster);
+        }
+        let mut list = std::mem::take(&mut self.listed);
+        let mut count = 0;
+        for id in cluster.pod_ids() {
+            let Some(pod) = self.pod(cluster, id, &nominated) else { continue };
+            match list.get_mut(count) {
+                Some(listed) if Arc::ptr_eq(listed, pod) => {}
+                Some(listed) => *listed = Arc::clone(pod),
+                None => list.push(Arc::clone(pod)),
+            }
+            count += 1;
+        }
+        list.truncate(count);
+        list
+    }
+
     fn pod(
         &mut self,
         cluster: &Cluster,
-        pod: &cluster::Pod,
-        nominated: Option<NodeId>,
-    ) -> Arc<Pod> {
-        let known = self.pods.entry(pod.id).or_insert_with(|| Arc::new(fresh_pod(pod)));
-        let deletion = pod.deletion.map(|deletion| deletion.deadline);
-        let unschedulable = pod.unschedulable.is_some();
-        let claims = live_claims(cluster, pod);
-        let same = known.node == pod.node
-            && known.claims == claims
-            && known.deletion == deletion
-            && known.nominated == nominated
-            && known.unschedulable == unschedulable;
-        if !same {
-            let known = Arc::make_mut(known);
-            known.node = pod.node;
-            known.claims = claims;
-            known.deletion = deletion;
-            known.nominated = nominated;
-            known.unschedulable = unschedulable;
+        id: PodId,
+        nominated: &impl Fn(PodId) -> Option<NodeId>,
+    ) -> Option<&Arc<Pod>> {
+        if self.pods.len() <= id.index() {
+            self.pods.resize_with(id.index() + 1, || None);
         }
-        Arc::clone(known)
+        let known = &mut self.pods[id.index()];
+        let stamp = cluster.pod_stamp(id);
+        let as_before = known.as_ref().is_some_and(|known| known.stamp == stamp && !known.volatile);
+        if !as_before && let Some(pod) = cluster.pod(id) {
+            self.kept += usize::from(known.is_none());
+            let before = known.take().and_then(|known| known.pod);
+            let seen = if matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed) {
+                SeenPod { stamp, volatile: false, pod: None }
+            } else {
+                let nominated = if pod.node.is_none() { nominated(id) } else { None };
+                let seen = see(cluster, pod, nominated, before);
+                let volatile = pod.node.is_none() || seen.claims.is_some();
+                SeenPod { stamp, volatile, pod: Some(seen) }
+            };
+            *known = Some(seen);
+        }
+        self.pods[id.index()].as_ref().and_then(|known| known.pod.as_ref())
     }
 
     /// A pod as the DaemonSet would make it for a new node.
@@ -172,6 +221,33 @@ impl Live {
         };
         Arc::clone(self.daemons.entry((workload.id, revision.template_id)).or_insert_with(made))
     }
+}
+
+/// A pod as it is now; the same object as before when nothing of it changed.
+fn see(
+    cluster: &Cluster,
+    pod: &cluster::Pod,
+    nominated: Option<NodeId>,
+    before: Option<Arc<Pod>>,
+) -> Arc<Pod> {
+    let mut known = before.unwrap_or_else(|| Arc::new(fresh_pod(pod)));
+    let claims = live_claims(cluster, pod);
+    let deletion = pod.deletion.map(|deletion| deletion.deadline);
+    let unschedulable = pod.unschedulable.is_some();
+    let same = known.node == pod.node
+        && known.claims == claims
+        && known.deletion == deletion
+        && known.nominated == nominated
+        && known.unschedulable == unschedulable;
+    if !same {
+        let known = Arc::make_mut(&mut known);
+        known.node = pod.node;
+        known.claims = claims;
+        known.deletion = deletion;
+        known.nominated = nominated;
+        known.unschedulable = unschedulable;
+    }
+    known
 }
 
 fn fresh_pod(pod: &cluster::Pod) -> Pod {

@@ -45,20 +45,34 @@ impl Snapshot {
         if self.live.generation == cluster.generation() {
             return;
         }
-        let gone: Vec<NodeSlot> = self
-            .members()
-            .filter(|slot| {
-                let id = self.node(*slot).id;
-                id.is_some_and(|id| !cluster.node(id).is_some_and(is_an_object))
-            })
-            .collect();
-        for slot in gone {
-            self.remove_node(slot);
-        }
-        for node in cluster.nodes().filter(|node| is_an_object(node)) {
-            self.sync_node(cluster, node);
+        match cluster.nodes_changed_since(self.live.generation) {
+            Some(changed) => {
+                let mut changed: Vec<NodeId> = changed.collect();
+                changed.sort_unstable();
+                changed.dedup();
+                changed.iter().for_each(|id| self.remove_gone(cluster, *id));
+                let present = changed.iter().filter_map(|id| cluster.node(*id));
+                for node in present.filter(|node| is_an_object(node)) {
+                    self.sync_node(cluster, node);
+                }
+            }
+            None => {
+                let known = self.members().filter_map(|slot| self.node(slot).id);
+                known.collect::<Vec<_>>().into_iter().for_each(|id| self.remove_gone(cluster, id));
+                for node in cluster.nodes().filter(|node| is_an_object(node)) {
+                    self.sync_node(cluster, node);
+                }
+            }
         }
         self.live.generation = cluster.generation();
+    }
+
+    fn remove_gone(&mut self, cluster: &Cluster, id: NodeId) {
+        if let Some(slot) = self.slot_of(id)
+            && !cluster.node(id).is_some_and(is_an_object)
+        {
+            self.remove_node(slot);
+        }
     }
 
     /// Spares the next [`Snapshot::sync`] a look at a node whose only change is the binding of a pod
