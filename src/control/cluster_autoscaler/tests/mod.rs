@@ -95,6 +95,7 @@ impl Scene {
             group,
             shape,
             annotations: Labels::new(),
+            volume_limits: BTreeMap::new(),
             created: SimTime::from_secs(ZERO - OLD),
             ready: true,
             ready_since: SimTime::from_secs(ZERO - OLD),
