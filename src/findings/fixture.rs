@@ -241,10 +241,10 @@ fn drain(tell: &mut impl FnMut(SimTime, Record)) {
     tell(at(2_290), Record::PodGone(PodId(1)));
     let pools = vec![
         (PoolId(0), NoScaleUp::MaxSizeReached),
-        (PoolId(1), NoScaleUp::DoesNotFit {
-                rule: crate::model::reason::Misfit::Taint,
-                words: Vec::new(),
-            }),
+        (
+            PoolId(1),
+            NoScaleUp::DoesNotFit { rule: crate::model::reason::Misfit::Taint, words: Vec::new() },
+        ),
     ];
     let pod = PodId(23);
     let name = Arc::from("checkout-20");

@@ -85,9 +85,8 @@ pub(super) fn cluster_profile(
         resolution
     });
     let provider = machines.as_ref().map(|machines| machines.provider);
-    let autoscaler = fields.read_or("clusterAutoscaler", Default::default(), |value| {
-        autoscaler(value, provider)
-    });
+    let autoscaler = fields
+        .read_or("clusterAutoscaler", Default::default(), |value| autoscaler(value, provider));
     let hpa_config = fields.read_or("horizontalPodAutoscaler", HpaConfig::default(), hpa_config);
     let prices = prices(fields);
     let volumes =

@@ -6,9 +6,9 @@ use crate::metrics::calls::{
 };
 use crate::metrics::judge::CoursePoint;
 use crate::metrics::node_time::NodeTime;
-use crate::metrics::start_up::{StartUpWatch, StartUps};
 use crate::metrics::scaling::Scaling;
 use crate::metrics::series::{CallsPoint, Series, StationPoint, TrafficPoint};
+use crate::metrics::start_up::{StartUpWatch, StartUps};
 use crate::metrics::tally::{Precision, Tally};
 use crate::metrics::watch::Watches;
 use crate::model::id::{ClassId, LoadId, OperationId, PoolId, StationId, WorkloadId};

@@ -254,7 +254,12 @@ mod tests {
     }
 
     fn medians(watch: &StartUpWatch) -> Vec<Option<f64>> {
-        let all = watch.of(ML).expect("a pod waited").phases.iter().map(|phase| phase.percentile_ms(50.0));
+        let all = watch
+            .of(ML)
+            .expect("a pod waited")
+            .phases
+            .iter()
+            .map(|phase| phase.percentile_ms(50.0));
         all.map(|ms| ms.map(|ms| (ms / 1000.0).round())).collect()
     }
 

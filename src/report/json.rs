@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 use crate::report::{
     CostEntry, EndsEntry, FindingEntry, InputEntry, Location, MetricEntry, PoolEntry, Report,
-    RunEntry, ServiceEntry, StartUpEntry, ThresholdEntry, ThresholdStatus, TimelineEntry, VolumeEntry,
-    WorkloadEntry,
+    RunEntry, ServiceEntry, StartUpEntry, ThresholdEntry, ThresholdStatus, TimelineEntry,
+    VolumeEntry, WorkloadEntry,
 };
 
 /// Version of the form: a minor adds fields, a major changes or removes them.

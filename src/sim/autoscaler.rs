@@ -61,8 +61,7 @@ impl Autoscaler {
         options.gpu_label = scenario.provider.gpu_label().to_owned();
         let priorities = scenario.expander_priorities.clone();
         let tie = TieBreak::Random(streams.of("cluster-autoscaler/ties"));
-        let autoscaler =
-            ClusterAutoscaler::new(options, priorities, Surroundings::default(), tie);
+        let autoscaler = ClusterAutoscaler::new(options, priorities, Surroundings::default(), tie);
         Self {
             autoscaler,
             timer: queue.timer(Event::ClusterAutoscaler),

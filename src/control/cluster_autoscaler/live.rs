@@ -321,11 +321,7 @@ fn budget(budget: &cluster::Budget) -> Budget {
 
 /// A pool as a node group: nodes that were asked for are instances being made, those being given
 /// back or taken by the cloud are gone.
-fn group(
-    cluster: &Cluster,
-    pool: &Pool,
-    provider: &ProviderView<'_>,
-) -> Group {
+fn group(cluster: &Cluster, pool: &Pool, provider: &ProviderView<'_>) -> Group {
     let spec = &pool.spec;
     let members = pool.nodes.iter().filter_map(|id| cluster.node(*id));
     let instances: Vec<Instance> = members

@@ -16,7 +16,8 @@ pub(super) const NAME: &str = "cluster-autoscaler-priority-expander";
 pub(super) fn expander_priorities(value: &Value<'_>) -> Option<Priorities> {
     let data = value.node().get("data").and_then(|data| data.get("priorities"));
     let Some(text) = data.and_then(Node::text) else {
-        let message = "has no `data.priorities`, so the priority expander would let every option pass";
+        let message =
+            "has no `data.priorities`, so the priority expander would let every option pass";
         value.report(value.error(codes::MISSING_FIELD, message));
         return None;
     };
@@ -61,7 +62,8 @@ mod tests {
 
     #[test]
     fn numbers_map_to_patterns() {
-        let priorities = read("10:\n  - .*general.*\n50:\n  - gpu-spot\n  - ^gpu\n").expect("it is right");
+        let priorities =
+            read("10:\n  - .*general.*\n50:\n  - gpu-spot\n  - ^gpu\n").expect("it is right");
         let texts: Vec<(i64, Vec<&str>)> = priorities
             .iter()
             .map(|(number, patterns)| (*number, patterns.iter().map(Pattern::text).collect()))

@@ -40,13 +40,13 @@ use super::decode::{Context, Value};
 use super::diagnostic::Diagnostic;
 use super::source::Span;
 use super::yaml::Node;
-use crate::control::cluster_autoscaler::Priorities;
 use crate::cluster::admission;
 use crate::cluster::api::meta::ObjectMeta;
 use crate::cluster::api::{
     LimitRangeSpec, PersistentVolumeClaimSpec, PodDisruptionBudgetSpec, ResourceQuotaSpec,
     StorageClassSpec, WorkloadSpec,
 };
+use crate::control::cluster_autoscaler::Priorities;
 
 /// The objects of all manifests of a run, in the order of reading.
 #[derive(Debug, Default)]
@@ -190,9 +190,7 @@ impl Objects {
                     error.help(format!("the current version is {current}, whose fields differ")),
                 );
             }
-            Judgement::Ignore
-                if kind == "ConfigMap" && name == Some(expander_priorities::NAME) =>
-            {
+            Judgement::Ignore if kind == "ConfigMap" && name == Some(expander_priorities::NAME) => {
                 let read = expander_priorities::expander_priorities(&value);
                 self.expander_priorities = read.unwrap_or_default();
             }

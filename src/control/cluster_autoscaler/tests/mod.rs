@@ -95,7 +95,7 @@ impl Scene {
             group,
             shape,
             annotations: Labels::new(),
-            volume_limits: BTreeMap::new(),
+            volume_limits: std::collections::BTreeMap::new(),
             created: SimTime::from_secs(ZERO - OLD),
             ready: true,
             ready_since: SimTime::from_secs(ZERO - OLD),
