@@ -23,6 +23,7 @@ mod call_loops;
 mod services;
 mod station;
 
+mod allocatable;
 mod capacity;
 mod catalogue;
 mod cluster_profile;
