@@ -67,7 +67,9 @@ fn a_refused_machine_backs_its_group_off_and_the_others_take_over() {
     let others: Vec<_> = asked_for(&SHORTAGE, "gpu-t4-b")
         .into_iter()
         .chain(asked_for(&SHORTAGE, "gpu-t4-c"))
-        .filter(|node| node.requested > *at && node.requested.since(*at) < SimDuration::from_secs(45))
+        .filter(|node| {
+            node.requested > *at && node.requested.since(*at) < SimDuration::from_secs(45)
+        })
         .collect();
     assert!(!others.is_empty(), "no other zone was asked");
     assert!(others.iter().all(|node| node.launched.is_some()), "{others:?}");
