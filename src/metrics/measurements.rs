@@ -314,6 +314,7 @@ impl Measurements {
             | Record::NodeUnneeded { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
+            | Record::AutoscalerStatus(_)
             | Record::DisruptionBegan(_)
             | Record::DisruptionEnded(_)
             | Record::Announced { .. } => {}

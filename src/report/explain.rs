@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::model::id::HpaId;
 use crate::model::record::{HpaMetricSync, HpaSync, Record};
+use crate::report::autoscaler_status;
 use crate::trace::{Clock, Entry, History, NodeLife, PodLife, tell};
 use crate::units::{SimDuration, SimTime};
 
@@ -19,11 +20,15 @@ pub struct Selector {
     until: Option<SimDuration>,
 }
 
+/// The Cluster Autoscaler as an object of explanations: there is one.
+const AUTOSCALER: &str = "cluster-autoscaler";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Hpa,
     Pod,
     Node,
+    Autoscaler,
 }
 
 /// Why nothing can be explained.
@@ -31,7 +36,7 @@ enum Kind {
 pub enum ExplainError {
     /// No slash, or an unknown word before it.
     #[error(
-        "`{0}` names nothing to explain; write hpa/NAME, pod/NAME or node/NAME, then @FROM..UNTIL if wanted"
+        "`{0}` names nothing to explain; write hpa/NAME, pod/NAME, node/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted"
     )]
     Form(String),
     /// What stands after `@` is no span.
@@ -65,6 +70,7 @@ impl Kind {
             Self::Hpa => "hpa",
             Self::Pod => "pod",
             Self::Node => "node",
+            Self::Autoscaler => AUTOSCALER,
         }
     }
 }
@@ -78,11 +84,16 @@ impl std::str::FromStr for Selector {
             Some((object, span)) => (object, Some(span)),
             None => (text, None),
         };
-        let (kind, name) = object.split_once('/').ok_or_else(form)?;
+        let (kind, name) = match object.split_once('/') {
+            Some(parts) => parts,
+            None if object == AUTOSCALER => (AUTOSCALER, AUTOSCALER),
+            None => return Err(form()),
+        };
         let kind = match kind.to_ascii_lowercase().as_str() {
             "hpa" | "horizontalpodautoscaler" => Kind::Hpa,
             "pod" | "pods" | "po" => Kind::Pod,
             "node" | "nodes" | "no" => Kind::Node,
+            AUTOSCALER => Kind::Autoscaler,
             _ => return Err(form()),
         };
         if name.is_empty() {
@@ -154,6 +165,7 @@ pub fn explain(history: &History, selector: &str) -> Result<String, ExplainError
             .pod_named(&selector.name)
             .map(|life| explain_pod(history, life))
             .ok_or_else(|| unknown(&selector, names.pods.values().cloned())),
+        Kind::Autoscaler => Ok(autoscaler_status::explain(history, from, until)),
         Kind::Node => history
             .node_named(&selector.name)
             .map(|life| explain_node(history, life))

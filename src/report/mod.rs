@@ -8,6 +8,7 @@
 //! [`Report::runs`] has a line for each.
 
 pub mod assemble;
+mod autoscaler_status;
 pub mod columns;
 pub mod csv;
 pub mod explain;

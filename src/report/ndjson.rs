@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::model::record::{HpaMetricSync, HpaSync, Record};
 use crate::scenario::Scenario;
+use crate::report::autoscaler_status;
 use crate::trace::{Clock, Entry, History, Names, tell};
 use crate::units::SimDuration;
 
@@ -206,6 +207,10 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
             let message = tell::reason(names, clock, reason);
             let told = told_words(tell::reason_word(reason), &message);
             ("decided", tell::decider(names, *by), told)
+        }
+        Record::AutoscalerStatus(status) => {
+            let message = Some(autoscaler_status::line(names, status));
+            ("autoscaler_status", "cluster-autoscaler".to_owned(), Told { message, ..plain() })
         }
         Record::Announced { about, event, message } => {
             ("announced", tell::about(names, about), told_words(event, message))

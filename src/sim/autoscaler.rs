@@ -16,7 +16,7 @@ use crate::engine::{EventQueue, Streams, TimerId};
 use crate::model::action::PodDeletion;
 use crate::model::id::{NodeId, PodId, PoolId};
 use crate::model::observer::Observer;
-use crate::model::record::{Decider, Record};
+use crate::model::record::{AutoscalerStatus, Decider, Record};
 use crate::model::{Action, Event, Reason};
 use crate::scenario::{Provider, Scenario};
 use crate::sim::Run;
@@ -49,6 +49,8 @@ pub(super) struct Autoscaler {
     told_nodes: BTreeMap<NodeId, Reason>,
     /// Since when each node is not needed, as last told.
     unneeded: BTreeMap<NodeId, SimTime>,
+    /// Its status, as last written.
+    written: AutoscalerStatus,
 }
 
 impl Autoscaler {
@@ -74,6 +76,7 @@ impl Autoscaler {
             told_pods: BTreeMap::new(),
             told_nodes: BTreeMap::new(),
             unneeded: BTreeMap::new(),
+            written: AutoscalerStatus::default(),
         }
     }
 }
@@ -123,6 +126,7 @@ impl<O: Observer> Run<'_, O> {
             let status = self.autoscaler.autoscaler.run_once(&observation);
             self.autoscaler.live.recycle(observation);
             self.tell_loop(&status);
+            self.write_status(&observation);
             self.carry_out_calls(now, &status.calls);
             let autoscaler = &mut self.autoscaler;
             let previous = std::mem::replace(&mut autoscaler.previous_loop, now);
@@ -277,6 +281,16 @@ impl<O: Observer> Run<'_, O> {
             }
         }
         autoscaler.unneeded = since;
+    }
+
+    /// Writes the ConfigMap of the autoscaler's status, where it changed.
+    fn write_status(&mut self, seen: &Observation) {
+        let Self { autoscaler, records, .. } = self;
+        let status = autoscaler.autoscaler.status(seen, &autoscaler.written);
+        if status != autoscaler.written {
+            autoscaler.written.clone_from(&status);
+            records.push(Record::AutoscalerStatus(Box::new(status)));
+        }
     }
 
     /// Gathers what the autoscaler sees.

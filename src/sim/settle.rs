@@ -104,6 +104,7 @@ impl<O: Observer> Run<'_, O> {
             | Record::NodeUnneeded { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
+            | Record::AutoscalerStatus(_)
             | Record::DisruptionBegan(_)
             | Record::DisruptionEnded(_)
             | Record::ContainerDied { .. }

@@ -196,6 +196,7 @@ impl History {
             | Record::BudgetChanged { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
+            | Record::AutoscalerStatus(_)
             | Record::DisruptionBegan(_)
             | Record::DisruptionEnded(_)
             | Record::Announced { .. } => {}

@@ -31,6 +31,7 @@ pub mod scale_down;
 pub mod scale_up;
 mod sight;
 pub mod status;
+mod status_map;
 mod template;
 #[cfg(test)]
 mod tests;
