@@ -476,8 +476,8 @@ mod tests {
             ["hpa", "service/x", "hpa/chekout", "pod/zzzzzzz", "hpa/ml@5", "hpa/ml@40m..30m"];
         let errors: String = wrong.into_iter().map(explained).collect();
         expect![[r#"
-            error: `hpa` names nothing to explain; write hpa/NAME, pod/NAME or node/NAME, then @FROM..UNTIL if wanted
-            error: `service/x` names nothing to explain; write hpa/NAME, pod/NAME or node/NAME, then @FROM..UNTIL if wanted
+            error: `hpa` names nothing to explain; write hpa/NAME, pod/NAME, node/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
+            error: `service/x` names nothing to explain; write hpa/NAME, pod/NAME, node/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
             error: no hpa `chekout` in this run; did you mean `checkout`?
             error: no pod `zzzzzzz` in this run; there were checkout-0, checkout-1, checkout-10, checkout-11, checkout-12, checkout-13, checkout-14, checkout-15
             error: `5` is no span of time; write @30m..40m, @30m.. or @..40m

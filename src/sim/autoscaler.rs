@@ -124,9 +124,9 @@ impl<O: Observer> Run<'_, O> {
             self.autoscaler.waiting_since.retain(|pod, _| waits(pod));
             let observation = self.look(now);
             let status = self.autoscaler.autoscaler.run_once(&observation);
+            self.write_status(&observation);
             self.autoscaler.live.recycle(observation);
             self.tell_loop(&status);
-            self.write_status(&observation);
             self.carry_out_calls(now, &status.calls);
             let autoscaler = &mut self.autoscaler;
             let previous = std::mem::replace(&mut autoscaler.previous_loop, now);

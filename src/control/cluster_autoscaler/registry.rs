@@ -323,6 +323,11 @@ impl Registry {
         self.readiness.get(&group)
     }
 
+    /// The size asked of the cloud for a group, as of the last change.
+    pub(super) fn target(&self, group: PoolId) -> i64 {
+        self.ranges.get(&group).map_or(0, |range| range.target)
+    }
+
     /// All nodes by readiness class.
     pub(super) fn total(&self) -> &Readiness {
         &self.total

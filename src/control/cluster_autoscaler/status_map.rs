@@ -34,7 +34,7 @@ impl ClusterAutoscaler {
             });
             let mut status = GroupStatus {
                 pool: Some(id),
-                sizes: Some((group.target, group.min, group.max)),
+                sizes: Some((self.registry.target(id), group.min, group.max)),
                 backoff: self.registry.backoff.error(id).filter(|_| scale_up == "Backoff"),
                 candidates: count_u32(candidates.count()),
                 ..counts(readiness)
