@@ -57,7 +57,8 @@ pub(super) fn line(history_names: &crate::trace::Names, status: &AutoscalerStatu
 /// The YAML of the ConfigMap. Times are counted from the start of measuring.
 fn yaml(history: &History, at: SimTime, status: &AutoscalerStatus) -> String {
     let clock = history.clock();
-    let mut out = format!("time: \"{}\"\nautoscalerStatus: Running\nclusterWide:\n", clock.offset(at));
+    let mut out =
+        format!("time: \"{}\"\nautoscalerStatus: Running\nclusterWide:\n", clock.offset(at));
     conditions(&mut out, "  ", clock, &status.cluster);
     out.push_str("nodeGroups:\n");
     for group in &status.groups {

@@ -8,8 +8,8 @@
 use serde::Serialize;
 
 use crate::model::record::{HpaMetricSync, HpaSync, Record};
-use crate::scenario::Scenario;
 use crate::report::autoscaler_status;
+use crate::scenario::Scenario;
 use crate::trace::{Clock, Entry, History, Names, tell};
 use crate::units::SimDuration;
 

@@ -5,6 +5,7 @@ use super::*;
 use crate::cluster::api::scheduling::{Taint, TaintEffect};
 use crate::control::cluster_autoscaler::Command;
 use crate::control::cluster_autoscaler::observation::TO_BE_DELETED;
+use crate::control::cluster_autoscaler::sight::Sight;
 use crate::control::cluster_autoscaler::status::{ScaleDownResult, ScaleUpResult};
 
 fn grown(status: &LoopStatus) -> i64 {
@@ -56,7 +57,7 @@ fn the_start_of_the_search_decides_which_nodes_go() {
         for (node, cpu) in [(0, 300), (1, 400), (2, 600), (3, 700)] {
             scene.pod(cpu, Some(NodeId(node)));
         }
-        scene.autoscaler.last_found = found_last;
+        scene.autoscaler.sight = Sight::new(Surroundings::default(), found_last);
         assert_eq!(unneeded(&scene.run(0)), expected, "searching behind {found_last}");
     }
 }
