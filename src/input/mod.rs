@@ -10,6 +10,7 @@ pub mod source;
 
 pub mod codes;
 pub mod diagnostic;
+mod releases;
 pub mod render;
 
 pub mod yaml;
@@ -31,6 +32,7 @@ mod cluster_profile;
 mod cron;
 mod jobs;
 mod load;
+mod policy;
 mod pool_events;
 mod rollouts;
 mod scenario;

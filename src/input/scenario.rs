@@ -13,6 +13,7 @@ use super::kubernetes::meta::strings;
 use super::kubernetes::{AutoscalerSpec, Objects, REPLICAS_MOST};
 use super::load::{Surroundings, loads};
 use super::pool_events::PoolEvent;
+use super::releases::follow_releases;
 use super::rollouts::Release;
 use super::source::Span;
 use super::thresholds::thresholds;
@@ -70,7 +71,7 @@ pub(super) fn scenario(
         }
         None => (fields.read("overrides", |_| Some(())).map(|_| ()), None, None),
     };
-    let events = Events { release, pools, known, provider };
+    let events = Events { release, pools, known, provider, services };
     let disruptions = fields.read_or("events", Vec::new(), |value| events.all(value));
     let thresholds = fields.read_or("thresholds", Vec::new(), thresholds);
     let seed = fields.read_or("seed", SEED, |value| value.integer(0..=u64::MAX));
@@ -79,6 +80,7 @@ pub(super) fn scenario(
     overridden?;
     let mut disruptions = disruptions?;
     disruptions.sort_by_key(|disruption| disruption.at);
+    follow_releases(&mut disruptions, objects, hpas, release.later);
     Some(ScenarioDocument {
         name: name?,
         description: description?,
@@ -268,9 +270,10 @@ struct Events<'a> {
     pools: Option<&'a [NodePoolSpec]>,
     known: Option<Known<'a>>,
     provider: Option<Provider>,
+    services: Option<&'a ServiceGraph>,
 }
 
-const EVENTS: [&str; 11] = [
+const EVENTS: [&str; 12] = [
     "drain",
     "failNode",
     "failZone",
@@ -281,6 +284,7 @@ const EVENTS: [&str; 11] = [
     "upgrade",
     "upgradePool",
     "reclaimSpot",
+    "slow",
     "capacityShortage",
 ];
 
@@ -300,9 +304,8 @@ impl Events<'_> {
         let duration = lasting.as_ref().map_or(Some(None), |value| value.duration().map(Some));
         fields.finish("an event");
         let (name, body) = kind?;
-        if let Some(lasting) =
-            lasting.filter(|_| !matches!(name, "failNode" | "failZone" | "capacityShortage"))
-        {
+        let ends = ["failNode", "failZone", "capacityShortage", "slow"].contains(&name);
+        if let Some(lasting) = lasting.filter(|_| !ends) {
             let message = format!("must not be there: `{name}` does not end by itself");
             value.report(
                 lasting.error(codes::EXCLUSIVE_FIELDS, &message).primary(lasting.key_span(), ""),
@@ -342,6 +345,12 @@ impl Events<'_> {
                 let around = PoolEvent { name, pool, pools: self.pools, provider: self.provider };
                 let target = around.target(&fields, duration, &named);
                 fields.finish(&format!("the event `{name}`"));
+                target?
+            }
+            "slow" => {
+                let services = self.services;
+                let target = super::station::slow_event(&fields, services, duration);
+                fields.finish("the event `slow`");
                 target?
             }
             "cordon" => {
@@ -405,9 +414,13 @@ impl Events<'_> {
 
 /// Autoscalers with their targets found. A second one for the same target and one for none are
 /// errors; one for a kind that is not simulated is left out with a warning.
-pub(super) fn resolve_hpas(objects: &Objects, context: Context<'_>) -> Vec<Arc<HpaObject>> {
+pub(super) fn resolve_hpas(
+    autoscalers: &[AutoscalerSpec],
+    objects: &Objects,
+    context: Context<'_>,
+) -> Vec<Arc<HpaObject>> {
     let mut resolved: Vec<(Arc<HpaObject>, Span)> = Vec::new();
-    for hpa in &objects.autoscalers {
+    for hpa in autoscalers {
         let wanted = format!("{}/{}", hpa.target_kind, hpa.target_name);
         let name = &hpa.meta.name;
         let found = objects.named(&wanted, Some(&hpa.meta.namespace)).map(WorkloadId::at);

@@ -288,6 +288,8 @@ impl Measurements {
                 self.watches.oom_kill();
             }
             Record::ContainerDied { why: Death::Liveness | Death::Startup, .. }
+            | Record::WorkloadCreated(_)
+            | Record::WorkloadDeleted(_)
             | Record::WorkloadUpdated { .. }
             | Record::RolloutEnded(..)
             | Record::JobStarted { .. }

@@ -23,6 +23,10 @@ pub enum Record {
         /// To.
         to: i32,
     },
+    /// Someone made a workload.
+    WorkloadCreated(WorkloadId),
+    /// Someone deleted a workload; its pods go with it.
+    WorkloadDeleted(WorkloadId),
     /// Someone wrote a workload's template: its pods are to be replaced.
     WorkloadUpdated {
         /// Which.

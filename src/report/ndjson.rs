@@ -164,13 +164,15 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
         }
         Record::DisruptionBegan(_)
         | Record::DisruptionEnded(_)
+        | Record::ReplicaSetCreated(..)
+        | Record::WorkloadCreated(_)
+        | Record::WorkloadDeleted(_)
         | Record::WorkloadUpdated { .. }
         | Record::RolloutEnded(..)
         | Record::JobStarted { .. }
         | Record::JobEnded { .. }
         | Record::JobSkipped(_)
         | Record::PodForbidden { .. } => told_of_work(names, record),
-        Record::ReplicaSetCreated(_, id) => ("replica_set_created", workload(*id), plain()),
         Record::PodCreated { .. }
         | Record::PodUnschedulable { .. }
         | Record::PodBound { .. }
@@ -264,6 +266,9 @@ fn told_of_work<'a>(names: &Names, record: &Record) -> (&'static str, String, To
     let workload = |id| format!("workload/{}", names.workload(id));
     let plain = Told::default;
     match record {
+        Record::ReplicaSetCreated(_, id) => ("replica_set_created", workload(*id), plain()),
+        Record::WorkloadCreated(id) => ("workload_created", workload(*id), plain()),
+        Record::WorkloadDeleted(id) => ("workload_deleted", workload(*id), plain()),
         Record::WorkloadUpdated { workload: id, revision } => {
             let told = Told { message: Some(format!("template {revision} is wanted")), ..plain() };
             ("workload_updated", workload(*id), told)
@@ -271,7 +276,7 @@ fn told_of_work<'a>(names: &Names, record: &Record) -> (&'static str, String, To
         Record::RolloutEnded(id, end) => {
             let told = Told {
                 reason: Some(tell::rollout_word(end.outcome)),
-                message: Some(tell::rollout(names, end)),
+                message: Some(tell::rollout(end)),
                 span_s: Some(end.took.as_secs_f64()),
                 ..plain()
             };

@@ -27,7 +27,7 @@ use crate::units::{Origin, SimDuration};
 pub use capacity::{CapacitySpec, MachineFilter};
 pub use disruption::{DisruptionSpec, DisruptionTarget};
 pub use profile::{ImageSizes, Prices, Provider, PullPolicy, Timings, VolumeProfile};
-pub use rollout::{RolloutSpec, WorkloadChange};
+pub use rollout::{Gone, Later, RolloutSpec, WaitSpec, WorkloadChange};
 pub use threshold::ThresholdSpec;
 
 /// Everything a run needs, checked.
@@ -63,6 +63,8 @@ pub struct Scenario {
     pub quotas: Vec<Arc<ResourceQuotaSpec>>,
     /// Autoscalers; ids are positions.
     pub hpas: Vec<Arc<HpaObject>>,
+    /// Objects of later releases, which are not there at the start.
+    pub later: Later,
     /// Claims that stand alone; those of StatefulSets are in their specs.
     pub claims: Vec<Arc<PersistentVolumeClaimSpec>>,
     /// How volumes are served.

@@ -19,6 +19,7 @@ mod nodes;
 mod pod_gc;
 mod pods;
 mod pool_upgrade;
+mod releases;
 mod restarts;
 mod rollouts;
 mod sampling;
@@ -116,6 +117,8 @@ struct Run<'a, O> {
     kubelets: Kubelets,
     metrics: MetricsServer,
     hpas: Vec<Hpa>,
+    /// When each autoscaler looks next; `None` is not there.
+    hpa_due: Vec<Option<SimTime>>,
     scheduling: scheduling::Scheduling,
     lifecycle: lifecycle::Lifecycle,
     workloads: workloads::WorkloadState,
@@ -150,22 +153,30 @@ struct Run<'a, O> {
     booting: bool,
 }
 
+/// The cluster before anything of it runs.
+fn cluster_of(scenario: &Scenario) -> Cluster {
+    let mut cluster = Cluster::new(&scenario.pools, &scenario.workloads, &scenario.budgets);
+    cluster.set_quotas(&scenario.quotas);
+    for workload in cluster.workloads().iter().map(|w| w.id).collect::<Vec<_>>() {
+        cluster.set_initial_replicas(workload, scenario.initial_replicas[workload.index()]);
+    }
+    scenario.later.workloads.iter().for_each(|id| cluster.withhold_workload(*id));
+    scenario.later.budgets.iter().for_each(|id| cluster.withhold_budget(*id));
+    cluster.set_volumes(VolumesSpec {
+        mode: scenario.volumes.mode,
+        classes: scenario.storage_classes.clone(),
+        claims: scenario.claims.clone(),
+        default_driver: Arc::from(scenario.provider.disk_driver()),
+    });
+    cluster
+}
+
 impl<'a, O: Observer> Run<'a, O> {
     fn new(scenario: &'a Scenario, options: RunOptions, observer: &'a mut O) -> Self {
         let streams = Streams::new(options.seed, options.replication);
         let mut queue = EventQueue::new();
         let measured_from = SimTime::ZERO + scenario.warm_up;
-        let mut cluster = Cluster::new(&scenario.pools, &scenario.workloads, &scenario.budgets);
-        cluster.set_quotas(&scenario.quotas);
-        for workload in cluster.workloads().iter().map(|w| w.id).collect::<Vec<_>>() {
-            cluster.set_initial_replicas(workload, scenario.initial_replicas[workload.index()]);
-        }
-        cluster.set_volumes(VolumesSpec {
-            mode: scenario.volumes.mode,
-            classes: scenario.storage_classes.clone(),
-            claims: scenario.claims.clone(),
-            default_driver: Arc::from(scenario.provider.disk_driver()),
-        });
+        let cluster = cluster_of(scenario);
         let services = Services::new(&scenario.services, &streams, &mut queue);
         let load = |spec| loads::LoadState::new(spec, measured_from, &streams);
         let loads = scenario.loads.iter().map(load).collect();
@@ -194,6 +205,7 @@ impl<'a, O: Observer> Run<'a, O> {
             kubelets,
             metrics: MetricsServer::new(scenario.metric_resolution, streams),
             hpas: scenario.hpas.iter().map(|hpa| Hpa::new(hpa.spec.clone())).collect(),
+            hpa_due: vec![None; scenario.hpas.len()],
             scheduling: scheduling::Scheduling::new(scenario, &streams, &mut queue),
             lifecycle: lifecycle::Lifecycle::new(),
             workloads: workloads::WorkloadState::new(&cluster, &mut queue),

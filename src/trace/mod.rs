@@ -184,6 +184,8 @@ impl History {
                 }
             }
             Record::WorkloadScaled { .. }
+            | Record::WorkloadCreated(_)
+            | Record::WorkloadDeleted(_)
             | Record::WorkloadUpdated { .. }
             | Record::RolloutEnded(..)
             | Record::JobStarted { .. }

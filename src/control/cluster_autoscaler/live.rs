@@ -93,14 +93,14 @@ impl Live {
             daemon_sets: cluster
                 .workloads()
                 .iter()
-                .filter(|workload| matches!(workload.spec.kind, WorkloadKind::DaemonSet { .. }))
+                .filter(|it| it.exists && matches!(it.spec.kind, WorkloadKind::DaemonSet { .. }))
                 .map(|workload| DaemonSet {
                     uid: workload_uid(workload.id),
                     pod: self.daemon(workload),
                 })
                 .collect(),
             controllers: controllers(cluster),
-            budgets: cluster.budgets().iter().map(budget).collect(),
+            budgets: cluster.budgets().iter().filter(|it| it.exists).map(budget).collect(),
         }
     }
 
