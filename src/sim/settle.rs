@@ -75,6 +75,9 @@ impl<O: Observer> Run<'_, O> {
             }
             Record::PodGone(pod) => self.pod_gone(now, *pod),
             Record::NodeRequested { node, .. } => self.node_requested(*node),
+            Record::NodeLaunched { machine, .. } if machine.spot => {
+                self.watch_spot(now, machine);
+            }
             Record::NodeRegistered(node) => {
                 self.wake_daemon_sets();
                 self.node_changed(now, *node);
@@ -98,8 +101,8 @@ impl<O: Observer> Run<'_, O> {
             | Record::PodStarted(_)
             | Record::EvictionRefused { .. }
             | Record::BudgetChanged { .. }
-            | Record::NodeLaunched { .. }
             | Record::NodeReclaimed(_)
+            | Record::NodeLaunched { .. }
             | Record::NodeLaunchFailed { .. }
             | Record::NodeUnneeded { .. }
             | Record::HpaSynced(..)

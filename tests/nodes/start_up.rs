@@ -1,7 +1,5 @@
 //! From pending to serving: the parts are as long as the cluster profile says, over many nodes.
 
-use std::path::PathBuf;
-
 use aurelius_sim::input::{LoadOptions, load_scenario};
 use aurelius_sim::metrics::Measurements;
 use aurelius_sim::metrics::start_up::StartPhase;
@@ -85,8 +83,7 @@ seed: 5
 /// lognormal distribution is off by 1.25 sigma / 20; four times that is allowed.
 #[test]
 fn medians_are_those_of_the_configured_distributions() {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("start-up");
-    std::fs::create_dir_all(&folder).expect("the folder for tests can be written");
+    let folder = tempfile::tempdir().expect("a folder can be made");
     let catalogue = std::path::absolute("profiles/instances/aws_eks_us-east-1.csv");
     let catalogue = catalogue.expect("the working directory is known").display().to_string();
     let cluster = CLUSTER.replace("CATALOGUE", &catalogue);
@@ -96,9 +93,9 @@ fn medians_are_those_of_the_configured_distributions() {
         ("manifests.yaml", MANIFESTS),
         ("scenario.yaml", SCENARIO),
     ] {
-        std::fs::write(folder.join(name), text).expect("the folder can be written");
+        std::fs::write(folder.path().join(name), text).expect("the folder can be written");
     }
-    let loaded = load_scenario(&folder.join("scenario.yaml"), &LoadOptions::default());
+    let loaded = load_scenario(&folder.path().join("scenario.yaml"), &LoadOptions::default());
     let said = format!("{:?}", loaded.diagnostics);
     let scenario = loaded.scenario.unwrap_or_else(|| panic!("{said}"));
     let mut measured = Measurements::new(&scenario);
