@@ -40,6 +40,8 @@ impl<O: Observer> Run<'_, O> {
             Event::Pod(pod, step) => self.pod_step(now, pod, step),
             Event::Node(node, step) => self.node_step(now, node, step),
             Event::Disruption(disruption, step) => self.disrupt(now, disruption, step),
+            Event::SpotWave(wave) => self.spot_wave(now, wave),
+            Event::SpotNotice(notice, step) => self.spot_notice(now, notice, step),
             Event::Scrape => self.scrape(now),
             Event::Budgets => self.sync_budgets(now),
             Event::Workload(workload) => self.sync_workload(now, workload),

@@ -74,6 +74,9 @@ impl<O: Observer> Run<'_, O> {
             }
             Record::PodGone(pod) => self.pod_gone(now, *pod),
             Record::NodeRequested { node, .. } => self.node_requested(*node),
+            Record::NodeLaunched { machine, .. } if machine.spot => {
+                self.watch_spot(now, machine);
+            }
             Record::NodeRegistered(node) => {
                 self.wake_daemon_sets();
                 self.node_changed(now, *node);
@@ -97,8 +100,8 @@ impl<O: Observer> Run<'_, O> {
             | Record::PodStarted(_)
             | Record::EvictionRefused { .. }
             | Record::BudgetChanged { .. }
-            | Record::NodeLaunched { .. }
             | Record::NodeReclaimed(_)
+            | Record::NodeLaunched { .. }
             | Record::NodeLaunchFailed { .. }
             | Record::NodeUnneeded { .. }
             | Record::HpaSynced(..)

@@ -1,7 +1,11 @@
 //! Machines that come late, are refused, or come from nothing: what the Cluster Autoscaler makes of it.
 
 use super::*;
+use aurelius_sim::engine::Dist;
 use aurelius_sim::metrics::start_up::StartPhase;
+use aurelius_sim::model::record::About;
+use aurelius_sim::scenario::MachineFilter;
+use aurelius_sim::scenario::capacity::SpotInterruptions;
 
 static SHORTAGE: LazyLock<Seen> = LazyLock::new(|| witness(shipped("capacity-shortage", 40), true));
 static ZERO: LazyLock<Seen> = LazyLock::new(|| witness(shipped("scale-from-zero", 20), true));
@@ -98,4 +102,46 @@ fn an_empty_pool_is_woken_by_its_pods_one_machine_for_each() {
         let parts: f64 = laid_out.phases.iter().map(|phase| phase.sum_s()).sum();
         assert!((parts - laid_out.total.sum_s()).abs() < 1e-6, "the parts make up the whole");
     }
+}
+
+/// Spot machines of one type in one zone share their fate: a wave names all of them at once, the
+/// group replaces them, and with no rule nothing happens.
+#[test]
+fn a_wave_takes_the_spot_machines_of_a_type_in_one_zone() {
+    let mut scenario = shipped("spot-reclaim", 40);
+    scenario.disruptions.clear();
+    let every = Dist::exponential(600.0).expect("the mean is positive");
+    let of = MachineFilter { instances: vec!["g4dn.*".into()], zones: Vec::new(), spot: Some(true) };
+    let notice = minutes(2);
+    let rule = SpotInterruptions { of, every, share: 1.0, notice, handler: true };
+    scenario.capacity.interruptions.push(rule);
+    let seen = witness(scenario, true);
+    let mut waves: std::collections::BTreeMap<SimTime, Vec<NodeId>> = Default::default();
+    for (at, record) in seen.records() {
+        if let Record::Announced { about: About::Node(node), event: "SpotInterruption", .. } = record {
+            waves.entry(at).or_default().push(*node);
+        }
+    }
+    assert!(waves.len() >= 3, "three zones, every ten minutes each: {waves:?}");
+    for (at, nodes) in &waves {
+        let zone = |node: &NodeId| seen.node(*node).machine.clone().and_then(|kind| kind.zone);
+        let first = zone(&nodes[0]);
+        assert!(nodes.iter().all(|node| zone(node) == first), "one zone: {nodes:?}");
+        // Whoever stood there as a spot machine was named.
+        let others = seen.history.nodes().filter(|node| {
+            let kind = node.machine.as_ref();
+            kind.is_some_and(|kind| kind.spot && kind.zone == first)
+                && node.ready.is_some_and(|ready| ready <= *at)
+                && node.reclaimed.is_none_or(|gone| gone > *at)
+                && node.removing.is_none_or(|gone| gone > *at)
+        });
+        assert!(others.map(|node| node.id).all(|id| nodes.contains(&id)), "all of them: {nodes:?}");
+        for node in nodes.iter().map(|id| seen.node(*id)) {
+            let gone = node.reclaimed.or(node.removing).map(|gone| gone.since(*at));
+            let ended = seen.at(40) < *at + notice;
+            assert!(ended || gone.is_some_and(|after| after <= notice), "{node:?}");
+        }
+    }
+    let replaced = asked_for(&seen, "gpu-t4").len();
+    assert!(replaced > 0, "the group asks for others");
 }

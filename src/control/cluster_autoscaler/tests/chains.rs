@@ -9,9 +9,9 @@ use crate::control::cluster_autoscaler::sight::Sight;
 use crate::control::cluster_autoscaler::status::{ScaleDownResult, ScaleUpResult};
 
 fn grown(status: &LoopStatus) -> i64 {
-    let by = status.calls.iter().map(|call| match call.command {
-        Command::IncreaseSize { by, .. } if call.refused.is_none() => by,
-        _ => 0,
+    let accepted = status.calls.iter().filter(|call| call.refused.is_none());
+    let by = accepted.map(|call| {
+        if let Command::IncreaseSize { by, .. } = call.command { by } else { 0 }
     });
     by.sum()
 }
