@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::cluster::LaunchFailure;
 use crate::cluster::api::Machine;
-use crate::model::record::MachineKind;
 use crate::engine::Dist;
+use crate::model::record::MachineKind;
 use crate::scenario::Provider;
 use crate::units::SimDuration;
 

@@ -111,14 +111,17 @@ fn a_wave_takes_the_spot_machines_of_a_type_in_one_zone() {
     let mut scenario = shipped("spot-reclaim", 40);
     scenario.disruptions.clear();
     let every = Dist::exponential(600.0).expect("the mean is positive");
-    let of = MachineFilter { instances: vec!["g4dn.*".into()], zones: Vec::new(), spot: Some(true) };
+    let of =
+        MachineFilter { instances: vec!["g4dn.*".into()], zones: Vec::new(), spot: Some(true) };
     let notice = minutes(2);
     let rule = SpotInterruptions { of, every, share: 1.0, notice, handler: true };
     scenario.capacity.interruptions.push(rule);
     let seen = witness(scenario, true);
     let mut waves: std::collections::BTreeMap<SimTime, Vec<NodeId>> = Default::default();
     for (at, record) in seen.records() {
-        if let Record::Announced { about: About::Node(node), event: "SpotInterruption", .. } = record {
+        if let Record::Announced { about: About::Node(node), event: "SpotInterruption", .. } =
+            record
+        {
             waves.entry(at).or_default().push(*node);
         }
     }

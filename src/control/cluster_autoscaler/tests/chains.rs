@@ -10,9 +10,11 @@ use crate::control::cluster_autoscaler::status::{ScaleDownResult, ScaleUpResult}
 
 fn grown(status: &LoopStatus) -> i64 {
     let accepted = status.calls.iter().filter(|call| call.refused.is_none());
-    let by = accepted.map(|call| {
-        if let Command::IncreaseSize { by, .. } = call.command { by } else { 0 }
-    });
+    let by = accepted.map(
+        |call| {
+            if let Command::IncreaseSize { by, .. } = call.command { by } else { 0 }
+        },
+    );
     by.sum()
 }
 
