@@ -24,6 +24,7 @@ mod call_loops;
 mod services;
 mod station;
 
+mod allocatable;
 mod capacity;
 mod catalogue;
 mod cluster_profile;
@@ -32,6 +33,7 @@ mod cron;
 mod jobs;
 mod karpenter;
 mod load;
+mod policy;
 mod pool_events;
 mod rollouts;
 mod scenario;

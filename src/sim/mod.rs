@@ -131,6 +131,7 @@ struct Run<'a, O> {
     memory: memory::Memory,
     pod_gc: pod_gc::Collector,
     capacity: capacity::Capacity,
+    spot: spot::Spot,
     /// Rollouts that someone waits for, by their disruption.
     rollouts: BTreeMap<DisruptionId, rollouts::RolloutState>,
     /// When the pulls of pods began that go on.
@@ -219,6 +220,7 @@ impl<'a, O: Observer> Run<'a, O> {
             memory: memory::Memory::default(),
             pod_gc: pod_gc::Collector::default(),
             capacity: capacity::Capacity::default(),
+            spot: spot::Spot::default(),
             rollouts: BTreeMap::new(),
             pulls_begun: BTreeMap::new(),
             servers: BTreeMap::new(),

@@ -199,6 +199,7 @@ impl History {
             | Record::NodeDisrupted { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
+            | Record::AutoscalerStatus(_)
             | Record::DisruptionBegan(_)
             | Record::DisruptionEnded(_)
             | Record::Announced { .. } => {}

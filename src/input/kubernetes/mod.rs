@@ -9,6 +9,7 @@ mod budget;
 mod container;
 mod daemon_set;
 mod deployment;
+mod expander_priorities;
 mod job;
 pub(in crate::input) mod karpenter;
 mod limit;
@@ -47,6 +48,7 @@ use crate::cluster::api::{
     LimitRangeSpec, PersistentVolumeClaimSpec, PodDisruptionBudgetSpec, ResourceQuotaSpec,
     StorageClassSpec, WorkloadSpec,
 };
+use crate::control::cluster_autoscaler::Priorities;
 
 /// The objects of all manifests of a run, in the order of reading.
 #[derive(Debug, Default)]
@@ -73,6 +75,8 @@ pub struct Objects {
     pub node_pools: Vec<NodePoolObject>,
     /// EC2NodeClasses of Karpenter.
     pub node_classes: Vec<NodeClassObject>,
+    /// What the priority expander of the Cluster Autoscaler reads, when there is such a ConfigMap.
+    pub expander_priorities: Priorities,
     /// Nodes of a live cluster.
     pub nodes: Vec<NodeObject>,
     /// Pods that no controller made; they are read and not simulated.
@@ -195,6 +199,10 @@ impl Objects {
                 value.report(
                     error.help(format!("the current version is {current}, whose fields differ")),
                 );
+            }
+            Judgement::Ignore if kind == "ConfigMap" && name == Some(expander_priorities::NAME) => {
+                let read = expander_priorities::expander_priorities(&value);
+                self.expander_priorities = read.unwrap_or_default();
             }
             Judgement::Ignore => self.ignore(&value),
         }
