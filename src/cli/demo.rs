@@ -48,7 +48,8 @@ fn run(color: Color) -> Exit {
     let Ok(Cli { command: Command::Run(args), .. }) = Cli::try_parse_from(line) else {
         unreachable!("`run` with one path is a command")
     };
-    let loaded = load_scenario_from(sources, &args.scenario, &LoadOptions::default());
+    let path = Path::new("demo/scenario.yaml");
+    let loaded = load_scenario_from(sources, path, &LoadOptions::default());
     let exit = run_loaded(&args, color, loaded);
     to_stderr("Try: aurelius-sim demo --write demo && cd demo && aurelius-sim run scenario.yaml");
     // That a threshold fails is what the demo shows.

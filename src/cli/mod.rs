@@ -9,6 +9,7 @@ mod inputs;
 mod outputs;
 mod progress;
 mod run;
+mod side_by_side;
 mod values;
 
 use std::error::Error;

@@ -27,12 +27,14 @@ mod call_loops;
 mod services;
 mod station;
 
+mod allocatable;
 mod capacity;
 mod catalogue;
 mod cluster_profile;
 
 mod cron;
 mod jobs;
+mod karpenter;
 mod load;
 mod policy;
 mod pool_events;
