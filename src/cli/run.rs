@@ -39,7 +39,7 @@ pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
 
 /// Runs a scenario that was read by other means, and writes what was asked for.
 pub(super) fn run_loaded(args: &RunArgs, color: Color, loaded: Loaded) -> Exit {
-    match told(loaded, args, color) {
+    match say_and_take(loaded, args, color) {
         Some(scenario) => run_one(args, color, &scenario),
         None => Exit::Usage,
     }
@@ -63,11 +63,11 @@ pub(super) fn load(path: &Path, args: &RunArgs, color: Color) -> Option<Scenario
         cluster: args.inputs.cluster.clone(),
         seed: args.seed,
     };
-    told(load_scenario(path, &options), args, color)
+    say_and_take(load_scenario(path, &options), args, color)
 }
 
-/// Says what is wrong with a scenario.
-fn told(loaded: Loaded, args: &RunArgs, color: Color) -> Option<Scenario> {
+/// Says what is wrong with a scenario; what is left of it.
+fn say_and_take(loaded: Loaded, args: &RunArgs, color: Color) -> Option<Scenario> {
     let Loaded { scenario, diagnostics, sources } = loaded;
     let wanted = wants_colour(color, std::io::stderr().is_terminal());
     let colour = if wanted { DiagnosticColour::Coloured } else { DiagnosticColour::Plain };
