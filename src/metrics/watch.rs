@@ -144,14 +144,15 @@ struct Watch {
 }
 
 impl Watch {
-    fn add(&mut self, took: SimDuration, hit: bool, amount: u64) {
+    /// Takes in `count` samples that are alike.
+    fn add(&mut self, took: SimDuration, hit: bool, (amount, count): (u64, u64)) {
         match &mut self.interval {
-            Fold::Trend(tally) => tally.record(took),
+            Fold::Trend(tally) => tally.record_many(took, count),
             Fold::Share { hits, of } => {
-                *hits += u64::from(hit);
-                *of += 1;
+                *hits += if hit { count } else { 0 };
+                *of += count;
             }
-            Fold::Sum(sum) => *sum += amount,
+            Fold::Sum(sum) => *sum += amount * count,
         }
     }
 
@@ -268,7 +269,14 @@ impl Watches {
         Self { watches, of_calls, of_iterations, of_drops, of_scaling, classes }
     }
 
-    pub(super) fn call(&mut self, cell: usize, end: CallEnd, took: SimDuration, bytes: u64) {
+    /// `count` calls of a cell that ended alike, each with an answer of so many bytes.
+    pub(super) fn call(
+        &mut self,
+        cell: usize,
+        (end, took): (CallEnd, SimDuration),
+        bytes: u64,
+        count: u64,
+    ) {
         for position in &self.of_calls[cell * ENDS.len() + end_index(end)] {
             let watch = &mut self.watches[*position];
             let (hit, amount) = match watch.source {
@@ -284,25 +292,31 @@ impl Watches {
                 | Source::EvictionsBlocked
                 | Source::OomKills => (false, 1),
             };
-            watch.add(took, hit, amount);
+            watch.add(took, hit, (amount, count));
         }
     }
 
-    pub(super) fn iteration(&mut self, load: LoadId, class: ClassId, took: SimDuration) {
+    pub(super) fn iteration(
+        &mut self,
+        load: LoadId,
+        class: ClassId,
+        took: SimDuration,
+        count: u64,
+    ) {
         for position in &self.of_iterations[load.index() * self.classes + class.index()] {
-            self.watches[*position].add(took, true, 1);
+            self.watches[*position].add(took, true, (1, count));
         }
     }
 
-    pub(super) fn dropped(&mut self, load: LoadId) {
+    pub(super) fn dropped(&mut self, load: LoadId, count: u64) {
         for position in &self.of_drops[load.index()] {
-            self.watches[*position].add(SimDuration::ZERO, true, 1);
+            self.watches[*position].add(SimDuration::ZERO, true, (1, count));
         }
     }
 
     pub(super) fn scaled(&mut self, workload: WorkloadId, took: SimDuration) {
         for position in &self.of_scaling[workload.index()] {
-            self.watches[*position].add(took, true, 1);
+            self.watches[*position].add(took, true, (1, 1));
         }
     }
 
@@ -316,7 +330,7 @@ impl Watches {
 
     fn counted(&mut self, source: Source) {
         for watch in self.watches.iter_mut().filter(|watch| watch.source == source) {
-            watch.add(SimDuration::ZERO, true, 1);
+            watch.add(SimDuration::ZERO, true, (1, 1));
         }
     }
 

@@ -23,6 +23,8 @@ pub enum Event {
     ClientWakes(ClientId),
     /// The next arrival of an open load.
     Arrival(LoadId),
+    /// The fluid model moves on.
+    Tick,
     /// The next change of the number of virtual users of a closed load.
     VirtualUsers(LoadId),
     /// The next step in a pod's life.
@@ -129,7 +131,7 @@ impl Event {
             Self::CpuDone(_) | Self::GpuDone(_) | Self::WaitDone(_) => 1,
             Self::TimeoutLane(_) => 2,
             Self::GpuStart(_) => 3,
-            Self::ClientWakes(_) | Self::Arrival(_) | Self::VirtualUsers(_) => 4,
+            Self::ClientWakes(_) | Self::Arrival(_) | Self::VirtualUsers(_) | Self::Tick => 4,
             Self::Pod(..) | Self::Node(..) | Self::Memory | Self::Volumes => 5,
             Self::Disruption(..) => 6,
             Self::Scrape => 7,

@@ -6,9 +6,11 @@
 
 mod call;
 mod clients;
+pub mod fluid;
 mod gpu;
 mod graph;
 pub mod lane;
+mod model;
 mod pods;
 pub mod processor;
 mod runtime;
@@ -16,6 +18,8 @@ mod server;
 pub mod spec;
 mod station;
 
+pub use fluid::Fluid;
+pub use model::Model;
 pub use pods::Usage;
 pub use runtime::{CallTally, Ctx, IterationEnd, Services};
 pub use spec::ServiceGraph;

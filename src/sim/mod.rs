@@ -9,6 +9,7 @@ mod autoscaler_reasons;
 mod bootstrap;
 mod dispatch;
 mod disruptions;
+mod flows;
 mod hpa;
 mod jobs;
 mod lifecycle;
@@ -39,8 +40,8 @@ use crate::model::Event;
 use crate::model::id::{DisruptionId, NodeId, PodId, ServerId, StationId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::Record;
-use crate::scenario::Scenario;
-use crate::service::{CallTally, IterationEnd, Services};
+use crate::scenario::{Scenario, ServiceModel};
+use crate::service::{CallTally, Fluid, IterationEnd, Model, Services};
 use crate::units::{SimDuration, SimTime};
 
 /// How a run is made, beside the scenario.
@@ -110,7 +111,9 @@ struct Run<'a, O> {
     queue: EventQueue<Event>,
     observer: &'a mut O,
     cluster: Cluster,
-    services: Services,
+    services: Model,
+    /// The loads of a fluid run; those of the other model are below.
+    flows: Option<flows::Flows>,
     loads: Vec<loads::LoadState>,
     kubelets: Kubelets,
     metrics: MetricsServer,
@@ -166,9 +169,12 @@ impl<'a, O: Observer> Run<'a, O> {
             claims: scenario.claims.clone(),
             default_driver: Arc::from(scenario.provider.disk_driver()),
         });
-        let services = Services::new(&scenario.services, &streams, &mut queue);
+        let (services, flows) = serve(scenario, &streams, &mut queue);
         let load = |spec| loads::LoadState::new(spec, measured_from, &streams);
-        let loads = scenario.loads.iter().map(load).collect();
+        let loads = match &services {
+            Model::Requests(_) => scenario.loads.iter().map(load).collect(),
+            Model::Fluid(_) => Vec::new(),
+        };
         let station_of =
             |workload: &crate::cluster::Workload| scenario.services.station_of(workload.id);
         let stations = cluster.workloads().iter().map(station_of).collect();
@@ -190,6 +196,7 @@ impl<'a, O: Observer> Run<'a, O> {
             streams,
             observer,
             services,
+            flows,
             loads,
             kubelets,
             metrics: MetricsServer::new(scenario.metric_resolution, streams),
@@ -227,6 +234,7 @@ impl<'a, O: Observer> Run<'a, O> {
     fn go(&mut self) {
         while let Some((now, event)) = self.queue.pop() {
             if event == Event::Horizon {
+                self.flow_until(now, event);
                 break;
             }
             self.dispatch(now, event);
@@ -266,6 +274,15 @@ impl<'a, O: Observer> Run<'a, O> {
             outcome.iterations_interrupted += load.interrupted;
             outcome.iterations_dropped += load.dropped;
         }
+        if let Some(fluid) = self.services.fluid() {
+            for position in 0..self.scenario.loads.len() {
+                let told = fluid.load_tally(position);
+                outcome.iterations_started += told.started;
+                outcome.iterations_ended += told.ended;
+                outcome.iterations_interrupted += told.interrupted;
+                outcome.iterations_dropped += told.dropped;
+            }
+        }
         for position in 0..self.scenario.services.stations.len() {
             let station = StationId::at(position);
             outcome.stations.push(StationOutcome {
@@ -274,5 +291,27 @@ impl<'a, O: Observer> Run<'a, O> {
             });
         }
         outcome
+    }
+}
+
+/// The services of a scenario by its model, and the loads of a fluid one.
+fn serve(
+    scenario: &Scenario,
+    streams: &Streams,
+    queue: &mut EventQueue<Event>,
+) -> (Model, Option<flows::Flows>) {
+    match scenario.model {
+        ServiceModel::Requests => {
+            let services = Services::new(&scenario.services, streams, queue);
+            (Model::Requests(Box::new(services)), None)
+        }
+        ServiceModel::Fluid { tick } => {
+            let loads = flows::Flows::loads_for_services(scenario);
+            let fluid = Fluid::new(&scenario.services, loads, streams);
+            let measured_from = SimTime::ZERO + scenario.warm_up;
+            let timer = queue.timer(Event::Tick);
+            let flows = flows::Flows::new(scenario, tick, measured_from, timer);
+            (Model::Fluid(Box::new(fluid)), Some(flows))
+        }
     }
 }
