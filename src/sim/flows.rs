@@ -1,8 +1,8 @@
 //! The fluid model in a run: loads become rates, ticks come as often as things change.
 
 use crate::engine::TimerId;
-use crate::load::{LoadSpec, Spacing, VuChange, VuSchedule};
 use crate::load::spec::Executor;
+use crate::load::{LoadSpec, Spacing, VuChange, VuSchedule};
 use crate::model::Event;
 use crate::model::observer::Observer;
 use crate::scenario::Scenario;
@@ -12,6 +12,8 @@ use crate::sim::Run;
 use crate::units::convert::f64_from_u64;
 use crate::units::{SimDuration, SimTime};
 
+/// The first tick after a change of pods: a process that ends does so within it.
+const SHORTEST: SimDuration = SimDuration::from_millis(20);
 /// A tick is at most so many times as long as stated, when nothing changes.
 const LONGEST: u64 = 10;
 /// Responses that move less than this share in a tick are at rest.
@@ -66,9 +68,8 @@ impl LoadFlow {
     /// The same for the services.
     fn for_services(spec: &LoadSpec) -> FluidLoad {
         let max_users = match spec.executor() {
-            Executor::ConstantArrivalRate { vus, .. } | Executor::RampingArrivalRate { vus, .. } => {
-                f64::from(vus.max)
-            }
+            Executor::ConstantArrivalRate { vus, .. }
+            | Executor::RampingArrivalRate { vus, .. } => f64::from(vus.max),
             _ => f64::INFINITY,
         };
         FluidLoad {
@@ -102,8 +103,7 @@ impl LoadFlow {
     fn arrived(&self, at: SimTime) -> f64 {
         let Some(shape) = self.spec.shape() else { return 0.0 };
         let warm = self.begins.min(at).since(SimTime::ZERO).as_secs_f64();
-        let before =
-            if self.warmed { shape.rate_at(SimDuration::ZERO) * warm } else { 0.0 };
+        let before = if self.warmed { shape.rate_at(SimDuration::ZERO) * warm } else { 0.0 };
         if at <= self.begins { before } else { before + shape.integral(at.since(self.begins)) }
     }
 }
@@ -167,8 +167,8 @@ impl<O: Observer> Run<'_, O> {
             fluid.tell(now, self.observer);
         }
         if changes && !matches!(event, Event::Memory) {
-            flows.length = flows.tick;
-            self.queue.arm(flows.timer, now + flows.tick, Event::Tick.rank());
+            flows.length = flows.tick.min(SHORTEST);
+            self.queue.arm(flows.timer, now + flows.length, Event::Tick.rank());
         }
     }
 
@@ -180,7 +180,9 @@ impl<O: Observer> Run<'_, O> {
             flows.drift = 0.0;
             fluid.tell(now, self.observer);
         }
-        flows.length = if fluid.unrest() < REST {
+        flows.length = if flows.length < flows.tick {
+            (flows.length * 2).min(flows.tick)
+        } else if fluid.unrest() < REST {
             (flows.length + flows.tick).min(flows.tick * LONGEST)
         } else {
             flows.tick

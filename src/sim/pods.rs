@@ -134,8 +134,7 @@ impl<O: Observer> Run<'_, O> {
                 process_up += warm_up.sample_span(&mut stream);
             }
             let cores = self.cores_of(id);
-            let server =
-                self.services.create_server(&mut ctx!(self, now), station, id, cores);
+            let server = self.services.create_server(&mut ctx!(self, now), station, id, cores);
             self.servers.insert(id, server);
         }
         let pod = self.cluster.pod(id).expect("it was there before it started");

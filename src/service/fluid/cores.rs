@@ -129,8 +129,7 @@ impl Cores {
         let ca2 = self.ca2(demand);
         let room = self.places - servers;
         // Those beyond the places wait their turn, and variable work makes turns long.
-        let in_turn =
-            if room.is_finite() { libm::pow(utilisation, room * as_one) } else { 0.0 };
+        let in_turn = if room.is_finite() { libm::pow(utilisation, room * as_one) } else { 0.0 };
         let sharing = ca2.midpoint(1.0);
         let variability = sharing + in_turn * (ca2.midpoint(demand.cpu_cs2) - sharing);
         let limit = if self.pods > 1.0 { f64::INFINITY } else { self.places + self.backlog };
@@ -233,7 +232,11 @@ impl Cores {
             left = on_cpu + most_waiting;
         }
         let stepped = Stepped { inside: left, on_cpu, passed, refused, dropped };
-        let usual = self.state(demand, offered.min(0.98)).inside.max(NOTHING);
+        let usual = if offered < 1.0 {
+            self.state(demand, offered.min(0.98)).inside.max(NOTHING)
+        } else {
+            1.0 / (offered - 1.0).max(0.02)
+        };
         let random = if offered < 0.98 && left <= 1.5 * usual + 1.0 {
             1.0
         } else {
@@ -269,8 +272,7 @@ impl Cores {
     }
 
     fn idle(&self, demand: &Demand) -> (Stepped, View) {
-        let nothing =
-            Stepped { inside: 0.0, on_cpu: 0.0, passed: 0.0, refused: 0.0, dropped: 0.0 };
+        let nothing = Stepped { inside: 0.0, on_cpu: 0.0, passed: 0.0, refused: 0.0, dropped: 0.0 };
         let state = self.state(demand, 0.0);
         (nothing, self.view(demand, (&nothing, &state), 0.0, 1.0))
     }

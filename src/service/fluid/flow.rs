@@ -36,7 +36,10 @@ impl Fluid {
             let operation = &mut self.operations[*position];
             operation.rate = operation.incoming / dt_s;
         }
-        let inside_before = self.stations[station].inside;
+        let held = &mut self.stations[station];
+        held.steady = if came > 0.0 { (held.came_steady / came).clamp(0.0, 1.0) } else { 0.0 };
+        held.came_steady = 0.0;
+        let inside_before = held.inside;
         let (passed, refused, dropped) = match &spec.kind {
             StationKind::Delay => (came, 0.0, 0.0),
             StationKind::Worker(_) => self.move_workers(station, spec, came, dt_s),
@@ -47,7 +50,8 @@ impl Fluid {
         self.share_out(station, (came, refused, dropped, passed));
         self.take_to_gpus(station, spec, dt_s);
         self.finish(station, dt_s);
-        let inside: f64 = self.of(station).map(|operation| operation.held() + operation.stuck).sum();
+        let inside: f64 =
+            self.of(station).map(|operation| operation.held() + operation.stuck).sum();
         let held = &mut self.stations[station];
         held.inside = inside;
         held.inside_area_s += inside_before.midpoint(inside) * dt_s;
@@ -239,7 +243,11 @@ impl Fluid {
     }
 
     /// What went through the queues of a station, by operation: each by its share of what waited.
-    fn share_out(&mut self, station: usize, (came, refused, dropped, passed): (f64, f64, f64, f64)) {
+    fn share_out(
+        &mut self,
+        station: usize,
+        (came, refused, dropped, passed): (f64, f64, f64, f64),
+    ) {
         let lost = if came > 0.0 { (refused / came).min(1.0) } else { 0.0 };
         let total: f64 = self.of(station).map(|op| op.queued + op.incoming * (1.0 - lost)).sum();
         let gone = if total > NOTHING { (passed / total).min(1.0) } else { 0.0 };
@@ -272,10 +280,16 @@ impl Fluid {
         if calls <= 0.0 {
             return;
         }
+        let caller = &self.stations[self.plan.operations[position].station];
+        // With tasks on the list, a worker that ends one begins the next.
+        let steady = caller.broker / (caller.broker + number(caller.open.len()).max(1.0));
         for (place, step) in self.plan.operations[position].steps.iter().enumerate() {
             let well = self.operations[position].well_before.get(place).copied().unwrap_or(1.0);
             for site in step {
-                self.operations[site.operation].incoming += calls * well * site.visits();
+                let made = calls * well * site.visits();
+                self.operations[site.operation].incoming += made;
+                let callee = &mut self.stations[self.plan.operations[site.operation].station];
+                callee.came_steady += made * steady;
             }
         }
     }
@@ -299,9 +313,8 @@ impl Fluid {
             let arrivals = server.fresh * share;
             server.fresh -= arrivals;
             let backlog = spec.backlog.map_or(f64::INFINITY, f64::from);
-            let guess = server.gpu.utilisation;
-            let before = (server.at_gpu, arrivals);
-            let (left, passed, view) = mix.advance(gpu, backlog, before, dt_s, guess);
+            let moved = (server.at_gpu, arrivals);
+            let (left, passed, view) = mix.advance(gpu, backlog, moved, dt_s, &server.gpu);
             server.at_gpu = left;
             server.gpu = view;
             server.gpu_busy_s += view.busy * dt_s;
@@ -335,7 +348,7 @@ impl Fluid {
                     batched += weight;
                     items += weight * f64::from(*each);
                 }
-                GpuDemand::Time(time) => {
+                GpuDemand::Time { time, .. } => {
                     all += weight;
                     alone += weight;
                     first += weight * time.mean();
@@ -348,6 +361,7 @@ impl Fluid {
         let users = self.stations[station].users;
         GpuMix {
             seen: (1.0 - 1.0 / users).max(0.0),
+            steady: self.stations[station].steady,
             batched: if all > 0.0 { batched / all } else { 0.0 },
             items: if batched > 0.0 { items / batched } else { 1.0 },
             alone_s,
@@ -407,7 +421,7 @@ impl Fluid {
         let cores = cores_of(spec, server.cores, 1.0);
         (_, server.view) = cores.advance(&demand, (0.0, 0.0), 1.0, 0.5);
         if let StationKind::Gpu(gpu) = &spec.kind {
-            (_, _, server.gpu) = mix.advance(gpu, f64::INFINITY, (0.0, 0.0), 1.0, 0.5);
+            (_, _, server.gpu) = mix.advance(gpu, f64::INFINITY, (0.0, 0.0), 1.0, &server.gpu);
         }
     }
 
@@ -482,7 +496,7 @@ impl Fluid {
         let gpu_s = match &planned.gpu {
             GpuDemand::None => 0.0,
             GpuDemand::Items(_) => seen.gpu_wait_s + seen.batch_s,
-            GpuDemand::Time(time) => seen.gpu_wait_s + time.mean(),
+            GpuDemand::Time { time, .. } => seen.gpu_wait_s + time.mean(),
         };
         let hold_s = (planned.wait.mean() + gpu_s + calls_s).min(NEVER_S);
         let response_s = (seen.wait_s + planned.cpu.mean() * seen.stretch + hold_s).min(NEVER_S);

@@ -23,6 +23,8 @@ pub(super) struct GpuMix {
     pub(super) ca2: f64,
     /// Share of the queue that an arrival sees: below 1 for few virtual users.
     pub(super) seen: f64,
+    /// Share of arrivals whose senders have a fixed number inside: their queue does not vary.
+    pub(super) steady: f64,
 }
 
 /// What an arrival meets at a GPU.
@@ -36,6 +38,8 @@ pub(super) struct GpuView {
     pub(super) backlog_s: f64,
     /// How long a batch takes (s).
     pub(super) batch_s: f64,
+    /// Requests of a batch.
+    pub(super) size: f64,
     /// Requests that wait, on average.
     pub(super) waiting: f64,
     /// Share of arrivals that find no waiting place.
@@ -51,6 +55,7 @@ struct State {
     waiting: f64,
     busy: f64,
     batch_s: f64,
+    size: f64,
 }
 
 impl GpuMix {
@@ -81,7 +86,7 @@ impl GpuMix {
         1.0 / (in_batches + (1.0 - self.batched) * self.alone_s).max(1e-9)
     }
 
-    fn state(&self, spec: &GpuSpec, capacity: f64, utilisation: f64) -> State {
+    fn state(&self, spec: &GpuSpec, capacity: f64, room: f64, utilisation: f64) -> State {
         let rate = capacity * utilisation;
         let largest = self.largest(spec);
         let delay_s = spec.max_queue_delay.as_secs_f64();
@@ -105,12 +110,13 @@ impl GpuMix {
         } else {
             0.0
         };
-        let wait_s = squares / 2.0 * self.regularity(cs2, utilisation)
-            / (1.0 - utilisation * self.seen);
-        let company = if size < largest { delay_s * (1.0 - busy) * (1.0 + 1.0 / size) / 2.0 } else { 0.0 };
-        let waiting = rate * (wait_s + self.batched * company);
+        let wait_s =
+            squares / 2.0 * self.regularity(cs2, utilisation) / (1.0 - utilisation * self.seen);
+        let company =
+            if size < largest { delay_s * (1.0 - busy) * (1.0 + 1.0 / size) / 2.0 } else { 0.0 };
+        let waiting = within(rate * (wait_s + self.batched * company), busy, room);
         let served = rate * (self.batched * batch_s + (1.0 - self.batched) * self.alone_s);
-        State { inside: waiting + served, waiting, busy, batch_s }
+        State { inside: waiting + served, waiting, busy, batch_s, size }
     }
 
     /// What arrivals that are more or less regular than by chance make of a wait: Allen and Cunneen,
@@ -132,7 +138,7 @@ impl GpuMix {
         if utilisation >= 1.0 - 1e-9 && (self.seen >= 1.0 || utilisation > 1.0) {
             return None;
         }
-        let state = self.state(spec, capacity, utilisation);
+        let state = self.state(spec, capacity, f64::INFINITY, utilisation);
         Some(state.waiting / rate.max(1e-12))
     }
 
@@ -144,37 +150,92 @@ impl GpuMix {
         backlog: f64,
         (inside, arrivals): (f64, f64),
         dt_s: f64,
-        guess: f64,
+        before: &GpuView,
     ) -> (f64, f64, GpuView) {
         let capacity = self.capacity(spec);
         let total = inside + arrivals;
-        let at = |u: f64| self.state(spec, capacity, u.min(1.0 - 1e-9));
-        let found = step(total, capacity * dt_s, guess, |u| at(u).inside);
+        // A queue that does not vary has no tail to be cut off.
+        let room = backlog / (1.0 - self.steady).max(1e-3);
+        let at = |u: f64| self.state(spec, capacity, room, u.min(1.0 - 1e-9));
+        let found = step(total, capacity * dt_s, before.utilisation, |u| at(u).inside);
         let utilisation = found.unwrap_or(1.0);
         let state = at(utilisation);
         let passed = (capacity * utilisation * dt_s).min(total);
         let left = total - passed;
         let rate = (passed / dt_s).max(1e-9);
         let waiting = if found.is_some() { state.waiting.min(left) } else { left };
-        let offered = arrivals / dt_s / capacity;
-        let usual = at(offered.min(0.98)).inside;
-        let random = if offered < 0.98 && left <= 1.5 * usual + 1.0 {
-            1.0
-        } else {
-            (usual / left.max(1e-9)).min(1.0)
-        };
+        let wanted = arrivals / (1.0 - before.full).max(1e-3);
+        let offered = wanted / (capacity * dt_s);
+        let full = self.full(spec, (backlog, waiting), offered, wanted);
+        let random = (1.0 - self.steady) * self.chance(spec, left, offered);
         let busy = state.busy.max(1e-9);
-        let ratio = waiting / (waiting + busy);
-        let full = if backlog.is_finite() { busy * libm::pow(ratio, backlog) } else { 0.0 };
         let view = GpuView {
             busy,
             wait_s: waiting / rate * random,
             backlog_s: waiting / rate * (1.0 - random),
             batch_s: state.batch_s,
+            size: state.size,
             waiting,
-            full: full.min(1.0),
+            full,
             utilisation,
         };
         (left, passed, view)
     }
+
+    /// Share of arrivals that find every waiting place taken, from now on. Below capacity it is that of
+    /// the tail of the number that waits without a bound, cut off (M/G/1/K; exact for M/M/1/K); above,
+    /// what is too much, with the queue a little under its bound (M/M/1/K: by 1 / (ρ − 1) on average).
+    fn full(
+        &self,
+        spec: &GpuSpec,
+        (backlog, waiting): (f64, f64),
+        offered: f64,
+        wanted: f64,
+    ) -> f64 {
+        if !backlog.is_finite() {
+            return 0.0;
+        }
+        let standing = waiting * self.steady;
+        let room = (backlog - standing).max(0.0);
+        if offered < 1.0 {
+            let free = self.state(spec, self.capacity(spec), f64::INFINITY, offered);
+            let varying = free.waiting * (1.0 - self.steady);
+            let ratio = varying / (varying + free.busy).max(1e-12);
+            let tail = free.busy * libm::pow(ratio, room);
+            return ((1.0 - offered) * tail / (1.0 - offered * tail)).clamp(0.0, 1.0);
+        }
+        let most = room / 2.0 * (1.0 - self.steady);
+        let gap = (1.0 / (offered - 1.0).max(1e-9)).min(most);
+        let surplus = waiting - (backlog - gap);
+        (1.0 - 1.0 / offered + surplus / wanted.max(1e-9)).clamp(0.0, 1.0)
+    }
+
+    /// Share of the wait that chance makes; the rest is a queue that stands.
+    fn chance(&self, spec: &GpuSpec, left: f64, offered: f64) -> f64 {
+        let usual = if offered < 1.0 {
+            let capacity = self.capacity(spec);
+            self.state(spec, capacity, f64::INFINITY, offered.min(0.98)).inside
+        } else {
+            1.0 / (offered - 1.0).max(0.02)
+        };
+        if offered < 0.98 && left <= 1.5 * usual + 1.0 {
+            1.0
+        } else {
+            (usual / left.max(1e-9)).min(1.0)
+        }
+    }
+}
+
+/// The mean of a number that waits when its geometric tail is cut off at so many places.
+fn within(waiting: f64, busy: f64, places: f64) -> f64 {
+    let ratio = waiting / (waiting + busy).max(1e-12);
+    if places > 1e6 || places * (1.0 - ratio) > 40.0 {
+        return waiting;
+    }
+    let power = libm::pow(ratio, places + 1.0);
+    if 1.0 - power < 1e-6 {
+        return busy * places / 2.0;
+    }
+    let mean = waiting - busy * (places + 1.0) * power / (1.0 - power);
+    mean.max(0.0)
 }

@@ -32,14 +32,19 @@ impl Fluid {
             .map(|(operation, times)| (operation.rate - before * times).max(0.0))
             .collect();
         let too_fast = |fluid: &Self, rate: f64| {
-            let long_s = fluid.loop_s((load, &operations), &others, rate).max(SHORTEST_S) + paused_s;
+            let long_s =
+                fluid.loop_s((load, &operations), &others, rate).max(SHORTEST_S) + paused_s;
             rate * long_s > users
         };
         let (mut low, mut high) = (0.0, users / (paused_s + SHORTEST_S));
         if before > 0.0 && before < high {
             // Near where it was: a few steps are enough.
             let (under, over) = (before * 0.97, before * 1.03);
-            if too_fast(self, under) { high = under } else { low = under }
+            if too_fast(self, under) {
+                high = under
+            } else {
+                low = under
+            }
             if over < high && too_fast(self, over) {
                 high = over;
             } else if over < high {
@@ -100,7 +105,7 @@ impl Fluid {
         let gpu_s = match &planned.gpu {
             GpuDemand::None => 0.0,
             GpuDemand::Items(_) => resting.gpu_s + self.stations[planned.station].seen.batch_s,
-            GpuDemand::Time(time) => resting.gpu_s + time.mean(),
+            GpuDemand::Time { time, .. } => resting.gpu_s + time.mean(),
         };
         let cpu_s = planned.cpu.mean() * resting.stretch;
         let answered = 1.0 - self.operations[position].fate.refused;
@@ -113,7 +118,8 @@ impl Fluid {
         let graph = &self.plan.graph;
         let spec = &graph.stations[station];
         let positions = &self.plan.of_station[station];
-        let open = self.stations[station].open.iter().filter_map(|id| self.servers[id.index()].as_ref());
+        let open =
+            self.stations[station].open.iter().filter_map(|id| self.servers[id.index()].as_ref());
         let pods = number(open.clone().count());
         if pods < 1.0 {
             return Some(Resting { stretch: 1.0, ..Resting::default() });

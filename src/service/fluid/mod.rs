@@ -149,6 +149,11 @@ struct Station {
     users: f64,
     /// Squared coefficient of variation between arrivals.
     arrivals_ca2: f64,
+    /// Calls in this tick of workers that never run out of tasks, whose number inside is as good as
+    /// fixed.
+    came_steady: f64,
+    /// Their share of what came in the last tick.
+    steady: f64,
 }
 
 /// What an arrival at a station meets on average.
@@ -190,6 +195,14 @@ struct Operation {
     /// Calls a second that came in the last tick.
     rate: f64,
     untold: Ends,
+}
+
+impl Operation {
+    /// Of those that fail because of a call of theirs, the share that has failed by the end of a step.
+    fn failed_upto(&self, step: usize) -> f64 {
+        let well = self.well_before.get(step + 1).copied().unwrap_or(1.0 - self.fate.failed);
+        if self.fate.failed > 0.0 { (1.0 - well) / self.fate.failed } else { 0.0 }
+    }
 }
 
 /// Shares of calls by how they go wrong.

@@ -31,8 +31,11 @@ pub(super) enum GpuDemand {
     None,
     /// Items that share a batch with others of the operation.
     Items(u32),
-    /// Time alone.
-    Time(Quantiles),
+    /// Time alone, and what is left of it at a random instant.
+    Time {
+        time: Quantiles,
+        left: Quantiles,
+    },
 }
 
 /// A place in an operation that calls another.
@@ -160,7 +163,11 @@ fn operation(graph: &ServiceGraph, spec: &OperationSpec) -> Operation {
         wait: quantiles(spec.wait.as_ref()),
         gpu: match &spec.gpu {
             Some(GpuWork::Items(each)) if on_gpu => GpuDemand::Items((*each).max(1)),
-            Some(GpuWork::Time(time)) if on_gpu => GpuDemand::Time(Quantiles::of(time)),
+            Some(GpuWork::Time(time)) if on_gpu => {
+                let time = Quantiles::of(time);
+                let left = time.residual();
+                GpuDemand::Time { time, left }
+            }
             Some(_) | None => GpuDemand::None,
         },
         steps: spec

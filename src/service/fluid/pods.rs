@@ -152,12 +152,7 @@ impl Fluid {
     }
 
     /// Takes so many calls out of what a station's servers hold, from each operation its share.
-    fn take_from(
-        &mut self,
-        station: usize,
-        calls: f64,
-        give: impl Fn(&mut super::Operation, f64),
-    ) {
+    fn take_from(&mut self, station: usize, calls: f64, give: impl Fn(&mut super::Operation, f64)) {
         let worker = matches!(self.plan.graph.stations[station].kind, StationKind::Worker(_));
         let positions = &self.plan.of_station[station];
         let held: f64 = positions.iter().map(|position| self.operations[*position].held()).sum();
@@ -242,7 +237,8 @@ impl Fluid {
     pub fn waiting(&self, station: StationId) -> u32 {
         let Station { open, broker, .. } = &self.stations[station.index()];
         let servers = open.iter().filter_map(|id| self.servers[id.index()].as_ref());
-        let waiting = |server: &Server| (server.queued - server.on_cpu).max(0.0) + server.gpu.waiting;
+        let waiting =
+            |server: &Server| (server.queued - server.on_cpu).max(0.0) + server.gpu.waiting;
         count(servers.map(waiting).sum::<f64>() + broker)
     }
 

@@ -7,12 +7,16 @@
 
 use crate::service::fluid::cores::View;
 use crate::service::fluid::gpu::GpuView;
-use crate::service::fluid::plan::{GpuDemand, Operation, Site, Step};
-use crate::service::fluid::quantiles::{PROBES, Strata};
-use crate::service::fluid::{Fluid, number};
+use crate::service::fluid::plan::{GpuDemand, Operation, Plan, Site, Step};
+use crate::service::fluid::quantiles::{Cover, PROBES, Strata};
+use crate::service::fluid::{Fluid, Operation as State, number};
 use crate::service::server::ServerState;
 use crate::units::convert::index;
 
+/// A utilisation from which on traffic is heavy.
+const HEAVY: f64 = 0.9;
+/// Services that a wait is made of at most.
+const MOST_RESIDUALS: usize = 24;
 /// Of a call that is repeated more often, so many are drawn and the rest is scaled.
 const MOST_REPEATS: u32 = 12;
 
@@ -22,11 +26,13 @@ const MOST_REPEATS: u32 = 12;
 pub(super) struct Walk {
     pub(super) took_s: [f64; PROBES],
     pub(super) late: [bool; PROBES],
+    /// How long those take that fail because a call of theirs goes wrong (s).
+    pub(super) failed_s: [f64; PROBES],
 }
 
 impl Walk {
     const fn new() -> Self {
-        Self { took_s: [0.0; PROBES], late: [false; PROBES] }
+        Self { took_s: [0.0; PROBES], late: [false; PROBES], failed_s: [0.0; PROBES] }
     }
 
     fn mean(&self, timeout_s: f64) -> f64 {
@@ -39,11 +45,14 @@ impl Walk {
 pub(super) struct Probes {
     pub(super) walks: Vec<Walk>,
     views: Vec<(View, GpuView)>,
+    /// Who keeps the GPUs of the station busy: operations that have them alone, each with the share of
+    /// busy time up to and including its own; the rest are batches.
+    alone: Vec<(f64, usize)>,
 }
 
 impl Probes {
     pub(super) fn new(operations: usize) -> Self {
-        Self { walks: vec![Walk::new(); operations], views: Vec::new() }
+        Self { walks: vec![Walk::new(); operations], views: Vec::new(), alone: Vec::new() }
     }
 }
 
@@ -71,6 +80,8 @@ impl Fluid {
         let open = stations[station].open.iter().filter_map(|id| servers[id.index()].as_ref());
         let answering = open.filter(|server| server.state != ServerState::Silent);
         probes.views.extend(answering.map(|server| (server.view, server.gpu)));
+        self.gather_alone(station);
+        let Self { probes, stations, .. } = self;
         let broker_s = stations[station].seen.wait_s;
         if probes.views.is_empty() {
             let speed = 1.0;
@@ -79,26 +90,73 @@ impl Fluid {
         }
     }
 
+    fn gather_alone(&mut self, station: usize) {
+        let Self { probes, plan, operations, .. } = self;
+        probes.alone.clear();
+        let (_, view) = probes.views.first().copied().unwrap_or_default();
+        let (mut all, mut upto) = (0.0, 0.0);
+        for position in &plan.of_station[station] {
+            let rate = operations[*position].rate;
+            match &plan.operations[*position].gpu {
+                GpuDemand::None => {}
+                GpuDemand::Items(_) => all += rate * view.batch_s / view.size.max(1.0),
+                GpuDemand::Time { time, .. } => {
+                    all += rate * time.mean();
+                    upto += rate * time.mean();
+                    probes.alone.push((upto, *position));
+                }
+            }
+        }
+        for (upto, _) in &mut probes.alone {
+            *upto /= all.max(1e-300);
+        }
+    }
+
     fn walk(&mut self, position: usize, walk: &mut Walk) {
-        let Self { plan, probes, strata, .. } = self;
+        let Self { plan, probes, strata, operations, .. } = self;
         let operation = &plan.operations[position];
+        let state = &operations[position];
         let server = strata.cover();
         let count = probes.views.len();
         walk.late.fill(false);
         let covers = Own { wait: strata.cover(), cpu: strata.cover(), sharing: strata.cover() };
-        let later = Later { delay: strata.cover(), queue: strata.cover(), gpu: strata.cover() };
+        let later = Later {
+            delay: strata.cover(),
+            queue: strata.cover(),
+            gpu: strata.cover(),
+            wait: strata.cover(),
+            left: strata.cover(),
+        };
         for request in 0..PROBES {
             let (view, gpu) = &probes.views[strata.partner(server, request) % count];
             let mut took_s = own_s(strata, operation, view, &covers, request);
             took_s += strata.value(later.delay, request, &operation.wait);
-            took_s += gpu_s(strata, operation, gpu, &later, request);
+            took_s += gpu_s((strata, plan), operation, (gpu, &probes.alone), &later, request);
             walk.took_s[request] = took_s;
         }
-        for step in &operation.steps {
+        let fails = state.fate.failed > 0.0;
+        walk.failed_s = walk.took_s;
+        let mut failing = [false; PROBES];
+        let where_fails = strata.cover();
+        for (place, step) in operation.steps.iter().enumerate() {
             let mut longest = [0.0_f64; PROBES];
             let mut late = [false; PROBES];
             for site in step.iter().filter(|site| site.waits) {
                 follow(strata, site, &probes.walks[site.operation], (&mut longest, &mut late));
+            }
+            if fails {
+                for (request, failing) in failing.iter_mut().enumerate() {
+                    if *failing {
+                        continue;
+                    }
+                    *failing = strata.unit(where_fails, request) < state.failed_upto(place);
+                    let partner = strata.partner(server, request);
+                    walk.failed_s[request] += if *failing {
+                        failing_s(step, operations, &probes.walks, partner)
+                    } else {
+                        longest[request]
+                    };
+                }
             }
             for request in 0..PROBES {
                 if !walk.late[request] {
@@ -131,26 +189,22 @@ impl Fluid {
 
 /// Coverings of what a request does at its own station …
 struct Own {
-    wait: super::quantiles::Cover,
-    cpu: super::quantiles::Cover,
-    sharing: super::quantiles::Cover,
+    wait: Cover,
+    cpu: Cover,
+    sharing: Cover,
 }
 
 /// … and behind it.
 struct Later {
-    delay: super::quantiles::Cover,
-    queue: super::quantiles::Cover,
-    gpu: super::quantiles::Cover,
+    delay: Cover,
+    queue: Cover,
+    gpu: Cover,
+    wait: Cover,
+    left: Cover,
 }
 
 /// The wait for a place, and the work on shared cores (s).
-fn own_s(
-    strata: &Strata,
-    operation: &Operation,
-    view: &View,
-    covers: &Own,
-    request: usize,
-) -> f64 {
+fn own_s(strata: &Strata, operation: &Operation, view: &View, covers: &Own, request: usize) -> f64 {
     let wait_s = if view.wait_s > 0.0 {
         let unit = strata.unit(covers.wait, request);
         strata.delayed(unit, view.waits, view.wait_s / view.waits.max(1e-9))
@@ -164,7 +218,8 @@ fn own_s(
         // variance of the response under processor sharing does (Coffman, Muntz, Trotter 1970).
         let unit = strata.unit(covers.sharing, request);
         let met = strata.delayed(unit, view.shared, view.slowdown / view.shared);
-        let turns = view.servers * (1.0 - view.utilisation) * work / operation.cpu.mean().max(1e-12);
+        let turns =
+            view.servers * (1.0 - view.utilisation) * work / operation.cpu.mean().max(1e-12);
         let kept = (1.0 + turns / 6.0) / (1.0 + turns / 2.0 + turns * turns / 12.0);
         stretch += (met - view.slowdown) * libm::sqrt(kept) * view.random;
     }
@@ -173,20 +228,61 @@ fn own_s(
 
 /// The wait for the GPU, and the time on it (s).
 fn gpu_s(
-    strata: &Strata,
+    (strata, plan): (&Strata, &Plan),
     operation: &Operation,
-    view: &GpuView,
+    (view, alone): (&GpuView, &[(f64, usize)]),
     covers: &Later,
     request: usize,
 ) -> f64 {
     let own_s = match &operation.gpu {
         GpuDemand::None => return 0.0,
         GpuDemand::Items(_) => view.batch_s,
-        GpuDemand::Time(time) => strata.value(covers.gpu, request, time),
+        GpuDemand::Time { time, .. } => strata.value(covers.gpu, request, time),
     };
     let unit = strata.unit(covers.queue, request);
-    let busy = view.busy.clamp(1e-9, 1.0);
-    view.backlog_s + strata.delayed(unit, busy, view.wait_s / busy) + own_s
+    let free = 1.0 - view.busy.clamp(0.0, 1.0);
+    if unit < free || view.wait_s <= 0.0 {
+        return view.backlog_s + own_s;
+    }
+    if view.utilisation > HEAVY {
+        // Under heavy traffic the sum below is exponential (Kingman 1962).
+        let busy = 1.0 - free;
+        return view.backlog_s + strata.delayed(unit, busy, view.wait_s / busy) + own_s;
+    }
+    // Pollaczek and Khinchine: as many residuals of services as a geometric number says.
+    let ratio = view.utilisation.clamp(0.0, HEAVY);
+    let place = ((unit - free) / (1.0 - free).max(1e-9)).clamp(0.0, 1.0);
+    let (mut sum, mut number, mut reached) = (0.0, 0_usize, 1.0 - ratio);
+    let left_of = |turn: usize| {
+        let who = strata.turned(covers.wait, request, 2 * turn);
+        let how_much = strata.turned(covers.left, request, 2 * turn + 1);
+        match alone.iter().find(|(upto, _)| who < *upto) {
+            Some((_, position)) => match &plan.operations[*position].gpu {
+                GpuDemand::Time { left, .. } => Strata::of_unit(left, how_much),
+                GpuDemand::Items(_) | GpuDemand::None => 0.0,
+            },
+            None => how_much * view.batch_s,
+        }
+    };
+    loop {
+        sum += left_of(number);
+        number += 1;
+        if place < reached || number >= MOST_RESIDUALS {
+            break;
+        }
+        reached += (1.0 - reached) * (1.0 - ratio);
+    }
+    let mut upto = 0.0;
+    let mut mean = 0.0;
+    for (share, position) in alone {
+        if let GpuDemand::Time { left, .. } = &plan.operations[*position].gpu {
+            mean += (share - upto) * left.mean();
+        }
+        upto = *share;
+    }
+    mean += (1.0 - upto) * view.batch_s / 2.0;
+    let usual = (1.0 - free) * mean / (1.0 - ratio);
+    view.backlog_s + sum * view.wait_s / usual.max(1e-12) + own_s
 }
 
 /// What a call site adds to the longest of its step, and whom it makes fail.
@@ -230,6 +326,20 @@ fn follow(
             late[request] |= gone[request];
         }
     }
+}
+
+/// How long a caller waits in the step in which a call goes wrong (s): for the call that does so most.
+fn failing_s(step: &[Site], callees: &[State], walks: &[Walk], request: usize) -> f64 {
+    let wrong = |site: &&Site| site.visits() * callees[site.operation].fate.wrong();
+    let waited = step.iter().filter(|site| site.waits);
+    let Some(site) = waited.max_by(|a, b| wrong(a).total_cmp(&wrong(b))) else { return 0.0 };
+    let fate = callees[site.operation].fate;
+    let walk = &walks[site.operation];
+    let all = fate.wrong().max(1e-12);
+    let inside = fate.failed * walk.failed_s[request].min(site.timeout_s)
+        + fate.cut * walk.took_s[request].min(site.timeout_s) / 2.0;
+    let stalled = if fate.stalled > 0.0 { fate.stalled * site.timeout_s.min(1e7) } else { 0.0 };
+    (inside + stalled) / all
 }
 
 /// How many of `count` each request of a probe stands for: all alike, the rest at even distances from

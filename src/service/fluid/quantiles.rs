@@ -55,6 +55,37 @@ impl Quantiles {
         Self { mean, cv, table }
     }
 
+    /// What is left, at a random instant, of something that lasts as long as this says: its density
+    /// falls as the distribution's tail does (the equilibrium distribution of renewal theory).
+    pub(super) fn residual(&self) -> Self {
+        let constant = vec![self.mean];
+        let values = if self.table.is_empty() { &constant } else { &self.table };
+        let count = f64_from_usize(values.len());
+        // Pieces of the tail: up to each value, with the share of those that last longer.
+        let mut table = Vec::with_capacity(VALUES);
+        let total: f64 = values.iter().sum::<f64>() / count;
+        let (mut before, mut area, mut piece) = (0.0, 0.0, 0_usize);
+        for at in 0..VALUES {
+            let wanted = (f64_from_usize(at) + 0.5) / f64_from_usize(VALUES) * total;
+            while piece < values.len() {
+                let longer = 1.0 - f64_from_usize(piece) / count;
+                let whole = (values[piece] - before) * longer;
+                if area + whole >= wanted {
+                    table.push(before + (wanted - area) / longer);
+                    break;
+                }
+                area += whole;
+                before = values[piece];
+                piece += 1;
+            }
+            if piece == values.len() {
+                table.push(before);
+            }
+        }
+        let mean = table.iter().sum::<f64>() / f64_from_usize(VALUES);
+        Self { mean, cv: 1.0, table }
+    }
+
     pub(super) const fn mean(&self) -> f64 {
         self.mean
     }
@@ -140,6 +171,20 @@ impl Strata {
         if dist.table.is_empty() { dist.mean } else { dist.at(self.place(cover, request)) }
     }
 
+    /// A place between 0 and 1 at a further turn of the same covering.
+    #[inline]
+    pub(super) fn turned(&self, cover: Cover, request: usize, turn: usize) -> f64 {
+        let moved = Cover { order: (cover.order + 31 * turn) % ORDERS, ..cover };
+        self.unit(moved, request)
+    }
+
+    /// The value of a distribution at a place between 0 and 1.
+    #[inline]
+    pub(super) fn of_unit(dist: &Quantiles, unit: f64) -> f64 {
+        let place = trunc_i64(unit * f64_from_usize(VALUES));
+        dist.at(usize::try_from(place).unwrap_or(0).min(VALUES - 1))
+    }
+
     /// Zero with a probability, and else exponential around `mean`.
     #[inline]
     pub(super) fn delayed(&self, unit: f64, probability: f64, mean: f64) -> f64 {
@@ -172,9 +217,8 @@ mod tests {
             }));
         }
         let mut stream = Streams::new(2, 0).of("draws");
-        let mut drawn: Vec<f64> = (0..200_000)
-            .map(|_| (0..3).map(|_| dist.sample(&mut stream)).sum::<f64>())
-            .collect();
+        let mut drawn: Vec<f64> =
+            (0..200_000).map(|_| (0..3).map(|_| dist.sample(&mut stream)).sum::<f64>()).collect();
         probed.sort_unstable_by(f64::total_cmp);
         drawn.sort_unstable_by(f64::total_cmp);
         for percent in [5, 50, 95, 99] {
@@ -182,6 +226,16 @@ mod tests {
             let (left, right) = (of(&probed), of(&drawn));
             assert!((left - right).abs() < 0.02 * right, "p{percent}: {left} against {right}");
         }
+    }
+
+    /// E[S²] / 2E[S] is the mean of what is left; of a constant everything up to it is as likely.
+    #[test]
+    fn what_is_left_is_half_the_square_over_the_mean() {
+        let dist = Dist::lognormal_mean_cv(8.0, 0.5).expect("valid");
+        let left = Quantiles::of(&dist).residual();
+        assert!((left.mean() - 5.0).abs() < 0.02, "{}", left.mean());
+        let constant = Quantiles::of(&Dist::constant(3.0).expect("valid")).residual();
+        assert!((constant.mean() - 1.5).abs() < 1e-9);
     }
 
     #[test]

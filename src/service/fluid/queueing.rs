@@ -94,7 +94,11 @@ impl Tail {
             return Self { sum: rho / gap, first: rho / (gap * gap), last: 0.0 };
         }
         if gap < 1e-6 {
-            return Self { sum: rho * places, first: rho * places * (places + 1.0) / 2.0, last: rho };
+            return Self {
+                sum: rho * places,
+                first: rho * places * (places + 1.0) / 2.0,
+                last: rho,
+            };
         }
         let power = libm::pow(ratio, places);
         let sum = (1.0 - power) / gap;
@@ -186,8 +190,7 @@ pub(super) fn step(
 mod tests {
     use super::*;
 
-    const OPEN: Queue =
-        Queue { servers: 1.0, variability: 1.0, seen: 1.0, limit: f64::INFINITY };
+    const OPEN: Queue = Queue { servers: 1.0, variability: 1.0, seen: 1.0, limit: f64::INFINITY };
 
     #[track_caller]
     fn near(value: f64, expected: f64) {

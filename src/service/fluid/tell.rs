@@ -55,7 +55,9 @@ impl Fluid {
             let id = LoadId::at(load);
             let class = flow.class;
             for (step, cell) in flow.cells.iter_mut().enumerate() {
-                let Step::Call { operation, timeout_s } = &plan.class(class)[step] else { continue };
+                let Step::Call { operation, timeout_s } = &plan.class(class)[step] else {
+                    continue;
+                };
                 let call = |took, end| ClientCall {
                     load: id,
                     class,
@@ -134,7 +136,9 @@ fn tell_ends(
         tell(CallEnd::Cut, span(took_s(request) / 2.0), times);
     }
     for (request, times) in stands_for(whole(failed), offset) {
-        tell(CallEnd::Failed, span(took_s(request)), times);
+        let failed_s = walk.failed_s[request];
+        let failed_s = if gives_up { failed_s.min(timeout_s) } else { failed_s };
+        tell(CallEnd::Failed, span(failed_s), times);
     }
     for (request, times) in stands_for(whole(through), offset) {
         let end = if walk.took_s[request] > timeout_s {
