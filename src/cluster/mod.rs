@@ -20,7 +20,7 @@ mod write;
 pub use apply::node_labels;
 pub use budget::Budget;
 pub use job::JobRun;
-pub use node::{Node, NodeImage, NodePhase};
+pub use node::{LaunchFailure, Node, NodeImage, NodePhase};
 pub use occur::Occurrence;
 pub use pod::{ConditionStatus, Deletion, Pod, PodOwner, PodPhase, ReadyCondition, TemplateId};
 pub use state::{Cluster, Pool};

@@ -18,6 +18,8 @@ impl Cluster {
         records: &mut Vec<Record>,
     ) {
         let revision = self.revision_of_spec(&spec);
+        self.specs_written += 1;
+        self.workload_stamps[id.index()] += 1;
         let workload = &mut self.workloads[id.index()];
         let changed = workload.wanted().template_id != revision.template_id;
         workload.spec = spec;

@@ -1,6 +1,6 @@
 //! HPAs: the observation is gathered, the controller decides, the scale is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::cluster::api::pod::PodTemplate;
@@ -45,10 +45,13 @@ impl<O: Observer> Run<'_, O> {
         SimDuration::from_nanos(nanos.expect("a sync period is positive"))
     }
 
-    /// metrics-server's tick: every pod with a running process on a ready node is read.
+    /// metrics-server's tick: every pod with a running process on a ready node is read, as far as some
+    /// HPA may ask for it. Nobody else looks at what is stored.
     pub(super) fn scrape(&mut self, now: SimTime) {
-        let mut readings = Vec::with_capacity(self.servers.len());
-        for pod in self.cluster.pods() {
+        let mut readings = Vec::new();
+        let targets: BTreeSet<WorkloadId> =
+            self.scenario.hpas.iter().map(|hpa| hpa.target).collect();
+        for pod in targets.into_iter().flat_map(|target| self.cluster.pods_of(target)) {
             let ready =
                 pod.node.and_then(|n| self.cluster.node(n)).is_some_and(cluster::Node::is_ready);
             if !ready || pod.phase != cluster::PodPhase::Running {
@@ -65,7 +68,7 @@ impl<O: Observer> Run<'_, O> {
                 (cpu_core_s.max(LEAST_CPU_CORE_S), memory_bytes.max(LEAST_MEMORY_BYTES));
             let started = pod.started.unwrap_or(pod.created);
             let reading = Reading { pod: pod.id, started, cpu_core_s, memory_bytes };
-            readings.push((reading, pod.name.to_string()));
+            readings.push((reading, Arc::clone(&pod.name)));
         }
         self.metrics.scrape(now, readings.into_iter());
         self.schedule(self.metrics.resolution(), Event::Scrape);

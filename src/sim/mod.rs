@@ -7,6 +7,7 @@
 mod autoscaler;
 mod autoscaler_reasons;
 mod bootstrap;
+mod capacity;
 mod dispatch;
 mod disruptions;
 mod flows;
@@ -28,7 +29,7 @@ mod spot;
 mod volumes;
 mod workloads;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cluster::{Cluster, VolumesSpec};
@@ -37,7 +38,7 @@ use crate::control::kubelet::{KubeletSpec, Kubelets};
 use crate::control::metrics_server::MetricsServer;
 use crate::engine::{EventQueue, Streams};
 use crate::model::Event;
-use crate::model::id::{DisruptionId, NodeId, PodId, ServerId, StationId, WorkloadId};
+use crate::model::id::{DisruptionId, PodId, ServerId, StationId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::Record;
 use crate::scenario::{Scenario, ServiceModel};
@@ -127,8 +128,7 @@ struct Run<'a, O> {
     restarts: restarts::Restarts,
     memory: memory::Memory,
     pod_gc: pod_gc::Collector,
-    /// Nodes whose machine is gone, and whose object is still there.
-    vanished: BTreeSet<NodeId>,
+    capacity: capacity::Capacity,
     /// Rollouts that someone waits for, by their disruption.
     rollouts: BTreeMap<DisruptionId, rollouts::RolloutState>,
     /// When the pulls of pods began that go on.
@@ -203,14 +203,14 @@ impl<'a, O: Observer> Run<'a, O> {
             hpas: scenario.hpas.iter().map(|hpa| Hpa::new(hpa.spec.clone())).collect(),
             scheduling: scheduling::Scheduling::new(scenario, &streams, &mut queue),
             lifecycle: lifecycle::Lifecycle::new(),
-            workloads: workloads::WorkloadState::new(&cluster),
+            workloads: workloads::WorkloadState::new(&cluster, &mut queue),
             autoscaler: autoscaler::Autoscaler::new(scenario, &streams, &mut queue),
             disruptions: scenario.disruptions.iter().map(|_| Default::default()).collect(),
             volumes: volumes::Mounts::default(),
             restarts: restarts::Restarts::default(),
             memory: memory::Memory::default(),
             pod_gc: pod_gc::Collector::default(),
-            vanished: BTreeSet::new(),
+            capacity: capacity::Capacity::default(),
             rollouts: BTreeMap::new(),
             pulls_begun: BTreeMap::new(),
             servers: BTreeMap::new(),
