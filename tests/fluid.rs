@@ -46,19 +46,19 @@ impl Pair {
         (mean(&self.fluid) - requests) / requests.abs().max(1e-9)
     }
 
-    /// How far requests of equal luck in the cluster part from seed to seed: half the range of the
-    /// differences.
+    /// Twice the standard error of the mean difference, by the range: what the luck of single requests
+    /// is worth, which the fluid model does not have.
     fn noise(&self) -> f64 {
         let differences = self.fluid.iter().zip(&self.requests).map(|(fluid, other)| fluid - other);
         let low = differences.clone().fold(f64::INFINITY, f64::min);
         let high = differences.fold(f64::NEG_INFINITY, f64::max);
-        (high - low) / 2.0
+        (high - low) / (self.fluid.len() as f64).sqrt()
     }
 
     fn holds(&self) -> bool {
         let (fluid, requests) = (mean(&self.fluid), mean(&self.requests));
         let room = (self.tolerance * requests.abs()).max(self.nothing);
-        (fluid - requests).abs() <= room + self.noise() / (self.fluid.len() as f64).sqrt()
+        (fluid - requests).abs() <= room + self.noise()
     }
 }
 
@@ -132,9 +132,9 @@ impl Compared {
         let mut most = 0.0_f64;
         for result in &self.requests {
             let series = result.measurements.series();
-            let per = (300.0
-                / (result.measurements.measured().as_secs_f64() / series.times.len() as f64))
-                .ceil() as usize;
+            let spans = series.times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
+            let span = spans.min().unwrap_or(SimDuration::from_secs(5)).as_nanos();
+            let per = usize::try_from(300_000_000_000 / span).expect("a few samples");
             let busy: Vec<f64> = (0..series.times.len())
                 .map(|at| {
                     let gpu = series.station(station)[at].state.gpu_busy.unwrap_or(0.0);
@@ -269,7 +269,8 @@ impl Compared {
 }
 
 fn check(name: &str, minutes: u64, seeds: u64) {
-    let stated = std::env::var("FLUID_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
+    let stated = std::env::var_os("FLUID_SEEDS")
+        .and_then(|seeds| seeds.to_str().and_then(|seeds| seeds.parse().ok()));
     let compared = compare(name, minutes, stated.unwrap_or(seeds));
     let mut wrong = compared.courses();
     let table = std::env::var_os("FLUID_TABLE").is_some();
@@ -291,7 +292,7 @@ fn check(name: &str, minutes: u64, seeds: u64) {
             if pair.holds() { "" } else { "!" },
         );
         if table {
-            println!("{line}");
+            eprintln!("{line}");
         }
         if counts && !pair.holds() {
             wrong.push(line);
@@ -299,7 +300,7 @@ fn check(name: &str, minutes: u64, seeds: u64) {
     }
     if table {
         for line in &wrong {
-            println!("WRONG {line}");
+            eprintln!("WRONG {line}");
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -46,6 +46,7 @@ struct LoadFlow {
     iterations: f64,
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "most executors have neither bound")]
 impl LoadFlow {
     fn new(spec: &LoadSpec, measured_from: SimTime) -> Self {
         let schedule = VuSchedule::new(spec, measured_from);
@@ -153,6 +154,7 @@ impl<O: Observer> Run<'_, O> {
     }
 
     /// Before an event that reads or changes the services: they move on to its instant.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most events neither read nor change them")]
     pub(super) fn flow_until(&mut self, now: SimTime, event: Event) {
         let Self { flows: Some(flows), services: Model::Fluid(fluid), .. } = self else { return };
         let changes = match event {

@@ -169,12 +169,7 @@ impl<'a, O: Observer> Run<'a, O> {
             claims: scenario.claims.clone(),
             default_driver: Arc::from(scenario.provider.disk_driver()),
         });
-        let (services, flows) = serve(scenario, &streams, &mut queue);
-        let load = |spec| loads::LoadState::new(spec, measured_from, &streams);
-        let loads = match &services {
-            Model::Requests(_) => scenario.loads.iter().map(load).collect(),
-            Model::Fluid(_) => Vec::new(),
-        };
+        let Serving { services, flows, loads } = serve(scenario, &streams, &mut queue);
         let station_of =
             |workload: &crate::cluster::Workload| scenario.services.station_of(workload.id);
         let stations = cluster.workloads().iter().map(station_of).collect();
@@ -294,24 +289,29 @@ impl<'a, O: Observer> Run<'a, O> {
     }
 }
 
-/// The services of a scenario by its model, and the loads of a fluid one.
-fn serve(
-    scenario: &Scenario,
-    streams: &Streams,
-    queue: &mut EventQueue<Event>,
-) -> (Model, Option<flows::Flows>) {
+/// The services of a scenario, and its loads: one of the two is empty, by the model.
+struct Serving {
+    services: Model,
+    flows: Option<flows::Flows>,
+    loads: Vec<loads::LoadState>,
+}
+
+fn serve(scenario: &Scenario, streams: &Streams, queue: &mut EventQueue<Event>) -> Serving {
+    let measured_from = SimTime::ZERO + scenario.warm_up;
     match scenario.model {
         ServiceModel::Requests => {
             let services = Services::new(&scenario.services, streams, queue);
-            (Model::Requests(Box::new(services)), None)
+            let load = |spec| loads::LoadState::new(spec, measured_from, streams);
+            let loads = scenario.loads.iter().map(load).collect();
+            Serving { services: Model::Requests(Box::new(services)), flows: None, loads }
         }
         ServiceModel::Fluid { tick } => {
             let loads = flows::Flows::loads_for_services(scenario);
             let fluid = Fluid::new(&scenario.services, loads, streams);
-            let measured_from = SimTime::ZERO + scenario.warm_up;
             let timer = queue.timer(Event::Tick);
             let flows = flows::Flows::new(scenario, tick, measured_from, timer);
-            (Model::Fluid(Box::new(fluid)), Some(flows))
+            let services = Model::Fluid(Box::new(fluid));
+            Serving { services, flows: Some(flows), loads: Vec::new() }
         }
     }
 }

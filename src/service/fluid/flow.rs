@@ -131,7 +131,7 @@ impl Fluid {
             refused += full;
             arrivals -= full;
             let stepped = match &last {
-                Some((twin, stepped, theirs)) if twin.is_like(server) && *theirs == arrivals => {
+                Some((twin, stepped, theirs)) if twin.is_like(server, (*theirs, arrivals)) => {
                     server.view = twin.view;
                     *stepped
                 }
@@ -536,8 +536,8 @@ impl Server {
 
     /// Whether a step of time does to one what it does to the other.
     #[expect(clippy::float_cmp, reason = "only servers that are equal to the bit are twins")]
-    fn is_like(&self, other: &Self) -> bool {
-        self.queued == other.queued && self.cores == other.cores
+    fn is_like(&self, other: &Self, (theirs, arrivals): (f64, f64)) -> bool {
+        self.queued == other.queued && self.cores == other.cores && theirs == arrivals
     }
 }
 

@@ -34,6 +34,10 @@ pub(super) struct GpuView {
     pub(super) busy: f64,
     /// Mean wait (s), the part that chance makes.
     pub(super) wait_s: f64,
+    /// The same if there were places for all.
+    pub(super) free_wait_s: f64,
+    /// A wait in which all places are taken (s): whoever would wait longer is refused.
+    pub(super) longest_s: f64,
     /// The part that everyone has: a queue that stands (s).
     pub(super) backlog_s: f64,
     /// How long a batch takes (s).
@@ -53,6 +57,8 @@ pub(super) struct GpuView {
 struct State {
     inside: f64,
     waiting: f64,
+    /// Would wait if there were places for all.
+    unbounded: f64,
     busy: f64,
     batch_s: f64,
     size: f64,
@@ -114,9 +120,10 @@ impl GpuMix {
             squares / 2.0 * self.regularity(cs2, utilisation) / (1.0 - utilisation * self.seen);
         let company =
             if size < largest { delay_s * (1.0 - busy) * (1.0 + 1.0 / size) / 2.0 } else { 0.0 };
-        let waiting = within(rate * (wait_s + self.batched * company), busy, room);
+        let unbounded = rate * (wait_s + self.batched * company);
+        let waiting = within(unbounded, busy, room);
         let served = rate * (self.batched * batch_s + (1.0 - self.batched) * self.alone_s);
-        State { inside: waiting + served, waiting, busy, batch_s, size }
+        State { inside: waiting + served, waiting, unbounded, busy, batch_s, size }
     }
 
     /// What arrivals that are more or less regular than by chance make of a wait: Allen and Cunneen,
@@ -172,6 +179,8 @@ impl GpuMix {
         let view = GpuView {
             busy,
             wait_s: waiting / rate * random,
+            free_wait_s: state.unbounded.max(waiting) / rate * random,
+            longest_s: (backlog + 1.0) / rate,
             backlog_s: waiting / rate * (1.0 - random),
             batch_s: state.batch_s,
             size: state.size,

@@ -247,12 +247,14 @@ fn gpu_s(
     if view.utilisation > HEAVY {
         // Under heavy traffic the sum below is exponential (Kingman 1962).
         let busy = 1.0 - free;
-        return view.backlog_s + strata.delayed(unit, busy, view.wait_s / busy) + own_s;
+        let wait_s = strata.delayed(unit, busy, view.free_wait_s / busy);
+        return view.backlog_s + wait_s.min(view.longest_s) + own_s;
     }
     // Pollaczek and Khinchine: as many residuals of services as a geometric number says.
     let ratio = view.utilisation.clamp(0.0, HEAVY);
-    let place = ((unit - free) / (1.0 - free).max(1e-9)).clamp(0.0, 1.0);
-    let (mut sum, mut number, mut reached) = (0.0, 0_usize, 1.0 - ratio);
+    let mut place = ((unit - free) / (1.0 - free).max(1e-9)).clamp(0.0, 1.0);
+    let usual = (1.0 - free) * residual_s(plan, view, alone) / (1.0 - ratio);
+    let scale = view.free_wait_s / usual.max(1e-12);
     let left_of = |turn: usize| {
         let who = strata.turned(covers.wait, request, 2 * turn);
         let how_much = strata.turned(covers.left, request, 2 * turn + 1);
@@ -264,25 +266,36 @@ fn gpu_s(
             None => how_much * view.batch_s,
         }
     };
-    loop {
-        sum += left_of(number);
-        number += 1;
-        if place < reached || number >= MOST_RESIDUALS {
-            break;
+    // Whoever would wait longer than the places reach was refused: draw again for another.
+    for attempt in 0..3 {
+        let (mut sum, mut number, mut reached) = (0.0, 0, 1.0 - ratio);
+        loop {
+            sum += left_of(number + attempt * MOST_RESIDUALS);
+            number += 1;
+            if place < reached || number >= MOST_RESIDUALS {
+                break;
+            }
+            reached += (1.0 - reached) * (1.0 - ratio);
         }
-        reached += (1.0 - reached) * (1.0 - ratio);
+        // The second time nearer to the beginning, where those are who were let in.
+        place /= 2.0;
+        if sum * scale <= view.longest_s {
+            return view.backlog_s + sum * scale + own_s;
+        }
     }
-    let mut upto = 0.0;
-    let mut mean = 0.0;
+    view.backlog_s + view.longest_s + own_s
+}
+
+/// What is left of what runs on a GPU, on average (s).
+fn residual_s(plan: &Plan, view: &GpuView, alone: &[(f64, usize)]) -> f64 {
+    let (mut upto, mut mean) = (0.0, 0.0);
     for (share, position) in alone {
         if let GpuDemand::Time { left, .. } = &plan.operations[*position].gpu {
             mean += (share - upto) * left.mean();
         }
         upto = *share;
     }
-    mean += (1.0 - upto) * view.batch_s / 2.0;
-    let usual = (1.0 - free) * mean / (1.0 - ratio);
-    view.backlog_s + sum * view.wait_s / usual.max(1e-12) + own_s
+    mean + (1.0 - upto) * view.batch_s / 2.0
 }
 
 /// What a call site adds to the longest of its step, and whom it makes fail.

@@ -3,9 +3,9 @@
 //!
 //! A station's cores serve `min(n, c)` of the `n` inside at full speed, with `c` real (a limit of
 //! 1.5 cores is one). Below `c` the stationary probabilities are those of Erlang; above, they fall
-//! geometrically by a ratio that Allen and Cunneen's correction (1978) widens for variable or
-//! regular traffic: σ = ρf / (1 − ρ + ρf), which makes the mean wait f times that of M/M/c, and is
-//! Pollaczek and Khinchine's exactly for one server. Processor sharing is insensitive to the
+//! geometrically. Allen and Cunneen's correction (1978) makes the mean wait f times that of M/M/c for
+//! variable or regular traffic, which is Pollaczek and Khinchine's exactly for one server; the tail
+//! then falls by σ = ρf / (1 − ρ + ρf). Processor sharing is insensitive to the
 //! distribution of work, so its f is that of the arrivals alone.
 
 use crate::units::convert::{f64_from_i64, trunc_i64};
@@ -59,19 +59,21 @@ impl Queue {
             total += weight;
             first += weight * state;
         }
+        // The chances to wait are those of M/M/c; the correction is of how long.
+        let places = (self.limit - shoulder).max(1.0);
+        let tail = Tail::new(rho, rho * self.seen, places);
+        let all = total + tail.sum;
+        let inside = (first + shoulder * tail.sum + tail.first) / all;
+        let beyond = ((inside - load).max(0.0) * self.variability).min(places);
         let widened = rho * self.variability;
         let ratio = (widened / (1.0 - rho + widened)) * self.seen;
-        let places = (self.limit - shoulder).max(1.0);
-        let tail = Tail::new(rho, ratio, places);
-        let all = total + tail.sum;
-        let beyond_shoulder = tail.first / all;
-        let inside = (first + shoulder * tail.sum) / all + beyond_shoulder;
+        let last = rho * libm::pow(ratio, (places - 1.0).min(1e6));
         Stationary {
-            inside: inside.max(load),
-            beyond: (inside - load).max(0.0),
+            inside: load + beyond,
+            beyond,
             all_busy: tail.sum / all,
             ratio,
-            full: tail.last / all,
+            full: if places < 1e6 { (last / all).min(1.0) } else { 0.0 },
         }
     }
 }
@@ -82,8 +84,6 @@ struct Tail {
     sum: f64,
     /// Weighted by how far beyond the shoulder.
     first: f64,
-    /// Weight of the last place.
-    last: f64,
 }
 
 impl Tail {
@@ -91,19 +91,15 @@ impl Tail {
         let gap = 1.0 - ratio;
         if places > 1e8 || ratio <= 0.0 {
             let gap = gap.max(1e-12);
-            return Self { sum: rho / gap, first: rho / (gap * gap), last: 0.0 };
+            return Self { sum: rho / gap, first: rho / (gap * gap) };
         }
         if gap < 1e-6 {
-            return Self {
-                sum: rho * places,
-                first: rho * places * (places + 1.0) / 2.0,
-                last: rho,
-            };
+            return Self { sum: rho * places, first: rho * places * (places + 1.0) / 2.0 };
         }
         let power = libm::pow(ratio, places);
         let sum = (1.0 - power) / gap;
         let first = (sum - places * power) / gap;
-        Self { sum: rho * sum, first: rho * first, last: rho * power / ratio }
+        Self { sum: rho * sum, first: rho * first }
     }
 }
 
@@ -220,7 +216,7 @@ mod tests {
     #[test]
     fn a_bounded_place_blocks_as_it_must() {
         let full = Queue { limit: 5.0, ..OPEN }.stationary(0.8).full;
-        near(full, 0.2 * 0.8_f64.powi(5) / (1.0 - 0.8_f64.powi(6)));
+        near(full, 0.2 * libm::pow(0.8, 5.0) / (1.0 - libm::pow(0.8, 6.0)));
     }
 
     /// Cores shared by parts: states 0, 1 at rates 1, then 1.5.
@@ -228,8 +224,9 @@ mod tests {
     fn a_core_and_a_half_is_its_own_chain() {
         let (servers, rho): (f64, f64) = (1.5, 0.6);
         let load = servers * rho;
-        let weights: Vec<f64> =
-            (0..200).map(|n| if n == 0 { 1.0 } else { load * rho.powi(n - 1) }).collect();
+        let weights: Vec<f64> = (0..200)
+            .map(|n| if n == 0 { 1.0 } else { load * libm::pow(rho, f64::from(n - 1)) })
+            .collect();
         let total: f64 = weights.iter().sum();
         let mean: f64 =
             (0_i32..).zip(&weights).map(|(n, weight)| f64::from(n) * weight).sum::<f64>() / total;
@@ -255,7 +252,7 @@ mod tests {
     #[test]
     fn the_better_of_two_is_far_better_under_load() {
         near(better_of_two(0.9), {
-            let sum: f64 = (2..12).map(|k| 0.9_f64.powi(2_i32.pow(k) - 1)).sum();
+            let sum: f64 = (2..12).map(|k| libm::pow(0.9, libm::exp2(f64::from(k)) - 1.0)).sum();
             sum * 0.1 / 0.81
         });
     }

