@@ -85,7 +85,7 @@ impl Cluster {
         assert!(replicas >= 0, "a workload cannot have {replicas} replicas");
         let workload = self.workload_mut(id);
         let from = workload.replicas;
-        if from != replicas {
+        if from != replicas && workload.exists {
             workload.replicas = replicas;
             records.push(Record::WorkloadScaled { workload: id, from, to: replicas });
         }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::cluster::api::NodeRequest;
 use crate::cluster::api::budget::PodDisruptionBudgetSpec;
+use crate::cluster::api::limit::ResourceQuotaSpec;
 use crate::cluster::api::scheduling::{Taint, TaintEffect};
+use crate::cluster::api::storage::PersistentVolumeClaimSpec;
 use crate::cluster::api::workload::WorkloadSpec;
 use crate::cluster::node::{LaunchFailure, Node, NodeImage, NodePhase};
 use crate::cluster::pod::{ConditionStatus, PodOwner, PodPhase, ReadyCondition};
@@ -59,10 +61,21 @@ pub enum Occurrence {
     },
     /// The pod's containers ended and its object is gone.
     PodGone(PodId),
-    /// Someone wrote a workload's spec.
+    /// Someone wrote a workload's spec, or made the workload.
     WorkloadWritten(WorkloadId, Arc<WorkloadSpec>),
-    /// Someone wrote a budget's spec.
+    /// Someone deleted a workload. Its ReplicaSets and Jobs go with it; its pods are without an
+    /// owner, and the garbage collector has to delete them.
+    WorkloadDeleted(WorkloadId),
+    /// Someone wrote a budget's spec, or made the budget.
     BudgetWritten(BudgetId, Arc<PodDisruptionBudgetSpec>),
+    /// Someone deleted a budget.
+    BudgetDeleted(BudgetId),
+    /// Someone made a claim that stands alone; one that is there stays as it is.
+    ClaimWritten(Arc<PersistentVolumeClaimSpec>),
+    /// Someone deleted a claim, by `namespace/name`: it goes when no pod uses it any more.
+    ClaimDeleted(Arc<str>),
+    /// Someone wrote the quotas of all namespaces.
+    QuotasWritten(Vec<Arc<ResourceQuotaSpec>>),
     /// A machine was asked for by itself.
     NodeAsked(Box<NodeRequest>),
     /// The cloud made the node's machine, in this zone.
@@ -149,8 +162,13 @@ impl Cluster {
                 self.pod_ended(now, pod, succeeded, records);
             }
             Occurrence::PodGone(id) => self.pod_gone(now, id, records),
-            Occurrence::WorkloadWritten(id, spec) => self.write_workload(id, spec, records),
-            Occurrence::BudgetWritten(id, spec) => self.budgets[id.index()].spec = spec,
+            Occurrence::WorkloadWritten(..)
+            | Occurrence::WorkloadDeleted(_)
+            | Occurrence::BudgetWritten(..)
+            | Occurrence::BudgetDeleted(_)
+            | Occurrence::ClaimWritten(_)
+            | Occurrence::ClaimDeleted(_)
+            | Occurrence::QuotasWritten(_) => self.written(fact, records),
             Occurrence::NodeAsked(_)
             | Occurrence::NodeLaunched(..)
             | Occurrence::NodeLaunchFailed { .. }
@@ -258,6 +276,7 @@ impl Cluster {
     /// Takes a pod out of every index.
     pub(super) fn pod_gone(&mut self, now: SimTime, id: PodId, records: &mut Vec<Record>) {
         self.leave_node(id);
+        self.release_claims(id);
         let Some(pod) = self.pods[id.index()].take() else { return };
         self.live_pods -= 1;
         self.pending.remove(&id);

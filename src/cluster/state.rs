@@ -97,6 +97,8 @@ impl Cluster {
         for (position, spec) in budgets.iter().enumerate() {
             cluster.budgets.push(Budget {
                 id: BudgetId::at(position),
+                exists: true,
+                generation: 1,
                 spec: Arc::clone(spec),
                 status: BudgetStatus::default(),
                 disrupted: std::collections::BTreeMap::new(),
@@ -110,6 +112,7 @@ impl Cluster {
         self.workload_stamps.push(0);
         self.workloads.push(Workload {
             id: WorkloadId::at(self.workloads.len()),
+            exists: true,
             spec: Arc::clone(spec),
             replicas: spec.replicas,
             revisions: vec![revision],
@@ -119,6 +122,7 @@ impl Cluster {
             next_pod: 1,
             runs: Vec::new(),
             next_run: 0,
+            ended: None,
         });
     }
 
@@ -135,7 +139,9 @@ impl Cluster {
     /// distinct templates.
     pub(super) fn revision_of(&mut self, template: &PodTemplate) -> Revision {
         let admitted = admit(template);
-        if let Some(known) = self.templates.iter().find(|known| *known.template == admitted) {
+        let bare = admitted.without_origins();
+        let same = |known: &&Revision| known.template.without_origins() == bare;
+        if let Some(known) = self.templates.iter().find(same) {
             return known.clone();
         }
         let revision = Revision {
@@ -302,6 +308,17 @@ impl Cluster {
         self.changed_nodes.push_back(node);
         self.generation += 1;
         self.generation
+    }
+
+    /// A workload of a later release is not there when the run begins.
+    pub fn withhold_workload(&mut self, id: WorkloadId) {
+        self.workloads[id.index()].exists = false;
+        self.set_initial_replicas(id, 0);
+    }
+
+    /// A budget of a later release is not there when the run begins.
+    pub fn withhold_budget(&mut self, id: BudgetId) {
+        self.budgets[id.index()].exists = false;
     }
 
     pub(super) fn node_mut(&mut self, id: NodeId) -> &mut Node {

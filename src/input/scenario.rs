@@ -9,9 +9,11 @@ use super::cluster_profile::{ClusterProfile, check_bounds, known_zone, volume_mo
 use super::codes;
 use super::decode::{Context, Fields, Value, nearest};
 use super::diagnostic::{Diagnostic, Severity};
+use super::kubernetes::meta::strings;
 use super::kubernetes::{AutoscalerSpec, Objects, REPLICAS_MOST};
 use super::load::{Surroundings, loads};
 use super::pool_events::PoolEvent;
+use super::releases::follow_releases;
 use super::rollouts::Release;
 use super::source::Span;
 use super::thresholds::thresholds;
@@ -61,7 +63,7 @@ pub(super) fn scenario(
     let start = fields.read("start", clock);
     let measured = fields.required("duration").and_then(|value| positive_duration(&value));
     let warm_up = fields.read_or("warmUp", SimDuration::ZERO, Value::duration);
-    let model = fields.read_or("model", ServiceModel::Requests, model);
+    let model = fields.read_or("model", ServiceModel::Requests, |value| model(value, services));
     let model = tick(fields, model);
     let time_of_day =
         start.as_ref().and_then(|start| start.as_ref()).map_or(SimDuration::ZERO, |start| start.1);
@@ -77,7 +79,7 @@ pub(super) fn scenario(
         }
         None => (fields.read("overrides", |_| Some(())).map(|_| ()), None, None),
     };
-    let events = Events { release, pools, known, provider };
+    let events = Events { release, pools, known, provider, services };
     let disruptions = fields.read_or("events", Vec::new(), |value| events.all(value));
     let thresholds = fields.read_or("thresholds", Vec::new(), thresholds);
     let seed = fields.read_or("seed", SEED, |value| value.integer(0..=u64::MAX));
@@ -85,6 +87,7 @@ pub(super) fn scenario(
     overridden?;
     let mut disruptions = disruptions?;
     disruptions.sort_by_key(|disruption| disruption.at);
+    follow_releases(&mut disruptions, objects, hpas, release.later);
     Some(ScenarioDocument {
         name: name?,
         description: description?,
@@ -119,9 +122,16 @@ fn positive_duration(value: &Value<'_>) -> Option<SimDuration> {
     Some(span)
 }
 
-fn model(value: &Value<'_>) -> Option<ServiceModel> {
+fn model(value: &Value<'_>, services: Option<&ServiceGraph>) -> Option<ServiceModel> {
     let fluid = ServiceModel::Fluid { tick: ServiceModel::TICK };
-    value.word(&[("requests", ServiceModel::Requests), ("fluid", fluid)])
+    let model = value.word(&[("requests", ServiceModel::Requests), ("fluid", fluid)])?;
+    let outside = services.filter(|_| model == fluid).and_then(ServiceGraph::beyond_rates);
+    if let Some(what) = outside {
+        let message = format!("is `fluid`, which does not simulate {what}; use `requests`");
+        value.report(value.error(codes::UNSUPPORTED, &message));
+        return None;
+    }
+    Some(model)
 }
 
 /// `tick`, which only the fluid model has.
@@ -256,6 +266,10 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
     let max = max_value.as_ref().map_or(Some(None), |value| count(value).map(Some));
     let initial = fields.read("initial", count);
     let spot = fields.read("spot", Value::boolean);
+    let labels = fields.read("labels", strings);
+    let launch = fields.read("launch", Value::distribution);
+    let node_ready = fields.read("nodeReady", Value::distribution);
+    let gpu_ready = fields.read("gpuReady", Value::distribution);
     fields.finish("an override of a node pool");
     let Some(pool) = pools.iter_mut().find(|pool| *pool.name == *name) else {
         let known: Vec<&str> = pools.iter().map(|pool| &*pool.name).collect();
@@ -272,6 +286,14 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
     pool.autoscaled |= pool.min == pool.max && min < max;
     (pool.min, pool.max, pool.initial) = (min, max, initial);
     pool.spot = spot?.unwrap_or(pool.spot);
+    if let Some(labels) = labels? {
+        pool.labels = labels;
+    }
+    if let Some(launch) = launch? {
+        pool.launch = launch;
+    }
+    pool.node_ready = node_ready?.or(pool.node_ready.take());
+    pool.gpu_ready = gpu_ready?.or(pool.gpu_ready.take());
     Some(())
 }
 
@@ -281,9 +303,10 @@ struct Events<'a> {
     pools: Option<&'a [NodePoolSpec]>,
     known: Option<Known<'a>>,
     provider: Option<Provider>,
+    services: Option<&'a ServiceGraph>,
 }
 
-const EVENTS: [&str; 11] = [
+const EVENTS: [&str; 12] = [
     "drain",
     "failNode",
     "failZone",
@@ -294,6 +317,7 @@ const EVENTS: [&str; 11] = [
     "upgrade",
     "upgradePool",
     "reclaimSpot",
+    "slow",
     "capacityShortage",
 ];
 
@@ -313,9 +337,8 @@ impl Events<'_> {
         let duration = lasting.as_ref().map_or(Some(None), |value| value.duration().map(Some));
         fields.finish("an event");
         let (name, body) = kind?;
-        if let Some(lasting) =
-            lasting.filter(|_| !matches!(name, "failNode" | "failZone" | "capacityShortage"))
-        {
+        let ends = ["failNode", "failZone", "capacityShortage", "slow"].contains(&name);
+        if let Some(lasting) = lasting.filter(|_| !ends) {
             let message = format!("must not be there: `{name}` does not end by itself");
             value.report(
                 lasting.error(codes::EXCLUSIVE_FIELDS, &message).primary(lasting.key_span(), ""),
@@ -355,6 +378,12 @@ impl Events<'_> {
                 let around = PoolEvent { name, pool, pools: self.pools, provider: self.provider };
                 let target = around.target(&fields, duration, &named);
                 fields.finish(&format!("the event `{name}`"));
+                target?
+            }
+            "slow" => {
+                let services = self.services;
+                let target = super::station::slow_event(&fields, services, duration);
+                fields.finish("the event `slow`");
                 target?
             }
             "cordon" => {
@@ -418,9 +447,13 @@ impl Events<'_> {
 
 /// Autoscalers with their targets found. A second one for the same target and one for none are
 /// errors; one for a kind that is not simulated is left out with a warning.
-pub(super) fn resolve_hpas(objects: &Objects, context: Context<'_>) -> Vec<Arc<HpaObject>> {
+pub(super) fn resolve_hpas(
+    autoscalers: &[AutoscalerSpec],
+    objects: &Objects,
+    context: Context<'_>,
+) -> Vec<Arc<HpaObject>> {
     let mut resolved: Vec<(Arc<HpaObject>, Span)> = Vec::new();
-    for hpa in &objects.autoscalers {
+    for hpa in autoscalers {
         let wanted = format!("{}/{}", hpa.target_kind, hpa.target_name);
         let name = &hpa.meta.name;
         let found = objects.named(&wanted, Some(&hpa.meta.namespace)).map(WorkloadId::at);

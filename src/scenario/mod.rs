@@ -16,6 +16,7 @@ use crate::cluster::api::{
     ResourceQuotaSpec, StorageClassSpec, WorkloadSpec,
 };
 use crate::control::cluster_autoscaler;
+use crate::control::cluster_autoscaler::options::GroupOptions;
 use crate::control::hpa::{HpaConfig, HpaSpec};
 use crate::control::scheduler::ServiceSelector;
 use crate::load::LoadSpec;
@@ -26,7 +27,7 @@ use crate::units::{Origin, SimDuration};
 pub use capacity::{CapacitySpec, MachineFilter};
 pub use disruption::{DisruptionSpec, DisruptionTarget};
 pub use profile::{ImageSizes, Prices, Provider, PullPolicy, Timings, VolumeProfile};
-pub use rollout::{RolloutSpec, WorkloadChange};
+pub use rollout::{Gone, Later, RolloutSpec, WaitSpec, WorkloadChange};
 pub use threshold::ThresholdSpec;
 
 /// Everything a run needs, checked.
@@ -62,6 +63,8 @@ pub struct Scenario {
     pub quotas: Vec<Arc<ResourceQuotaSpec>>,
     /// Autoscalers; ids are positions.
     pub hpas: Vec<Arc<HpaObject>>,
+    /// Objects of later releases, which are not there at the start.
+    pub later: Later,
     /// Claims that stand alone; those of StatefulSets are in their specs.
     pub claims: Vec<Arc<PersistentVolumeClaimSpec>>,
     /// How volumes are served.
@@ -88,6 +91,10 @@ pub struct Scenario {
     pub hpa_config: HpaConfig,
     /// Flags of the Cluster Autoscaler.
     pub autoscaler: cluster_autoscaler::Options,
+    /// What its priority expander prefers.
+    pub expander_priorities: cluster_autoscaler::Priorities,
+    /// What pools override of its flags, by pool.
+    pub group_options: Vec<GroupOptions>,
     /// Prices beside those of machines.
     pub prices: Prices,
     /// Wall clock at the start of measuring, `YYYY-MM-DDTHH:MM:SS`, when stated.

@@ -105,6 +105,22 @@ impl Model {
         }
     }
 
+    /// What a station begins from now on takes `factor` times as long.
+    pub fn slow_down(&mut self, station: StationId, factor: f64) {
+        match self {
+            Self::Requests(services) => services.slow_down(station, factor),
+            Self::Fluid(fluid) => fluid.slow_down(station, factor),
+        }
+    }
+
+    /// A slowdown by `factor` is over.
+    pub fn speed_up(&mut self, station: StationId, factor: f64) {
+        match self {
+            Self::Requests(services) => services.speed_up(station, factor),
+            Self::Fluid(fluid) => fluid.speed_up(station, factor),
+        }
+    }
+
     /// What a server has used and holds.
     pub fn usage(&mut self, now: SimTime, id: ServerId) -> Usage {
         match self {

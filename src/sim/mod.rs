@@ -20,6 +20,7 @@ mod nodes;
 mod pod_gc;
 mod pods;
 mod pool_upgrade;
+mod releases;
 mod restarts;
 mod rollouts;
 mod sampling;
@@ -119,6 +120,8 @@ struct Run<'a, O> {
     kubelets: Kubelets,
     metrics: MetricsServer,
     hpas: Vec<Hpa>,
+    /// When each autoscaler looks next; `None` is not there.
+    hpa_due: Vec<Option<SimTime>>,
     scheduling: scheduling::Scheduling,
     lifecycle: lifecycle::Lifecycle,
     workloads: workloads::WorkloadState,
@@ -129,6 +132,7 @@ struct Run<'a, O> {
     memory: memory::Memory,
     pod_gc: pod_gc::Collector,
     capacity: capacity::Capacity,
+    spot: spot::Spot,
     /// Rollouts that someone waits for, by their disruption.
     rollouts: BTreeMap<DisruptionId, rollouts::RolloutState>,
     /// When the pulls of pods began that go on.
@@ -153,22 +157,30 @@ struct Run<'a, O> {
     booting: bool,
 }
 
+/// The cluster before anything of it runs.
+fn cluster_of(scenario: &Scenario) -> Cluster {
+    let mut cluster = Cluster::new(&scenario.pools, &scenario.workloads, &scenario.budgets);
+    cluster.set_quotas(&scenario.quotas);
+    for workload in cluster.workloads().iter().map(|w| w.id).collect::<Vec<_>>() {
+        cluster.set_initial_replicas(workload, scenario.initial_replicas[workload.index()]);
+    }
+    scenario.later.workloads.iter().for_each(|id| cluster.withhold_workload(*id));
+    scenario.later.budgets.iter().for_each(|id| cluster.withhold_budget(*id));
+    cluster.set_volumes(VolumesSpec {
+        mode: scenario.volumes.mode,
+        classes: scenario.storage_classes.clone(),
+        claims: scenario.claims.clone(),
+        default_driver: Arc::from(scenario.provider.disk_driver()),
+    });
+    cluster
+}
+
 impl<'a, O: Observer> Run<'a, O> {
     fn new(scenario: &'a Scenario, options: RunOptions, observer: &'a mut O) -> Self {
         let streams = Streams::new(options.seed, options.replication);
         let mut queue = EventQueue::new();
         let measured_from = SimTime::ZERO + scenario.warm_up;
-        let mut cluster = Cluster::new(&scenario.pools, &scenario.workloads, &scenario.budgets);
-        cluster.set_quotas(&scenario.quotas);
-        for workload in cluster.workloads().iter().map(|w| w.id).collect::<Vec<_>>() {
-            cluster.set_initial_replicas(workload, scenario.initial_replicas[workload.index()]);
-        }
-        cluster.set_volumes(VolumesSpec {
-            mode: scenario.volumes.mode,
-            classes: scenario.storage_classes.clone(),
-            claims: scenario.claims.clone(),
-            default_driver: Arc::from(scenario.provider.disk_driver()),
-        });
+        let cluster = cluster_of(scenario);
         let Serving { services, flows, loads } = serve(scenario, &streams, &mut queue);
         let station_of =
             |workload: &crate::cluster::Workload| scenario.services.station_of(workload.id);
@@ -196,6 +208,7 @@ impl<'a, O: Observer> Run<'a, O> {
             kubelets,
             metrics: MetricsServer::new(scenario.metric_resolution, streams),
             hpas: scenario.hpas.iter().map(|hpa| Hpa::new(hpa.spec.clone())).collect(),
+            hpa_due: vec![None; scenario.hpas.len()],
             scheduling: scheduling::Scheduling::new(scenario, &streams, &mut queue),
             lifecycle: lifecycle::Lifecycle::new(),
             workloads: workloads::WorkloadState::new(&cluster, &mut queue),
@@ -206,6 +219,7 @@ impl<'a, O: Observer> Run<'a, O> {
             memory: memory::Memory::default(),
             pod_gc: pod_gc::Collector::default(),
             capacity: capacity::Capacity::default(),
+            spot: spot::Spot::default(),
             rollouts: BTreeMap::new(),
             pulls_begun: BTreeMap::new(),
             servers: BTreeMap::new(),

@@ -40,6 +40,8 @@ impl<O: Observer> Run<'_, O> {
 
     fn react(&mut self, now: SimTime, record: &Record) {
         match record {
+            Record::WorkloadCreated(workload) => self.workload_made(now, *workload),
+            Record::WorkloadDeleted(workload) => self.workload_deleted(now, *workload),
             Record::WorkloadScaled { workload, .. }
             | Record::WorkloadUpdated { workload, .. }
             | Record::JobStarted { workload, .. } => self.wake_workload(*workload),
@@ -56,24 +58,25 @@ impl<O: Observer> Run<'_, O> {
                 self.wake_workload(*workload);
                 self.pod_to_schedule(now, *pod);
             }
+            Record::PodUnschedulable { pod, .. } => self.pod_calls_autoscaler(now, *pod),
             Record::PodBound { pod, node, .. } => self.pod_bound(now, *pod, *node),
             Record::PodBecameReady(pod) => {
                 self.pod_became_ready(now, *pod);
-                self.wake_owner(*pod);
-                self.wake_budgets();
+                self.pod_changed(*pod);
             }
             Record::PodBecameUnready(pod) => {
                 self.pod_became_unready(*pod);
-                self.wake_owner(*pod);
-                self.wake_budgets();
+                self.pod_changed(*pod);
             }
             Record::PodTerminating { pod, .. } => {
                 self.pod_terminating(now, *pod);
-                self.wake_owner(*pod);
-                self.wake_budgets();
+                self.pod_changed(*pod);
             }
             Record::PodGone(pod) => self.pod_gone(now, *pod),
             Record::NodeRequested { node, .. } => self.node_requested(*node),
+            Record::NodeLaunched { machine, .. } if machine.spot => {
+                self.watch_spot(now, machine);
+            }
             Record::NodeRegistered(node) => {
                 self.wake_daemon_sets();
                 self.node_changed(now, *node);
@@ -93,17 +96,17 @@ impl<O: Observer> Run<'_, O> {
             | Record::RolloutEnded(..)
             | Record::JobSkipped(_)
             | Record::PodEnded { .. }
-            | Record::PodUnschedulable { .. }
             | Record::PodImagesPulled { .. }
             | Record::PodStarted(_)
             | Record::EvictionRefused { .. }
             | Record::BudgetChanged { .. }
-            | Record::NodeLaunched { .. }
             | Record::NodeReclaimed(_)
+            | Record::NodeLaunched { .. }
             | Record::NodeLaunchFailed { .. }
             | Record::NodeUnneeded { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
+            | Record::AutoscalerStatus(_)
             | Record::DisruptionBegan(_)
             | Record::DisruptionEnded(_)
             | Record::ContainerDied { .. }
@@ -111,7 +114,9 @@ impl<O: Observer> Run<'_, O> {
         }
     }
 
-    fn wake_owner(&mut self, pod: PodId) {
+    /// What counts pods looks: the owner, and the budgets.
+    fn pod_changed(&mut self, pod: PodId) {
+        self.wake_budgets();
         if let Some(owner) = self.cluster.pod(pod).map(crate::cluster::Pod::workload) {
             self.wake_workload(owner);
         }

@@ -184,6 +184,8 @@ impl History {
                 }
             }
             Record::WorkloadScaled { .. }
+            | Record::WorkloadCreated(_)
+            | Record::WorkloadDeleted(_)
             | Record::WorkloadUpdated { .. }
             | Record::RolloutEnded(..)
             | Record::JobStarted { .. }
@@ -196,6 +198,7 @@ impl History {
             | Record::BudgetChanged { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
+            | Record::AutoscalerStatus(_)
             | Record::DisruptionBegan(_)
             | Record::DisruptionEnded(_)
             | Record::Announced { .. } => {}

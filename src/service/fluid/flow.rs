@@ -78,12 +78,16 @@ impl Fluid {
         }
         let users = self.stations[station].users;
         Demand {
-            cpu_s,
+            cpu_s: cpu_s * self.stations[station].slowdown(),
             cpu_cs2,
             hold_s: if total > 0.0 { hold / total } else { 0.0 },
             arrivals_ca2: self.stations[station].arrivals_ca2,
             seen: (1.0 - 1.0 / users).max(0.0),
-            patience_s,
+            patience_s: if self.plan.graph.stations[station].works_on_abandoned {
+                f64::INFINITY
+            } else {
+                patience_s
+            },
         }
     }
 
@@ -338,6 +342,7 @@ impl Fluid {
     pub(super) fn gpu_mix(&self, station: usize, routing: Routing) -> GpuMix {
         let (mut all, mut batched, mut items) = (0.0, 0.0, 0.0);
         let (mut alone, mut first, mut second) = (0.0, 0.0, 0.0);
+        let slow = self.stations[station].slowdown();
         let equal = if self.of(station).all(|o| o.at_gpu <= NOTHING) { 1.0 } else { 0.0 };
         for position in &self.plan.of_station[station] {
             let weight = self.operations[*position].at_gpu + equal;
@@ -351,8 +356,9 @@ impl Fluid {
                 GpuDemand::Time { time, .. } => {
                     all += weight;
                     alone += weight;
-                    first += weight * time.mean();
-                    second += weight * time.mean() * time.mean() * (1.0 + time.cv() * time.cv());
+                    let mean_s = time.mean() * slow;
+                    first += weight * mean_s;
+                    second += weight * mean_s * mean_s * (1.0 + time.cv() * time.cv());
                 }
             }
         }
@@ -361,6 +367,7 @@ impl Fluid {
         let users = self.stations[station].users;
         GpuMix {
             seen: (1.0 - 1.0 / users).max(0.0),
+            slow,
             steady: self.stations[station].steady,
             batched: if all > 0.0 { batched / all } else { 0.0 },
             items: if batched > 0.0 { items / batched } else { 1.0 },
@@ -379,13 +386,14 @@ impl Fluid {
 
     /// Delays and calls take their time; then calls end.
     fn finish(&mut self, station: usize, dt_s: f64) {
+        let slow = self.stations[station].slowdown();
         let mut ended = 0.0;
         let mut before = 0.0;
         for position in &self.plan.of_station[station] {
             let operation = &mut self.operations[*position];
             before += operation.after;
             // A step taken backwards: exact at rest, never negative.
-            let stay_s = operation.after_s(self.plan.operations[*position].wait.mean());
+            let stay_s = operation.after_s(self.plan.operations[*position].wait.mean() * slow);
             let left = operation.after * stay_s / (stay_s + dt_s);
             let through = operation.after - left;
             operation.after = left;
@@ -475,6 +483,7 @@ impl Fluid {
     fn respond_operation(&mut self, position: usize) {
         let planned = &self.plan.operations[position];
         let seen = self.stations[planned.station].seen;
+        let slow = self.stations[planned.station].slowdown();
         let (mut calls_s, mut well) = (0.0, 1.0);
         let mut well_before = std::mem::take(&mut self.operations[position].well_before);
         well_before.clear();
@@ -488,7 +497,9 @@ impl Fluid {
                 let each = served + callee.fate.stalled * site.timeout_s.min(NEVER_S);
                 longest = longest.max(site.visits() * each);
                 let bad = 1.0 - libm::pow(1.0 - wrong, f64::from(site.count));
-                step_well *= 1.0 - site.probability.clamp(0.0, 1.0) * bad;
+                if !site.goes_on {
+                    step_well *= 1.0 - site.probability.clamp(0.0, 1.0) * bad;
+                }
             }
             calls_s += well * longest;
             well *= step_well;
@@ -496,10 +507,11 @@ impl Fluid {
         let gpu_s = match &planned.gpu {
             GpuDemand::None => 0.0,
             GpuDemand::Items(_) => seen.gpu_wait_s + seen.batch_s,
-            GpuDemand::Time { time, .. } => seen.gpu_wait_s + time.mean(),
+            GpuDemand::Time { time, .. } => seen.gpu_wait_s + time.mean() * slow,
         };
-        let hold_s = (planned.wait.mean() + gpu_s + calls_s).min(NEVER_S);
-        let response_s = (seen.wait_s + planned.cpu.mean() * seen.stretch + hold_s).min(NEVER_S);
+        let hold_s = (planned.wait.mean() * slow + gpu_s + calls_s).min(NEVER_S);
+        let cpu_s = planned.cpu.mean() * slow * seen.stretch;
+        let response_s = (seen.wait_s + cpu_s + hold_s).min(NEVER_S);
         let operation = &mut self.operations[position];
         let moved = (response_s - operation.response_s).abs();
         if moved > 1e-3 {

@@ -25,6 +25,8 @@ pub(super) struct GpuMix {
     pub(super) seen: f64,
     /// Share of arrivals whose senders have a fixed number inside: their queue does not vary.
     pub(super) steady: f64,
+    /// How many times as long as usual everything takes.
+    pub(super) slow: f64,
 }
 
 /// What an arrival meets at a GPU.
@@ -78,7 +80,7 @@ impl GpuMix {
         let below = u32::try_from(round_u64(libm::floor(items))).unwrap_or(u32::MAX);
         let low = spec.latency.of(below).as_secs_f64();
         let high = spec.latency.of(below.saturating_add(1)).as_secs_f64();
-        low + (high - low) * (items - f64_from_u64(u64::from(below)))
+        self.slow * (low + (high - low) * (items - f64_from_u64(u64::from(below))))
     }
 
     /// Requests a second that a GPU can serve.

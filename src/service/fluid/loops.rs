@@ -96,6 +96,7 @@ impl Fluid {
     fn response_at_rest(&self, position: usize, waits: &[Resting], response: &[f64]) -> f64 {
         let planned = &self.plan.operations[position];
         let resting = &waits[planned.station];
+        let slow = self.stations[planned.station].slowdown();
         let steps = planned.steps.iter().map(|step| {
             let waited = step.iter().filter(|site| site.waits);
             let calls =
@@ -105,11 +106,12 @@ impl Fluid {
         let gpu_s = match &planned.gpu {
             GpuDemand::None => 0.0,
             GpuDemand::Items(_) => resting.gpu_s + self.stations[planned.station].seen.batch_s,
-            GpuDemand::Time { time, .. } => resting.gpu_s + time.mean(),
+            GpuDemand::Time { time, .. } => resting.gpu_s + time.mean() * slow,
         };
-        let cpu_s = planned.cpu.mean() * resting.stretch;
+        let cpu_s = planned.cpu.mean() * slow * resting.stretch;
         let answered = 1.0 - self.operations[position].fate.refused;
-        answered * (resting.wait_s + cpu_s + planned.wait.mean() + gpu_s + steps.sum::<f64>())
+        answered
+            * (resting.wait_s + cpu_s + planned.wait.mean() * slow + gpu_s + steps.sum::<f64>())
     }
 
     /// What a station makes its arrivals wait at given rates of its operations; `None` when it cannot
@@ -134,7 +136,7 @@ impl Fluid {
         };
         let users = self.stations[station].users;
         let demand = Demand {
-            cpu_s,
+            cpu_s: cpu_s * self.stations[station].slowdown(),
             cpu_cs2,
             hold_s,
             arrivals_ca2: 1.0,

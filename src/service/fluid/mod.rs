@@ -154,6 +154,15 @@ struct Station {
     came_steady: f64,
     /// Their share of what came in the last tick.
     steady: f64,
+    /// How many times as long its work takes, for each slowdown under way.
+    slowdowns: Vec<f64>,
+}
+
+impl Station {
+    /// How many times as long as usual everything takes here.
+    fn slowdown(&self) -> f64 {
+        self.slowdowns.iter().product()
+    }
 }
 
 /// What an arrival at a station meets on average.

@@ -7,7 +7,7 @@ use crate::engine::Dist;
 use crate::model::id::ClassId;
 use crate::service::fluid::quantiles::Quantiles;
 use crate::service::spec::{
-    CallMode, CallSpec, ClientStep, GpuWork, OperationSpec, ServiceGraph, StationKind,
+    CallMode, CallSpec, ClientStep, GpuWork, OnError, OperationSpec, ServiceGraph, StationKind,
 };
 use crate::units::SimDuration;
 use crate::units::convert::f64_from_usize;
@@ -47,6 +47,8 @@ pub(super) struct Site {
     /// How long the caller waits (s); infinite when for ever.
     pub(super) timeout_s: f64,
     pub(super) waits: bool,
+    /// The caller goes on without an answer.
+    pub(super) goes_on: bool,
 }
 
 impl Site {
@@ -188,12 +190,13 @@ fn site(graph: &ServiceGraph, call: &CallSpec) -> Site {
         probability: call.probability,
         timeout_s: if waits { seconds(timeout) } else { f64::INFINITY },
         waits,
+        goes_on: call.on_error == OnError::Ignore,
     }
 }
 
 fn client_step(graph: &ServiceGraph, step: &ClientStep) -> Step {
     match step {
-        ClientStep::Call { operation, timeout, name: _ } => {
+        ClientStep::Call { operation, timeout, name: _, policy: _ } => {
             let timeout = timeout.or(graph.operations[operation.index()].timeout);
             Step::Call { operation: operation.index(), timeout_s: seconds(timeout) }
         }

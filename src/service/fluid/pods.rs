@@ -176,6 +176,21 @@ impl Fluid {
         }
     }
 
+    /// What a station does takes `factor` times as long from now on.
+    pub fn slow_down(&mut self, station: StationId, factor: f64) {
+        self.stations[station.index()].slowdowns.push(factor);
+        self.respond();
+    }
+
+    /// A slowdown by `factor` is over.
+    pub fn speed_up(&mut self, station: StationId, factor: f64) {
+        let slowdowns = &mut self.stations[station.index()].slowdowns;
+        if let Some(at) = slowdowns.iter().position(|it| it.to_bits() == factor.to_bits()) {
+            slowdowns.remove(at);
+        }
+        self.respond();
+    }
+
     /// Changes the cores a server may use.
     pub fn set_cores(&mut self, id: ServerId, cores: f64) {
         self.server_mut(id).cores = cores;

@@ -113,7 +113,7 @@ impl Fluid {
     }
 
     fn walk(&mut self, position: usize, walk: &mut Walk) {
-        let Self { plan, probes, strata, operations, .. } = self;
+        let Self { plan, probes, strata, operations, stations, .. } = self;
         let operation = &plan.operations[position];
         let state = &operations[position];
         let server = strata.cover();
@@ -127,11 +127,12 @@ impl Fluid {
             wait: strata.cover(),
             left: strata.cover(),
         };
+        let slow = stations[operation.station].slowdown();
         for request in 0..PROBES {
             let (view, gpu) = &probes.views[strata.partner(server, request) % count];
-            let mut took_s = own_s(strata, operation, view, &covers, request);
-            took_s += strata.value(later.delay, request, &operation.wait);
-            took_s += gpu_s((strata, plan), operation, (gpu, &probes.alone), &later, request);
+            let mut took_s = own_s((strata, slow), operation, view, &covers, request);
+            took_s += strata.value(later.delay, request, &operation.wait) * slow;
+            took_s += gpu_s((strata, plan, slow), operation, (gpu, &probes.alone), &later, request);
             walk.took_s[request] = took_s;
         }
         let fails = state.fate.failed > 0.0;
@@ -204,14 +205,21 @@ struct Later {
 }
 
 /// The wait for a place, and the work on shared cores (s).
-fn own_s(strata: &Strata, operation: &Operation, view: &View, covers: &Own, request: usize) -> f64 {
+fn own_s(
+    (strata, slow): (&Strata, f64),
+    operation: &Operation,
+    view: &View,
+    covers: &Own,
+    request: usize,
+) -> f64 {
     let wait_s = if view.wait_s > 0.0 {
         let unit = strata.unit(covers.wait, request);
         strata.delayed(unit, view.waits, view.wait_s / view.waits.max(1e-9))
     } else {
         0.0
     };
-    let work = strata.value(covers.cpu, request, &operation.cpu);
+    let usual = strata.value(covers.cpu, request, &operation.cpu);
+    let work = usual * slow;
     let mut stretch = 1.0 + view.slowdown;
     if view.slowdown > 1e-9 {
         // A short job meets the others that are there; over a long one they average out, as the
@@ -219,7 +227,7 @@ fn own_s(strata: &Strata, operation: &Operation, view: &View, covers: &Own, requ
         let unit = strata.unit(covers.sharing, request);
         let met = strata.delayed(unit, view.shared, view.slowdown / view.shared);
         let turns =
-            view.servers * (1.0 - view.utilisation) * work / operation.cpu.mean().max(1e-12);
+            view.servers * (1.0 - view.utilisation) * usual / operation.cpu.mean().max(1e-12);
         let kept = (1.0 + turns / 6.0) / (1.0 + turns / 2.0 + turns * turns / 12.0);
         stretch += (met - view.slowdown) * libm::sqrt(kept) * view.random;
     }
@@ -228,7 +236,7 @@ fn own_s(strata: &Strata, operation: &Operation, view: &View, covers: &Own, requ
 
 /// The wait for the GPU, and the time on it (s).
 fn gpu_s(
-    (strata, plan): (&Strata, &Plan),
+    (strata, plan, slow): (&Strata, &Plan, f64),
     operation: &Operation,
     (view, alone): (&GpuView, &[(f64, usize)]),
     covers: &Later,
@@ -237,7 +245,7 @@ fn gpu_s(
     let own_s = match &operation.gpu {
         GpuDemand::None => return 0.0,
         GpuDemand::Items(_) => view.batch_s,
-        GpuDemand::Time { time, .. } => strata.value(covers.gpu, request, time),
+        GpuDemand::Time { time, .. } => strata.value(covers.gpu, request, time) * slow,
     };
     let unit = strata.unit(covers.queue, request);
     let free = 1.0 - view.busy.clamp(0.0, 1.0);
@@ -336,7 +344,7 @@ fn follow(
         let certain = site.probability >= 1.0;
         if certain || strata.unit(taken, request) < site.probability {
             longest[request] = longest[request].max(sums[request]);
-            late[request] |= gone[request];
+            late[request] |= gone[request] && !site.goes_on;
         }
     }
 }
@@ -344,7 +352,7 @@ fn follow(
 /// How long a caller waits in the step in which a call goes wrong (s): for the call that does so most.
 fn failing_s(step: &[Site], callees: &[State], walks: &[Walk], request: usize) -> f64 {
     let wrong = |site: &&Site| site.visits() * callees[site.operation].fate.wrong();
-    let waited = step.iter().filter(|site| site.waits);
+    let waited = step.iter().filter(|site| site.waits && !site.goes_on);
     let Some(site) = waited.max_by(|a, b| wrong(a).total_cmp(&wrong(b))) else { return 0.0 };
     let fate = callees[site.operation].fate;
     let walk = &walks[site.operation];

@@ -66,14 +66,8 @@ impl Fluid {
                     took,
                     end,
                 };
-                let mut tell = |end, took, count| {
-                    match end {
-                        CallEnd::Completed => tally.completed += count,
-                        CallEnd::TimedOut => tally.timed_out += count,
-                        CallEnd::Refused => tally.refused += count,
-                        CallEnd::Cut => tally.cut += count,
-                        CallEnd::Failed => tally.failed += count,
-                    }
+                let mut tell = |end: CallEnd, took, count| {
+                    tally.ends[end.number()] += count;
                     observer.calls_ended(now, &call(took, end), count);
                 };
                 let stalled = whole(&mut cell.stalled);

@@ -11,24 +11,25 @@ use crate::model::observer::{CallEnd, ClientCall, Observer, OperationEnd, Sample
 use crate::model::record::Record;
 use crate::service::spec::{
     BatchLatency, CallMode, CallSpec, ClassSpec, ClientStep, CpuSpec, GpuSpec, GpuWork,
-    OperationSpec, Routing, StationKind, StationSpec, StepSpec, WorkerSpec,
+    OperationSpec, StationKind, StationSpec, StepSpec, WorkerSpec,
 };
 use crate::units::convert::f64_from_u64;
-use crate::units::{Bytes, MilliCpu};
 
 /// What was told, in calls.
 #[derive(Debug, Default)]
 struct Told {
     calls: u64,
-    completed: u64,
-    timed_out: u64,
-    refused: u64,
-    cut: u64,
-    failed: u64,
+    ends: [u64; CallEnd::ALL.len()],
     operations: u64,
     sojourns_s: f64,
     iterations: u64,
     dropped: u64,
+}
+
+impl Told {
+    fn of(&self, end: CallEnd) -> u64 {
+        self.ends[end.number()]
+    }
 }
 
 impl Observer for Told {
@@ -47,13 +48,7 @@ impl Observer for Told {
     }
     fn calls_ended(&mut self, _: SimTime, call: &ClientCall, count: u64) {
         self.calls += count;
-        *match call.end {
-            CallEnd::Completed => &mut self.completed,
-            CallEnd::TimedOut => &mut self.timed_out,
-            CallEnd::Refused => &mut self.refused,
-            CallEnd::Cut => &mut self.cut,
-            CallEnd::Failed => &mut self.failed,
-        } += count;
+        self.ends[call.end.number()] += count;
     }
     fn operations_ended(&mut self, _: SimTime, _: OperationId, ended: &OperationEnd, count: u64) {
         self.operations += count;
@@ -64,19 +59,7 @@ impl Observer for Told {
 }
 
 fn station(name: &str, kind: StationKind) -> StationSpec {
-    StationSpec {
-        name: Arc::from(name),
-        workload: Some(WorkloadId(0)),
-        kind,
-        backlog: None,
-        start: Dist::fixed(SimDuration::ZERO),
-        warm_up: None,
-        idle_cpu: MilliCpu(0),
-        idle_memory: Bytes(0),
-        memory_per_request: Bytes(0),
-        memory_leak_per_hour: Bytes(0),
-        routing: Routing::Random,
-    }
+    StationSpec { workload: Some(WorkloadId(0)), ..StationSpec::plain(name, kind) }
 }
 
 fn cpu(concurrency: Option<u32>) -> StationKind {
@@ -84,16 +67,7 @@ fn cpu(concurrency: Option<u32>) -> StationKind {
 }
 
 fn operation(station: u32, cpu: Option<Dist>) -> OperationSpec {
-    OperationSpec {
-        station: StationId(station),
-        name: Arc::from("operation"),
-        cpu,
-        wait: None,
-        gpu: None,
-        timeout: None,
-        payload: Bytes(0),
-        steps: Vec::new(),
-    }
+    OperationSpec { cpu, ..OperationSpec::plain(StationId(station), "operation") }
 }
 
 fn exponential(mean_s: f64) -> Option<Dist> {
@@ -117,11 +91,16 @@ impl Rig {
         timeout: Option<SimDuration>,
         (closed, pause_s): (bool, f64),
     ) -> Self {
-        let call = ClientStep::Call { operation: OperationId(0), timeout, name: Arc::from("c") };
+        let call = ClientStep::Call {
+            operation: OperationId(0),
+            timeout,
+            name: Arc::from("c"),
+            policy: None,
+        };
         let pause = ClientStep::Sleep(Dist::exponential(pause_s).expect("valid"));
         let steps = if pause_s > 0.0 { vec![call, pause] } else { vec![call] };
         let classes = vec![ClassSpec { name: Arc::from("class"), steps }];
-        let graph = Arc::new(ServiceGraph { stations, operations, classes });
+        let graph = Arc::new(ServiceGraph { stations, operations, classes, policies: Vec::new() });
         let load = FluidLoad {
             shares: vec![(ClassId(0), 1.0)],
             closed,
@@ -183,13 +162,8 @@ fn at_rest_a_station_holds_what_erlang_says() {
 #[test]
 fn littles_law_holds_for_what_is_told() {
     let mut calls = operation(0, Some(Dist::lognormal_mean_cv(0.004, 1.0).expect("valid")));
-    let site = |operation, probability| CallSpec {
-        operation: OperationId(operation),
-        count: 1,
-        probability,
-        timeout: None,
-        mode: CallMode::Wait,
-    };
+    let site =
+        |operation, probability| CallSpec { probability, ..CallSpec::to(OperationId(operation)) };
     calls.steps =
         vec![StepSpec { calls: vec![site(1, 1.0)] }, StepSpec { calls: vec![site(2, 0.3)] }];
     let stations = vec![station("a", cpu(Some(64))), station("b", cpu(None))];
@@ -227,7 +201,7 @@ fn a_full_backlog_refuses_what_is_too_much() {
         Rig::new(vec![bounded], vec![operation(0, exponential(0.01))], None, (false, 0.0));
     rig.pod(0, 4.0);
     rig.flow(600.0, 100);
-    let refused = f64_from_u64(rig.tell().refused);
+    let refused = f64_from_u64(rig.tell().of(CallEnd::Refused));
     near(refused, 600.0 * 100.0 / 3.0, 0.02);
     assert!(rig.inside(0) <= 54.0 + 1e-6);
 }
@@ -238,7 +212,7 @@ fn nobody_serves_and_everyone_is_refused() {
     let mut rig = Rig::new(stations, vec![operation(0, exponential(0.01))], None, (false, 0.0));
     rig.flow(10.0, 20);
     let told = rig.tell();
-    assert_eq!((told.refused, told.calls), (200, 200));
+    assert_eq!((told.of(CallEnd::Refused), told.calls), (200, 200));
 }
 
 /// The machine swallows what comes, and clients give up after their timeout.
@@ -253,7 +227,7 @@ fn a_silent_machine_makes_its_share_time_out() {
     rig.flow(100.0, 10);
     rig.fluid.silence_server(silent);
     rig.flow(100.0, 60);
-    let timed_out = rig.tell().timed_out;
+    let timed_out = rig.tell().of(CallEnd::TimedOut);
     assert!((2_700..=3_000).contains(&timed_out), "{timed_out}");
     rig.fluid.destroy_server(silent);
     let stuck = rig.fluid.operations[0].stuck;
@@ -372,11 +346,11 @@ proptest! {
         let worker = WorkerSpec { concurrency: 3, prefetch: 1, late_acks: backlog.is_some() };
         let third = station("c", StationKind::Worker(worker));
         let site = |operation, mode| CallSpec {
-            operation: OperationId(operation),
             count: 2,
             probability: 0.7,
             timeout: Some(SimDuration::from_secs(1)),
             mode,
+            ..CallSpec::to(OperationId(operation))
         };
         let mut enters = operation(0, exponential(0.01));
         enters.steps = vec![
