@@ -343,7 +343,40 @@ fn preemption_is_the_same() {
 
 #[test]
 fn small_scenarios_are_the_same() {
-    for name in ["k6-smoke", "node-loss", "pool-upgrade", "spot-reclaim", "volumes"] {
+    for name in SMALL {
         check(name, 40, 6);
+    }
+}
+
+/// Those that take a moment each.
+const SMALL: [&str; 8] = [
+    "capacity-shortage",
+    "gpu-label",
+    "k6-smoke",
+    "node-loss",
+    "pool-upgrade",
+    "scale-from-zero",
+    "spot-reclaim",
+    "volumes",
+];
+/// Those with a test of their own.
+const LARGE: [&str; 7] =
+    ["drain", "gpu-surge", "helm-upgrade", "night", "peak", "preemption", "zone-outage"];
+
+/// Every shipped scenario is compared, but those that are fluid already and those whose calls have
+/// policies, which single calls decide.
+#[test]
+fn every_shipped_scenario_is_compared() {
+    for entry in std::fs::read_dir("scenarios").expect("scenarios are there") {
+        let path = entry.expect("it can be read").path();
+        let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a plain name");
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        let scenario = shipped(name);
+        let compared = SMALL.contains(&name) || LARGE.contains(&name);
+        let outside =
+            scenario.model != ServiceModel::Requests || scenario.services.beyond_rates().is_some();
+        assert!(compared != outside, "{name} is compared: {compared}, outside: {outside}");
     }
 }
