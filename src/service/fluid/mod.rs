@@ -1,7 +1,7 @@
 //! The fluid model: the same services by rates instead of requests.
 //!
 //! Time moves in ticks. In a tick so many calls come to each operation; they go through the queues of
-//! their station's pods ([`queueing`], [`cores`], [`gpu`]), which pass some on, keep some and refuse
+//! their station's pods (`queueing`, `cores`, `gpu`), which pass some on, keep some and refuse
 //! some; what is passed on calls other operations, callers before callees. Nothing is lost: what came
 //! is answered, refused, cut or still inside. Latencies come from probes: a few dozen requests that
 //! walk the call graph through the present state and stand for all that ended since the last telling.
