@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Annotations, DeploymentSeen, Observation, Progress, SetSeen, Status, Step, Sync, sync};
+use super::{
+    Annotations, DeploymentSeen, Observation, Progress, SetSeen, Status, Step, Sync, sync,
+};
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::{Cluster, PodPhase, ReplicaSet, TemplateId, Workload};
 use crate::control::decision::Decision;

@@ -37,6 +37,7 @@ impl NodeSlot {
         Self(count_u32(position))
     }
 
+    #[inline]
     pub(crate) fn index(self) -> usize {
         index(self.0)
     }
