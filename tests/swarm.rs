@@ -64,8 +64,7 @@ struct Reached(BTreeMap<&'static str, u64>);
 impl Reached {
     fn note(&mut self, seen: &Seen) {
         let calls = seen.outcome.calls;
-        let failed = calls.timed_out + calls.refused + calls.cut + calls.failed;
-        *self.0.entry("failed").or_default() += failed;
+        *self.0.entry("failed").or_default() += calls.failures();
         for entry in seen.history.entries() {
             let happened = match &entry.record {
                 Record::WorkloadScaled { .. } => "scaled",

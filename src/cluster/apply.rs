@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use crate::cluster::api::meta::Labels;
+use crate::cluster::api::{Machine, NodeRequest, Taint};
 use crate::cluster::node::{Node, NodePhase};
+use crate::cluster::occur::ZONE;
 use crate::cluster::pod::{Deletion, Pod, PodOwner, PodPhase};
 use crate::cluster::state::Cluster;
 use crate::cluster::workload::{ReplicaSet, Revision};
-use crate::model::action::{Action, PodDeletion};
+use crate::model::action::{Action, NodeLaunch, PodDeletion};
 use crate::model::id::{NodeId, PodId, PoolId, ReplicaSetId, WorkloadId};
 use crate::model::record::Record;
 use crate::units::{SimDuration, SimTime};
@@ -57,8 +59,12 @@ impl Cluster {
             Action::Cordon(node) => self.set_unschedulable(*node, true, records),
             Action::Uncordon(node) => self.set_unschedulable(*node, false, records),
             Action::AddNode(pool) => {
-                let node = self.create_node(now, *pool);
+                let node = self.create_group_node(now, *pool);
                 records.push(Record::NodeRequested { node, pool: *pool });
+            }
+            Action::LaunchNode(launch) => {
+                let node = self.create_launched_node(now, launch);
+                records.push(Record::NodeRequested { node, pool: launch.pool });
             }
             Action::RemoveNode(id) => {
                 if self.node(*id).is_some_and(|node| node.phase != NodePhase::Removing) {
@@ -83,7 +89,7 @@ impl Cluster {
         assert!(replicas >= 0, "a workload cannot have {replicas} replicas");
         let workload = self.workload_mut(id);
         let from = workload.replicas;
-        if from != replicas {
+        if from != replicas && workload.exists {
             workload.replicas = replicas;
             records.push(Record::WorkloadScaled { workload: id, from, to: replicas });
         }
@@ -272,30 +278,80 @@ impl Cluster {
 
     /// Makes the node that an instance of the pool will become. Its zone is the one with the fewest
     /// nodes of the pool among those that work, as auto scaling groups balance zones.
-    fn create_node(&mut self, now: SimTime, pool: PoolId) -> NodeId {
-        let id = NodeId::at(self.nodes.len());
-        let zone = self.zone_for(pool);
-        let generation = self.next_generation(id);
-        let Self { pools, nodes, live_nodes, .. } = self;
-        let pool = &mut pools[pool.index()];
-        let name: Arc<str> = Arc::from(format!("{}-{}", pool.spec.name, pool.next_node));
+    fn create_group_node(&mut self, now: SimTime, pool: PoolId) -> NodeId {
+        let zone = self.zones_by_need(pool).into_iter().next();
+        let name = self.next_name(pool);
+        let pool = self.pool(pool);
+        let instance = Arc::clone(&pool.spec.instance);
+        let machine = Machine { instance, zone, spot: pool.spec.spot };
+        let labels = node_labels(&pool.spec.labels, &name, &machine);
+        let (id, taints) = (pool.id, pool.spec.taints.clone());
+        self.create_node(now, id, name, machine, (labels, taints), true)
+    }
+
+    /// Makes the node of a machine that was chosen with its zone.
+    fn create_launched_node(&mut self, now: SimTime, launch: &NodeLaunch) -> NodeId {
+        let name = self.next_name(launch.pool);
+        let spec = &self.pool(launch.pool).spec;
+        let instance = Arc::clone(&spec.instance);
+        let zone = Some(Arc::clone(&launch.zone));
+        let machine = Machine { instance, zone, spot: spec.spot };
+        let mut labels = node_labels(&spec.labels, &name, &machine);
+        labels.extend(launch.labels.clone());
+        let taints = spec.taints.clone();
+        let node = self.create_node(now, launch.pool, name, machine, (labels, taints), false);
+        self.node_mut(node).annotations.clone_from(&launch.annotations);
+        node
+    }
+
+    fn next_name(&mut self, pool: PoolId) -> Arc<str> {
+        let pool = &mut self.pools[pool.index()];
+        let name = Arc::from(format!("{}-{}", pool.spec.name, pool.next_node));
         pool.next_node += 1;
+        name
+    }
+
+    /// Makes the node that a machine asked for by itself will become.
+    pub(super) fn create_requested_node(
+        &mut self,
+        now: SimTime,
+        request: NodeRequest,
+        records: &mut Vec<Record>,
+    ) {
+        let NodeRequest { pool, machine, labels, taints } = request;
+        let name = self.next_name(pool);
+        let labels = node_labels(&labels, &name, &machine);
+        let node = self.create_node(now, pool, name, machine, (labels, taints), false);
+        records.push(Record::NodeRequested { node, pool });
+    }
+
+    fn create_node(
+        &mut self,
+        now: SimTime,
+        pool: PoolId,
+        name: Arc<str>,
+        machine: Machine,
+        (labels, taints): (Labels, Vec<Taint>),
+        of_group: bool,
+    ) -> NodeId {
+        let id = NodeId::at(self.nodes.len());
+        let generation = self.next_generation(id);
+        let pool = &mut self.pools[pool.index()];
         pool.nodes.push(id);
-        let instance = &pool.spec.instance;
+        let instance = &machine.instance;
         let mut allocatable = instance.allocatable.clone();
         if pool.spec.gpu_ready.is_some() {
             for (resource, _) in instance.allocatable.extended() {
                 allocatable.set(resource, 0);
             }
         }
-        let labels = node_labels(&pool.spec, &name, zone.as_ref());
-        nodes.push(Some(Box::new(Node {
+        self.nodes.push(Some(Box::new(Node {
             id,
             name,
             pool: Some(pool.id),
             labels,
             annotations: Labels::new(),
-            taints: pool.spec.taints.clone(),
+            taints,
             unschedulable: false,
             capacity: instance.capacity.clone(),
             allocatable,
@@ -304,43 +360,53 @@ impl Cluster {
             created: now,
             phase: NodePhase::Requested,
             phase_since: now,
+            of_group,
+            launched: None,
+            machine,
+            machine_gone: false,
             pods: Vec::new(),
             requested: crate::units::Resources::default(),
             scoring_requested: crate::units::Resources::default(),
             generation,
         })));
-        live_nodes.push(id);
+        self.live_nodes.push(id);
         id
     }
 
-    fn zone_for(&self, pool: PoolId) -> Option<Arc<str>> {
+    /// The zones of a pool in the order in which its group tries them: those that work first, the
+    /// one with the fewest of its nodes before the others.
+    #[must_use]
+    pub fn zones_by_need(&self, pool: PoolId) -> Vec<Arc<str>> {
         let pool = self.pool(pool);
         let members = |zone: &Arc<str>| {
             let mine = pool.nodes.iter().filter_map(|id| self.node(*id));
             mine.filter(|node| node.zone() == Some(&**zone)).count()
         };
-        let zones = pool.spec.zones.iter().filter(|zone| !self.failed_zones.contains(*zone));
-        zones.min_by_key(|zone| members(zone)).cloned()
+        let mut zones = pool.spec.zones.clone();
+        zones.sort_by_cached_key(|zone| (self.is_zone_failed(zone), members(zone)));
+        zones
+    }
+
+    /// Whether a zone does not work at present.
+    #[must_use]
+    pub fn is_zone_failed(&self, zone: &str) -> bool {
+        self.failed_zones.contains(zone)
     }
 }
 
-/// The labels a node of a pool carries, the well-known ones among them.
+/// The labels a node carries, the well-known ones among them.
 #[must_use]
-pub fn node_labels(
-    pool: &crate::cluster::api::NodePoolSpec,
-    name: &Arc<str>,
-    zone: Option<&Arc<str>>,
-) -> Labels {
-    let mut labels = pool.labels.clone();
+pub fn node_labels(own: &Labels, name: &Arc<str>, machine: &Machine) -> Labels {
+    let mut labels = own.clone();
     let mut set = |key: &str, value: &Arc<str>| {
         labels.entry(Arc::from(key)).or_insert_with(|| Arc::clone(value));
     };
     set("kubernetes.io/hostname", name);
-    set("node.kubernetes.io/instance-type", &pool.instance.name);
+    set("node.kubernetes.io/instance-type", &machine.instance.name);
     set("kubernetes.io/os", &Arc::from("linux"));
     set("kubernetes.io/arch", &Arc::from("amd64"));
-    if let Some(zone) = zone {
-        set("topology.kubernetes.io/zone", zone);
+    if let Some(zone) = &machine.zone {
+        set(ZONE, zone);
     }
     labels
 }

@@ -10,6 +10,13 @@ use crate::model::id::{PodId, WorkloadId};
 use crate::model::record::Record;
 use crate::units::SimTime;
 
+/// How the last Job of an object ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobEnd {
+    /// `None` when it is complete, else why it failed, in the controller's word.
+    pub failure: Option<&'static str>,
+}
+
 /// A Job that runs, and its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRun {
@@ -110,6 +117,7 @@ impl Cluster {
             return;
         };
         let run = workload.runs.remove(position);
+        workload.ended = Some(JobEnd { failure });
         let took = now.since(run.started);
         records.push(Record::JobEnded { workload: id, name: run.name, took, failure });
     }

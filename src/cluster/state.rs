@@ -68,6 +68,12 @@ pub struct Pool {
 }
 
 impl Cluster {
+    /// The id that the next node gets that is asked for.
+    #[must_use]
+    pub fn next_node(&self) -> NodeId {
+        NodeId::at(self.nodes.len())
+    }
+
     /// A cluster with pools and objects but neither nodes nor pods.
     #[must_use]
     pub fn new(
@@ -91,6 +97,8 @@ impl Cluster {
         for (position, spec) in budgets.iter().enumerate() {
             cluster.budgets.push(Budget {
                 id: BudgetId::at(position),
+                exists: true,
+                generation: 1,
                 spec: Arc::clone(spec),
                 status: BudgetStatus::default(),
                 disrupted: std::collections::BTreeMap::new(),
@@ -104,6 +112,7 @@ impl Cluster {
         self.workload_stamps.push(0);
         self.workloads.push(Workload {
             id: WorkloadId::at(self.workloads.len()),
+            exists: true,
             spec: Arc::clone(spec),
             replicas: spec.replicas,
             revisions: vec![revision],
@@ -113,6 +122,7 @@ impl Cluster {
             next_pod: 1,
             runs: Vec::new(),
             next_run: 0,
+            ended: None,
         });
     }
 
@@ -129,7 +139,9 @@ impl Cluster {
     /// distinct templates.
     pub(super) fn revision_of(&mut self, template: &PodTemplate) -> Revision {
         let admitted = admit(template);
-        if let Some(known) = self.templates.iter().find(|known| *known.template == admitted) {
+        let bare = admitted.without_origins();
+        let same = |known: &&Revision| known.template.without_origins() == bare;
+        if let Some(known) = self.templates.iter().find(same) {
             return known.clone();
         }
         let revision = Revision {
@@ -252,6 +264,11 @@ impl Cluster {
         &self.budgets
     }
 
+    /// Zones in which no instance can be had now.
+    pub fn failed_zones(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.failed_zones.iter()
+    }
+
     /// A pool.
     #[must_use]
     pub fn pool(&self, id: PoolId) -> &Pool {
@@ -296,6 +313,17 @@ impl Cluster {
         self.changed_nodes.push_back(node);
         self.generation += 1;
         self.generation
+    }
+
+    /// A workload of a later release is not there when the run begins.
+    pub fn withhold_workload(&mut self, id: WorkloadId) {
+        self.workloads[id.index()].exists = false;
+        self.set_initial_replicas(id, 0);
+    }
+
+    /// A budget of a later release is not there when the run begins.
+    pub fn withhold_budget(&mut self, id: BudgetId) {
+        self.budgets[id.index()].exists = false;
     }
 
     pub(super) fn node_mut(&mut self, id: NodeId) -> &mut Node {

@@ -10,6 +10,7 @@ pub mod demand;
 pub mod finding;
 mod hpa;
 mod jobs;
+mod karpenter;
 mod lives;
 mod load;
 mod nodes;
@@ -104,11 +105,16 @@ impl<'a> Case<'a> {
                 format!("all nodes of {} are replaced", names.pool(*pool))
             }
             DisruptionTarget::FailZone { zone, duration: _ } => format!("zone {zone} fails"),
+            DisruptionTarget::CapacityShortage { of, .. } => format!("the cloud has no {of}"),
             DisruptionTarget::Cordon { node } => format!("{node} is cordoned"),
             DisruptionTarget::Scale { workload, replicas } => {
                 format!("{} is scaled to {replicas}", names.workload(*workload))
             }
             DisruptionTarget::Rollout(spec) => format!("{} of {}", spec.key, spec.what),
+            DisruptionTarget::Slow { station, factor, duration: _ } => {
+                let name = &self.scenario.services.stations[station.index()].name;
+                format!("{name} works {factor} times slower")
+            }
             DisruptionTarget::DeletePod { workload, count } => {
                 let pods = plural(index(*count), "pod");
                 format!("deletion of {pods} of {}", names.workload(*workload))
@@ -166,6 +172,7 @@ const RULES: &[Rule] = &[
     hpa::find,
     pods::find,
     nodes::find,
+    karpenter::find,
     lives::find,
     stations::find,
     requests::find,

@@ -23,6 +23,10 @@ pub enum Record {
         /// To.
         to: i32,
     },
+    /// Someone made a workload.
+    WorkloadCreated(WorkloadId),
+    /// Someone deleted a workload; its pods go with it.
+    WorkloadDeleted(WorkloadId),
     /// Someone wrote a workload's template: its pods are to be replaced.
     WorkloadUpdated {
         /// Which.
@@ -138,6 +142,26 @@ pub enum Record {
         /// Of which pool.
         pool: PoolId,
     },
+    /// The cloud made the machine of a node: from now on it is paid for.
+    NodeLaunched {
+        /// Which node it will be.
+        node: NodeId,
+        /// What was made.
+        machine: Box<MachineKind>,
+    },
+    /// The cloud could not make the machine of a node.
+    NodeLaunchFailed {
+        /// Which node it would have been.
+        node: NodeId,
+        /// The cloud's code: `InsufficientInstanceCapacity`.
+        code: Arc<str>,
+        /// The cloud's sentence.
+        message: Arc<str>,
+    },
+    /// The cloud took a node's machine back; its object is still there.
+    NodeReclaimed(NodeId),
+    /// A node's kubelet registered: there is a Node object, not Ready yet.
+    NodeRegistered(NodeId),
     /// A node is Ready.
     NodeBecameReady(NodeId),
     /// A node's GPUs are allocatable.
@@ -161,6 +185,13 @@ pub enum Record {
         /// Since when, or `None` when it is needed again.
         since: Option<SimTime>,
     },
+    /// Karpenter lets a node go.
+    NodeDisrupted {
+        /// Which.
+        node: NodeId,
+        /// Why, in the word of its metrics: `Empty`, `Underutilized`, `Drifted`, `Expired`.
+        because: &'static str,
+    },
     /// An HPA synchronised.
     HpaSynced(HpaId, Box<HpaSync>),
     /// A controller decided.
@@ -170,6 +201,8 @@ pub enum Record {
         /// Why.
         reason: Reason,
     },
+    /// The Cluster Autoscaler wrote another status than before.
+    AutoscalerStatus(Box<AutoscalerStatus>),
     /// A timed disruption began.
     DisruptionBegan(DisruptionId),
     /// A timed disruption is over.
@@ -194,6 +227,61 @@ pub enum Record {
         /// Its message.
         message: Arc<str>,
     },
+}
+
+/// What a machine is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MachineKind {
+    /// Its type, in the cloud's name.
+    pub instance: Arc<str>,
+    /// Its zone, when it has one.
+    pub zone: Option<Arc<str>>,
+    /// Whether it is a spot machine.
+    pub spot: bool,
+}
+
+/// What the ConfigMap `cluster-autoscaler-status` says (clusterstate/api/types.go).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AutoscalerStatus {
+    /// The whole cluster.
+    pub cluster: GroupStatus,
+    /// Each autoscaled group.
+    pub groups: Vec<GroupStatus>,
+}
+
+/// What the status says of a group of nodes, or of all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GroupStatus {
+    /// Which pool; `None` is the whole cluster.
+    pub pool: Option<PoolId>,
+    /// `Healthy` or `Unhealthy`, and since when.
+    pub health: (&'static str, SimTime),
+    /// Nodes that are registered.
+    pub registered: u32,
+    /// Nodes that are ready.
+    pub ready: u32,
+    /// Nodes that are young and not ready yet.
+    pub not_started: u32,
+    /// Nodes whose instance is being deleted.
+    pub being_deleted: u32,
+    /// Nodes that are not ready any more, or still.
+    pub unready: u32,
+    /// Ready nodes without the accelerators they should have.
+    pub resource_unready: u32,
+    /// Instances that did not become nodes in time.
+    pub long_unregistered: u32,
+    /// Instances that are no nodes yet.
+    pub unregistered: u32,
+    /// Size asked of the cloud, least and most size; of a group.
+    pub sizes: Option<(i64, i64, i64)>,
+    /// `InProgress`, `Unhealthy`, `Backoff` or `NoActivity`, and since when.
+    pub scale_up: (&'static str, SimTime),
+    /// Code and sentence of the error for which a group backs off.
+    pub backoff: Option<(Arc<str>, Arc<str>)>,
+    /// `CandidatesPresent` or `NoCandidates`, and since when.
+    pub scale_down: (&'static str, SimTime),
+    /// Nodes that are not needed.
+    pub candidates: u32,
 }
 
 /// Why a process was killed.
@@ -223,6 +311,8 @@ pub enum About {
     Claim(Arc<str>),
     /// Of a timed disruption.
     Disruption(DisruptionId),
+    /// A NodePool's of Karpenter.
+    NodePool(Arc<str>),
 }
 
 /// Those who decide, apart from the HPAs.

@@ -3,6 +3,7 @@
 //! Floor 5. `input` makes it, `sim` runs it, everything above reads names and origins from it. It
 //! gathers the `Spec` types of the rooms below and adds only what belongs to no single one.
 
+pub mod capacity;
 pub mod disruption;
 pub mod profile;
 pub mod rollout;
@@ -11,20 +12,24 @@ pub mod threshold;
 use std::sync::Arc;
 
 use crate::cluster::api::{
-    NodePoolSpec, ObjectMeta, PersistentVolumeClaimSpec, PodDisruptionBudgetSpec,
+    InstanceType, NodePoolSpec, ObjectMeta, PersistentVolumeClaimSpec, PodDisruptionBudgetSpec,
     ResourceQuotaSpec, StorageClassSpec, WorkloadSpec,
 };
 use crate::control::cluster_autoscaler;
+use crate::control::cluster_autoscaler::options::GroupOptions;
 use crate::control::hpa::{HpaConfig, HpaSpec};
+use crate::control::karpenter::KarpenterSpec;
 use crate::control::scheduler::ServiceSelector;
+use crate::engine::Dist;
 use crate::load::LoadSpec;
-use crate::model::id::WorkloadId;
+use crate::model::id::{PoolId, WorkloadId};
 use crate::service::ServiceGraph;
 use crate::units::{Origin, SimDuration};
 
+pub use capacity::{CapacitySpec, MachineFilter};
 pub use disruption::{DisruptionSpec, DisruptionTarget};
 pub use profile::{ImageSizes, Prices, Provider, PullPolicy, Timings, VolumeProfile};
-pub use rollout::{RolloutSpec, WorkloadChange};
+pub use rollout::{Gone, Later, RolloutSpec, WaitSpec, WorkloadChange};
 pub use threshold::ThresholdSpec;
 
 /// Everything a run needs, checked.
@@ -44,6 +49,10 @@ pub struct Scenario {
     pub provider: Provider,
     /// Node pools; ids are positions.
     pub pools: Vec<Arc<NodePoolSpec>>,
+    /// Machine types that can be had, by name.
+    pub machines: Vec<Arc<InstanceType>>,
+    /// What the cloud gives and takes by itself.
+    pub capacity: CapacitySpec,
     /// Workloads; ids are positions.
     pub workloads: Vec<Arc<WorkloadSpec>>,
     /// Sizes of the workloads at the start, by id.
@@ -56,6 +65,8 @@ pub struct Scenario {
     pub quotas: Vec<Arc<ResourceQuotaSpec>>,
     /// Autoscalers; ids are positions.
     pub hpas: Vec<Arc<HpaObject>>,
+    /// Objects of later releases, which are not there at the start.
+    pub later: Later,
     /// Claims that stand alone; those of StatefulSets are in their specs.
     pub claims: Vec<Arc<PersistentVolumeClaimSpec>>,
     /// How volumes are served.
@@ -80,8 +91,14 @@ pub struct Scenario {
     pub metric_resolution: SimDuration,
     /// Flags of the HPA controller.
     pub hpa_config: HpaConfig,
+    /// Karpenter, when it runs.
+    pub karpenter: Option<Karpenter>,
     /// Flags of the Cluster Autoscaler.
     pub autoscaler: cluster_autoscaler::Options,
+    /// What its priority expander prefers.
+    pub expander_priorities: cluster_autoscaler::Priorities,
+    /// What pools override of its flags, by pool.
+    pub group_options: Vec<GroupOptions>,
     /// Prices beside those of machines.
     pub prices: Prices,
     /// Wall clock at the start of measuring, `YYYY-MM-DDTHH:MM:SS`, when stated.
@@ -96,6 +113,15 @@ pub struct Scenario {
     pub ignored: Vec<(Arc<str>, u32)>,
     /// Fields that exist in Kubernetes and are not simulated, by path.
     pub not_simulated: Vec<Arc<str>>,
+}
+
+/// Karpenter in a cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Karpenter {
+    /// NodePools and flags.
+    pub spec: KarpenterSpec,
+    /// From a claim to its machine (s): one call to the cloud.
+    pub launch_call: Dist,
 }
 
 /// An input file.
@@ -123,10 +149,34 @@ pub struct HpaObject {
 }
 
 impl Scenario {
+    /// A machine type by name.
+    #[must_use]
+    pub fn machine(&self, name: &str) -> Option<&Arc<InstanceType>> {
+        let listed = self.machines.iter().find(|machine| &*machine.name == name);
+        listed.or_else(|| {
+            self.pools.iter().map(|pool| &pool.instance).find(|machine| &*machine.name == name)
+        })
+    }
+
     /// From the first simulated instant to the last.
     #[must_use]
     pub fn total_time(&self) -> SimDuration {
         self.warm_up + self.duration
+    }
+
+    /// Pools as people think of them: each of the profile, and each NodePool of Karpenter with all the
+    /// machine types its nodes may be of.
+    #[must_use]
+    pub fn node_groups(&self) -> Vec<(Arc<str>, Vec<PoolId>)> {
+        let mut groups: Vec<(Arc<str>, Vec<PoolId>)> = Vec::new();
+        for (position, pool) in self.pools.iter().enumerate() {
+            let name = pool.node_pool.as_ref().unwrap_or(&pool.name);
+            match groups.iter_mut().find(|(known, _)| known == name) {
+                Some((_, members)) => members.push(PoolId::at(position)),
+                None => groups.push((Arc::clone(name), vec![PoolId::at(position)])),
+            }
+        }
+        groups
     }
 
     /// A workload by `Kind/name` or plain name.

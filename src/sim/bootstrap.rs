@@ -21,6 +21,8 @@ impl<O: Observer> Run<'_, O> {
         self.settle(now);
         let nodes: Vec<_> = self.cluster.nodes().map(|node| node.id).collect();
         for node in nodes {
+            let zone = self.cluster.node(node).and_then(|node| node.machine.zone.clone());
+            self.occur(now, Occurrence::NodeLaunched(node, zone));
             self.occur(now, Occurrence::NodeReady(node));
             self.occur(now, Occurrence::NodeGpus(node));
         }
@@ -31,13 +33,14 @@ impl<O: Observer> Run<'_, O> {
             }
         }
         self.run_instant();
+        self.boot_karpenter(now);
         self.booting = false;
         self.kubelets.settle();
         self.start_periodic();
     }
 
     /// Takes every event that is due at the first instant, pods' starts included.
-    fn run_instant(&mut self) {
+    pub(super) fn run_instant(&mut self) {
         while self.queue.next_time() == Some(SimTime::ZERO) {
             let Some((now, event)) = self.queue.pop() else { break };
             self.dispatch(now, event);
@@ -50,6 +53,7 @@ impl<O: Observer> Run<'_, O> {
         self.start_loads();
         self.schedule(self.metrics.resolution(), Event::Scrape);
         self.start_autoscaler();
+        self.start_karpenter();
         self.wake_budgets();
         self.start_memory();
         let first_sample = self.measured_from;

@@ -32,16 +32,23 @@ impl<O: Observer> Run<'_, O> {
                 self.services.client_wakes(&mut ctx!(self, now), client);
                 return self.hear_services(now);
             }
+            Event::Effort(effort, step) => {
+                self.services.effort_due(&mut ctx!(self, now), effort, step);
+                return self.hear_services(now);
+            }
             Event::VirtualUsers(load) => return self.virtual_users(now, load),
             Event::Pod(pod, step) => self.pod_step(now, pod, step),
             Event::Node(node, step) => self.node_step(now, node, step),
             Event::Disruption(disruption, step) => self.disrupt(now, disruption, step),
+            Event::SpotWave(wave) => self.spot_wave(now, wave),
+            Event::SpotNotice(notice, step) => self.spot_notice(now, notice, step),
             Event::Scrape => self.scrape(now),
             Event::Budgets => self.sync_budgets(now),
             Event::Workload(workload) => self.sync_workload(now, workload),
             Event::Hpa(hpa) => self.sync_hpa(now, hpa),
             Event::Schedule => self.schedule_pod(now),
             Event::ClusterAutoscaler => self.run_autoscaler(now),
+            Event::Karpenter => self.run_karpenter(now),
             Event::NodeLifecycle => self.sync_node_lifecycle(now),
             Event::Memory => self.look_at_memory(now),
             Event::PodGc => self.collect_pods(now),

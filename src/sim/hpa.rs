@@ -35,9 +35,21 @@ impl<O: Observer> Run<'_, O> {
     pub(super) fn start_hpas(&mut self) {
         for position in 0..self.hpas.len() {
             let id = HpaId::at(position);
-            let stagger = STAGGER * u64::from(id.0);
-            self.schedule(self.hpa_period() + stagger, Event::Hpa(id));
+            if !self.scenario.later.hpas.contains(&id) {
+                self.arm_hpa(id);
+            }
         }
+    }
+
+    /// An HPA was made: it is looked at one period later.
+    pub(super) fn arm_hpa(&mut self, id: HpaId) {
+        let stagger = STAGGER * u64::from(id.0);
+        self.hpa_again(id, self.hpa_period() + stagger);
+    }
+
+    fn hpa_again(&mut self, id: HpaId, after: SimDuration) {
+        self.hpa_due[id.index()] = Some(self.queue.now() + after);
+        self.schedule(after, Event::Hpa(id));
     }
 
     fn hpa_period(&self) -> SimDuration {
@@ -76,6 +88,10 @@ impl<O: Observer> Run<'_, O> {
 
     /// One sync of an HPA.
     pub(super) fn sync_hpa(&mut self, now: SimTime, id: HpaId) {
+        if self.hpa_due[id.index()] != Some(now) {
+            // It was deleted, or made anew with another rhythm.
+            return;
+        }
         let target = self.scenario.hpas[id.index()].target;
         let gathered = gather(&self.cluster, &self.metrics, target);
         let metric_containers: Vec<[ContainerAmounts<'_>; 1]> =
@@ -96,7 +112,7 @@ impl<O: Observer> Run<'_, O> {
             gathered.pods.iter().map(|pod| observed(pod, &requests)).collect();
         let observation = HpaObservation {
             now_ns: signed(now.as_nanos()),
-            scale: Some(gathered.scale),
+            scale: gathered.scale,
             selector: SelectorCheck::Valid,
             pods: &pods,
             pod_metrics: &pod_metrics,
@@ -110,7 +126,7 @@ impl<O: Observer> Run<'_, O> {
         if let Some(replicas) = write {
             self.apply(now, &Action::ScaleWorkload { workload: target, replicas });
         }
-        self.schedule(self.hpa_period() + PROCESSING, Event::Hpa(id));
+        self.hpa_again(id, self.hpa_period() + PROCESSING);
     }
 }
 
@@ -119,12 +135,13 @@ fn gather<'a>(cluster: &'a Cluster, metrics: &MetricsServer, target: WorkloadId)
     let pods: Vec<&Pod> = cluster.pods_of(target).collect();
     let metrics = pods.iter().filter_map(|pod| Some((*pod, metrics.get(pod.id)?))).collect();
     let status = pods.iter().filter(|pod| pod.is_active()).count();
-    let scale = Scale { spec_replicas: workload.replicas, status_replicas: count_i32(status) };
+    let there = Scale { spec_replicas: workload.replicas, status_replicas: count_i32(status) };
+    let scale = workload.exists.then_some(there);
     Gathered { scale, pods, metrics }
 }
 
 struct Gathered<'a> {
-    scale: Scale,
+    scale: Option<Scale>,
     pods: Vec<&'a Pod>,
     metrics: Vec<(&'a Pod, PodMetric)>,
 }

@@ -54,7 +54,7 @@ impl<O: Observer> Run<'_, O> {
             let peak = self.services.take_peak_memory(now, *server);
             let Some(pod) = self.cluster.pod(*pod) else { continue };
             let node = pod.node.and_then(|node| self.cluster.node(node));
-            let works = node.is_some_and(cluster::Node::is_ready);
+            let works = node.is_some_and(cluster::Node::has_kubelet);
             if let Some(node) = node {
                 varies[node.id.index()] = true;
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cluster::Occurrence;
 use crate::model::Action;
-use crate::model::id::PodId;
+use crate::model::id::{PodId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::{About, Record};
 use crate::sim::Run;
@@ -33,6 +33,7 @@ impl<O: Observer> Run<'_, O> {
             for record in std::mem::take(&mut self.records) {
                 self.react(now, &record);
                 self.rollouts_see(now, &record);
+                self.karpenter_sees(now, &record);
                 self.observer.record(now, record);
             }
         }
@@ -40,6 +41,8 @@ impl<O: Observer> Run<'_, O> {
 
     fn react(&mut self, now: SimTime, record: &Record) {
         match record {
+            Record::WorkloadCreated(workload) => self.workload_made(now, *workload),
+            Record::WorkloadDeleted(workload) => self.workload_deleted(now, *workload),
             Record::WorkloadScaled { workload, .. }
             | Record::WorkloadUpdated { workload, .. }
             | Record::JobStarted { workload, .. } => self.wake_workload(*workload),
@@ -51,29 +54,31 @@ impl<O: Observer> Run<'_, O> {
             Record::PodCreated { pod, workload, name } => {
                 debug_assert_eq!(pod.index(), self.pod_names.len(), "pods are numbered in order");
                 self.pod_names.push(std::sync::Arc::clone(name));
-                self.pod_owners.push(*workload);
-                self.workloads.forbidden.remove(workload);
-                self.wake_workload(*workload);
-                self.pod_to_schedule(now, *pod);
+                self.pod_created(now, *pod, *workload);
             }
+            Record::PodUnschedulable { pod, .. } => self.pod_calls_autoscaler(now, *pod),
             Record::PodBound { pod, node, .. } => self.pod_bound(now, *pod, *node),
             Record::PodBecameReady(pod) => {
                 self.pod_became_ready(now, *pod);
-                self.wake_owner(*pod);
-                self.wake_budgets();
+                self.pod_changed(*pod);
             }
             Record::PodBecameUnready(pod) => {
                 self.pod_became_unready(*pod);
-                self.wake_owner(*pod);
-                self.wake_budgets();
+                self.pod_changed(*pod);
             }
             Record::PodTerminating { pod, .. } => {
                 self.pod_terminating(now, *pod);
-                self.wake_owner(*pod);
-                self.wake_budgets();
+                self.pod_changed(*pod);
             }
             Record::PodGone(pod) => self.pod_gone(now, *pod),
-            Record::NodeRequested { node, pool } => self.node_requested(*node, *pool),
+            Record::NodeRequested { node, .. } => self.node_requested(*node),
+            Record::NodeLaunched { machine, .. } if machine.spot => {
+                self.watch_spot(now, machine);
+            }
+            Record::NodeRegistered(node) => {
+                self.wake_daemon_sets();
+                self.node_changed(now, *node);
+            }
             Record::NodeBecameReady(node) => self.node_became_ready(now, *node),
             Record::NodeGpusAllocatable(node)
             | Record::NodeUncordoned(node)
@@ -89,14 +94,18 @@ impl<O: Observer> Run<'_, O> {
             | Record::RolloutEnded(..)
             | Record::JobSkipped(_)
             | Record::PodEnded { .. }
-            | Record::PodUnschedulable { .. }
             | Record::PodImagesPulled { .. }
             | Record::PodStarted(_)
             | Record::EvictionRefused { .. }
             | Record::BudgetChanged { .. }
+            | Record::NodeReclaimed(_)
+            | Record::NodeLaunched { .. }
+            | Record::NodeLaunchFailed { .. }
             | Record::NodeUnneeded { .. }
+            | Record::NodeDisrupted { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
+            | Record::AutoscalerStatus(_)
             | Record::DisruptionBegan(_)
             | Record::DisruptionEnded(_)
             | Record::ContainerDied { .. }
@@ -104,7 +113,16 @@ impl<O: Observer> Run<'_, O> {
         }
     }
 
-    fn wake_owner(&mut self, pod: PodId) {
+    fn pod_created(&mut self, now: SimTime, pod: PodId, workload: WorkloadId) {
+        self.pod_owners.push(workload);
+        self.workloads.forbidden.remove(&workload);
+        self.wake_workload(workload);
+        self.pod_to_schedule(now, pod);
+    }
+
+    /// What counts pods looks: the owner, and the budgets.
+    fn pod_changed(&mut self, pod: PodId) {
+        self.wake_budgets();
         if let Some(owner) = self.cluster.pod(pod).map(crate::cluster::Pod::workload) {
             self.wake_workload(owner);
         }

@@ -60,6 +60,14 @@ impl WorkloadState {
     }
 }
 
+impl WorkloadState {
+    /// A workload was made: what was told of a namesake before is told anew.
+    pub(super) fn forget(&mut self, id: WorkloadId) {
+        self.told[id.index()] = None;
+        self.forbidden.remove(&id);
+    }
+}
+
 impl<O: Observer> Run<'_, O> {
     /// A workload's controller looks soon, once however often it is woken.
     pub(super) fn wake_workload(&mut self, id: WorkloadId) {
@@ -83,6 +91,9 @@ impl<O: Observer> Run<'_, O> {
     /// A workload's controller looks.
     pub(super) fn sync_workload(&mut self, now: SimTime, id: WorkloadId) {
         self.workloads.woken[id.index()] = false;
+        if !self.cluster.workload(id).exists {
+            return;
+        }
         let decision = self.workloads.controllers.reconcile(now, &self.cluster, id);
         let Decision { actions, reason, look_again } = decision;
         self.carry_out_all(now, &actions);
@@ -148,7 +159,8 @@ impl<O: Observer> Run<'_, O> {
         self.workloads.budgets_woken = false;
         for position in 0..self.cluster.budgets().len() {
             let id = BudgetId::at(position);
-            if self.workloads.budgets.is_settled(now, &self.cluster, id) {
+            let settled = self.workloads.budgets.is_settled(now, &self.cluster, id);
+            if settled || !self.cluster.budget(id).exists {
                 continue;
             }
             let (write, sync) = self.workloads.budgets.sync(now, &self.cluster, id);

@@ -7,6 +7,8 @@ use rust_decimal::Decimal;
 use crate::cluster::api::meta::Labels;
 use crate::cluster::api::scheduling::Taint;
 use crate::engine::Dist;
+use crate::model::id::PoolId;
+use crate::model::record::MachineKind;
 use crate::units::{Origin, Resources};
 
 /// A node group: nodes of one instance type that come and go alike.
@@ -32,14 +34,19 @@ pub struct NodePoolSpec {
     pub labels: Labels,
     /// Taints of its nodes.
     pub taints: Vec<Taint>,
-    /// Instance running to node Ready (s).
+    /// Instance running to node registered (s).
     pub launch: Dist,
+    /// Node registered to Ready (s): network plug-in and kubelet checks; `None` when it is at once.
+    pub node_ready: Option<Dist>,
     /// Node Ready to GPUs allocatable (s); `None` when they are there at once.
     pub gpu_ready: Option<Dist>,
     /// Whether its nodes are spot instances.
     pub spot: bool,
     /// Whether the Cluster Autoscaler may change its size.
     pub autoscaled: bool,
+    /// The `karpenter.sh/v1` NodePool whose nodes of one machine type and capacity these are;
+    /// Karpenter alone makes and removes them.
+    pub node_pool: Option<Arc<str>>,
 }
 
 /// A row of the instance catalogue, with what the cloud leaves to pods.
@@ -55,6 +62,8 @@ pub struct InstanceType {
     pub max_pods: i64,
     /// Data volumes that can be attached at once; `None` is not known, and no limit.
     pub max_volumes: Option<i64>,
+    /// What its GPUs are called: the value of the node label `accelerator`.
+    pub gpu_kind: Option<Arc<str>>,
     /// On-demand price per hour, when known.
     pub on_demand_per_hour: Option<Decimal>,
     /// Spot price per hour, when known.
@@ -63,10 +72,67 @@ pub struct InstanceType {
     pub price_date: Arc<str>,
 }
 
+/// One machine: what is asked of a cloud, and what it gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Machine {
+    /// Its type.
+    pub instance: Arc<InstanceType>,
+    /// Where it is; `None` in a pool without zones.
+    pub zone: Option<Arc<str>>,
+    /// Whether the cloud may take it back (capacity type `spot`, else `on-demand`).
+    pub spot: bool,
+}
+
+/// A machine that is asked for by itself, not as one more of a group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeRequest {
+    /// The pool its node counts for, and is named after.
+    pub pool: PoolId,
+    /// What is asked for. No other zone is tried.
+    pub machine: Machine,
+    /// Labels of its node, beside the well-known ones.
+    pub labels: Labels,
+    /// Taints of its node.
+    pub taints: Vec<Taint>,
+}
+
+impl InstanceType {
+    /// Price of a machine per hour, when the catalogue knows it.
+    #[must_use]
+    pub fn price_per_hour(&self, spot: bool) -> Option<Decimal> {
+        if spot { self.spot_per_hour } else { self.on_demand_per_hour }
+    }
+}
+
+impl Machine {
+    /// Its price per hour, when the catalogue knows it.
+    #[must_use]
+    pub fn price_per_hour(&self) -> Option<Decimal> {
+        self.instance.price_per_hour(self.spot)
+    }
+
+    /// Instance type, zone and capacity type, as records tell them.
+    #[must_use]
+    pub fn kind(&self) -> MachineKind {
+        MachineKind {
+            instance: Arc::clone(&self.instance.name),
+            zone: self.zone.clone(),
+            spot: self.spot,
+        }
+    }
+}
+
 impl NodePoolSpec {
+    /// Whether nodes of another pool are nodes of this one too: those of one NodePool are spread over
+    /// a pool for each machine type.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        self.name == other.name || (self.node_pool.is_some() && self.node_pool == other.node_pool)
+    }
+
     /// Price of one of its nodes per hour, when the catalogue knows it.
     #[must_use]
     pub fn price_per_hour(&self) -> Option<Decimal> {
-        if self.spot { self.instance.spot_per_hour } else { self.instance.on_demand_per_hour }
+        self.instance.price_per_hour(self.spot)
     }
 }

@@ -9,14 +9,31 @@ use super::observation::{
 };
 use super::options::GroupOptions;
 use crate::cluster::admission::daemon_tolerations;
+use crate::cluster::api::Machine;
 use crate::cluster::api::pod::{PodTemplate, Volume};
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::pod::TemplateId;
-use crate::cluster::{self, Cluster, NodePhase, PodOwner, PodPhase, Pool, Workload, node_labels};
+use crate::cluster::{
+    self, Cluster, LaunchFailure, NodePhase, PodOwner, PodPhase, Pool, Workload, node_labels,
+};
+use crate::control::scheduler::snapshot::volume_limits;
 use crate::control::scheduler::volumes::live_claims;
 use crate::model::id::{NodeId, PodId, WorkloadId};
 use crate::units::SimTime;
 use crate::units::convert::count_u32;
+
+/// Pods of a node in templates of providers that do not compute it.
+const DEFAULT_MAX_PODS: i64 = 110;
+
+/// What differs between providers in the autoscaler's eyes.
+pub struct ProviderView<'a> {
+    /// What the cloud calls the error of a machine it cannot make.
+    pub error_code: &'a dyn Fn(LaunchFailure, &Machine) -> Arc<str>,
+    /// Whether the provider subtracts from a template what the kubelet reserves. AWS and Azure offer
+    /// all a machine has and 110 pods (cloudprovider/aws/aws_manager.go `buildNodeFromTemplate`,
+    /// azure/azure_template.go); GCE computes it (cloudprovider/gce/templates.go).
+    pub templates_know_reservations: bool,
+}
 
 /// Makes observations of one cluster, and keeps what did not change since the last one.
 #[derive(Debug, Default)]
@@ -56,6 +73,7 @@ impl Live {
         cluster: &Cluster,
         now: SimTime,
         nominated: impl Fn(PodId) -> Option<NodeId>,
+        provider: &ProviderView<'_>,
     ) -> Observation {
         self.nodes.retain(|id, _| cluster.node(*id).is_some());
         Observation {
@@ -64,7 +82,7 @@ impl Live {
                 .pools()
                 .iter()
                 .filter(|pool| pool.spec.autoscaled)
-                .map(|pool| group(cluster, pool))
+                .map(|pool| group(cluster, pool, provider))
                 .collect(),
             nodes: cluster
                 .nodes()
@@ -75,14 +93,14 @@ impl Live {
             daemon_sets: cluster
                 .workloads()
                 .iter()
-                .filter(|workload| matches!(workload.spec.kind, WorkloadKind::DaemonSet { .. }))
+                .filter(|it| it.exists && matches!(it.spec.kind, WorkloadKind::DaemonSet { .. }))
                 .map(|workload| DaemonSet {
                     uid: workload_uid(workload.id),
                     pod: self.daemon(workload),
                 })
                 .collect(),
             controllers: controllers(cluster),
-            budgets: cluster.budgets().iter().map(budget).collect(),
+            budgets: cluster.budgets().iter().filter(|it| it.exists).map(budget).collect(),
         }
     }
 
@@ -104,6 +122,7 @@ impl Live {
                 max_pods: node.max_pods,
             },
             annotations: node.annotations.clone(),
+            volume_limits: volume_limits(cluster, node),
             created: node.created,
             ready: node.is_ready(),
             ready_since: node.phase_since,
@@ -301,29 +320,46 @@ fn budget(budget: &cluster::Budget) -> Budget {
 }
 
 /// A pool as a node group: nodes that were asked for are instances being made, those being given
-/// back are gone.
-fn group(cluster: &Cluster, pool: &Pool) -> Group {
+/// back or taken by the cloud are gone.
+fn group(cluster: &Cluster, pool: &Pool, provider: &ProviderView<'_>) -> Group {
     let spec = &pool.spec;
     let members = pool.nodes.iter().filter_map(|id| cluster.node(*id));
     let instances: Vec<Instance> = members
-        .filter(|node| node.phase != NodePhase::Removing)
+        .filter(|node| node.phase != NodePhase::Removing && !node.machine_gone)
         .map(|node| Instance {
             name: Arc::clone(&node.name),
-            state: match node.phase {
-                NodePhase::Requested => InstanceState::Creating,
-                NodePhase::Ready | NodePhase::Lost | NodePhase::Removing => InstanceState::Running,
+            state: if node.is_coming() { InstanceState::Creating } else { InstanceState::Running },
+            error: match node.phase {
+                NodePhase::Failed(why) => Some((provider.error_code)(why, &node.machine)),
+                NodePhase::Requested
+                | NodePhase::Registered
+                | NodePhase::Ready
+                | NodePhase::Lost
+                | NodePhase::Removing => None,
             },
-            error: None,
         })
         .collect();
     let name = Arc::from(format!("template-{}", spec.name));
+    let machine = Machine {
+        instance: Arc::clone(&spec.instance),
+        zone: spec.zones.first().cloned(),
+        spot: spec.spot,
+    };
     let template = Shape {
-        labels: node_labels(spec, &name, spec.zones.first()),
+        labels: node_labels(&spec.labels, &name, &machine),
         taints: spec.taints.clone(),
         unschedulable: false,
         capacity: spec.instance.capacity.clone(),
-        allocatable: spec.instance.allocatable.clone(),
-        max_pods: spec.instance.max_pods,
+        allocatable: if provider.templates_know_reservations {
+            spec.instance.allocatable.clone()
+        } else {
+            spec.instance.capacity.clone()
+        },
+        max_pods: if provider.templates_know_reservations {
+            spec.instance.max_pods
+        } else {
+            DEFAULT_MAX_PODS
+        },
     };
     let price = spec.price_per_hour().and_then(|price| price.to_string().parse().ok());
     Group {

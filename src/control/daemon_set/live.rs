@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{NodeSeen, Observation, PodSeen, Sync, sync};
 use crate::cluster::api::scheduling::{Taint, TaintEffect};
 use crate::cluster::api::workload::WorkloadKind;
-use crate::cluster::{Cluster, Node, NodePhase, PodOwner};
+use crate::cluster::{Cluster, Node, PodOwner};
 use crate::control::decision::{Decision, earlier};
 use crate::control::replica_set::{ready_since, until_available};
 use crate::model::action::PodDeletion;
@@ -44,11 +44,8 @@ pub fn look(now: SimTime, cluster: &Cluster, id: WorkloadId) -> Sync {
     };
     let wanted = workload.wanted();
     // The object exists from registration until the instance is gone.
-    let nodes: Vec<(&Node, Cow<'_, [Taint]>)> = cluster
-        .nodes()
-        .filter(|node| node.phase != NodePhase::Requested)
-        .map(|node| (node, taints(node)))
-        .collect();
+    let nodes: Vec<(&Node, Cow<'_, [Taint]>)> =
+        cluster.nodes().filter(|node| !node.is_coming()).map(|node| (node, taints(node))).collect();
     let mut nodes: Vec<NodeSeen<'_>> = nodes
         .iter()
         .map(|(node, taints)| NodeSeen {

@@ -13,9 +13,6 @@ use crate::model::action::PodDeletion;
 use crate::model::id::{BudgetId, PodId, ReplicaSetId, WorkloadId};
 use crate::units::{SimDuration, SimTime};
 
-/// `metadata.generation` of every budget: specs do not change in a run.
-const GENERATION: i64 = 1;
-
 /// The statuses of all budgets in full.
 #[derive(Debug, Clone, Default)]
 pub struct Budgets {
@@ -68,7 +65,7 @@ impl Budgets {
         let sync = sync(&Observation {
             now,
             allowance: budget.spec.allowance,
-            generation: GENERATION,
+            generation: budget.generation,
             status: &self.stored[id.index()],
             pods: &pods,
             owners: &LiveOwners(cluster),
@@ -83,6 +80,12 @@ impl Budgets {
             until: sync.recheck.map_or(SimTime::MAX, |after| now + after),
         });
         (action, sync)
+    }
+
+    /// A budget was deleted: what was known of it is forgotten.
+    pub fn forget(&mut self, id: BudgetId) {
+        self.stored[id.index()] = StoredStatus::default();
+        self.settled[id.index()] = None;
     }
 
     /// Whether the last look at a budget wrote nothing and all that it saw is as it was: then another
@@ -130,7 +133,7 @@ impl Budgets {
             .map(|budget| BudgetSeen {
                 budget: budget.id,
                 name: &budget.spec.meta.name,
-                generation: GENERATION,
+                generation: budget.generation,
                 always_allow_unhealthy: budget.spec.always_allow_unhealthy,
                 status: &self.stored[budget.id.index()],
             })

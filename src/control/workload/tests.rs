@@ -76,6 +76,7 @@ fn pool(nodes: u32) -> Arc<NodePoolSpec> {
         allocatable: room,
         max_pods: 110,
         max_volumes: None,
+        gpu_kind: None,
         on_demand_per_hour: None,
         spot_per_hour: None,
         price_date: Arc::from(""),
@@ -92,9 +93,11 @@ fn pool(nodes: u32) -> Arc<NodePoolSpec> {
         labels: Labels::new(),
         taints: Vec::new(),
         launch: Dist::fixed(SimDuration::ZERO),
+        node_ready: None,
         gpu_ready: None,
         spot: false,
         autoscaled: false,
+        node_pool: None,
     })
 }
 

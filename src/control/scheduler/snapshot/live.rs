@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cluster::api::{LabelSelector, Labels, WorkloadKind};
-use crate::cluster::{Cluster, Node, NodePhase, Pod, PodOwner, PodPhase};
+use crate::cluster::{Cluster, Node, Pod, PodOwner, PodPhase};
 use crate::control::scheduler::snapshot::shape::LiveShape;
 use crate::control::scheduler::snapshot::{NodeInfo, NodeSlot, PodDescription, PodInfo, Snapshot};
 use crate::control::scheduler::snapshot::{ShapeId, equals};
@@ -175,8 +175,8 @@ impl Snapshot {
 }
 
 /// How many volumes each driver attaches to a node (CSINode `allocatable.count`).
-fn volume_limits(cluster: &Cluster, node: &Node) -> BTreeMap<Arc<str>, i64> {
-    let limit = node.pool.and_then(|pool| cluster.pool(pool).spec.instance.max_volumes);
+pub(crate) fn volume_limits(cluster: &Cluster, node: &Node) -> BTreeMap<Arc<str>, i64> {
+    let limit = node.machine.instance.max_volumes;
     limit.map_or_else(BTreeMap::new, |limit| {
         cluster.volume_drivers().map(|driver| (driver, limit)).collect()
     })
@@ -185,7 +185,7 @@ fn volume_limits(cluster: &Cluster, node: &Node) -> BTreeMap<Arc<str>, i64> {
 /// Whether the API server has a Node object that pods may be bound to: not before the kubelet
 /// registered, and not once the instance is being given back.
 fn is_an_object(node: &Node) -> bool {
-    matches!(node.phase, NodePhase::Ready | NodePhase::Lost)
+    node.has_joined()
 }
 
 fn describe(cluster: &Cluster, pod: &Pod) -> PodDescription {
@@ -244,6 +244,7 @@ mod tests {
                 allocatable: size,
                 max_pods: 58,
                 max_volumes: None,
+                gpu_kind: None,
                 on_demand_per_hour: None,
                 spot_per_hour: None,
                 price_date: Arc::from("2026-01-01"),
@@ -256,9 +257,11 @@ mod tests {
             labels: Labels::new(),
             taints: Vec::new(),
             launch: Dist::fixed(SimDuration::from_secs(1)),
+            node_ready: None,
             gpu_ready: None,
             spot: false,
             autoscaled: false,
+            node_pool: None,
         }
     }
 
