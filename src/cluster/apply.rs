@@ -197,6 +197,7 @@ impl Cluster {
             deletion: None,
             unschedulable: None,
             restarts: 0,
+            sidecar_restarts: 0,
         })));
         self.live_pods += 1;
         self.pending.insert(id);

@@ -31,6 +31,8 @@ pub(super) fn job_durations(documents: &[Fields<'_>], objects: &Objects) -> Opti
 fn job(name: &str, value: &Value<'_>, objects: &Objects) -> Option<(usize, Dist, Origin)> {
     let fields = value.fields()?;
     let duration = fields.required("duration");
+    // How often its pods fail is read beside (`processes`).
+    fields.ignore(&["failure"]);
     fields.finish("a job");
     let is_job = |workload: &&WorkloadSpec| matches!(workload.kind, WorkloadKind::Job(_));
     let found = objects.named(name, None).filter(|at| is_job(&&objects.workloads[*at]));

@@ -13,6 +13,7 @@ use super::decode::{Context, Fields, Value, nearest};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::jobs::{JobDurations, job_durations, set_durations};
 use super::kubernetes::Objects;
+use super::processes::processes;
 use super::releases::register;
 use super::rollouts::Release;
 use super::scenario::{ScenarioDocument, scenario};
@@ -23,7 +24,8 @@ use crate::cluster::api::WorkloadSpec;
 use crate::control::scheduler::ServiceSelector;
 use crate::model::id::WorkloadId;
 use crate::scenario::{
-    DisruptionSpec, DisruptionTarget, HpaObject, InputFile, Later, Scenario, WorkloadChange,
+    DisruptionSpec, DisruptionTarget, HpaObject, InputFile, Later, Processes, Scenario,
+    WorkloadChange,
 };
 use crate::service::ServiceGraph;
 
@@ -203,7 +205,7 @@ fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<
         .profile
         .as_ref()
         .and_then(|documents| read_profile(context, documents, files.catalogue));
-    let (services, durations) = read_services(context, &files.services, &objects);
+    let (services, durations, processes) = read_services(context, &files.services, &objects);
     let documents = files.scenario.as_ref()?;
     let mut profile = profile;
     let document = {
@@ -226,7 +228,8 @@ fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<
         set_durations(&mut [(id.index(), workload)], &durations);
     }
     let (profile, services, later) = (profile?, services?, registered.later);
-    let parts = Parts { objects, hpas, profile, services, document, path, later };
+    let processes = processes?;
+    let parts = Parts { objects, hpas, profile, services, document, path, later, processes };
     Some(assemble(context, parts, options))
 }
 
@@ -239,10 +242,12 @@ struct Parts {
     document: ScenarioDocument,
     path: Arc<str>,
     later: Later,
+    processes: Processes,
 }
 
 fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenario {
-    let Parts { mut objects, hpas, profile, services, mut document, path, later } = parts;
+    let Parts { mut objects, hpas, profile, services, mut document, path, later, processes } =
+        parts;
     let total = document.warm_up + document.duration;
     let (start, warm_up) = (document.start.as_deref(), document.warm_up);
     let mut idle = lay_schedules(&mut objects.workloads, start, warm_up, total);
@@ -300,6 +305,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         pulls: profile.pulls,
         quotas: shared(objects.quotas),
         later,
+        processes,
         claims: shared(objects.claims),
         storage_classes: shared(objects.storage_classes),
     }
@@ -355,7 +361,7 @@ fn read_services(
     context: Context<'_>,
     files: &[Documents],
     objects: &Objects,
-) -> (Option<ServiceGraph>, Option<JobDurations>) {
+) -> (Option<ServiceGraph>, Option<JobDurations>, Option<Processes>) {
     let mut complete = true;
     let mut documents = Vec::new();
     for node in files.iter().flat_map(|documents| &documents.nodes) {
@@ -369,10 +375,11 @@ fn read_services(
     }
     let graph = service_graph(&documents, objects);
     let durations = job_durations(&documents, objects);
+    let processes = processes(&documents, graph.as_ref(), objects);
     for fields in documents {
         fields.finish("ServiceProfiles (aurelius.dev/v1)");
     }
-    (graph.filter(|_| complete), durations)
+    (graph.filter(|_| complete), durations, processes)
 }
 
 /// The manifests of each upgrade. Its objects may use classes and limits that are there already.

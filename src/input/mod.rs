@@ -10,6 +10,7 @@ pub mod source;
 
 pub mod codes;
 pub mod diagnostic;
+mod processes;
 mod releases;
 pub mod render;
 

@@ -25,6 +25,8 @@ pub(super) fn station(name: Name<'_>, value: &Value<'_>, objects: &Objects) -> O
     let memory = fields.read_or("memory", (Bytes(0), Bytes(0)), memory);
     let routing = fields.read_or("routing", Routing::Random, routing);
     fields.read("operations", |value| value.entries().map(|_| ()));
+    // What is known of its process is read beside (`processes`).
+    fields.ignore(&["container", "startCpu"]);
     fields.finish("a service");
     let ((idle_cpu, idle_memory), (memory_per_request, memory_leak_per_hour)) = (idle?, memory?);
     Some(StationSpec {

@@ -190,6 +190,7 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         quotas: Vec::new(),
         hpas: Vec::new(),
         later: crate::scenario::Later::default(),
+        processes: crate::scenario::Processes::default(),
         claims: Vec::new(),
         volumes: VolumeProfile::usual(crate::cluster::VolumeMode::Trusted),
         pulls: PullPolicy::default(),

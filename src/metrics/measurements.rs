@@ -277,7 +277,10 @@ impl Measurements {
                 self.oom_kills += 1;
                 self.watches.oom_kill();
             }
-            Record::ContainerDied { why: Death::Liveness | Death::Startup, .. }
+            Record::ContainerDied {
+                why: Death::Liveness | Death::Startup | Death::Exited(_),
+                ..
+            }
             | Record::WorkloadCreated(_)
             | Record::WorkloadDeleted(_)
             | Record::WorkloadUpdated { .. }

@@ -66,16 +66,8 @@ pub enum PodStep {
     BindingTimedOut,
     /// All volumes are on the node.
     VolumesMounted,
-    /// All images are on the node.
-    ImagesPulled,
-    /// A container that died is started again.
-    ContainersRestarted,
-    /// The kubelet kills a container whose probe failed too often.
-    ProbeFailed,
-    /// All containers run and the process is up.
-    ContainersStarted,
-    /// The readiness probe succeeds.
-    BecameReady,
+    /// The next step in the life of one of its containers, init containers first.
+    Container(u8, ContainerStep),
     /// The endpoint has reached the clients: requests come in.
     EndpointAdded,
     /// The endpoint's removal has reached the clients: no new requests come.
@@ -88,8 +80,32 @@ pub enum PodStep {
     Removed,
     /// The readiness has lasted `minReadySeconds`.
     BecameAvailable,
-    /// The work of a Job's pod is done.
-    Completed,
+}
+
+/// Steps in a container's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerStep {
+    /// Its image is on the node.
+    Pulled,
+    /// It runs.
+    Created,
+    /// It is started: its startup probe succeeded, or it has none.
+    Started,
+    /// Its process answers.
+    Up,
+    /// Its readiness probe succeeds, or it has none.
+    Ready,
+    /// The kubelet kills it, because a probe failed too often.
+    ProbeFailed,
+    /// Its process ends by itself: an init container's, or that of a Job's pod.
+    Ended,
+    /// It died, and is started again.
+    Again,
+}
+
+impl ContainerStep {
+    /// How many there are.
+    pub const COUNT: usize = 8;
 }
 
 /// Steps in a node's life.

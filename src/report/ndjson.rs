@@ -354,8 +354,8 @@ fn told_of_pod<'a>(names: &Names, record: &Record) -> (&'static str, String, Tol
             let message = Some(tell::deletion(*because).to_owned());
             ("pod_terminating", object(*pod), Told { message, ..plain() })
         }
-        Record::ContainerDied { pod, why, again_after, restarts: _ } => {
-            let message = Some(tell::death(*why));
+        Record::ContainerDied { pod, container, why, again_after, restarts: _ } => {
+            let message = Some(format!("{container}: {}", tell::death(*why)));
             let told = Told { message, span_s: span(*again_after), ..plain() };
             ("container_died", object(*pod), told)
         }

@@ -4,6 +4,7 @@
 //! gathers the `Spec` types of the rooms below and adds only what belongs to no single one.
 
 pub mod disruption;
+pub mod process;
 pub mod profile;
 pub mod rollout;
 pub mod threshold;
@@ -23,6 +24,7 @@ use crate::service::ServiceGraph;
 use crate::units::{Origin, SimDuration};
 
 pub use disruption::{DisruptionSpec, DisruptionTarget};
+pub use process::Processes;
 pub use profile::{ImageSizes, Prices, Provider, PullPolicy, Timings, VolumeProfile};
 pub use rollout::{Gone, Later, RolloutSpec, WaitSpec, WorkloadChange};
 pub use threshold::ThresholdSpec;
@@ -56,6 +58,8 @@ pub struct Scenario {
     pub quotas: Vec<Arc<ResourceQuotaSpec>>,
     /// Autoscalers; ids are positions.
     pub hpas: Vec<Arc<HpaObject>>,
+    /// How the processes of containers behave.
+    pub processes: Processes,
     /// Objects of later releases, which are not there at the start.
     pub later: Later,
     /// Claims that stand alone; those of StatefulSets are in their specs.

@@ -7,6 +7,7 @@
 mod autoscaler;
 mod autoscaler_reasons;
 mod bootstrap;
+mod containers;
 mod dispatch;
 mod disruptions;
 mod hpa;
@@ -19,12 +20,12 @@ mod pod_gc;
 mod pods;
 mod pool_upgrade;
 mod releases;
-mod restarts;
 mod rollouts;
 mod sampling;
 mod scheduling;
 mod settle;
 mod spot;
+mod usage;
 mod volumes;
 mod workloads;
 
@@ -124,15 +125,13 @@ struct Run<'a, O> {
     autoscaler: autoscaler::Autoscaler,
     disruptions: Vec<disruptions::DisruptionState>,
     volumes: volumes::Mounts,
-    restarts: restarts::Restarts,
+    containers: containers::Containers,
     memory: memory::Memory,
     pod_gc: pod_gc::Collector,
     /// Nodes whose machine is gone, and whose object is still there.
     vanished: BTreeSet<NodeId>,
     /// Rollouts that someone waits for, by their disruption.
     rollouts: BTreeMap<DisruptionId, rollouts::RolloutState>,
-    /// When the pulls of pods began that go on.
-    pulls_begun: BTreeMap<PodId, SimTime>,
     /// The server of each pod whose process runs.
     servers: BTreeMap<PodId, ServerId>,
     /// The station each workload's pods serve, by workload.
@@ -212,12 +211,11 @@ impl<'a, O: Observer> Run<'a, O> {
             autoscaler: autoscaler::Autoscaler::new(scenario, &streams, &mut queue),
             disruptions: scenario.disruptions.iter().map(|_| Default::default()).collect(),
             volumes: volumes::Mounts::default(),
-            restarts: restarts::Restarts::default(),
+            containers: containers::Containers::default(),
             memory: memory::Memory::default(),
             pod_gc: pod_gc::Collector::default(),
             vanished: BTreeSet::new(),
             rollouts: BTreeMap::new(),
-            pulls_begun: BTreeMap::new(),
             servers: BTreeMap::new(),
             stations,
             sampler: sampling::Sampler::new(scenario),

@@ -70,7 +70,7 @@ impl<O: Observer> Run<'_, O> {
             if terminating {
                 self.schedule(SimDuration::ZERO, Event::Pod(pod, PodStep::Kill));
             } else {
-                self.schedule(SimDuration::ZERO, Event::Pod(pod, PodStep::ImagesPulled));
+                self.begin_containers(now, pod);
             }
         }
         self.volumes_unmounted(now, id);

@@ -148,6 +148,7 @@ pub fn death(why: Death) -> String {
         Death::OutOfMemory { used, limit } => format!("OOMKilled: {used} held, {limit} allowed"),
         Death::Liveness => "failed liveness probe, will be restarted".to_owned(),
         Death::Startup => "failed startup probe, will be restarted".to_owned(),
+        Death::Exited(code) => format!("exit code {code}"),
     }
 }
 
