@@ -278,7 +278,7 @@ impl Measurements {
                 self.watches.oom_kill();
             }
             Record::ContainerDied {
-                why: Death::Liveness | Death::Startup | Death::Exited(_),
+                why: Death::Liveness | Death::Unresponsive | Death::Startup | Death::Exited(_),
                 ..
             }
             | Record::WorkloadCreated(_)

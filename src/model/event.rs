@@ -47,6 +47,8 @@ pub enum Event {
     NodeLifecycle,
     /// Kubelets look at the memory of their pods.
     Memory,
+    /// Kubelets look which processes have so much to do that probes may fail.
+    Probes,
     /// The garbage collector of pods looks.
     PodGc,
     /// The attach-detach controller has something due.
@@ -101,11 +103,21 @@ pub enum ContainerStep {
     Ended,
     /// It died, and is started again.
     Again,
+    /// Its readiness probe asks, while the process has much to do.
+    ReadinessAsks,
+    /// The readiness probe has its answer, or waits no longer.
+    ReadinessAnswered,
+    /// Its liveness probe asks, while the process has much to do.
+    LivenessAsks,
+    /// The liveness probe has its answer, or waits no longer.
+    LivenessAnswered,
+    /// Its grace period is over: SIGKILL.
+    GraceOver,
 }
 
 impl ContainerStep {
     /// How many there are.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 13;
 }
 
 /// Steps in a node's life.
@@ -146,7 +158,7 @@ impl Event {
             Self::TimeoutLane(_) => 2,
             Self::GpuStart(_) => 3,
             Self::ClientWakes(_) | Self::Arrival(_) | Self::VirtualUsers(_) => 4,
-            Self::Pod(..) | Self::Node(..) | Self::Memory | Self::Volumes => 5,
+            Self::Pod(..) | Self::Node(..) | Self::Memory | Self::Probes | Self::Volumes => 5,
             Self::Disruption(..) => 6,
             Self::Scrape => 7,
             Self::NodeLifecycle | Self::PodGc | Self::Budgets => 8,

@@ -212,8 +212,10 @@ pub enum Death {
         /// What it might hold.
         limit: Bytes,
     },
-    /// The kubelet: it did not answer its liveness probe.
+    /// The kubelet: it did not answer its liveness probe before it was up.
     Liveness,
+    /// The kubelet: it was up, and too busy to answer its liveness probe in time.
+    Unresponsive,
     /// The kubelet: it did not answer its startup probe in time.
     Startup,
     /// It ended by itself with this exit code, which is not zero.

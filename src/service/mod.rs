@@ -10,6 +10,7 @@ mod gpu;
 mod graph;
 pub mod lane;
 mod pods;
+mod probe;
 pub mod processor;
 mod runtime;
 mod server;
@@ -17,5 +18,6 @@ pub mod spec;
 mod station;
 
 pub use pods::Usage;
+pub use probe::ProbeAnswer;
 pub use runtime::{CallTally, Ctx, IterationEnd, Services};
 pub use spec::ServiceGraph;

@@ -51,6 +51,8 @@ pub struct Services {
     pub(super) ended: Vec<IterationEnd>,
     /// Draining servers that have nothing inside any more.
     drained: Vec<PodId>,
+    /// Probes that were answered, and whether well.
+    pub(super) probed: Vec<(CallId, bool)>,
     /// Client calls begun and ended, by how.
     pub(super) tally: CallTally,
 }
@@ -137,6 +139,7 @@ impl Services {
             work: Vec::new(),
             ended: Vec::new(),
             drained: Vec::new(),
+            probed: Vec::new(),
             tally: CallTally::default(),
         }
     }
@@ -191,7 +194,7 @@ impl Services {
     /// Whether anything waits in [`Services::take_ended`] or [`Services::take_drained`].
     #[must_use]
     pub fn has_news(&self) -> bool {
-        !self.ended.is_empty() || !self.drained.is_empty()
+        !self.ended.is_empty() || !self.drained.is_empty() || !self.probed.is_empty()
     }
 
     /// Client calls so far.
@@ -360,6 +363,10 @@ impl Services {
         if call.phase == Phase::Stalled {
             return;
         }
+        if call.caller == Caller::Kubelet {
+            self.end(ctx, id, CallEnd::Completed);
+            return;
+        }
         let operation = &mut self.operations[call.operation.index()];
         if call.phase == Phase::Admitted {
             call.phase = Phase::OnCpu;
@@ -439,12 +446,9 @@ impl Services {
         slot.caller = Caller::Nobody;
         slot.server = None;
         self.calls.release(id.slot);
-        let station = self.operations[call.operation.index()].station;
-        self.stations[station.index()].count(ctx.now, false);
-        let told = if call.abandoned { CallEnd::TimedOut } else { end };
-        let took = ctx.now.since(call.started);
-        let ended = OperationEnd { station, took, end: told };
-        ctx.observer.operation_ended(ctx.now, call.operation, &ended);
+        if call.caller != Caller::Kubelet {
+            self.tell_end(ctx, &call, end);
+        }
         if let Some(id) = call.server
             && let Some(server) = self.servers[id.index()].as_deref_mut()
         {
@@ -456,6 +460,7 @@ impl Services {
         match call.caller {
             Caller::Client(client) => self.answer_client(ctx, client, &call, end),
             Caller::Call(parent) => self.answer_call(parent, &call, end),
+            Caller::Kubelet => self.probed.push((id, end == CallEnd::Completed)),
             Caller::Nobody => {}
         }
         // Pushed last, so done first: whoever waits gets the place before the answered caller can
@@ -463,6 +468,16 @@ impl Services {
         if let Some(server) = call.server {
             self.work.push(Work::Admit(server));
         }
+    }
+
+    /// Tells station and observer of the end of a call.
+    fn tell_end<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, call: &Call, end: CallEnd) {
+        let station = self.operations[call.operation.index()].station;
+        self.stations[station.index()].count(ctx.now, false);
+        let told = if call.abandoned { CallEnd::TimedOut } else { end };
+        let took = ctx.now.since(call.started);
+        let ended = OperationEnd { station, took, end: told };
+        ctx.observer.operation_ended(ctx.now, call.operation, &ended);
     }
 
     fn repeat(&mut self, call: &Call) {
@@ -505,7 +520,7 @@ impl Services {
                 self.answer_client(ctx, client, &snapshot, CallEnd::TimedOut);
             }
             Caller::Call(parent) => self.answer_call(parent, &snapshot, CallEnd::TimedOut),
-            Caller::Nobody => {}
+            Caller::Kubelet | Caller::Nobody => {}
         }
         self.run(ctx);
     }

@@ -22,6 +22,7 @@ use crate::model::record::Death;
 use crate::scenario::Scenario;
 use crate::scenario::process::ProcessSpec;
 use crate::sim::Run;
+use crate::sim::probes::Kind;
 use crate::units::convert::index;
 use crate::units::{SimDuration, SimTime};
 
@@ -52,6 +53,8 @@ pub(super) struct Life {
     /// When its process answers.
     pub(super) up: SimTime,
     ready: bool,
+    /// It was ready since it runs.
+    was_ready: bool,
     ended: bool,
     /// Why a probe is going to kill it.
     doomed: Option<Death>,
@@ -79,15 +82,24 @@ impl Life {
             since: None,
             up: SimTime::ZERO,
             ready: false,
+            was_ready: false,
             ended: false,
             doomed: None,
             due: [None; ContainerStep::COUNT],
         }
     }
 
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    pub(super) fn was_ready(&self) -> bool {
+        self.was_ready
+    }
+
     /// Nothing of it runs any more, and nothing is due.
     fn stop(&mut self) {
-        (self.since, self.ready, self.doomed) = (None, false, None);
+        (self.since, self.ready, self.was_ready, self.doomed) = (None, false, false, None);
         self.due = [None; ContainerStep::COUNT];
     }
 }
@@ -99,6 +111,20 @@ impl Containers {
 
     fn life_mut(&mut self, pod: PodId, position: u8) -> Option<&mut Life> {
         self.pods.get_mut(&pod)?.lives.get_mut(usize::from(position))
+    }
+
+    pub(super) fn set_ready(&mut self, pod: PodId, position: u8, ready: bool) {
+        if let Some(life) = self.life_mut(pod, position) {
+            life.ready = ready;
+            life.was_ready |= ready;
+        }
+    }
+
+    /// A step is not due any more.
+    pub(super) fn cancel(&mut self, pod: PodId, position: u8, step: ContainerStep) {
+        if let Some(life) = self.life_mut(pod, position) {
+            life.due[step.index()] = None;
+        }
     }
 
     /// A container of a pod.
@@ -160,7 +186,7 @@ impl<O: Observer> Run<'_, O> {
         serving_container(self.scenario, self.stations[pod.workload().index()], pod)
     }
 
-    fn due(&mut self, id: PodId, position: u8, step: ContainerStep, delay: SimDuration) {
+    pub(super) fn due(&mut self, id: PodId, position: u8, step: ContainerStep, delay: SimDuration) {
         let at = self.queue.now() + if self.booting { SimDuration::ZERO } else { delay };
         if let Some(life) = self.containers.life_mut(id, position) {
             life.due[step.index()] = Some(at);
@@ -216,10 +242,7 @@ impl<O: Observer> Run<'_, O> {
             ContainerStep::Created => self.container_runs(now, id, position),
             ContainerStep::Started => self.container_started(now, id, position),
             ContainerStep::Up => self.process_up(now, id, position),
-            ContainerStep::Ready => {
-                life.ready = true;
-                self.judge_ready(now, id);
-            }
+            ContainerStep::Ready => self.container_ready(now, id, position),
             ContainerStep::ProbeFailed => {
                 if let Some(why) = life.doomed {
                     self.container_dies(now, id, position, why);
@@ -227,6 +250,13 @@ impl<O: Observer> Run<'_, O> {
             }
             ContainerStep::Ended => self.work_ended(now, id, position),
             ContainerStep::Again => self.container_runs(now, id, position),
+            ContainerStep::ReadinessAsks => self.probe_asks(now, id, position, Kind::Readiness),
+            ContainerStep::LivenessAsks => self.probe_asks(now, id, position, Kind::Liveness),
+            ContainerStep::ReadinessAnswered => self.probe_returns(now, id, Kind::Readiness),
+            ContainerStep::LivenessAnswered => self.probe_returns(now, id, Kind::Liveness),
+            ContainerStep::GraceOver => {
+                self.container_ended_by_probe(now, id);
+            }
         }
     }
 
@@ -318,6 +348,12 @@ impl<O: Observer> Run<'_, O> {
         if pod.phase == PodPhase::Pending {
             self.occur(now, Occurrence::PodStarted(id));
         }
+        self.judge_ready(now, id);
+    }
+
+    /// A container is ready; its pod may be.
+    pub(super) fn container_ready(&mut self, now: SimTime, id: PodId, position: u8) {
+        self.containers.set_ready(id, position, true);
         self.judge_ready(now, id);
     }
 
@@ -418,6 +454,7 @@ impl<O: Observer> Run<'_, O> {
         let never = spec.restart_policy == RestartPolicy::Never && !sidecar;
         if self.serving_container(pod) == position {
             self.stop_server(now, id);
+            self.probes.forget(id);
         }
         let Some(life) = self.containers.life_mut(id, position) else { return };
         life.stop();

@@ -44,6 +44,7 @@ impl<O: Observer> Run<'_, O> {
             Event::ClusterAutoscaler => self.run_autoscaler(now),
             Event::NodeLifecycle => self.sync_node_lifecycle(now),
             Event::Memory => self.look_at_memory(now),
+            Event::Probes => self.look_at_probes(now),
             Event::PodGc => self.collect_pods(now),
             Event::Volumes => self.volumes_due(now),
             Event::Sample => self.sample(now),

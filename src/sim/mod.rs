@@ -19,6 +19,7 @@ mod nodes;
 mod pod_gc;
 mod pods;
 mod pool_upgrade;
+mod probes;
 mod releases;
 mod rollouts;
 mod sampling;
@@ -126,6 +127,7 @@ struct Run<'a, O> {
     disruptions: Vec<disruptions::DisruptionState>,
     volumes: volumes::Mounts,
     containers: containers::Containers,
+    probes: probes::Probes,
     memory: memory::Memory,
     pod_gc: pod_gc::Collector,
     /// Nodes whose machine is gone, and whose object is still there.
@@ -212,6 +214,7 @@ impl<'a, O: Observer> Run<'a, O> {
             disruptions: scenario.disruptions.iter().map(|_| Default::default()).collect(),
             volumes: volumes::Mounts::default(),
             containers: containers::Containers::default(),
+            probes: probes::Probes::default(),
             memory: memory::Memory::default(),
             pod_gc: pod_gc::Collector::default(),
             vanished: BTreeSet::new(),

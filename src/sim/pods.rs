@@ -167,6 +167,8 @@ impl<O: Observer> Run<'_, O> {
         let serving = container_at(&pod.template.spec, self.serving_container(pod));
         let Some(serving) = serving else { return };
         let steps = self.kubelets.termination(now, pod, serving);
+        // Probes stop with the deletion.
+        self.probes.forget(id);
         self.workloads.others_end.insert(id, now + steps.others_end);
         if pod.phase == PodPhase::Pending {
             self.schedule(END_OF_PROCESS, Event::Pod(id, PodStep::Removed));
@@ -204,7 +206,10 @@ impl<O: Observer> Run<'_, O> {
     }
 
     /// A draining server has nothing inside any more: after SIGTERM its process ends.
-    pub(super) fn pod_drained(&mut self, _now: SimTime, id: PodId) {
+    pub(super) fn pod_drained(&mut self, now: SimTime, id: PodId) {
+        if self.container_ended_by_probe(now, id) {
+            return;
+        }
         if self.workloads.sigterm_sent.remove(&id) {
             self.schedule(SimDuration::ZERO, Event::Pod(id, PodStep::Kill));
         }
@@ -235,6 +240,7 @@ impl<O: Observer> Run<'_, O> {
         self.forget_taint_timer(id);
         self.unmount_volumes(now, id);
         self.containers.forget(id);
+        self.probes.forget(id);
         self.workloads.others_end.remove(&id);
         self.wake_workload(self.pod_owners[id.index()]);
         self.wake_budgets();

@@ -146,7 +146,9 @@ pub const fn deletion(because: PodDeletion) -> &'static str {
 pub fn death(why: Death) -> String {
     match why {
         Death::OutOfMemory { used, limit } => format!("OOMKilled: {used} held, {limit} allowed"),
-        Death::Liveness => "failed liveness probe, will be restarted".to_owned(),
+        Death::Liveness | Death::Unresponsive => {
+            "failed liveness probe, will be restarted".to_owned()
+        }
         Death::Startup => "failed startup probe, will be restarted".to_owned(),
         Death::Exited(code) => format!("exit code {code}"),
     }
