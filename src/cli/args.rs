@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::inputs::InputArgs;
+
 /// Rehearse a Kubernetes rollout before it happens.
 ///
 /// Deploys a chart's real objects into a simulated cluster, sends it a load in virtual time and says
@@ -38,6 +40,9 @@ pub(super) enum Command {
 pub(super) struct RunArgs {
     /// The scenario document.
     pub(super) scenario: PathBuf,
+    /// What is deployed, and where.
+    #[command(flatten)]
+    pub(super) inputs: InputArgs,
     /// Output format, repeatable: text, json, ndjson (each to stdout or =PATH), csv=DIR, svg=DIR.
     #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output)]
     pub(super) output: Vec<OutputArg>,

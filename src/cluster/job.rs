@@ -75,7 +75,7 @@ impl Cluster {
         name: &Arc<str>,
         records: &mut Vec<Record>,
     ) {
-        let workload = &mut self.workloads[id.index()];
+        let workload = self.workload_mut(id);
         workload.runs.push(JobRun {
             number: workload.next_run,
             name: Arc::clone(name),
@@ -96,7 +96,7 @@ impl Cluster {
         number: u32,
         records: &mut Vec<Record>,
     ) {
-        let workload = &mut self.workloads[id.index()];
+        let workload = self.workload_mut(id);
         let Some(run) = workload.run(number) else { return };
         let name = format!("{}-{}", run.name, workload.next_pod);
         workload.next_pod += 1;
@@ -112,7 +112,7 @@ impl Cluster {
         failure: Option<&'static str>,
         records: &mut Vec<Record>,
     ) {
-        let workload = &mut self.workloads[id.index()];
+        let workload = self.workload_mut(id);
         let Some(position) = workload.runs.iter().position(|run| run.number == number) else {
             return;
         };

@@ -2,17 +2,23 @@
 
 use std::sync::Arc;
 
+use crate::cluster::api::NodeRequest;
 use crate::cluster::api::budget::PodDisruptionBudgetSpec;
 use crate::cluster::api::limit::ResourceQuotaSpec;
-use crate::cluster::api::scheduling::Taint;
+use crate::cluster::api::scheduling::{Taint, TaintEffect};
 use crate::cluster::api::storage::PersistentVolumeClaimSpec;
 use crate::cluster::api::workload::WorkloadSpec;
-use crate::cluster::node::{NodeImage, NodePhase};
+use crate::cluster::node::{LaunchFailure, Node, NodeImage, NodePhase};
 use crate::cluster::pod::{ConditionStatus, PodOwner, PodPhase, ReadyCondition};
 use crate::cluster::state::Cluster;
 use crate::model::id::{BudgetId, NodeId, PodId, WorkloadId};
 use crate::model::record::{Death, Record};
 use crate::units::{SimDuration, SimTime};
+
+/// Label of the zone of a node.
+pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
+/// Taint of a node that is not Ready.
+const NOT_READY: &str = "node.kubernetes.io/not-ready";
 
 /// A fact reported by a kubelet or the cloud.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,8 +82,27 @@ pub enum Occurrence {
     ClaimDeleted(Arc<str>),
     /// Someone wrote the quotas of all namespaces.
     QuotasWritten(Vec<Arc<ResourceQuotaSpec>>),
-    /// The node registered and is Ready.
+    /// A machine was asked for by itself.
+    NodeAsked(Box<NodeRequest>),
+    /// The cloud made the node's machine, in this zone.
+    NodeLaunched(NodeId, Option<Arc<str>>),
+    /// The cloud could not make the node's machine.
+    NodeLaunchFailed {
+        /// Which.
+        node: NodeId,
+        /// Why.
+        why: LaunchFailure,
+        /// The cloud's code.
+        code: Arc<str>,
+        /// The cloud's sentence.
+        message: Arc<str>,
+    },
+    /// The node registered.
+    NodeRegistered(NodeId),
+    /// The node is Ready; it registered, if it had not.
     NodeReady(NodeId),
+    /// The cloud took the node's machine; the object stays.
+    MachineGone(NodeId),
     /// The node's GPUs are allocatable.
     NodeGpus(NodeId),
     /// The node stopped answering.
@@ -93,6 +118,13 @@ pub enum Occurrence {
     ZoneFailed(Arc<str>),
     /// A zone works again.
     ZoneRecovered(Arc<str>),
+}
+
+/// Takes a pod out of a list in order of creation, which is the order of ids.
+fn forget(pods: &mut Vec<PodId>, id: PodId) {
+    if let Ok(position) = pods.binary_search(&id) {
+        pods.remove(position);
+    }
 }
 
 impl Cluster {
@@ -150,9 +182,49 @@ impl Cluster {
             | Occurrence::ClaimWritten(_)
             | Occurrence::ClaimDeleted(_)
             | Occurrence::QuotasWritten(_) => self.written(fact, records),
-            Occurrence::NodeReady(id) => {
-                if self.set_phase(now, id, NodePhase::Ready) {
-                    records.push(Record::NodeBecameReady(id));
+            Occurrence::NodeAsked(_)
+            | Occurrence::NodeLaunched(..)
+            | Occurrence::NodeLaunchFailed { .. }
+            | Occurrence::NodeRegistered(_)
+            | Occurrence::NodeReady(_)
+            | Occurrence::MachineGone(_)
+            | Occurrence::NodeGpus(_)
+            | Occurrence::NodeLost(_)
+            | Occurrence::NodeRecovered(_)
+            | Occurrence::NodeGone(_)
+            | Occurrence::NodeTaints(..) => {
+                self.occur_to_node(now, fact, records);
+            }
+            Occurrence::ZoneFailed(zone) => {
+                self.failed_zones.insert(zone);
+            }
+            Occurrence::ZoneRecovered(zone) => {
+                self.failed_zones.remove(&zone);
+            }
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the caller matched the facts about nodes in full"
+    )]
+    fn occur_to_node(&mut self, now: SimTime, fact: Occurrence, records: &mut Vec<Record>) {
+        match fact {
+            Occurrence::NodeAsked(request) => {
+                self.create_requested_node(now, *request, records);
+            }
+            Occurrence::NodeLaunched(id, zone) => self.node_launched(now, id, zone, records),
+            Occurrence::NodeLaunchFailed { node, why, code, message } => {
+                if self.set_phase(now, node, NodePhase::Failed(why)) {
+                    records.push(Record::NodeLaunchFailed { node, code, message });
+                }
+            }
+            Occurrence::NodeRegistered(id) => self.node_registered(now, id, records),
+            Occurrence::NodeReady(id) => self.node_ready(now, id, records),
+            Occurrence::MachineGone(id) => {
+                if self.node(id).is_some_and(|node| !node.machine_gone) {
+                    self.node_mut(id).machine_gone = true;
+                    records.push(Record::NodeReclaimed(id));
                 }
             }
             Occurrence::NodeGpus(id) => self.gpus_allocatable(id, records),
@@ -164,12 +236,7 @@ impl Cluster {
                     self.node_mut(id).taints = taints;
                 }
             }
-            Occurrence::ZoneFailed(zone) => {
-                self.failed_zones.insert(zone);
-            }
-            Occurrence::ZoneRecovered(zone) => {
-                self.failed_zones.remove(&zone);
-            }
+            _ => unreachable!("only facts about nodes come here"),
         }
     }
 
@@ -226,12 +293,13 @@ impl Cluster {
         let Some(pod) = self.pods[id.index()].take() else { return };
         self.live_pods -= 1;
         self.pending.remove(&id);
+        self.workload_stamps[pod.workload().index()] += 1;
         let workload = &mut self.workloads[pod.workload().index()];
-        workload.pods.retain(|other| *other != id);
+        forget(&mut workload.pods, id);
         match pod.owner {
             PodOwner::ReplicaSet(_, set) => {
                 if let Some(set) = self.replica_sets[set.index()].as_deref_mut() {
-                    set.pods.retain(|other| *other != id);
+                    forget(&mut set.pods, id);
                 }
             }
             PodOwner::Ordinal(_, ordinal) => {
@@ -257,9 +325,59 @@ impl Cluster {
         node.scoring_requested -= &scoring;
     }
 
+    fn node_launched(
+        &mut self,
+        now: SimTime,
+        id: NodeId,
+        zone: Option<Arc<str>>,
+        records: &mut Vec<Record>,
+    ) {
+        if !self.node(id).is_some_and(Node::is_coming) {
+            return;
+        }
+        let node = self.node_mut(id);
+        node.phase = NodePhase::Requested;
+        node.phase_since = now;
+        node.launched = Some(now);
+        if let Some(zone) = &zone {
+            node.labels.insert(Arc::from(ZONE), Arc::clone(zone));
+        }
+        node.machine.zone = zone;
+        let machine = Box::new(node.machine.kind());
+        records.push(Record::NodeLaunched { node: id, machine });
+    }
+
+    /// The API server admits the object with the taint of a node that is not ready
+    /// (plugin/pkg/admission/nodetaint).
+    fn node_registered(&mut self, now: SimTime, id: NodeId, records: &mut Vec<Record>) {
+        if self.set_phase(now, id, NodePhase::Registered) {
+            let node = self.node_mut(id);
+            node.created = now;
+            node.taints.push(Taint {
+                key: Arc::from(NOT_READY),
+                value: Arc::from(""),
+                effect: TaintEffect::NoSchedule,
+            });
+            records.push(Record::NodeRegistered(id));
+        }
+    }
+
+    fn node_ready(&mut self, now: SimTime, id: NodeId, records: &mut Vec<Record>) {
+        let registered = self.node(id).is_some_and(|node| node.phase == NodePhase::Registered);
+        if self.set_phase(now, id, NodePhase::Ready) {
+            let node = self.node_mut(id);
+            if registered {
+                node.taints.retain(|taint| &*taint.key != NOT_READY);
+            } else {
+                node.created = now;
+            }
+            records.push(Record::NodeBecameReady(id));
+        }
+    }
+
     fn gpus_allocatable(&mut self, id: NodeId, records: &mut Vec<Record>) {
-        let Some(pool) = self.node(id).and_then(|node| node.pool) else { return };
-        let allocatable = self.pool(pool).spec.instance.allocatable.clone();
+        let Some(node) = self.node(id) else { return };
+        let allocatable = node.machine.instance.allocatable.clone();
         if self.node(id).is_some_and(|node| node.allocatable == allocatable) {
             return;
         }
@@ -287,8 +405,10 @@ impl Cluster {
         if let Some(pool) = self.nodes[id.index()].take().and_then(|node| node.pool) {
             self.pools[pool.index()].nodes.retain(|other| *other != id);
         }
-        self.live_nodes.retain(|other| *other != id);
-        self.generation += 1;
+        if let Ok(position) = self.live_nodes.binary_search(&id) {
+            self.live_nodes.remove(position);
+        }
+        self.next_generation(id);
         records.push(Record::NodeGone(id));
     }
 }

@@ -35,8 +35,8 @@ impl Cluster {
         }
     }
 
-    /// Writes a workload's spec, or makes the workload. Another template is another revision, and its pods are to be
-    /// replaced; an equal one is none, whatever else changed (deployment_util.go
+    /// Writes a workload's spec, or makes the workload. Another template is another revision, and its
+    /// pods are to be replaced; an equal one is none, whatever else changed (deployment_util.go
     /// `EqualIgnoreHash`). The size is written by its own action.
     pub(super) fn write_workload(
         &mut self,
@@ -45,6 +45,8 @@ impl Cluster {
         records: &mut Vec<Record>,
     ) {
         let revision = self.revision_of_spec(&spec);
+        self.specs_written += 1;
+        self.workload_stamps[id.index()] += 1;
         let workload = &mut self.workloads[id.index()];
         let changed = workload.wanted().template_id != revision.template_id;
         workload.spec = spec;
@@ -76,10 +78,12 @@ impl Cluster {
     /// Takes a workload away with the ReplicaSets and Jobs it made. Its pods stay listed until they
     /// are gone.
     pub(super) fn delete_workload(&mut self, id: WorkloadId, records: &mut Vec<Record>) {
-        let workload = &mut self.workloads[id.index()];
-        if !std::mem::replace(&mut workload.exists, false) {
+        if !self.workload(id).exists {
             return;
         }
+        self.specs_written += 1;
+        let workload = self.workload_mut(id);
+        workload.exists = false;
         workload.replicas = 0;
         workload.runs.clear();
         for set in std::mem::take(&mut workload.replica_sets) {

@@ -11,6 +11,7 @@
 //! interpolated between their readings.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rand::RngExt;
 
@@ -105,7 +106,7 @@ impl MetricsServer {
 
     /// One tick: all nodes that answer are scraped. Pods without a reading lose what was stored of
     /// them, as the store is rebuilt from each batch.
-    pub fn scrape(&mut self, now: SimTime, readings: impl Iterator<Item = (Reading, String)>) {
+    pub fn scrape(&mut self, now: SimTime, readings: impl Iterator<Item = (Reading, Arc<str>)>) {
         let mut batch = BTreeMap::new();
         for (reading, name) in readings {
             let known = self.pods.get_mut(&reading.pod);
@@ -266,9 +267,9 @@ mod tests {
         };
         let mut served = Vec::new();
         for now in (1..=8).map(|tick| tick * 15) {
-            let mut readings = vec![(reading(0, 0, now), "web-1".to_owned())];
+            let mut readings = vec![(reading(0, 0, now), Arc::from("web-1"))];
             if now >= 60 {
-                readings.push((reading(1, 50, now), "web-1/proxy".to_owned()));
+                readings.push((reading(1, 50, now), Arc::from("web-1/proxy")));
             }
             server.scrape(second(now), readings.into_iter());
             served.push(server.get(PodId(0)).map(|metric| metric.containers.len()));
@@ -291,7 +292,7 @@ mod tests {
         };
         for tick in 1..=6_u32 {
             let cpu = f64::from(tick) * 7.5;
-            let readings = std::iter::once((reading(cpu), "web-1".to_owned()));
+            let readings = std::iter::once((reading(cpu), Arc::from("web-1")));
             server.scrape(second(u64::from(tick) * 15), readings);
         }
         let metric = server.get(PodId(3)).expect("sampled six times");

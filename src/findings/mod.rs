@@ -104,6 +104,7 @@ impl<'a> Case<'a> {
                 format!("all nodes of {} are replaced", names.pool(*pool))
             }
             DisruptionTarget::FailZone { zone, duration: _ } => format!("zone {zone} fails"),
+            DisruptionTarget::CapacityShortage { of, .. } => format!("the cloud has no {of}"),
             DisruptionTarget::Cordon { node } => format!("{node} is cordoned"),
             DisruptionTarget::Scale { workload, replicas } => {
                 format!("{} is scaled to {replicas}", names.workload(*workload))

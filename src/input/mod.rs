@@ -25,6 +25,7 @@ mod call_loops;
 mod services;
 mod station;
 
+mod capacity;
 mod catalogue;
 mod cluster_profile;
 
@@ -36,6 +37,10 @@ mod rollouts;
 mod scenario;
 mod thresholds;
 
+mod documents;
+mod live_cluster;
 mod loader;
+mod objects;
 
 pub use loader::{LoadOptions, Loaded, load_scenario};
+pub use objects::{LoadedObjects, ObjectInputs, load_objects};

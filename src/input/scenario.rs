@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::capacity::{Known, machine_filter};
 use super::cluster_profile::{ClusterProfile, check_bounds, known_zone, volume_mode};
 use super::codes;
 use super::decode::{Context, Fields, Value, nearest};
@@ -61,14 +62,15 @@ pub(super) fn scenario(
     let loads = fields.required("load").and_then(|value| loads(&value, around));
     let replicas = fields.read_or("replicas", BTreeMap::new(), |value| replicas(value, objects));
     let provider = profile.as_ref().map(|profile| profile.provider);
-    let (overridden, zones, pools) = match profile {
+    let (overridden, known, pools) = match profile {
         Some(profile) => {
             let done = fields.read("overrides", |value| overrides(value, profile));
-            (done.map(|_| ()), Some(profile.zones.as_slice()), Some(profile.pools.as_slice()))
+            let known = Known { machines: &profile.machines, zones: &profile.zones };
+            (done.map(|_| ()), Some(known), Some(profile.pools.as_slice()))
         }
         None => (fields.read("overrides", |_| Some(())).map(|_| ()), None, None),
     };
-    let events = Events { release, pools, zones, provider };
+    let events = Events { release, pools, known, provider };
     let disruptions = fields.read_or("events", Vec::new(), |value| events.all(value));
     let thresholds = fields.read_or("thresholds", Vec::new(), thresholds);
     let seed = fields.read_or("seed", SEED, |value| value.integer(0..=u64::MAX));
@@ -253,11 +255,11 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
 struct Events<'a> {
     release: &'a Release<'a>,
     pools: Option<&'a [NodePoolSpec]>,
-    zones: Option<&'a [Arc<str>]>,
+    known: Option<Known<'a>>,
     provider: Option<Provider>,
 }
 
-const EVENTS: [&str; 10] = [
+const EVENTS: [&str; 11] = [
     "drain",
     "failNode",
     "failZone",
@@ -268,6 +270,7 @@ const EVENTS: [&str; 10] = [
     "upgrade",
     "upgradePool",
     "reclaimSpot",
+    "capacityShortage",
 ];
 
 impl Events<'_> {
@@ -286,7 +289,9 @@ impl Events<'_> {
         let duration = lasting.as_ref().map_or(Some(None), |value| value.duration().map(Some));
         fields.finish("an event");
         let (name, body) = kind?;
-        if let Some(lasting) = lasting.filter(|_| !matches!(name, "failNode" | "failZone")) {
+        if let Some(lasting) =
+            lasting.filter(|_| !matches!(name, "failNode" | "failZone" | "capacityShortage"))
+        {
             let message = format!("must not be there: `{name}` does not end by itself");
             value.report(
                 lasting.error(codes::EXCLUSIVE_FIELDS, &message).primary(lasting.key_span(), ""),
@@ -308,10 +313,15 @@ impl Events<'_> {
         duration: Option<SimDuration>,
     ) -> Option<DisruptionTarget> {
         if name == "failZone" {
-            let zone = known_zone(body, self.zones?)?;
+            let zone = known_zone(body, self.known?.zones)?;
             return Some(DisruptionTarget::FailZone { zone, duration });
         }
         let fields = body.fields()?;
+        if name == "capacityShortage" {
+            let of = machine_filter(&fields, self.known?);
+            fields.finish("the event `capacityShortage`");
+            return Some(DisruptionTarget::CapacityShortage { of: of?, duration });
+        }
         let count =
             |fields: &Fields<'_>| fields.read_or("count", 1, |value| value.integer(1..=u32::MAX));
         let target = match name {

@@ -21,7 +21,7 @@ use crate::model::id::{ClassId, LoadId, OperationId, PoolId, StationId, Workload
 use crate::model::observer::{
     CallEnd, ClientCall, Observer, PoolSample, Sample, StationSample, WorkloadSample,
 };
-use crate::model::record::Record;
+use crate::model::record::{MachineKind, Record};
 use crate::scenario::threshold::{Terms, ThresholdSpec};
 use crate::scenario::{ImageSizes, Prices, Provider, PullPolicy, Scenario, Timings, VolumeProfile};
 use crate::service::ServiceGraph;
@@ -81,6 +81,7 @@ fn pool(name: &str, price: Option<Decimal>) -> Arc<NodePoolSpec> {
             allocatable: Resources::default(),
             max_pods: 10,
             max_volumes: None,
+            gpu_kind: None,
             on_demand_per_hour: price,
             spot_per_hour: None,
             price_date: Arc::from("2026-11-01"),
@@ -93,6 +94,7 @@ fn pool(name: &str, price: Option<Decimal>) -> Arc<NodePoolSpec> {
         labels: BTreeMap::new(),
         taints: Vec::new(),
         launch: none(),
+        node_ready: None,
         gpu_ready: None,
         spot: false,
         autoscaled: true,
@@ -176,6 +178,8 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         paused: false,
     };
     Scenario {
+        machines: Vec::new(),
+        capacity: crate::scenario::CapacitySpec::default(),
         name: Arc::from("peak"),
         path: Arc::from("scenarios/peak.yaml"),
         description: Arc::from("a small one"),
@@ -259,10 +263,18 @@ impl Teller {
     pub(crate) fn measuring(scenario: &Scenario) -> Self {
         let mut teller = Self { heard: Measurements::new(scenario) };
         let (node, pool) = (NodeId(0), PoolId(0));
-        teller.heard.record(at(0), Record::NodeRequested { node, pool });
+        teller.launched(0, node, pool, "m9.large");
         teller.heard.warm_up_ended(at(100));
         teller.sample(100, |_| {});
         teller
+    }
+
+    /// A node's machine is asked for and made.
+    pub(crate) fn launched(&mut self, secs: u64, node: NodeId, pool: PoolId, instance: &str) {
+        let machine = MachineKind { instance: Arc::from(instance), zone: None, spot: false };
+        self.heard.record(at(secs), Record::NodeRequested { node, pool });
+        let machine = Box::new(machine);
+        self.heard.record(at(secs), Record::NodeLaunched { node, machine });
     }
 
     /// A call of load `day`, class and step as given.
@@ -310,6 +322,7 @@ impl Teller {
             pools: vec![
                 PoolSample {
                     nodes: 1,
+                    paid_per_hour: Some(Decimal::new(40, 2)),
                     ready: 1,
                     cpu_requested_cores: 2.0,
                     cpu_allocatable_cores: 4.0,

@@ -123,7 +123,11 @@ impl ContainerStep {
 /// Steps in a node's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodeStep {
-    /// The instance runs, the kubelet is registered and Ready.
+    /// The cloud answers the request for a machine: it runs, or there is none to be had.
+    Launched,
+    /// The kubelet registers.
+    Registered,
+    /// The node is Ready.
     BecameReady,
     /// The device plugin reports its GPUs.
     GpusAllocatable,

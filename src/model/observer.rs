@@ -1,5 +1,7 @@
 //! Those who watch a run: they are told everything once and can change nothing.
 
+use rust_decimal::Decimal;
+
 use crate::model::id::{ClassId, LoadId, OperationId, StationId, WorkloadId};
 use crate::model::record::Record;
 use crate::units::{SimDuration, SimTime};
@@ -132,8 +134,10 @@ pub struct StationSample {
 /// A pool at a sampling instant.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PoolSample {
-    /// Nodes that are paid for: requested, ready, lost or being removed.
+    /// Nodes that are paid for: those whose machine runs, ready or not.
     pub nodes: u32,
+    /// What they cost per hour; `None` when a price is unknown.
+    pub paid_per_hour: Option<Decimal>,
     /// Nodes that are ready.
     pub ready: u32,
     /// Cores requested by bound pods.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::control::pool_upgrade::UpgradeSpec;
 use crate::model::id::{PoolId, WorkloadId};
+use crate::scenario::capacity::MachineFilter;
 use crate::scenario::rollout::RolloutSpec;
 use crate::units::{Origin, SimDuration};
 
@@ -67,6 +68,13 @@ pub enum DisruptionTarget {
         /// How long; `None` is for good.
         duration: Option<SimDuration>,
     },
+    /// The cloud has no machines of some kind.
+    CapacityShortage {
+        /// Which.
+        of: MachineFilter,
+        /// How long; `None` is to the end.
+        duration: Option<SimDuration>,
+    },
     /// `kubectl cordon`.
     Cordon {
         /// The node's name.
@@ -100,6 +108,7 @@ impl DisruptionTarget {
             Self::FailZone { .. } => "failZone",
             Self::ReclaimSpot { .. } => "reclaimSpot",
             Self::UpgradePool { .. } => "upgradePool",
+            Self::CapacityShortage { .. } => "capacityShortage",
             Self::Cordon { .. } => "cordon",
             Self::Scale { .. } => "scale",
             Self::Rollout(spec) => spec.key,
@@ -116,6 +125,7 @@ impl fmt::Display for DisruptionTarget {
             Self::ReclaimSpot { count, .. } => write!(f, "reclaim of {count} spot node(s)"),
             Self::UpgradePool { .. } => f.write_str("upgrade of a pool"),
             Self::FailZone { zone, .. } => write!(f, "failure of zone {zone}"),
+            Self::CapacityShortage { of, .. } => write!(f, "shortage of {of}"),
             Self::Cordon { node } => write!(f, "cordon of {node}"),
             Self::Scale { replicas, .. } => write!(f, "scale to {replicas}"),
             Self::Rollout(spec) => write!(f, "rollout of {}", spec.what),

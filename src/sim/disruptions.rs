@@ -92,6 +92,11 @@ impl<O: Observer> Run<'_, O> {
                 self.schedule_end(id, *duration);
                 return;
             }
+            DisruptionTarget::CapacityShortage { of, duration } => {
+                self.capacity.begin_shortage(id, of);
+                self.schedule_end(id, *duration);
+                return;
+            }
             DisruptionTarget::Rollout(spec) => {
                 self.begin_rollout(now, id, spec);
                 return;
@@ -155,6 +160,7 @@ impl<O: Observer> Run<'_, O> {
             self.end_reclaim(now, id);
             return;
         }
+        self.capacity.end_shortage(id);
         if let DisruptionTarget::FailZone { zone, .. } = target {
             self.occur(now, Occurrence::ZoneRecovered(Arc::clone(zone)));
         }

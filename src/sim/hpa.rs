@@ -1,6 +1,6 @@
 //! HPAs: the observation is gathered, the controller decides, the scale is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::cluster::api::pod::PodTemplate;
@@ -58,14 +58,18 @@ impl<O: Observer> Run<'_, O> {
         SimDuration::from_nanos(nanos.expect("a sync period is positive"))
     }
 
-    /// metrics-server's tick: every pod with a running process on a ready node is read.
+    /// metrics-server's tick: every pod with a running process on a ready node is read, as far as some
+    /// HPA may ask for it. Nobody else looks at what is stored.
     pub(super) fn scrape(&mut self, now: SimTime) {
-        let mut readings = Vec::with_capacity(self.servers.len());
+        let mut readings = Vec::new();
+        let targets: BTreeSet<WorkloadId> =
+            self.scenario.hpas.iter().map(|hpa| hpa.target).collect();
         let runs = |pod: &&Pod| {
             let node = pod.node.and_then(|node| self.cluster.node(node));
             node.is_some_and(cluster::Node::is_ready) && pod.phase == cluster::PodPhase::Running
         };
-        let running: Vec<_> = self.cluster.pods().filter(runs).map(|pod| pod.id).collect();
+        let pods = targets.into_iter().flat_map(|target| self.cluster.pods_of(target));
+        let running: Vec<_> = pods.filter(runs).map(|pod| pod.id).collect();
         for pod in running {
             let usages = self.usage_of(now, pod);
             let first = usages.iter().map(|usage| usage.position).min();
@@ -79,9 +83,9 @@ impl<O: Observer> Run<'_, O> {
                 };
                 let name = &self.pod_names[pod.index()];
                 let name = if Some(usage.position) == first {
-                    name.to_string()
+                    Arc::clone(name)
                 } else {
-                    format!("{name}/{}", usage.position)
+                    Arc::from(format!("{name}/{}", usage.position))
                 };
                 readings.push((reading, name));
             }

@@ -7,6 +7,7 @@
 mod autoscaler;
 mod autoscaler_reasons;
 mod bootstrap;
+mod capacity;
 mod containers;
 mod dispatch;
 mod disruptions;
@@ -30,7 +31,7 @@ mod usage;
 mod volumes;
 mod workloads;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cluster::{Cluster, VolumesSpec};
@@ -39,7 +40,7 @@ use crate::control::kubelet::{KubeletSpec, Kubelets};
 use crate::control::metrics_server::MetricsServer;
 use crate::engine::{EventQueue, Streams};
 use crate::model::Event;
-use crate::model::id::{DisruptionId, NodeId, PodId, ServerId, StationId, WorkloadId};
+use crate::model::id::{DisruptionId, PodId, ServerId, StationId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::Record;
 use crate::scenario::Scenario;
@@ -130,8 +131,7 @@ struct Run<'a, O> {
     probes: probes::Probes,
     memory: memory::Memory,
     pod_gc: pod_gc::Collector,
-    /// Nodes whose machine is gone, and whose object is still there.
-    vanished: BTreeSet<NodeId>,
+    capacity: capacity::Capacity,
     /// Rollouts that someone waits for, by their disruption.
     rollouts: BTreeMap<DisruptionId, rollouts::RolloutState>,
     /// The server of each pod whose process runs.
@@ -209,7 +209,7 @@ impl<'a, O: Observer> Run<'a, O> {
             hpa_due: vec![None; scenario.hpas.len()],
             scheduling: scheduling::Scheduling::new(scenario, &streams, &mut queue),
             lifecycle: lifecycle::Lifecycle::new(),
-            workloads: workloads::WorkloadState::new(&cluster),
+            workloads: workloads::WorkloadState::new(&cluster, &mut queue),
             autoscaler: autoscaler::Autoscaler::new(scenario, &streams, &mut queue),
             disruptions: scenario.disruptions.iter().map(|_| Default::default()).collect(),
             volumes: volumes::Mounts::default(),
@@ -217,7 +217,7 @@ impl<'a, O: Observer> Run<'a, O> {
             probes: probes::Probes::default(),
             memory: memory::Memory::default(),
             pod_gc: pod_gc::Collector::default(),
-            vanished: BTreeSet::new(),
+            capacity: capacity::Capacity::default(),
             rollouts: BTreeMap::new(),
             servers: BTreeMap::new(),
             stations,

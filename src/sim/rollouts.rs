@@ -368,6 +368,7 @@ impl<O: Observer> Run<'_, O> {
             | DisruptionTarget::Scale { .. }
             | DisruptionTarget::DeletePod { .. }
             | DisruptionTarget::UpgradePool { .. }
+            | DisruptionTarget::CapacityShortage { .. }
             | DisruptionTarget::ReclaimSpot { .. } => None,
         }
     }

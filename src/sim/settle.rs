@@ -75,7 +75,11 @@ impl<O: Observer> Run<'_, O> {
                 self.wake_budgets();
             }
             Record::PodGone(pod) => self.pod_gone(now, *pod),
-            Record::NodeRequested { node, pool } => self.node_requested(*node, *pool),
+            Record::NodeRequested { node, .. } => self.node_requested(*node),
+            Record::NodeRegistered(node) => {
+                self.wake_daemon_sets();
+                self.node_changed(now, *node);
+            }
             Record::NodeBecameReady(node) => self.node_became_ready(now, *node),
             Record::NodeGpusAllocatable(node)
             | Record::NodeUncordoned(node)
@@ -96,6 +100,9 @@ impl<O: Observer> Run<'_, O> {
             | Record::PodStarted(_)
             | Record::EvictionRefused { .. }
             | Record::BudgetChanged { .. }
+            | Record::NodeLaunched { .. }
+            | Record::NodeReclaimed(_)
+            | Record::NodeLaunchFailed { .. }
             | Record::NodeUnneeded { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
