@@ -61,18 +61,15 @@ impl<O: Observer> Run<'_, O> {
             Record::PodBound { pod, node, .. } => self.pod_bound(now, *pod, *node),
             Record::PodBecameReady(pod) => {
                 self.pod_became_ready(now, *pod);
-                self.wake_owner(*pod);
-                self.wake_budgets();
+                self.pod_changed(*pod);
             }
             Record::PodBecameUnready(pod) => {
                 self.pod_became_unready(*pod);
-                self.wake_owner(*pod);
-                self.wake_budgets();
+                self.pod_changed(*pod);
             }
             Record::PodTerminating { pod, .. } => {
                 self.pod_terminating(now, *pod);
-                self.wake_owner(*pod);
-                self.wake_budgets();
+                self.pod_changed(*pod);
             }
             Record::PodGone(pod) => self.pod_gone(now, *pod),
             Record::NodeRequested { node, .. } => self.node_requested(*node),
@@ -113,7 +110,9 @@ impl<O: Observer> Run<'_, O> {
         }
     }
 
-    fn wake_owner(&mut self, pod: PodId) {
+    /// What counts pods looks: the owner, and the budgets.
+    fn pod_changed(&mut self, pod: PodId) {
+        self.wake_budgets();
         if let Some(owner) = self.cluster.pod(pod).map(crate::cluster::Pod::workload) {
             self.wake_workload(owner);
         }
