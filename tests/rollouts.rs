@@ -142,6 +142,33 @@ fn the_hpa_that_counts_surge_pods_comes_out_by_itself() {
     assert!(quiet.finding("AUR907").is_none());
 }
 
+/// Ten pods at 55 % of the CPU they ask for, whose target is 70 %. A new pod computes with a whole core
+/// for 90 s until it is up, and without a readiness probe it counts from its first second.
+#[test]
+fn the_hpa_that_counts_what_starts_compute_comes_out_by_itself() {
+    let over = |start: &str, probe: &str| {
+        let old_probe = "          readinessProbe: {httpGet: {path: /, port: 80}, initialDelaySeconds: 10, periodSeconds: 5}\n";
+        let replaced = [
+            ("name: memory", "name: cpu"),
+            ("page: {cpu: 1ms}", "page: {cpu: 275ms}"),
+            ("    start: 5s\n", start),
+            (old_probe, probe),
+        ];
+        small("  - {at: 1m, rollout: {workload: web, image: \"2\"}}", &replaced)
+    };
+    let told = over("    start: 90s\n    startCpu: 1\n", "");
+    let sizes = told.sizes("web");
+    assert!(sizes.first().is_some_and(|size| *size >= 14), "the load never changes: {sizes:?}");
+    let finding = told.finding("AUR907").expect("it is named");
+    assert!(finding.message.starts_with("web HPA counts surge pods: 10 to "), "{finding:?}");
+    // A start that computes nothing lets the HPA rest.
+    assert_eq!(over("    start: 90s\n", "").sizes("web"), Vec::<i32>::new());
+    // A pod that is not ready does not count within the initialization period of five minutes.
+    let probe = "          readinessProbe: {httpGet: {path: /, port: 80}, periodSeconds: 5}\n";
+    let hidden = over("    start: 90s\n    startCpu: 1\n", probe);
+    assert_eq!(hidden.sizes("web"), Vec::<i32>::new());
+}
+
 #[test]
 fn helm_waits_for_hooks_then_for_every_new_pod() {
     let told = small("  - {at: 1m, rollout: {workload: [web, store, agent], image: v2}}", &[]);

@@ -320,10 +320,16 @@ impl<O: Observer> Run<'_, O> {
                 life.doomed = Some(why);
             }
             self.due(id, position, ContainerStep::ProbeFailed, after);
-            return;
         }
-        self.due(id, position, ContainerStep::Started, probes.started);
-        self.due(id, position, ContainerStep::Ready, probes.ready);
+        // Without a probe for it a container is ready as soon as it runs, whatever becomes of it.
+        let killed = probes.killed.filter(|_| !self.booting).map(|(after, _)| after);
+        let comes = |after: SimDuration| killed.is_none_or(|killed| after < killed);
+        if comes(probes.started) {
+            self.due(id, position, ContainerStep::Started, probes.started);
+        }
+        if comes(probes.ready) {
+            self.due(id, position, ContainerStep::Ready, probes.ready);
+        }
     }
 
     /// A container is started in the kubelet's sense; a sidecar lets the next one begin.
