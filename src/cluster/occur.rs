@@ -149,21 +149,7 @@ impl Cluster {
                 }
             }
             Occurrence::PodReady(id, status) => self.pod_ready(now, id, status, records),
-            Occurrence::ContainerDied { pod, container, sidecar, why, again_after, restarts } => {
-                if self.pod(pod).is_some() {
-                    let life = self.pod_mut(pod);
-                    let most =
-                        if sidecar { &mut life.sidecar_restarts } else { &mut life.restarts };
-                    *most = restarts.max(*most);
-                    records.push(Record::ContainerDied {
-                        pod,
-                        container,
-                        why,
-                        again_after,
-                        restarts,
-                    });
-                }
-            }
+            Occurrence::ContainerDied { .. } => self.container_died(fact, records),
             Occurrence::PodFailed(id) => {
                 if self.pod(id).is_some() {
                     self.leave_node(id);
@@ -248,6 +234,20 @@ impl Cluster {
             node.phase_since = now;
         }
         fits
+    }
+
+    fn container_died(&mut self, fact: Occurrence, records: &mut Vec<Record>) {
+        let Occurrence::ContainerDied { pod, container, sidecar, why, again_after, restarts } =
+            fact
+        else {
+            return;
+        };
+        if self.pod(pod).is_some() {
+            let life = self.pod_mut(pod);
+            let most = if sidecar { &mut life.sidecar_restarts } else { &mut life.restarts };
+            *most = restarts.max(*most);
+            records.push(Record::ContainerDied { pod, container, why, again_after, restarts });
+        }
     }
 
     fn images_pulled(

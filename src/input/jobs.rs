@@ -37,6 +37,9 @@ fn job(name: &str, value: &Value<'_>, objects: &Objects) -> Option<(usize, Dist,
     let is_job = |workload: &&WorkloadSpec| matches!(workload.kind, WorkloadKind::Job(_));
     let found = objects.named(name, None).filter(|at| is_job(&&objects.workloads[*at]));
     let Some(found) = found else {
+        if objects.is_broken(name) {
+            return None;
+        }
         let known = objects.workloads.iter().filter(is_job).map(|workload| &*workload.meta.name);
         value.report(value.unknown_reference(name, "Job or CronJob", known));
         return None;

@@ -411,12 +411,13 @@ fn head<'a>(
     let fields = value.fields()?;
     let version = fields.required("apiVersion");
     let found = fields.required("kind");
+    let mut right = true;
     if let Some(version) =
         version.filter(|version| version.node().text() != Some("aurelius.dev/v1"))
     {
         let error = version.error(codes::UNKNOWN_KIND, "must be aurelius.dev/v1");
         value.report(error);
-        return None;
+        right = false;
     }
     let found = found?;
     let written = found.non_empty()?;
@@ -427,6 +428,9 @@ fn head<'a>(
             error = error.replace("did you mean", found.span(), kind);
         }
         value.report(error);
+        right = false;
+    }
+    if !right {
         return None;
     }
     let name = fields.required("metadata").and_then(|meta| {

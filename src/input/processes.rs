@@ -119,6 +119,9 @@ fn container(
         return None;
     };
     let Some(found) = objects.named(workload, None) else {
+        if objects.is_broken(workload) {
+            return None;
+        }
         let known = objects.workloads.iter().map(|workload| &*workload.meta.name);
         value.report(value.unknown_reference(workload, "workload", known));
         return None;

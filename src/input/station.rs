@@ -63,7 +63,7 @@ fn workload(fields: &Fields<'_>, outside: bool, objects: &Objects) -> Option<Opt
     let wanted = value.non_empty()?;
     let namespace = namespace?;
     let found = objects.named(wanted, namespace);
-    if found.is_none() {
+    if found.is_none() && !objects.is_broken(wanted) {
         let known: Vec<String> = objects.workloads.iter().map(ToString::to_string).collect();
         value.report(value.unknown_reference(wanted, "workload", known.iter().map(String::as_str)));
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::model::id::HpaId;
 use crate::model::record::{HpaMetricSync, HpaSync, Record};
 use crate::trace::{Clock, Entry, History, NodeLife, PodLife, tell};
-use crate::units::{SimDuration, SimTime};
+use crate::units::{SimDuration, SimTime, counted};
 
 /// What is asked about: `hpa/gateway`, `pod/gateway-7`, `node/general-3`, the first with a span of
 /// time if wanted: `hpa/gateway@30m..40m`.
@@ -229,7 +229,12 @@ fn metric_text(metric: &HpaMetricSync) -> String {
         (Some(failure), _) => format!("{name} <none>/{} ({failure})", metric.target),
         (None, Some(proposal)) => {
             let pods = metric.counted;
-            format!("{name} {}/{} of {pods} pods → {proposal}", metric.current, metric.target)
+            format!(
+                "{name} {}/{} of {} → {proposal}",
+                metric.current,
+                metric.target,
+                counted(pods, "pod")
+            )
         }
         (None, None) => format!("{name} {}/{}", metric.current, metric.target),
     };

@@ -5,6 +5,7 @@ use crate::model::reason::{NoScaleDown, Reason};
 use crate::model::record::{About, Death, Decider, HpaMetricSync, HpaSync};
 use crate::model::rollout::{RollbackOutcome, RolloutEnd, RolloutOutcome};
 use crate::trace::{Clock, Names};
+use crate::units::counted;
 
 /// Who decided: `cluster-autoscaler`, `Deployment controller of gateway` and the like.
 #[must_use]
@@ -43,15 +44,17 @@ pub const fn reason_word(reason: &Reason) -> &'static str {
 pub fn reason(names: &Names, clock: Clock, reason: &Reason) -> String {
     match reason {
         Reason::InSync => "everything is as wanted".to_owned(),
-        Reason::TooFewPods { missing } => format!("{missing} pod(s) missing"),
-        Reason::TooManyPods { excess } => format!("{excess} pod(s) too many"),
+        Reason::TooFewPods { missing } => format!("{} missing", counted(*missing, "pod")),
+        Reason::TooManyPods { excess } => format!("{} too many", counted(*excess, "pod")),
         Reason::WaitsForOrdinal { ordinal } => format!("waits for the pod of ordinal {ordinal}"),
         Reason::RollingOut => "moves pods to the new template".to_owned(),
-        Reason::Scheduled { feasible } => format!("{feasible} node(s) passed all filters"),
+        Reason::Scheduled { feasible } => {
+            format!("{} passed all filters", counted(*feasible, "node"))
+        }
         Reason::Unschedulable { message } => message.to_string(),
         Reason::ScaleUp { pod, pods, pool } => {
             let (pool, pod) = (names.pool(*pool), names.pod(*pod));
-            format!("adds a node to {pool} for {pods} pod(s), among them {pod}")
+            format!("adds a node to {pool} for {}, among them {pod}", counted(*pods, "pod"))
         }
         Reason::NoScaleUp { pod, pools } => {
             let pools: Vec<String> =

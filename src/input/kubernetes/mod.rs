@@ -22,7 +22,7 @@ mod storage;
 mod vertical;
 mod workload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -78,6 +78,8 @@ pub struct Objects {
     /// How many objects of each other kind were passed over.
     pub ignored: BTreeMap<String, usize>,
     seen: BTreeMap<Key, Span>,
+    /// Kind and name of workloads that are written and wrong.
+    broken: BTreeSet<(String, String)>,
 }
 
 /// Kind, namespace and name.
@@ -249,6 +251,11 @@ impl Objects {
     }
 
     fn workload(&mut self, value: &Value<'_>, spec: Option<WorkloadSpec>) {
+        if spec.is_none() {
+            let text = |node: Option<&Node>| node.and_then(Node::text).unwrap_or("").to_owned();
+            let name = value.node().get("metadata").and_then(|meta| meta.get("name"));
+            self.broken.insert((text(value.node().get("kind")), text(name)));
+        }
         self.keep(value, spec, |it| &mut it.workloads);
     }
 
@@ -284,6 +291,18 @@ impl Objects {
                 .secondary(first, "first here"),
         );
         false
+    }
+
+    /// Whether a workload of this name, or `Kind/name`, is written and wrong: then what is wrong with it
+    /// was said, and that it is missing need not be.
+    #[must_use]
+    pub fn is_broken(&self, wanted: &str) -> bool {
+        let (kind, name) = match wanted.split_once('/') {
+            Some((kind, name)) => (Some(kind), name),
+            None => (None, wanted),
+        };
+        let mut broken = self.broken.iter();
+        broken.any(|(of, called)| called == name && kind.is_none_or(|kind| kind == of))
     }
 
     /// The file in which an object was read.
