@@ -302,6 +302,45 @@ fn metrics_of_a_container_are_that_containers_alone() {
     assert!(["30%", "31%", "32%"].contains(&whole.as_str()), "{whole}");
 }
 
+/// Twenty requests a second of 10 ms each, for an HPA on this metric.
+fn scaled_by(metric: &str, mapping: &str) -> (i32, Option<String>) {
+    let hpa = HPA.replace("METRIC", metric).replace("maxReplicas: 5", "maxReplicas: 10");
+    let words = [
+        ("get: {cpu: 100ms}", "get: {cpu: 10ms, wait: 490ms}"),
+        ("EXTRA", mapping),
+        ("---\nOBJECTS", hpa.as_str()),
+        ("startRate: 1", "startRate: 20"),
+        ("STAGES", "[{target: 20, duration: 10m}]"),
+        ("EVENTS", "[]"),
+    ];
+    let told = told(&words);
+    let syncs = told.run.history.all_syncs(HpaId(0));
+    let last = syncs.map(|(_, sync)| sync).last().expect("it synchronised");
+    let failure = last.metrics[0].failure.as_ref().map(ToString::to_string);
+    (last.desired, failure)
+}
+
+#[test]
+fn hpas_scale_by_what_services_measure_under_names_of_their_own() {
+    let pods =
+        "{type: Pods, pods: {metric: {name: rps}, target: {type: AverageValue, averageValue: 5}}}";
+    let rps = "metrics: {rps: {service: web, measures: requestsPerSecond, window: 1m}}";
+    assert_eq!(scaled_by(pods, rps), (4, None));
+    // As an external metric the total is shared out: 20/s at 4/s each.
+    let total = "{type: External, external: {metric: {name: rps}, target: {type: AverageValue, averageValue: 4}}}";
+    assert_eq!(scaled_by(total, rps), (5, None));
+    // Ten requests are inside, each for half a second.
+    let inside =
+        "{type: Pods, pods: {metric: {name: busy}, target: {type: AverageValue, averageValue: 5}}}";
+    let busy = "metrics: {busy: {service: web, measures: inFlight}}";
+    let (size, failure) = scaled_by(inside, busy);
+    assert!((2..=4).contains(&size) && failure.is_none(), "{size} {failure:?}");
+    // A name that nobody serves stays what it is in a cluster without an adapter.
+    let (size, failure) = scaled_by(pods, "");
+    assert_eq!(size, 1);
+    assert!(failure.is_some_and(|it| it.contains("rps")));
+}
+
 #[test]
 fn a_start_that_computes_takes_longer_below_a_smaller_limit() {
     let ready = |cores: &str| {

@@ -9,6 +9,7 @@ use super::catalogue::{Catalogue, catalogue};
 use super::cluster_profile::{self, ClusterProfile, cluster_profile, profile_of};
 use super::codes;
 use super::cron::lay_schedules;
+use super::custom_metrics::custom_metrics;
 use super::decode::{Context, Fields, Value, nearest};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::documents::{Documents, Listed, paths, read, read_manifests};
@@ -26,8 +27,8 @@ use crate::cluster::api::WorkloadSpec;
 use crate::control::scheduler::ServiceSelector;
 use crate::model::id::WorkloadId;
 use crate::scenario::{
-    DisruptionSpec, DisruptionTarget, HpaObject, InputFile, Later, Processes, Scenario,
-    WorkloadChange,
+    CustomMetricSpec, DisruptionSpec, DisruptionTarget, HpaObject, InputFile, Later, Processes,
+    Scenario, WorkloadChange,
 };
 use crate::service::ServiceGraph;
 
@@ -193,8 +194,9 @@ fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<
         set_durations(&mut [(id.index(), workload)], &durations);
     }
     let (profile, services, later) = (profile?, services?, registered.later);
-    let processes = processes?;
-    let parts = Parts { objects, hpas, profile, services, document, path, later, processes };
+    let (processes, metrics) = processes?;
+    let parts =
+        Parts { objects, hpas, profile, services, document, path, later, processes, metrics };
     Some(assemble(context, parts, options))
 }
 
@@ -208,11 +210,21 @@ struct Parts {
     path: Arc<str>,
     later: Later,
     processes: Processes,
+    metrics: Vec<CustomMetricSpec>,
 }
 
 fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenario {
-    let Parts { mut objects, hpas, profile, services, mut document, path, later, processes } =
-        parts;
+    let Parts {
+        mut objects,
+        hpas,
+        profile,
+        services,
+        mut document,
+        path,
+        later,
+        processes,
+        metrics,
+    } = parts;
     let total = document.warm_up + document.duration;
     let (start, warm_up) = (document.start.as_deref(), document.warm_up);
     let mut idle = lay_schedules(&mut objects.workloads, start, warm_up, total);
@@ -273,6 +285,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         quotas: shared(objects.quotas),
         later,
         processes,
+        custom_metrics: metrics,
         claims: shared(objects.claims),
         storage_classes: shared(objects.storage_classes),
     }
@@ -331,7 +344,7 @@ fn read_services(
     context: Context<'_>,
     files: &[Documents],
     objects: &Objects,
-) -> (Option<ServiceGraph>, Option<JobDurations>, Option<Processes>) {
+) -> (Option<ServiceGraph>, Option<JobDurations>, Option<(Processes, Vec<CustomMetricSpec>)>) {
     let mut complete = true;
     let mut documents = Vec::new();
     for node in files.iter().flat_map(|documents| &documents.nodes) {
@@ -346,10 +359,11 @@ fn read_services(
     let graph = service_graph(&documents, objects);
     let durations = job_durations(&documents, objects);
     let processes = processes(&documents, graph.as_ref(), objects);
+    let metrics = custom_metrics(&documents, graph.as_ref());
     for fields in documents {
         fields.finish("ServiceProfiles (aurelius.dev/v1)");
     }
-    (graph.filter(|_| complete), durations, processes)
+    (graph.filter(|_| complete), durations, processes.zip(metrics))
 }
 
 /// The manifests of each upgrade. Its objects may use classes and limits that are there already.

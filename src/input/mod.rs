@@ -30,6 +30,7 @@ mod catalogue;
 mod cluster_profile;
 
 mod cron;
+mod custom_metrics;
 mod jobs;
 mod load;
 mod pool_events;

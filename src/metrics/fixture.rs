@@ -194,6 +194,7 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         quotas: Vec::new(),
         hpas: Vec::new(),
         later: crate::scenario::Later::default(),
+        custom_metrics: Vec::new(),
         processes: crate::scenario::Processes::default(),
         claims: Vec::new(),
         volumes: VolumeProfile::usual(crate::cluster::VolumeMode::Trusted),

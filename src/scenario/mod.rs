@@ -4,6 +4,7 @@
 //! gathers the `Spec` types of the rooms below and adds only what belongs to no single one.
 
 pub mod capacity;
+pub mod custom_metric;
 pub mod disruption;
 pub mod process;
 pub mod profile;
@@ -25,6 +26,7 @@ use crate::service::ServiceGraph;
 use crate::units::{Origin, SimDuration};
 
 pub use capacity::{CapacitySpec, MachineFilter};
+pub use custom_metric::CustomMetricSpec;
 pub use disruption::{DisruptionSpec, DisruptionTarget};
 pub use process::Processes;
 pub use profile::{ImageSizes, Prices, Provider, PullPolicy, Timings, VolumeProfile};
@@ -64,6 +66,8 @@ pub struct Scenario {
     pub quotas: Vec<Arc<ResourceQuotaSpec>>,
     /// Autoscalers; ids are positions.
     pub hpas: Vec<Arc<HpaObject>>,
+    /// Metrics that HPAs find under names of their own.
+    pub custom_metrics: Vec<CustomMetricSpec>,
     /// How the processes of containers behave.
     pub processes: Processes,
     /// Objects of later releases, which are not there at the start.

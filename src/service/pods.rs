@@ -228,6 +228,24 @@ impl Services {
         memory_of(spec, now.since(server.began), most)
     }
 
+    /// Requests that ended at a station since the run began.
+    #[must_use]
+    pub fn served(&self, station: StationId) -> u64 {
+        self.stations[station.index()].served
+    }
+
+    /// Requests that ended at a server since it began.
+    #[must_use]
+    pub fn served_by(&self, id: ServerId) -> u64 {
+        self.servers[id.index()].as_deref().map_or(0, |server| server.served)
+    }
+
+    /// Requests that wait at a server.
+    #[must_use]
+    pub fn waiting_at(&self, id: ServerId) -> u32 {
+        self.servers[id.index()].as_deref().map_or(0, |server| count_u32(server.waiting()))
+    }
+
     /// Requests inside a server.
     #[must_use]
     pub fn inside_server(&self, id: ServerId) -> u32 {

@@ -453,6 +453,7 @@ impl Services {
             && let Some(server) = self.servers[id.index()].as_deref_mut()
         {
             server.inside -= 1;
+            server.served += u64::from(call.caller != Caller::Kubelet);
             if call.phase != Phase::Queued {
                 server.in_service -= 1;
             }
@@ -474,6 +475,7 @@ impl Services {
     fn tell_end<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, call: &Call, end: CallEnd) {
         let station = self.operations[call.operation.index()].station;
         self.stations[station.index()].count(ctx.now, false);
+        self.stations[station.index()].served += 1;
         let told = if call.abandoned { CallEnd::TimedOut } else { end };
         let took = ctx.now.since(call.started);
         let ended = OperationEnd { station, took, end: told };

@@ -24,6 +24,8 @@ pub(super) struct Station {
     pub(super) broker: VecDeque<CallId>,
     /// Requests inside, over all servers and the broker.
     pub(super) inside: u32,
+    /// Requests that ended.
+    pub(super) served: u64,
     /// Integral of `inside` over time [request-nanoseconds], for Little's law.
     inside_area_ns: u128,
     inside_since: SimTime,
@@ -38,6 +40,7 @@ impl Station {
             stream,
             broker: VecDeque::new(),
             inside: 0,
+            served: 0,
             inside_area_ns: 0,
             inside_since: SimTime::ZERO,
         }

@@ -17,6 +17,7 @@ use crate::model::record::{HpaCondition, HpaMetricSync, HpaSync, Record};
 use crate::model::{Action, Event};
 use crate::sim::Run;
 use crate::sim::containers::container_at;
+use crate::sim::custom_metrics::{pod_values, readings};
 use crate::units::convert::{count_i32, count_u32};
 use crate::units::{SimDuration, SimTime};
 
@@ -91,6 +92,7 @@ impl<O: Observer> Run<'_, O> {
             }
         }
         self.metrics.scrape(now, readings.into_iter());
+        self.scrape_services(now);
         self.schedule(self.metrics.resolution(), Event::Scrape);
     }
 
@@ -118,13 +120,16 @@ impl<O: Observer> Run<'_, O> {
         let requests = request_table(&gathered.pods);
         let pods: Vec<ObservedPod<'_>> =
             gathered.pods.iter().map(|pod| observed(pod, &requests)).collect();
+        let answers = self.answers(self.hpas[id.index()].spec(), target);
+        let pod_values = pod_values(&answers);
+        let readings = readings(self.hpas[id.index()].spec(), &answers, &pod_values);
         let observation = HpaObservation {
             now_ns: signed(now.as_nanos()),
             scale: gathered.scale,
             selector: SelectorCheck::Valid,
             pods: &pods,
             pod_metrics: &pod_metrics,
-            readings: &[],
+            readings: &readings,
             scale_update: ScaleUpdate::Succeeds,
         };
         let decision = self.hpas[id.index()].sync(&self.scenario.hpa_config, &observation);

@@ -9,6 +9,7 @@ mod autoscaler_reasons;
 mod bootstrap;
 mod capacity;
 mod containers;
+mod custom_metrics;
 mod dispatch;
 mod disruptions;
 mod hpa;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 use crate::cluster::{Cluster, VolumesSpec};
 use crate::control::hpa::Hpa;
 use crate::control::kubelet::{KubeletSpec, Kubelets};
+use crate::control::metrics_adapter::Series;
 use crate::control::metrics_server::MetricsServer;
 use crate::engine::{EventQueue, Streams};
 use crate::model::Event;
@@ -119,6 +121,8 @@ struct Run<'a, O> {
     kubelets: Kubelets,
     metrics: MetricsServer,
     hpas: Vec<Hpa>,
+    /// The series of each custom metric of the scenario.
+    custom_metrics: Vec<Series>,
     /// When each autoscaler looks next; `None` is not there.
     hpa_due: Vec<Option<SimTime>>,
     scheduling: scheduling::Scheduling,
@@ -206,6 +210,7 @@ impl<'a, O: Observer> Run<'a, O> {
             kubelets,
             metrics: MetricsServer::new(scenario.metric_resolution, streams),
             hpas: scenario.hpas.iter().map(|hpa| Hpa::new(hpa.spec.clone())).collect(),
+            custom_metrics: vec![Series::default(); scenario.custom_metrics.len()],
             hpa_due: vec![None; scenario.hpas.len()],
             scheduling: scheduling::Scheduling::new(scenario, &streams, &mut queue),
             lifecycle: lifecycle::Lifecycle::new(),
