@@ -289,6 +289,50 @@ fn a_quota_stops_creation_and_the_controller_goes_on_when_there_is_room() {
 }
 
 #[test]
+fn a_quota_charges_the_pods_of_its_scopes_alone() {
+    let refused = |spec: &str| {
+        let quota = before_backup("v1", "ResourceQuota", spec);
+        let event = "  - {at: 8m, scale: {workload: web, replicas: 14}}";
+        let still = ("averageUtilization: 70", "averageUtilization: 60");
+        let told = small(event, &[(PLACE, &quota), still]);
+        told.run.history.entries().iter().any(|it| matches!(it.record, Record::PodForbidden { .. }))
+    };
+    // Every pod of the scenario states requests: none of them is BestEffort, none has a class.
+    assert!(!refused("{hard: {pods: 3}, scopes: [BestEffort]}"));
+    assert!(refused("{hard: {pods: 12}, scopes: [NotBestEffort]}"));
+    let class = |operator| {
+        format!(
+            "{{hard: {{pods: 12}}, scopeSelector: {{matchExpressions: [{{scopeName: PriorityClass, operator: {operator}, values: [gold]}}]}}}}"
+        )
+    };
+    assert!(!refused(&class("In")));
+    assert!(refused(&class("NotIn")));
+}
+
+#[test]
+fn backups_of_velero_run_by_the_clock() {
+    let schedule = "---\napiVersion: velero.io/v1\nkind: Schedule\nmetadata: {name: nightly, annotations: {aurelius.dev/duration: 2m}}\n\
+                    spec: {schedule: \"*/5 6 * * *\", template: {ttl: 720h0m0s}}\n";
+    let told = small("  []", &[(PLACE, &format!("{schedule}{PLACE}"))]);
+    // From 05:58 on for fifteen minutes: 06:00, 06:05, 06:10.
+    let backups = told.jobs("nightly");
+    assert_eq!(backups.len(), 3, "{backups:?}");
+    assert!(told.findings.iter().any(|it| it.message == "Schedule/nightly runs"));
+}
+
+#[test]
+fn pods_of_jobs_fail_as_often_as_the_profile_says() {
+    let always = [("migrate: {duration: 20s}", "sweep: {duration: 20s, failure: 100%}")];
+    let told = small("  []", &always);
+    let sweeps = told.jobs("sweep");
+    assert!(
+        sweeps.iter().all(|(_, failure, _)| *failure == Some("BackoffLimitExceeded")),
+        "{sweeps:?}"
+    );
+    assert!(told.pods("sweep").len() >= 5, "each failure is followed by another pod");
+}
+
+#[test]
 fn limits_of_a_namespace_fill_gaps_of_its_pods() {
     let limits = |min| {
         format!("{{limits: [{{type: Container, default: {{cpu: 1}}, min: {{cpu: {min}}}}}]}}")

@@ -42,6 +42,8 @@ pub enum JobTrigger {
 /// The schedule of a CronJob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
+    /// The object's kind: `CronJob`, or `Schedule` of Velero.
+    pub kind: &'static str,
     /// `spec.schedule`.
     pub cron: Arc<str>,
     /// When it comes within the run, on the clock of the run, ascending.

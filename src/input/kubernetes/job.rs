@@ -1,4 +1,4 @@
-//! Job and CronJob (batch/v1).
+//! Job and CronJob (batch/v1), and Velero's Schedule (velero.io/v1).
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::meta::{metadata, object_fields, seconds, template_metadata};
 use super::pod::template;
 use crate::cluster::api::job::{Concurrency, Hook, HookDeletion, JobSpec, JobTrigger, Schedule};
 use crate::cluster::api::meta::{Labels, ObjectMeta};
-use crate::cluster::api::pod::{PodTemplate, RestartPolicy};
+use crate::cluster::api::pod::{Container, PodTemplate, RestartPolicy};
 use crate::cluster::api::selector::LabelSelector;
 use crate::cluster::api::workload::{WorkloadKind, WorkloadSpec};
 use crate::engine::Dist;
@@ -60,15 +60,7 @@ pub(super) fn cron_job(value: &Value<'_>) -> Option<WorkloadSpec> {
     let spec = fields.required("spec");
     fields.finish("CronJob (batch/v1)");
     let spec = spec?.fields()?;
-    let schedule = spec.required("schedule").and_then(|schedule| {
-        let text = schedule.non_empty()?;
-        if let Err(why) = cron::parse(text) {
-            let message = format!("is `{text}`, which is no schedule: {why}");
-            value.report(schedule.error(codes::INVALID_VALUE, &message));
-            return None;
-        }
-        Some(Arc::from(text))
-    });
+    let schedule = spec.required("schedule").and_then(|schedule| cron_text(value, &schedule));
     let policies = [
         ("Allow", Concurrency::Allow),
         ("Forbid", Concurrency::Forbid),
@@ -90,10 +82,67 @@ pub(super) fn cron_job(value: &Value<'_>) -> Option<WorkloadSpec> {
     // A Job that is made suspended never runs, so that its schedule need not come either.
     let suspended = suspended? || body.as_ref()?.suspended;
     let (cron, times) = (schedule?, Vec::new());
-    let trigger =
-        JobTrigger::Schedule(Schedule { cron, times, concurrency, starting_deadline, suspended });
+    let trigger = JobTrigger::Schedule(Schedule {
+        kind: "CronJob",
+        cron,
+        times,
+        concurrency,
+        starting_deadline,
+        suspended,
+    });
     let (_, annotations) = template_meta?;
     workload(value, meta?, trigger, body?, annotations)
+}
+
+/// velero.io/v1 Schedule: backups by the clock. Each is taken to be the work of one pod, as Velero's
+/// data movers are pods; a backup that is due while one runs waits for it.
+pub(super) fn velero_schedule(value: &Value<'_>) -> Option<WorkloadSpec> {
+    let fields = object_fields(value)?;
+    let meta = metadata(&fields);
+    let spec = fields.required("spec");
+    fields.finish("Schedule (velero.io/v1)");
+    let spec = spec?.fields()?;
+    let schedule = spec.required("schedule").and_then(|schedule| cron_text(value, &schedule));
+    let suspended = spec.read_or("paused", false, Value::boolean);
+    spec.ignore(&["template", "useOwnerReferencesInBackup", "skipImmediately"]);
+    spec.finish("ScheduleSpec (velero.io/v1)");
+    let mut template = PodTemplate::default();
+    template.labels.insert(Arc::from("velero.io/schedule-name"), Arc::clone(&meta.as_ref()?.name));
+    template.spec.restart_policy = RestartPolicy::Never;
+    template.spec.containers.push(Container {
+        name: Arc::from("data-mover"),
+        image: Arc::from("velero/velero"),
+        ..Container::default()
+    });
+    let body = Body {
+        completions: Some(1),
+        parallelism: 1,
+        backoff_limit: 0,
+        active_deadline: None,
+        replace_when_gone: false,
+        suspended: false,
+        template,
+    };
+    let trigger = JobTrigger::Schedule(Schedule {
+        kind: "Schedule",
+        cron: schedule?,
+        times: Vec::new(),
+        concurrency: Concurrency::Forbid,
+        starting_deadline: None,
+        suspended: suspended?,
+    });
+    workload(value, meta?, trigger, body, Labels::new())
+}
+
+/// A schedule as it is written, when it is one.
+fn cron_text(value: &Value<'_>, schedule: &Value<'_>) -> Option<Arc<str>> {
+    let text = schedule.non_empty()?;
+    if let Err(why) = cron::parse(text) {
+        let message = format!("is `{text}`, which is no schedule: {why}");
+        value.report(schedule.error(codes::INVALID_VALUE, &message));
+        return None;
+    }
+    Some(Arc::from(text))
 }
 
 /// The part of a Job that a CronJob has too.

@@ -130,6 +130,7 @@ enum Kind {
     PriorityClass,
     Job,
     CronJob,
+    VeleroSchedule,
     Quota,
     LimitRange,
     Node,
@@ -206,6 +207,7 @@ impl Objects {
             Kind::ReplicaSet => self.workload(value, deployment::replica_set(value)),
             Kind::Job => self.workload(value, job::job(value)),
             Kind::CronJob => self.workload(value, job::cron_job(value)),
+            Kind::VeleroSchedule => self.workload(value, job::velero_schedule(value)),
             Kind::Quota => self.keep(value, limit::resource_quota(value), |it| &mut it.quotas),
             Kind::LimitRange => {
                 self.keep(value, limit::limit_range(value), |it| &mut it.limit_ranges);
@@ -442,6 +444,7 @@ fn judge(version: &str, kind: &str) -> Judgement {
         "PriorityClass" => Kind::PriorityClass,
         "Job" => Kind::Job,
         "CronJob" => Kind::CronJob,
+        "Schedule" => Kind::VeleroSchedule,
         "ResourceQuota" => Kind::Quota,
         "LimitRange" => Kind::LimitRange,
         "Node" => Kind::Node,
@@ -459,6 +462,7 @@ fn judge(version: &str, kind: &str) -> Judgement {
         Kind::ScaledObject => "keda.sh/v1alpha1",
         Kind::VerticalAutoscaler => "autoscaling.k8s.io/v1",
         Kind::Job | Kind::CronJob => "batch/v1",
+        Kind::VeleroSchedule => "velero.io/v1",
         Kind::StorageClass => "storage.k8s.io/v1",
         Kind::PriorityClass => "scheduling.k8s.io/v1",
     };
