@@ -7,6 +7,7 @@ use aurelius_sim::input::render::{Colour, render_all};
 use aurelius_sim::input::{LoadOptions, load_scenario};
 use aurelius_sim::model::Record;
 use aurelius_sim::model::id::HpaId;
+use aurelius_sim::model::observer::CallEnd;
 use aurelius_sim::model::record::Death;
 use aurelius_sim::sweep::{RunResult, SweepOptions, evaluate};
 use aurelius_sim::trace::{Keep, PodLife};
@@ -213,7 +214,7 @@ fn a_container_without_readiness_probe_gets_requests_before_it_is_up() {
     let refused = |probe: &str| {
         let told = told(&[("START", "60s"), ("PROBES", probe)]);
         let pod = told.pod("web-2");
-        (after(pod, pod.ready), told.run.outcome.calls.refused)
+        (after(pod, pod.ready), told.run.outcome.calls.ends[CallEnd::Refused.number()])
     };
     let (ready, lost) = refused(READINESS);
     assert!(ready > 60.0 && lost == 0, "{ready} {lost}");
@@ -250,7 +251,7 @@ fn a_liveness_probe_kills_a_process_that_is_too_busy_and_its_start_begins_again(
     // Three failures 5 s apart, and 30 s of grace for what is inside.
     assert!((100.0..120.0).contains(&deaths[0].0), "{deaths:?}");
     assert!(told.said("AUR961").is_some_and(|it| it.contains("too busy")), "{:?}", told.said);
-    assert!(told.run.outcome.calls.refused > 0, "from SIGTERM on");
+    assert!(told.run.outcome.calls.ends[CallEnd::Refused.number()] > 0, "from SIGTERM on");
 }
 
 const HPA: &str = "---

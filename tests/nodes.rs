@@ -14,6 +14,8 @@ use aurelius_sim::units::{SimDuration, SimTime};
 mod lost;
 #[path = "nodes/small.rs"]
 mod small;
+#[path = "nodes/start_up.rs"]
+mod start_up;
 #[path = "nodes/upgrade.rs"]
 mod upgrade;
 #[path = "nodes/volumes.rs"]

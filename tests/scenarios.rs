@@ -20,12 +20,16 @@ use aurelius_sim::scenario::Scenario;
 use aurelius_sim::trace::{NodeLife, PodLife};
 use aurelius_sim::units::{SimDuration, SimTime};
 
+#[path = "scenarios/capacity.rs"]
+mod capacity;
 #[path = "scenarios/gpu_surge.rs"]
 mod gpu_surge;
 #[path = "scenarios/load.rs"]
 mod load;
 #[path = "scenarios/nodes.rs"]
 mod nodes;
+#[path = "scenarios/services.rs"]
+mod services;
 #[path = "witness/mod.rs"]
 mod witness;
 

@@ -119,6 +119,10 @@ impl<'a> Case<'a> {
                 format!("{} is scaled to {replicas}", names.workload(*workload))
             }
             DisruptionTarget::Rollout(spec) => format!("{} of {}", spec.key, spec.what),
+            DisruptionTarget::Slow { station, factor, duration: _ } => {
+                let name = &self.scenario.services.stations[station.index()].name;
+                format!("{name} works {factor} times slower")
+            }
             DisruptionTarget::DeletePod { workload, count } => {
                 let pods = how_many(*count, "pod");
                 format!("deletion of {pods} of {}", names.workload(*workload))

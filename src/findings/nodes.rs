@@ -327,6 +327,7 @@ fn happened(
         | DisruptionTarget::CapacityShortage { .. }
         | DisruptionTarget::Cordon { .. }
         | DisruptionTarget::Scale { .. }
+        | DisruptionTarget::Slow { .. }
         | DisruptionTarget::Rollout(_) => false,
     };
     let asks = matches!(

@@ -25,6 +25,7 @@ mod call_loops;
 mod services;
 mod station;
 
+mod allocatable;
 mod capacity;
 mod catalogue;
 mod cluster_profile;
@@ -33,6 +34,7 @@ mod cron;
 mod custom_metrics;
 mod jobs;
 mod load;
+mod policy;
 mod pool_events;
 mod rollouts;
 mod scenario;

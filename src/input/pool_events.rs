@@ -10,7 +10,7 @@ use crate::units::SimDuration;
 use crate::units::convert::count_u32;
 
 /// Notice that clouds give before they take a spot machine back (AWS: 2 min).
-const NOTICE: SimDuration = SimDuration::from_secs(120);
+pub(super) const NOTICE: SimDuration = SimDuration::from_secs(120);
 
 /// An event of a pool, of which only the pool is read.
 pub(super) struct PoolEvent<'a> {

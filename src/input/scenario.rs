@@ -9,6 +9,7 @@ use super::cluster_profile::{ClusterProfile, check_bounds, known_zone, volume_mo
 use super::codes;
 use super::decode::{Context, Fields, Value, nearest};
 use super::diagnostic::{Diagnostic, Severity};
+use super::kubernetes::meta::strings;
 use super::kubernetes::{AutoscalerSpec, Objects, REPLICAS_MOST};
 use super::load::{Surroundings, loads};
 use super::pool_events::PoolEvent;
@@ -70,7 +71,7 @@ pub(super) fn scenario(
         }
         None => (fields.read("overrides", |_| Some(())).map(|_| ()), None, None),
     };
-    let events = Events { release, pools, known, provider };
+    let events = Events { release, pools, known, provider, services };
     let disruptions = fields.read_or("events", Vec::new(), |value| events.all(value));
     let thresholds = fields.read_or("thresholds", Vec::new(), thresholds);
     let seed = fields.read_or("seed", SEED, |value| value.integer(0..=u64::MAX));
@@ -232,6 +233,10 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
     let max = max_value.as_ref().map_or(Some(None), |value| count(value).map(Some));
     let initial = fields.read("initial", count);
     let spot = fields.read("spot", Value::boolean);
+    let labels = fields.read("labels", strings);
+    let launch = fields.read("launch", Value::distribution);
+    let node_ready = fields.read("nodeReady", Value::distribution);
+    let gpu_ready = fields.read("gpuReady", Value::distribution);
     fields.finish("an override of a node pool");
     let Some(pool) = pools.iter_mut().find(|pool| *pool.name == *name) else {
         let known: Vec<&str> = pools.iter().map(|pool| &*pool.name).collect();
@@ -248,6 +253,14 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
     pool.autoscaled |= pool.min == pool.max && min < max;
     (pool.min, pool.max, pool.initial) = (min, max, initial);
     pool.spot = spot?.unwrap_or(pool.spot);
+    if let Some(labels) = labels? {
+        pool.labels = labels;
+    }
+    if let Some(launch) = launch? {
+        pool.launch = launch;
+    }
+    pool.node_ready = node_ready?.or(pool.node_ready.take());
+    pool.gpu_ready = gpu_ready?.or(pool.gpu_ready.take());
     Some(())
 }
 
@@ -257,9 +270,10 @@ struct Events<'a> {
     pools: Option<&'a [NodePoolSpec]>,
     known: Option<Known<'a>>,
     provider: Option<Provider>,
+    services: Option<&'a ServiceGraph>,
 }
 
-const EVENTS: [&str; 11] = [
+const EVENTS: [&str; 12] = [
     "drain",
     "failNode",
     "failZone",
@@ -270,6 +284,7 @@ const EVENTS: [&str; 11] = [
     "upgrade",
     "upgradePool",
     "reclaimSpot",
+    "slow",
     "capacityShortage",
 ];
 
@@ -313,9 +328,8 @@ impl Events<'_> {
         let duration = lasting.as_ref().map_or(Some(None), |value| value.duration().map(Some));
         fields.finish("an event");
         let (name, body) = kind?;
-        if let Some(lasting) =
-            lasting.filter(|_| !matches!(name, "failNode" | "failZone" | "capacityShortage"))
-        {
+        let ends = ["failNode", "failZone", "capacityShortage", "slow"].contains(&name);
+        if let Some(lasting) = lasting.filter(|_| !ends) {
             let message = format!("must not be there: `{name}` does not end by itself");
             value.report(
                 lasting.error(codes::EXCLUSIVE_FIELDS, &message).primary(lasting.key_span(), ""),
@@ -355,6 +369,12 @@ impl Events<'_> {
                 let around = PoolEvent { name, pool, pools: self.pools, provider: self.provider };
                 let target = around.target(&fields, duration, &named);
                 fields.finish(&format!("the event `{name}`"));
+                target?
+            }
+            "slow" => {
+                let services = self.services;
+                let target = super::station::slow_event(&fields, services, duration);
+                fields.finish("the event `slow`");
                 target?
             }
             "cordon" => {

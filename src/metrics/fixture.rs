@@ -26,9 +26,9 @@ use crate::scenario::threshold::{Terms, ThresholdSpec};
 use crate::scenario::{ImageSizes, Prices, Provider, PullPolicy, Scenario, Timings, VolumeProfile};
 use crate::service::ServiceGraph;
 use crate::service::spec::{
-    ClassSpec, ClientStep, CpuSpec, OperationSpec, Routing, StationKind, StationSpec,
+    ClassSpec, ClientStep, CpuSpec, OperationSpec, StationKind, StationSpec,
 };
-use crate::units::{Bytes, MilliCpu, Origin, Resources, SimDuration, SimTime};
+use crate::units::{Bytes, Origin, Resources, SimDuration, SimTime};
 
 fn none() -> Dist {
     Dist::fixed(SimDuration::ZERO)
@@ -102,40 +102,21 @@ fn pool(name: &str, price: Option<Decimal>) -> Arc<NodePoolSpec> {
 }
 
 fn station(name: &str, workload: u32) -> StationSpec {
-    StationSpec {
-        name: Arc::from(name),
-        workload: Some(WorkloadId(workload)),
-        kind: StationKind::Cpu(CpuSpec {
-            concurrency: None,
-            threads_per_request: 1.0,
-            max_cores: None,
-        }),
-        backlog: None,
-        start: none(),
-        warm_up: None,
-        idle_cpu: MilliCpu(0),
-        idle_memory: Bytes(0),
-        memory_per_request: Bytes(0),
-        memory_leak_per_hour: Bytes(0),
-        routing: Routing::Random,
-    }
+    let kind =
+        StationKind::Cpu(CpuSpec { concurrency: None, threads_per_request: 1.0, max_cores: None });
+    StationSpec { workload: Some(WorkloadId(workload)), ..StationSpec::plain(name, kind) }
 }
 
 fn graph() -> ServiceGraph {
     let operation = |station, name: &str, payload| OperationSpec {
-        station: StationId(station),
-        name: Arc::from(name),
-        cpu: None,
-        wait: None,
-        gpu: None,
-        timeout: None,
         payload: Bytes(payload),
-        steps: Vec::new(),
+        ..OperationSpec::plain(StationId(station), name)
     };
     let call = |operation, name: &str| ClientStep::Call {
         operation: OperationId(operation),
         timeout: None,
         name: Arc::from(name),
+        policy: None,
     };
     ServiceGraph {
         stations: vec![station("web", 0), station("store", 1)],
@@ -147,6 +128,7 @@ fn graph() -> ServiceGraph {
             },
             ClassSpec { name: Arc::from("fetch"), steps: vec![call(1, "item")] },
         ],
+        policies: Vec::new(),
     }
 }
 
@@ -180,6 +162,8 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
     Scenario {
         machines: Vec::new(),
         capacity: crate::scenario::CapacitySpec::default(),
+        expander_priorities: BTreeMap::new(),
+        group_options: Vec::new(),
         name: Arc::from("peak"),
         path: Arc::from("scenarios/peak.yaml"),
         description: Arc::from("a small one"),

@@ -8,6 +8,7 @@ use crate::metrics::judge::CoursePoint;
 use crate::metrics::node_time::NodeTime;
 use crate::metrics::scaling::Scaling;
 use crate::metrics::series::{CallsPoint, Series, StationPoint, TrafficPoint};
+use crate::metrics::start_up::{StartUpWatch, StartUps};
 use crate::metrics::tally::{Precision, Tally};
 use crate::metrics::watch::Watches;
 use crate::model::id::{ClassId, LoadId, OperationId, PoolId, StationId, WorkloadId};
@@ -27,6 +28,7 @@ pub struct Measurements {
     series: Series,
     watches: Watches,
     scaling: Scaling,
+    start_ups: StartUpWatch,
     node_time: NodeTime,
     evictions_blocked: u64,
     oom_kills: u64,
@@ -130,6 +132,7 @@ impl Measurements {
             stations: vec![fresh; stations],
             series: Series::new(scenario.workloads.len(), stations, scenario.pools.len()),
             scaling: Scaling::new(scenario.workloads.len()),
+            start_ups: StartUpWatch::new(),
             node_time: NodeTime::new(scenario.pools.len()),
             evictions_blocked: 0,
             oom_kills: 0,
@@ -239,6 +242,12 @@ impl Measurements {
         self.evictions_blocked
     }
 
+    /// From pending to serving: pods of a workload that waited for a machine, when there were any.
+    #[must_use]
+    pub fn start_ups(&self, workload: WorkloadId) -> Option<&StartUps> {
+        self.start_ups.of(workload)
+    }
+
     /// Containers that were killed because they held more memory than their limit.
     #[must_use]
     pub const fn oom_kills(&self) -> u64 {
@@ -253,6 +262,7 @@ impl Measurements {
 
     /// Takes in a fact about the control plane.
     pub fn note(&mut self, at: SimTime, record: &Record) {
+        self.start_ups.note(at, record);
         match record {
             Record::WorkloadScaled { workload, from, to } => {
                 self.scaling.scaled(at, *workload, *from, *to);
@@ -309,6 +319,7 @@ impl Measurements {
             | Record::NodeUnneeded { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
+            | Record::AutoscalerStatus(_)
             | Record::DisruptionBegan(_)
             | Record::DisruptionEnded(_)
             | Record::Announced { .. } => {}
@@ -422,6 +433,7 @@ impl Observer for Measurements {
         self.iterations.clear();
         self.watches.clear();
         self.scaling.clear();
+        self.start_ups.clear();
         self.node_time.restart(at);
         self.evictions_blocked = 0;
         self.oom_kills = 0;

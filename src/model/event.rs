@@ -2,7 +2,7 @@
 
 use crate::engine::Rank;
 use crate::model::id::{
-    CallId, ClientId, DisruptionId, HpaId, LoadId, NodeId, PodId, ServerId, WorkloadId,
+    CallId, ClientId, DisruptionId, EffortId, HpaId, LoadId, NodeId, PodId, ServerId, WorkloadId,
 };
 
 /// Something that becomes due at an instant. At most 16 bytes, because millions are pending or
@@ -21,6 +21,8 @@ pub enum Event {
     TimeoutLane(u32),
     /// A client pauses no longer.
     ClientWakes(ClientId),
+    /// Something of a call with a policy is due.
+    Effort(EffortId, EffortStep),
     /// The next arrival of an open load.
     Arrival(LoadId),
     /// The next change of the number of virtual users of a closed load.
@@ -31,6 +33,10 @@ pub enum Event {
     Node(NodeId, NodeStep),
     /// A timed disruption of the scenario begins, or goes on.
     Disruption(DisruptionId, DisruptionStep),
+    /// The cloud takes spot machines of a type in a zone back.
+    SpotWave(u32),
+    /// Machines that were given notice: their drain goes on, or they go.
+    SpotNotice(u32, DisruptionStep),
     /// metrics-server scrapes all nodes.
     Scrape,
     /// The disruption controller recomputes budgets.
@@ -59,6 +65,19 @@ pub enum Event {
     WarmUpEnds,
     /// The run ends.
     Horizon,
+}
+
+/// What can be due of a call with a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EffortStep {
+    /// The pause before another attempt is over.
+    Retry,
+    /// The answer to this attempt is late: another request goes to another pod.
+    Hedge(u16),
+    /// The time for all attempts together is over.
+    Deadline,
+    /// The client leaves.
+    Patience,
 }
 
 /// Steps in a pod's life that take time, as the kubelet and the endpoint controllers see them.
@@ -159,11 +178,16 @@ impl Event {
         Rank(match self {
             Self::WarmUpEnds => 0,
             Self::CpuDone(_) | Self::GpuDone(_) | Self::WaitDone(_) => 1,
-            Self::TimeoutLane(_) => 2,
+            Self::TimeoutLane(_) | Self::Effort(_, EffortStep::Deadline | EffortStep::Patience) => {
+                2
+            }
             Self::GpuStart(_) => 3,
-            Self::ClientWakes(_) | Self::Arrival(_) | Self::VirtualUsers(_) => 4,
+            Self::Effort(_, EffortStep::Retry | EffortStep::Hedge(_))
+            | Self::ClientWakes(_)
+            | Self::Arrival(_)
+            | Self::VirtualUsers(_) => 4,
             Self::Pod(..) | Self::Node(..) | Self::Memory | Self::Probes | Self::Volumes => 5,
-            Self::Disruption(..) => 6,
+            Self::Disruption(..) | Self::SpotWave(_) | Self::SpotNotice(..) => 6,
             Self::Scrape => 7,
             Self::NodeLifecycle | Self::PodGc | Self::Budgets => 8,
             Self::Hpa(_) => 9,

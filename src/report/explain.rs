@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::model::id::HpaId;
 use crate::model::record::{HpaMetricSync, HpaSync, Record};
+use crate::report::autoscaler_status;
 use crate::trace::{Clock, Entry, History, NodeLife, PodLife, tell};
 use crate::units::{SimDuration, SimTime, counted};
 
@@ -19,11 +20,15 @@ pub struct Selector {
     until: Option<SimDuration>,
 }
 
+/// The Cluster Autoscaler as an object of explanations: there is one.
+const AUTOSCALER: &str = "cluster-autoscaler";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Hpa,
     Pod,
     Node,
+    Autoscaler,
 }
 
 /// Why nothing can be explained.
@@ -31,7 +36,7 @@ enum Kind {
 pub enum ExplainError {
     /// No slash, or an unknown word before it.
     #[error(
-        "`{0}` names nothing to explain; write hpa/NAME, pod/NAME or node/NAME, then @FROM..UNTIL if wanted"
+        "`{0}` names nothing to explain; write hpa/NAME, pod/NAME, node/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted"
     )]
     Form(String),
     /// What stands after `@` is no span.
@@ -65,6 +70,7 @@ impl Kind {
             Self::Hpa => "hpa",
             Self::Pod => "pod",
             Self::Node => "node",
+            Self::Autoscaler => AUTOSCALER,
         }
     }
 }
@@ -78,11 +84,16 @@ impl std::str::FromStr for Selector {
             Some((object, span)) => (object, Some(span)),
             None => (text, None),
         };
-        let (kind, name) = object.split_once('/').ok_or_else(form)?;
+        let (kind, name) = match object.split_once('/') {
+            Some(parts) => parts,
+            None if object == AUTOSCALER => (AUTOSCALER, AUTOSCALER),
+            None => return Err(form()),
+        };
         let kind = match kind.to_ascii_lowercase().as_str() {
             "hpa" | "horizontalpodautoscaler" => Kind::Hpa,
             "pod" | "pods" | "po" => Kind::Pod,
             "node" | "nodes" | "no" => Kind::Node,
+            AUTOSCALER => Kind::Autoscaler,
             _ => return Err(form()),
         };
         if name.is_empty() {
@@ -154,6 +165,7 @@ pub fn explain(history: &History, selector: &str) -> Result<String, ExplainError
             .pod_named(&selector.name)
             .map(|life| explain_pod(history, life))
             .ok_or_else(|| unknown(&selector, names.pods.values().cloned())),
+        Kind::Autoscaler => Ok(autoscaler_status::explain(history, from, until)),
         Kind::Node => history
             .node_named(&selector.name)
             .map(|life| explain_node(history, life))
@@ -445,7 +457,7 @@ mod tests {
             pod/checkout-17
                11m45s       +0s  created by checkout
                11m46s       +1s  pending: 0/4 nodes are available: 2 Insufficient cpu, 2 node(s) had untolerated taint(s).
-               11m52s       +7s  cluster-autoscaler: adds a node to general for 3 pod(s), among them checkout-17
+               11m52s       +7s  cluster-autoscaler: checkout-17: pod triggered scale-up: [{general 2->3 (max: 4)}], for 3 pod(s) in all
                13m15s    +1m30s  bound to general-3
                13m24s    +1m39s  images pulled in 8s
                13m26s    +1m41s  containers started
@@ -469,8 +481,8 @@ mod tests {
             ["hpa", "service/x", "hpa/chekout", "pod/zzzzzzz", "hpa/ml@5", "hpa/ml@40m..30m"];
         let errors: String = wrong.into_iter().map(explained).collect();
         expect![[r#"
-            error: `hpa` names nothing to explain; write hpa/NAME, pod/NAME or node/NAME, then @FROM..UNTIL if wanted
-            error: `service/x` names nothing to explain; write hpa/NAME, pod/NAME or node/NAME, then @FROM..UNTIL if wanted
+            error: `hpa` names nothing to explain; write hpa/NAME, pod/NAME, node/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
+            error: `service/x` names nothing to explain; write hpa/NAME, pod/NAME, node/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
             error: no hpa `chekout` in this run; did you mean `checkout`?
             error: no pod `zzzzzzz` in this run; there were checkout-0, checkout-1, checkout-10, checkout-11, checkout-12, checkout-13, checkout-14, checkout-15
             error: `5` is no span of time; write @30m..40m, @30m.. or @..40m

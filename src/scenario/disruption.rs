@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::control::pool_upgrade::UpgradeSpec;
-use crate::model::id::{PoolId, WorkloadId};
+use crate::model::id::{PoolId, StationId, WorkloadId};
 use crate::scenario::capacity::MachineFilter;
 use crate::scenario::rollout::RolloutSpec;
 use crate::units::{Origin, SimDuration, counted};
@@ -89,6 +89,16 @@ pub enum DisruptionTarget {
     },
     /// `helm upgrade`, or `kubectl set image`: objects are written anew.
     Rollout(Arc<RolloutSpec>),
+    /// A service does its work more slowly: what begins meanwhile takes `factor` times its CPU, its
+    /// delays and its GPU time.
+    Slow {
+        /// The service.
+        station: StationId,
+        /// How many times as long.
+        factor: f64,
+        /// How long; `None` is for good.
+        duration: Option<SimDuration>,
+    },
     /// `kubectl delete pod`.
     DeletePod {
         /// Whose pods.
@@ -112,6 +122,7 @@ impl DisruptionTarget {
             Self::Cordon { .. } => "cordon",
             Self::Scale { .. } => "scale",
             Self::Rollout(spec) => spec.key,
+            Self::Slow { .. } => "slow",
             Self::DeletePod { .. } => "deletePod",
         }
     }
@@ -131,6 +142,7 @@ impl fmt::Display for DisruptionTarget {
             Self::Cordon { node } => write!(f, "cordon of {node}"),
             Self::Scale { replicas, .. } => write!(f, "scale to {replicas}"),
             Self::Rollout(spec) => write!(f, "rollout of {}", spec.what),
+            Self::Slow { factor, .. } => write!(f, "slowdown by {factor}"),
             Self::DeletePod { count, .. } => write!(f, "deletion of {}", counted(*count, "pod")),
         }
     }

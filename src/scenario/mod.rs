@@ -18,6 +18,7 @@ use crate::cluster::api::{
     ResourceQuotaSpec, StorageClassSpec, WorkloadSpec,
 };
 use crate::control::cluster_autoscaler;
+use crate::control::cluster_autoscaler::options::GroupOptions;
 use crate::control::hpa::{HpaConfig, HpaSpec};
 use crate::control::scheduler::ServiceSelector;
 use crate::load::LoadSpec;
@@ -98,6 +99,10 @@ pub struct Scenario {
     pub hpa_config: HpaConfig,
     /// Flags of the Cluster Autoscaler.
     pub autoscaler: cluster_autoscaler::Options,
+    /// What its priority expander prefers.
+    pub expander_priorities: cluster_autoscaler::Priorities,
+    /// What pools override of its flags, by pool.
+    pub group_options: Vec<GroupOptions>,
     /// Prices beside those of machines.
     pub prices: Prices,
     /// Wall clock at the start of measuring, `YYYY-MM-DDTHH:MM:SS`, when stated.

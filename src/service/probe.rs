@@ -1,7 +1,7 @@
 //! Probes as requests: they wait their turn at a server as any other does, and fail with it.
 
 use crate::model::id::{CallId, OperationId, ServerId};
-use crate::service::call::{Call, Caller, Phase};
+use crate::service::call::{Call, Caller, Forsaken, Phase};
 use crate::service::runtime::Services;
 use crate::service::server::ServerState;
 use crate::service::spec::StationKind;
@@ -71,9 +71,10 @@ impl Services {
             pending: 0,
             repeats_left: 0,
             site: 0,
-            failed: false,
-            abandoned: false,
+            failure: None,
+            forsaken: Forsaken::No,
             started: now,
+            deadline: SimTime::MAX,
         });
         let call = CallId { slot, generation: self.calls.get(slot).generation };
         server.backlog.push_back(call);
@@ -83,7 +84,7 @@ impl Services {
     /// A kubelet waits no longer for a probe's answer.
     pub fn forget_probe(&mut self, id: CallId) {
         if self.is_live(id) {
-            self.calls.get_mut(id.slot).abandoned = true;
+            self.calls.get_mut(id.slot).forsaken = Forsaken::TimedOut;
         }
     }
 

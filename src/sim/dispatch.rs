@@ -32,10 +32,16 @@ impl<O: Observer> Run<'_, O> {
                 self.services.client_wakes(&mut ctx!(self, now), client);
                 return self.hear_services(now);
             }
+            Event::Effort(effort, step) => {
+                self.services.effort_due(&mut ctx!(self, now), effort, step);
+                return self.hear_services(now);
+            }
             Event::VirtualUsers(load) => return self.virtual_users(now, load),
             Event::Pod(pod, step) => self.pod_step(now, pod, step),
             Event::Node(node, step) => self.node_step(now, node, step),
             Event::Disruption(disruption, step) => self.disrupt(now, disruption, step),
+            Event::SpotWave(wave) => self.spot_wave(now, wave),
+            Event::SpotNotice(notice, step) => self.spot_notice(now, notice, step),
             Event::Scrape => self.scrape(now),
             Event::Budgets => self.sync_budgets(now),
             Event::Workload(workload) => self.sync_workload(now, workload),

@@ -7,7 +7,7 @@ use crate::control::drain::{Drain, DrainSpec};
 use crate::control::pool_upgrade::Upgrade;
 use crate::model::action::PodDeletion;
 use crate::model::event::DisruptionStep;
-use crate::model::id::{DisruptionId, NodeId, PodId, PoolId, WorkloadId};
+use crate::model::id::{DisruptionId, NodeId, PodId, PoolId, StationId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::{About, Record};
 use crate::model::{Action, Event};
@@ -92,6 +92,9 @@ impl<O: Observer> Run<'_, O> {
                 self.schedule_end(id, *duration);
                 return;
             }
+            DisruptionTarget::Slow { station, factor, duration } => {
+                return self.begin_slowdown(id, *station, *factor, *duration);
+            }
             DisruptionTarget::CapacityShortage { of, duration } => {
                 self.capacity.begin_shortage(id, of);
                 self.schedule_end(id, *duration);
@@ -120,6 +123,17 @@ impl<O: Observer> Run<'_, O> {
             }
         }
         self.records.push(Record::DisruptionEnded(id));
+    }
+
+    fn begin_slowdown(
+        &mut self,
+        id: DisruptionId,
+        station: StationId,
+        factor: f64,
+        duration: Option<SimDuration>,
+    ) {
+        self.services.slow_down(station, factor);
+        self.schedule_end(id, duration);
     }
 
     /// The nodes of a pool that a drain takes: those with the most pods to move come first, so that
@@ -156,6 +170,9 @@ impl<O: Observer> Run<'_, O> {
     fn end_failure(&mut self, now: SimTime, id: DisruptionId) {
         let scenario = self.scenario;
         let target = &scenario.disruptions[id.index()].target;
+        if let DisruptionTarget::Slow { station, factor, .. } = target {
+            self.services.speed_up(*station, *factor);
+        }
         if let DisruptionTarget::ReclaimSpot { .. } = target {
             self.end_reclaim(now, id);
             return;

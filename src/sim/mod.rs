@@ -136,6 +136,7 @@ struct Run<'a, O> {
     memory: memory::Memory,
     pod_gc: pod_gc::Collector,
     capacity: capacity::Capacity,
+    spot: spot::Spot,
     /// Rollouts that someone waits for, by their disruption.
     rollouts: BTreeMap<DisruptionId, rollouts::RolloutState>,
     /// The server of each pod whose process runs.
@@ -223,6 +224,7 @@ impl<'a, O: Observer> Run<'a, O> {
             memory: memory::Memory::default(),
             pod_gc: pod_gc::Collector::default(),
             capacity: capacity::Capacity::default(),
+            spot: spot::Spot::default(),
             rollouts: BTreeMap::new(),
             servers: BTreeMap::new(),
             stations,

@@ -367,6 +367,7 @@ impl<O: Observer> Run<'_, O> {
             | DisruptionTarget::Cordon { .. }
             | DisruptionTarget::Scale { .. }
             | DisruptionTarget::DeletePod { .. }
+            | DisruptionTarget::Slow { .. }
             | DisruptionTarget::UpgradePool { .. }
             | DisruptionTarget::CapacityShortage { .. }
             | DisruptionTarget::ReclaimSpot { .. } => None,

@@ -58,6 +58,7 @@ impl<O: Observer> Run<'_, O> {
                 self.wake_workload(*workload);
                 self.pod_to_schedule(now, *pod);
             }
+            Record::PodUnschedulable { pod, .. } => self.pod_calls_autoscaler(now, *pod),
             Record::PodBound { pod, node, .. } => self.pod_bound(now, *pod, *node),
             Record::PodBecameReady(pod) => {
                 self.pod_became_ready(now, *pod);
@@ -73,6 +74,9 @@ impl<O: Observer> Run<'_, O> {
             }
             Record::PodGone(pod) => self.pod_gone(now, *pod),
             Record::NodeRequested { node, .. } => self.node_requested(*node),
+            Record::NodeLaunched { machine, .. } if machine.spot => {
+                self.watch_spot(now, machine);
+            }
             Record::NodeRegistered(node) => {
                 self.wake_daemon_sets();
                 self.node_changed(now, *node);
@@ -92,17 +96,17 @@ impl<O: Observer> Run<'_, O> {
             | Record::RolloutEnded(..)
             | Record::JobSkipped(_)
             | Record::PodEnded { .. }
-            | Record::PodUnschedulable { .. }
             | Record::PodImagesPulled { .. }
             | Record::PodStarted(_)
             | Record::EvictionRefused { .. }
             | Record::BudgetChanged { .. }
-            | Record::NodeLaunched { .. }
             | Record::NodeReclaimed(_)
+            | Record::NodeLaunched { .. }
             | Record::NodeLaunchFailed { .. }
             | Record::NodeUnneeded { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
+            | Record::AutoscalerStatus(_)
             | Record::DisruptionBegan(_)
             | Record::DisruptionEnded(_)
             | Record::ContainerDied { .. }

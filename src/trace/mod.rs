@@ -198,6 +198,7 @@ impl History {
             | Record::BudgetChanged { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
+            | Record::AutoscalerStatus(_)
             | Record::DisruptionBegan(_)
             | Record::DisruptionEnded(_)
             | Record::Announced { .. } => {}

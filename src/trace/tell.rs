@@ -1,7 +1,7 @@
 //! Records and reasons in words, with names in place of ids.
 
 use crate::model::action::PodDeletion;
-use crate::model::reason::{NoScaleDown, Reason};
+use crate::model::reason::{NoScaleDown, Reason, not_trigger_scale_up};
 use crate::model::record::{About, Death, Decider, HpaMetricSync, HpaSync};
 use crate::model::rollout::{RollbackOutcome, RolloutEnd, RolloutOutcome};
 use crate::trace::{Clock, Names};
@@ -52,14 +52,18 @@ pub fn reason(names: &Names, clock: Clock, reason: &Reason) -> String {
             format!("{} passed all filters", counted(*feasible, "node"))
         }
         Reason::Unschedulable { message } => message.to_string(),
-        Reason::ScaleUp { pod, pods, pool } => {
+        Reason::ScaleUp { pod, pods, pool, from, to, max } => {
             let (pool, pod) = (names.pool(*pool), names.pod(*pod));
-            format!("adds a node to {pool} for {}, among them {pod}", counted(*pods, "pod"))
+            format!(
+                "{pod}: pod triggered scale-up: [{{{pool} {from}->{to} (max: {max})}}], for {} in all",
+                counted(*pods, "pod")
+            )
         }
         Reason::NoScaleUp { pod, pools } => {
+            let event = not_trigger_scale_up(pools);
             let pools: Vec<String> =
                 pools.iter().map(|(pool, why)| format!("{}: {why}", names.pool(*pool))).collect();
-            format!("adds no node for {}: {}", names.pod(*pod), pools.join("; "))
+            format!("{}: {event} ({})", names.pod(*pod), pools.join("; "))
         }
         Reason::ScaleDown { node, unneeded_since } => {
             let (node, since) = (names.node(*node), clock.offset(*unneeded_since));

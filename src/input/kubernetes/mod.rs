@@ -9,6 +9,7 @@ mod budget;
 mod container;
 mod daemon_set;
 mod deployment;
+mod expander_priorities;
 mod job;
 mod limit;
 pub(in crate::input) mod meta;
@@ -45,6 +46,7 @@ use crate::cluster::api::{
     LimitRangeSpec, PersistentVolumeClaimSpec, PodDisruptionBudgetSpec, ResourceQuotaSpec,
     StorageClassSpec, WorkloadSpec,
 };
+use crate::control::cluster_autoscaler::Priorities;
 
 /// The objects of all manifests of a run, in the order of reading.
 #[derive(Debug, Default)]
@@ -67,6 +69,8 @@ pub struct Objects {
     pub quotas: Vec<ResourceQuotaSpec>,
     /// LimitRanges.
     pub limit_ranges: Vec<LimitRangeSpec>,
+    /// What the priority expander of the Cluster Autoscaler reads, when there is such a ConfigMap.
+    pub expander_priorities: Priorities,
     /// Nodes of a live cluster.
     pub nodes: Vec<NodeObject>,
     /// Pods that no controller made; they are read and not simulated.
@@ -188,6 +192,10 @@ impl Objects {
                 value.report(
                     error.help(format!("the current version is {current}, whose fields differ")),
                 );
+            }
+            Judgement::Ignore if kind == "ConfigMap" && name == Some(expander_priorities::NAME) => {
+                let read = expander_priorities::expander_priorities(&value);
+                self.expander_priorities = read.unwrap_or_default();
             }
             Judgement::Ignore => self.ignore(&value),
         }

@@ -1,10 +1,12 @@
 //! Services, workloads and node pools of a run, a row each.
 
 use crate::metrics::cost::cents;
+use crate::metrics::start_up::StartPhase;
+use crate::metrics::tally::Tally;
 use crate::metrics::{EndCounts, StationPoint};
 use crate::model::id::{PoolId, StationId, WorkloadId};
 use crate::model::observer::{PoolSample, WorkloadSample};
-use crate::report::{EndsEntry, PoolEntry, ServiceEntry, WorkloadEntry};
+use crate::report::{EndsEntry, PoolEntry, ServiceEntry, StartUpEntry, WorkloadEntry};
 use crate::scenario::Scenario;
 use crate::sweep::RunResult;
 use crate::units::convert::{f64_from_i64, f64_from_u64, f64_from_usize};
@@ -70,6 +72,31 @@ pub(super) fn workloads(scenario: &Scenario, run: &RunResult) -> Vec<WorkloadEnt
         .collect()
 }
 
+pub(super) fn start_ups(scenario: &Scenario, run: &RunResult) -> Vec<StartUpEntry> {
+    let workloads = scenario.workloads.iter().enumerate();
+    let measured = workloads.filter_map(|(position, spec)| {
+        Some((spec, run.measurements.start_ups(WorkloadId::at(position))?))
+    });
+    measured
+        .map(|(spec, start_ups)| {
+            let at = |tally: &Tally, percent| tally.percentile_ms(percent).unwrap_or(0.0) / 1000.0;
+            let phases = StartPhase::ALL.iter().zip(&start_ups.phases);
+            StartUpEntry {
+                workload: spec.to_string(),
+                pods: start_ups.total.count(),
+                phases: phases
+                    .map(|(phase, tally)| (phase.name(), at(tally, 50.0), at(tally, 95.0)))
+                    .collect(),
+                total_s: (
+                    at(&start_ups.total, 50.0),
+                    at(&start_ups.total, 95.0),
+                    start_ups.total.max_ms().unwrap_or(0.0) / 1000.0,
+                ),
+            }
+        })
+        .collect()
+}
+
 pub(super) fn pools(scenario: &Scenario, run: &RunResult) -> Vec<PoolEntry> {
     let pools = scenario.pools.iter().zip(&run.cost.pools).enumerate();
     pools
@@ -111,8 +138,17 @@ pub(super) fn pools(scenario: &Scenario, run: &RunResult) -> Vec<PoolEntry> {
 }
 
 fn ends(ends: EndCounts) -> EndsEntry {
-    let EndCounts { completed, timed_out, refused, cut, failed } = ends;
-    EndsEntry { completed, timed_out, refused, cut, failed }
+    let EndCounts {
+        completed,
+        timed_out,
+        refused,
+        cut,
+        failed,
+        limited,
+        short_circuited,
+        abandoned,
+    } = ends;
+    EndsEntry { completed, timed_out, refused, cut, failed, limited, short_circuited, abandoned }
 }
 
 fn share(ends: EndCounts) -> Option<f64> {

@@ -134,6 +134,7 @@ fn full(told: &Told<'_>, page: &mut Page) {
     sections::timeline(told, page, usize::MAX);
     sections::causes(told, page);
     services::services(told, page, usize::MAX);
+    services::start_ups(told, page);
     services::nodes(told, page, usize::MAX);
     sections::cost(told, page);
     sections::assumed(told, page);
