@@ -225,17 +225,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         processes,
         metrics,
     } = parts;
-    let total = document.warm_up + document.duration;
-    let (start, warm_up) = (document.start.as_deref(), document.warm_up);
-    let mut idle = lay_schedules(&mut objects.workloads, start, warm_up, total);
-    for (_, workload) in rewritten(&mut document.disruptions) {
-        let stated = document.start.as_deref();
-        idle.extend(lay_schedules(std::slice::from_mut(workload), stated, warm_up, total));
-    }
-    idle.sort();
-    idle.dedup();
-    let not_simulated =
-        idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
+    let not_simulated = lay_all_schedules(&mut objects, &mut document);
     let inputs = context.sources.files().map(|(_, file)| InputFile {
         path: Arc::clone(file.name()),
         sha256: Arc::clone(file.sha256()),
@@ -291,6 +281,22 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         claims: shared(objects.claims),
         storage_classes: shared(objects.storage_classes),
     }
+}
+
+/// Lays the schedules of all CronJobs on the clock of the run, those that upgrades write among them.
+/// Answers which of them never come, because the scenario states no start.
+fn lay_all_schedules(objects: &mut Objects, document: &mut ScenarioDocument) -> Vec<Arc<str>> {
+    let total = document.warm_up + document.duration;
+    let (start, warm_up) = (document.start.as_deref(), document.warm_up);
+    let mut idle = lay_schedules(&mut objects.workloads, start, warm_up, total);
+    for (_, workload) in rewritten(&mut document.disruptions) {
+        let stated = document.start.as_deref();
+        idle.extend(lay_schedules(std::slice::from_mut(workload), stated, warm_up, total));
+    }
+    idle.sort();
+    idle.dedup();
+    let told = |name| Arc::from(format!("{name} (the scenario states no `start`)"));
+    idle.into_iter().map(told).collect()
 }
 
 /// The specs that upgrades write, to fill in what other documents say about them.
