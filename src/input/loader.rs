@@ -269,7 +269,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         warm_up: document.warm_up,
         seed: options.seed.unwrap_or(document.seed),
         ignored: ignored.collect(),
-        not_simulated: not_simulated.chain(profile.ignored_flags).collect(),
+        not_simulated: not_simulated.into_iter().chain(profile.ignored_flags).collect(),
         workloads: shared(objects.workloads),
         budgets: shared(objects.budgets),
         volumes: profile.volumes,
