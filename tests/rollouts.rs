@@ -333,6 +333,25 @@ fn pods_of_jobs_fail_as_often_as_the_profile_says() {
 }
 
 #[test]
+fn a_policy_for_failed_pods_decides_what_counts() {
+    let fails = ("migrate: {duration: 20s}", "reindex: {duration: 20s, failure: 100%}");
+    let outcome = |policy: &str| {
+        let with = format!("  completions: 3\n  podFailurePolicy: {{rules: [{policy}]}}\n");
+        let told = small("  []", &[fails, ("  completions: 3\n", &with)]);
+        (told.jobs("reindex").first().and_then(|job| job.1), told.pods("reindex").len())
+    };
+    let exit = |action: &str, code: u8| {
+        format!("{{action: {action}, onExitCodes: {{operator: In, values: [{code}]}}}}")
+    };
+    assert_eq!(outcome(&exit("FailJob", 1)).0, Some("PodFailurePolicy"));
+    // Another exit code is not meant: six failures and one more.
+    assert_eq!(outcome(&exit("FailJob", 42)).0, Some("BackoffLimitExceeded"));
+    // What is ignored is made again for ever.
+    let (ended, pods) = outcome(&exit("Ignore", 1));
+    assert!(ended.is_none() && pods > 20, "{ended:?} after {pods} pods");
+}
+
+#[test]
 fn limits_of_a_namespace_fill_gaps_of_its_pods() {
     let limits = |min| {
         format!("{{limits: [{{type: Container, default: {{cpu: 1}}, min: {{cpu: {min}}}}}]}}")
