@@ -192,7 +192,7 @@ fn an_init_container_that_fails_is_started_again_ever_later() {
     let times: Vec<f64> = deaths.iter().map(|(at, _, _)| (at - first).round()).collect();
     assert_eq!(times, [0.0, 5.0, 20.0, 45.0, 90.0, 175.0, 340.0], "{deaths:?}");
     assert!(deaths.iter().all(|(_, name, why)| name == "wait" && *why == Death::Exited(1)));
-    assert!(told.said("AUR970").is_some_and(|it| it.contains("exit code 1")), "{:?}", told.said);
+    assert!(told.said("AUR975").is_some_and(|it| it.contains("exit code 1")), "{:?}", told.said);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn probes_wait_behind_requests_and_pods_that_are_too_busy_leave_their_service() 
     let unready = busy.unready("web-1");
     assert!(unready.first().is_some_and(|at| (60.0..90.0).contains(at)), "{unready:?}");
     assert!(busy.pod("web-1").gone.is_none() && busy.deaths().is_empty());
-    assert!(busy.said("AUR971").is_some_and(|it| it.contains("too busy to be ready")));
+    assert!(busy.said("AUR976").is_some_and(|it| it.contains("too busy to be ready")));
     // A command in the container answers whatever the process works on.
     let exec = "readinessProbe: {exec: {command: [x]}, periodSeconds: 5, failureThreshold: 2}";
     let calm =

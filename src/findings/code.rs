@@ -166,12 +166,22 @@ codes! {
     UPGRADE_BLOCKED = "AUR965", 2, "upgrade-blocked",
         "Pods of a node that is upgraded did not go in the provider's time: EKS and AKS fail the upgrade, \
          GKE deletes them without asking their budgets. See the budget that refused.";
+    /// Karpenter took nodes away.
+    NODES_DISRUPTED = "AUR970", 3, "nodes-disrupted",
+        "Karpenter took nodes away: empty or underutilized ones, such as are not what their NodePool says \
+         (drift), too old, or about to be taken back. `disruption.consolidateAfter` and \
+         `disruption.budgets` of the NodePool say how soon and how many at a time; \
+         `--explain nodepool/NAME` tells each.";
+    /// The cloud did not have the machines that Karpenter asked for.
+    LAUNCH_REFUSED = "AUR971", 3, "launch-refused",
+        "Karpenter asked for machines that the cloud did not have, and shuns them for 3 minutes. The more \
+         types, zones and capacity types a NodePool allows, the less often its pods wait for this.";
     /// Containers ended badly by themselves.
-    CONTAINERS_FAIL = "AUR970", 2, "containers-fail",
+    CONTAINERS_FAIL = "AUR975", 2, "containers-fail",
         "Containers ended with an exit code that is not zero, and the kubelet started them again after 0, \
          10, 20, ... 300 s. An init container that fails holds back all that come after it.";
     /// Pods lost their readiness, because they had too much to do to answer their probe in time.
-    UNREADY_UNDER_LOAD = "AUR971", 2, "unready-under-load",
+    UNREADY_UNDER_LOAD = "AUR976", 2, "unready-under-load",
         "Readiness probes wait behind other requests as any request does, and failed failureThreshold \
          times after timeoutSeconds: the pods were taken out of their services, and the others got their \
          load too. Let the HPA act earlier, limit what a pod lets in, or give the probe more patience.";

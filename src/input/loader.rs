@@ -14,6 +14,7 @@ use super::decode::{Context, Fields, Value, nearest};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::documents::{Documents, Listed, paths, read, read_manifests};
 use super::jobs::{JobDurations, job_durations, set_durations};
+use super::karpenter;
 use super::kubernetes::Objects;
 use super::live_cluster::{is_objects, live_cluster};
 use super::processes::processes;
@@ -174,6 +175,7 @@ fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<
     let (services, durations, processes) = read_services(context, &files.services, &objects);
     let documents = files.scenario.as_ref()?;
     let mut profile = profile;
+    let attached = profile.as_mut().map(|it| karpenter::attach(context, &mut objects, it));
     let document = {
         let mut read = |fields: &Fields<'_>, name| {
             let release = Release {
@@ -188,6 +190,7 @@ fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<
         single(context, documents, "Scenario", &mut read)
     };
     let path = Arc::clone(context.sources.file(documents.file).name());
+    attached.flatten()?;
     let (durations, mut document) = (durations?, document?);
     set_durations(&mut objects.workloads.iter_mut().enumerate().collect::<Vec<_>>(), &durations);
     for (id, workload) in rewritten(&mut document.disruptions) {
@@ -225,7 +228,14 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         processes,
         metrics,
     } = parts;
-    let not_simulated = lay_all_schedules(&mut objects, &mut document);
+    let mut idle = lay_all_schedules(&mut objects, &mut document);
+    let total = document.warm_up + document.duration;
+    let start = document.start.as_deref();
+    let laid = profile.draft.map(|draft| karpenter::lay(draft, start, document.warm_up, total));
+    let (karpenter, unplaced) = laid.map_or((None, Vec::new()), |(it, idle)| (Some(it), idle));
+    idle.extend(unplaced);
+    let not_simulated =
+        idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
     let inputs = context.sources.files().map(|(_, file)| InputFile {
         path: Arc::clone(file.name()),
         sha256: Arc::clone(file.sha256()),
@@ -261,6 +271,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         metric_resolution: profile.metric_resolution,
         hpa_config: profile.hpa_config,
         autoscaler: profile.autoscaler,
+        karpenter,
         expander_priorities: objects.expander_priorities,
         group_options: profile.group_options,
         prices: profile.prices,
@@ -269,7 +280,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         warm_up: document.warm_up,
         seed: options.seed.unwrap_or(document.seed),
         ignored: ignored.collect(),
-        not_simulated: not_simulated.into_iter().chain(profile.ignored_flags).collect(),
+        not_simulated: not_simulated.chain(profile.ignored_flags).collect(),
         workloads: shared(objects.workloads),
         budgets: shared(objects.budgets),
         volumes: profile.volumes,
@@ -285,7 +296,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
 
 /// Lays the schedules of all CronJobs on the clock of the run, those that upgrades write among them.
 /// Answers which of them never come, because the scenario states no start.
-fn lay_all_schedules(objects: &mut Objects, document: &mut ScenarioDocument) -> Vec<Arc<str>> {
+fn lay_all_schedules(objects: &mut Objects, document: &mut ScenarioDocument) -> Vec<String> {
     let total = document.warm_up + document.duration;
     let (start, warm_up) = (document.start.as_deref(), document.warm_up);
     let mut idle = lay_schedules(&mut objects.workloads, start, warm_up, total);
@@ -295,8 +306,7 @@ fn lay_all_schedules(objects: &mut Objects, document: &mut ScenarioDocument) -> 
     }
     idle.sort();
     idle.dedup();
-    let told = |name| Arc::from(format!("{name} (the scenario states no `start`)"));
-    idle.into_iter().map(told).collect()
+    idle
 }
 
 /// The specs that upgrades write, to fill in what other documents say about them.

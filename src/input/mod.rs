@@ -33,6 +33,7 @@ mod cluster_profile;
 mod cron;
 mod custom_metrics;
 mod jobs;
+mod karpenter;
 mod load;
 mod policy;
 mod pool_events;

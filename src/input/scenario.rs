@@ -243,6 +243,12 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
         value.report(value.unknown_reference(name, "node pool", known));
         return None;
     };
+    if pool.node_pool.is_some() {
+        let message =
+            "is a NodePool of Karpenter, which has no size: change its limits or its requirements";
+        value.report(value.error(codes::UNSUPPORTED, message));
+        return None;
+    }
     let (min, max) = (min?.unwrap_or(pool.min), max?.unwrap_or(pool.max));
     let initial = initial?.unwrap_or_else(|| pool.initial.clamp(min.min(max), max));
     check_bounds(value, min, max, initial)?;
