@@ -236,25 +236,12 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
     idle.extend(unplaced);
     let not_simulated =
         idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
-    let inputs = context.sources.files().map(|(_, file)| InputFile {
-        path: Arc::clone(file.name()),
-        sha256: Arc::clone(file.sha256()),
-    });
-    let ignored = objects
-        .ignored
-        .iter()
-        .map(|(kind, count)| (Arc::from(kind.as_str()), u32::try_from(*count).unwrap_or(u32::MAX)));
-    let selectors = objects.services.iter().filter(|service| !service.selector.is_empty());
-    let selectors = selectors.map(|service| ServiceSelector {
-        namespace: Arc::clone(&service.meta.namespace),
-        selector: service.selector.clone(),
-    });
     Scenario {
-        selectors: selectors.collect(),
+        selectors: selectors(&objects),
         name: document.name,
         path,
         description: document.description,
-        inputs: inputs.collect(),
+        inputs: input_files(context),
         cluster: profile.name,
         provider: profile.provider,
         machines: profile.machines,
@@ -279,7 +266,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         duration: document.duration,
         warm_up: document.warm_up,
         seed: options.seed.unwrap_or(document.seed),
-        ignored: ignored.collect(),
+        ignored: ignored(&objects),
         not_simulated: not_simulated.chain(profile.ignored_flags).collect(),
         workloads: shared(objects.workloads),
         budgets: shared(objects.budgets),
@@ -292,6 +279,33 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         claims: shared(objects.claims),
         storage_classes: shared(objects.storage_classes),
     }
+}
+
+/// Every file that was read, with its hash.
+fn input_files(context: Context<'_>) -> Vec<InputFile> {
+    let inputs = context.sources.files().map(|(_, file)| InputFile {
+        path: Arc::clone(file.name()),
+        sha256: Arc::clone(file.sha256()),
+    });
+    inputs.collect()
+}
+
+/// Objects that decide nothing, by kind.
+fn ignored(objects: &Objects) -> Vec<(Arc<str>, u32)> {
+    let counted = objects.ignored.iter();
+    let counted = counted
+        .map(|(kind, count)| (Arc::from(kind.as_str()), u32::try_from(*count).unwrap_or(u32::MAX)));
+    counted.collect()
+}
+
+/// Services that select pods.
+fn selectors(objects: &Objects) -> Vec<ServiceSelector> {
+    let selectors = objects.services.iter().filter(|service| !service.selector.is_empty());
+    let selectors = selectors.map(|service| ServiceSelector {
+        namespace: Arc::clone(&service.meta.namespace),
+        selector: service.selector.clone(),
+    });
+    selectors.collect()
 }
 
 /// Lays the schedules of all CronJobs on the clock of the run, those that upgrades write among them.
