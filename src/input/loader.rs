@@ -236,6 +236,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
     idle.extend(unplaced);
     let not_simulated =
         idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
+    let passed_over = ignored(&objects);
     Scenario {
         selectors: selectors(&objects),
         name: document.name,
@@ -266,7 +267,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         duration: document.duration,
         warm_up: document.warm_up,
         seed: options.seed.unwrap_or(document.seed),
-        ignored: ignored(&objects),
+        ignored: passed_over,
         not_simulated: not_simulated.chain(profile.ignored_flags).collect(),
         workloads: shared(objects.workloads),
         budgets: shared(objects.budgets),
