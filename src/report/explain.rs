@@ -524,7 +524,7 @@ mod tests {
             pod/checkout-17
                11m45s       +0s  created by checkout
                11m46s       +1s  pending: 0/4 nodes are available: 2 Insufficient cpu, 2 node(s) had untolerated taint(s).
-               11m52s       +7s  cluster-autoscaler: checkout-17: pod triggered scale-up: [{general 2->3 (max: 4)}], for 3 pod(s) in all
+               11m52s       +7s  cluster-autoscaler: checkout-17: pod triggered scale-up: [{general 2->3 (max: 4)}], for 3 pods in all
                13m15s    +1m30s  bound to general-3
                13m24s    +1m39s  images pulled in 8s
                13m26s    +1m41s  containers started
