@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::demo::DemoArgs;
+use crate::cli::init::InitArgs;
 use crate::cli::inputs::InputArgs;
+use crate::cli::values::ValuesCommand;
 
 /// Rehearse a Kubernetes rollout before it happens.
 ///
@@ -27,6 +30,22 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Simulate a scenario: does it hold, what happened, why, and what did it cost?
     Run(Box<RunArgs>),
+    /// Write a scenario for a chart or manifests, every guess marked FIXME.
+    Init(Box<InitArgs>),
+    /// Run a small shop that is inside the program: no file, cluster or network is needed.
+    Demo(DemoArgs),
+    /// Print the JSON Schema of a kind of document, for editors.
+    Schema {
+        /// Scenario, ClusterProfile or ServiceProfiles; without one, the kinds are listed.
+        kind: Option<String>,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print a chart's merged values: each leaf, where it comes from and what it overrode.
+    Values(Box<ValuesCommand>),
     /// Explain a code such as AUR301: what it means, why it matters, how to mend it.
     Explain {
         /// The code; without one, all codes are listed.
