@@ -1,8 +1,9 @@
 //! The seam between a run and the two models of its services: what pods' lives tell them, and what
 //! controllers, samplers and reports ask.
 
-use crate::model::id::{PodId, ServerId, StationId};
+use crate::model::id::{CallId, PodId, ServerId, StationId};
 use crate::model::observer::Observer;
+use crate::service::probe::ProbeAnswer;
 use crate::service::{CallTally, Ctx, Fluid, IterationEnd, Services, Usage};
 use crate::units::{SimDuration, SimTime};
 
@@ -118,6 +119,99 @@ impl Model {
         match self {
             Self::Requests(services) => services.speed_up(station, factor),
             Self::Fluid(fluid) => fluid.speed_up(station, factor),
+        }
+    }
+
+    /// Requests come in although the process does not answer yet: they are refused.
+    pub fn list_server(&mut self, id: ServerId) {
+        match self {
+            Self::Requests(services) => services.list_server(id),
+            Self::Fluid(fluid) => fluid.list_server(id),
+        }
+    }
+
+    /// A kubelet's probe asks a server whose process is up.
+    pub fn probe(&mut self, now: SimTime, id: ServerId, timeout: SimDuration) -> ProbeAnswer {
+        match self {
+            Self::Requests(services) => services.probe(now, id, timeout),
+            Self::Fluid(fluid) => fluid.probe(id, timeout),
+        }
+    }
+
+    /// A kubelet waits no longer for a probe's answer.
+    pub fn forget_probe(&mut self, id: CallId) {
+        self.requests().forget_probe(id);
+    }
+
+    /// Probes that were answered since the last call, and whether well; the fluid model answers at
+    /// once.
+    pub fn take_probed(&mut self) -> Vec<(CallId, bool)> {
+        match self {
+            Self::Requests(services) => services.take_probed(),
+            Self::Fluid(_) => Vec::new(),
+        }
+    }
+
+    /// Whether requests come to a server.
+    #[must_use]
+    pub fn is_listed(&self, id: ServerId) -> bool {
+        match self {
+            Self::Requests(services) => services.is_listed(id),
+            Self::Fluid(fluid) => fluid.is_listed(id),
+        }
+    }
+
+    /// Whether a probe may have to wait at a server.
+    #[must_use]
+    pub fn is_crowded(&self, id: ServerId) -> bool {
+        match self {
+            Self::Requests(services) => services.is_crowded(id),
+            Self::Fluid(fluid) => fluid.is_crowded(id),
+        }
+    }
+
+    /// Requests inside a server.
+    #[must_use]
+    pub fn inside_server(&self, id: ServerId) -> u32 {
+        match self {
+            Self::Requests(services) => services.inside_server(id),
+            Self::Fluid(fluid) => fluid.inside_server(id),
+        }
+    }
+
+    /// Requests that wait at a server.
+    #[must_use]
+    pub fn waiting_at(&self, id: ServerId) -> u32 {
+        match self {
+            Self::Requests(services) => services.waiting_at(id),
+            Self::Fluid(fluid) => fluid.waiting_at(id),
+        }
+    }
+
+    /// Requests that ended at a server since it began.
+    #[must_use]
+    pub fn served_by(&self, id: ServerId) -> u64 {
+        match self {
+            Self::Requests(services) => services.served_by(id),
+            Self::Fluid(fluid) => fluid.served_by(id),
+        }
+    }
+
+    /// Requests that ended at a station since the run began.
+    #[must_use]
+    pub fn served(&self, station: StationId) -> u64 {
+        match self {
+            Self::Requests(services) => services.served(station),
+            Self::Fluid(fluid) => fluid.served(station),
+        }
+    }
+
+    /// The cores a server may use now.
+    #[must_use]
+    pub fn cores(&self, id: ServerId) -> f64 {
+        match self {
+            Self::Requests(services) => services.cores(id),
+            Self::Fluid(fluid) => fluid.cores(id),
         }
     }
 

@@ -406,9 +406,11 @@ impl Fluid {
             operation.fate.cut = if told > NOTHING { operation.cut_news / told } else { 0.0 };
             operation.cut_news = 0.0;
         }
+        self.stations[station].served += ended;
         let stays = if before > NOTHING { 1.0 - (ended / before).min(1.0) } else { 0.0 };
         for id in &self.stations[station].live {
             let server = self.servers[id.index()].as_mut().expect("a station's servers live");
+            server.served += (server.after + server.fresh) * (1.0 - stays);
             server.after = ((server.after + server.fresh) * stays).max(0.0);
             server.fresh = 0.0;
             let inside = server.inside();

@@ -118,6 +118,8 @@ struct Server {
     fresh: f64,
     /// New requests come to it, whatever becomes of them.
     in_rotation: bool,
+    /// Ended here since it began.
+    served: f64,
     busy_core_s: f64,
     gpu_busy_s: f64,
     most_inside: f64,
@@ -154,6 +156,8 @@ struct Station {
     came_steady: f64,
     /// Their share of what came in the last tick.
     steady: f64,
+    /// Ended since the run began.
+    served: f64,
     /// How many times as long its work takes, for each slowdown under way.
     slowdowns: Vec<f64>,
 }

@@ -1,8 +1,11 @@
 //! Servers of the fluid model come and go with their pods; what they use can be read off.
 
 use crate::model::id::{PodId, ServerId, StationId};
+use crate::service::fluid::cores::Cores;
+use crate::service::fluid::flow::cores_of;
 use crate::service::fluid::{Fluid, Server, Station, count};
 use crate::service::pods::{Usage, memory_of};
+use crate::service::probe::{PROBE_CORE_S, ProbeAnswer};
 use crate::service::server::ServerState;
 use crate::service::spec::StationKind;
 use crate::units::convert::{count_u32, round_u64};
@@ -30,6 +33,7 @@ impl Fluid {
             stuck: 0.0,
             fresh: 0.0,
             in_rotation: false,
+            served: 0.0,
             busy_core_s: 0.0,
             gpu_busy_s: 0.0,
             most_inside: 0.0,
@@ -69,9 +73,28 @@ impl Fluid {
         server.state = ServerState::Open;
         server.in_rotation = true;
         let station = server.station;
-        self.stations[station].open.push(id);
+        if !self.stations[station].open.contains(&id) {
+            self.stations[station].open.push(id);
+        }
         self.first_view(id);
         self.respond();
+    }
+
+    /// Requests come in although the process does not answer yet: they are refused.
+    pub fn list_server(&mut self, id: ServerId) {
+        let server = self.server_mut(id);
+        server.in_rotation = true;
+        let station = server.station;
+        if !self.stations[station].open.contains(&id) {
+            self.stations[station].open.push(id);
+        }
+        self.respond();
+    }
+
+    /// Whether requests come to a server.
+    #[must_use]
+    pub fn is_listed(&self, id: ServerId) -> bool {
+        self.servers[id.index()].as_ref().is_some_and(|server| server.in_rotation)
     }
 
     /// No new requests come in; those inside go on. Told as drained when nothing is left.
@@ -108,7 +131,7 @@ impl Fluid {
     /// Requests stay away although the process works (readiness lost).
     pub fn close_server(&mut self, id: ServerId) {
         let server = self.server_mut(id);
-        if server.state == ServerState::Open {
+        if matches!(server.state, ServerState::Open | ServerState::Closed) {
             server.state = ServerState::Closed;
             self.leave_rotation(id);
         }
@@ -232,6 +255,69 @@ impl Fluid {
         self.servers[id.index()].as_ref().map_or(0, |server| count(server.inside()))
     }
 
+    /// The cores a server may use now.
+    #[must_use]
+    pub fn cores(&self, id: ServerId) -> f64 {
+        self.servers[id.index()].as_ref().map_or(0.0, |server| {
+            cores_of(&self.plan.graph.stations[server.station], server.cores, 1.0).cores
+        })
+    }
+
+    /// Requests that ended at a station since the run began.
+    #[must_use]
+    pub fn served(&self, station: StationId) -> u64 {
+        round_u64(self.stations[station.index()].served)
+    }
+
+    /// Requests that ended at a server since it began.
+    #[must_use]
+    pub fn served_by(&self, id: ServerId) -> u64 {
+        self.servers[id.index()].as_ref().map_or(0, |server| round_u64(server.served))
+    }
+
+    /// Requests that wait at a server.
+    #[must_use]
+    pub fn waiting_at(&self, id: ServerId) -> u32 {
+        self.servers[id.index()].as_ref().map_or(0, |server| count(server.waiting()))
+    }
+
+    /// Whether requests have to wait at a server, or share its CPU with so many others that a probe
+    /// may not be answered in time.
+    #[must_use]
+    pub fn is_crowded(&self, id: ServerId) -> bool {
+        self.servers[id.index()].as_ref().is_some_and(|server| {
+            let spec = &self.plan.graph.stations[server.station];
+            let cores = cores_of(spec, server.cores, 1.0);
+            let shared = server.on_cpu * PROBE_CORE_S > cores.cores * 0.1;
+            matches!(spec.kind, StationKind::Cpu(_)) && (!server.has_room(&cores) || shared)
+        })
+    }
+
+    /// A kubelet's probe asks a server whose process is up. One that has to wait its turn is answered
+    /// when the wait is shorter than the probe's timeout.
+    #[must_use]
+    pub fn probe(&self, id: ServerId, timeout: SimDuration) -> ProbeAnswer {
+        let Some(server) = self.servers[id.index()].as_ref() else { return ProbeAnswer::Fails };
+        let spec = &self.plan.graph.stations[server.station];
+        if !matches!(spec.kind, StationKind::Cpu(_)) {
+            return ProbeAnswer::Answers;
+        }
+        let cores = cores_of(spec, server.cores, 1.0);
+        let wait_s = if server.has_room(&cores) {
+            0.0
+        } else if server.waiting() >= cores.backlog {
+            f64::INFINITY
+        } else {
+            server.view.wait_s + server.view.backlog_s
+        };
+        let took_s = wait_s + PROBE_CORE_S * ((server.on_cpu + 1.0) / cores.cores).max(1.0);
+        if server.state != ServerState::Silent && took_s <= timeout.as_secs_f64() {
+            ProbeAnswer::Answers
+        } else {
+            ProbeAnswer::Fails
+        }
+    }
+
     /// Time a server's GPU has been busy; `None` without one.
     #[must_use]
     pub fn gpu_busy(&self, id: ServerId) -> Option<SimDuration> {
@@ -252,9 +338,7 @@ impl Fluid {
     pub fn waiting(&self, station: StationId) -> u32 {
         let Station { open, broker, .. } = &self.stations[station.index()];
         let servers = open.iter().filter_map(|id| self.servers[id.index()].as_ref());
-        let waiting =
-            |server: &Server| (server.queued - server.on_cpu).max(0.0) + server.gpu.waiting;
-        count(servers.map(waiting).sum::<f64>() + broker)
+        count(servers.map(Server::waiting).sum::<f64>() + broker)
     }
 
     /// Servers that take requests.
@@ -267,5 +351,17 @@ impl Fluid {
     #[must_use]
     pub fn inside_area_s(&self, station: StationId) -> f64 {
         self.stations[station.index()].inside_area_s
+    }
+}
+
+impl Server {
+    /// Requests that wait for a place or the GPU.
+    fn waiting(&self) -> f64 {
+        (self.queued - self.on_cpu).max(0.0) + self.gpu.waiting
+    }
+
+    /// Whether another request finds a place, as far as halves of one can say.
+    fn has_room(&self, cores: &Cores) -> bool {
+        self.queued + self.after < cores.places - 0.5
     }
 }

@@ -58,7 +58,7 @@ impl Probes {
 
 impl Fluid {
     /// Walks all operations anew, callees before callers.
-    pub(super) fn probe(&mut self) {
+    pub(super) fn walk_all(&mut self) {
         for place in (0..self.plan.order.len()).rev() {
             let position = self.plan.order[place];
             let idle = {
