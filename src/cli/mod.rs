@@ -6,6 +6,7 @@ mod files;
 mod outputs;
 mod progress;
 mod run;
+mod validate;
 
 use std::error::Error;
 use std::panic;
@@ -21,6 +22,8 @@ use files::to_stderr;
 enum Exit {
     /// It ran, and all thresholds hold.
     Success,
+    /// A review found what it must not find.
+    Findings,
     /// It ran, and a threshold failed: k6's number.
     ThresholdFailed,
     /// The input or the usage is wrong; nothing was simulated.
@@ -33,6 +36,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Success => 0,
+            Exit::Findings => 1,
             Exit::ThresholdFailed => 99,
             Exit::Usage => 2,
             Exit::Bug => 70,
@@ -60,6 +64,7 @@ fn dispatch(cli: Cli) -> Exit {
     choose_colour(cli.color);
     match cli.command {
         Command::Run(args) => run::run(&args, cli.color),
+        Command::Validate(args) => validate::validate(&args, cli.color),
         Command::Explain { code } => explain::explain(code.as_deref()),
     }
 }

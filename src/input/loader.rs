@@ -46,19 +46,19 @@ pub struct Loaded {
 }
 
 /// A file with its documents.
-struct Documents {
-    file: FileId,
-    nodes: Vec<Node>,
+pub(super) struct Documents {
+    pub(super) file: FileId,
+    pub(super) nodes: Vec<Node>,
 }
 
 /// All files of a scenario, parsed.
 #[derive(Default)]
-struct Files {
-    scenario: Option<Documents>,
-    profile: Option<Documents>,
-    catalogue: Option<FileId>,
-    services: Vec<Documents>,
-    manifests: Vec<Documents>,
+pub(super) struct Files {
+    pub(super) scenario: Option<Documents>,
+    pub(super) profile: Option<Documents>,
+    pub(super) catalogue: Option<FileId>,
+    pub(super) services: Vec<Documents>,
+    pub(super) manifests: Vec<Documents>,
     /// The manifests of upgrades, by the position of the event.
     upgrades: Vec<(usize, Documents)>,
 }
@@ -81,7 +81,7 @@ pub fn load_scenario(path: &Path, options: &LoadOptions) -> Loaded {
 
 /// Follows the paths from document to document. Their shapes are judged later, when all texts are
 /// there.
-fn read_files(
+pub(super) fn read_files(
     path: &Path,
     options: &LoadOptions,
     sources: &mut Sources,
@@ -101,18 +101,8 @@ fn read_files(
     for (path, span) in manifests {
         files.manifests.extend(read(&path, span, Dialect::Yaml11, sources, diagnostics));
     }
-    if let Some((profile_path, span)) = cluster.into_iter().next()
-        && let Some(profile) = read(&profile_path, span, Dialect::Core, sources, diagnostics)
-    {
-        let node = profile.nodes.first();
-        let listed = |name| paths(node.and_then(|node| node.get(name)), &profile_path);
-        if let Some((path, span)) = listed("catalogue").into_iter().next() {
-            files.catalogue = sources.read(&path, span, diagnostics);
-        }
-        for (path, span) in listed("manifests") {
-            files.manifests.extend(read(&path, span, Dialect::Yaml11, sources, diagnostics));
-        }
-        files.profile = Some(profile);
+    if let Some((path, span)) = cluster.into_iter().next() {
+        read_cluster(&mut files, &path, span, sources, diagnostics);
     }
     let events = documents.nodes.first().and_then(|node| node.get("events"));
     for (position, event) in events.and_then(Node::sequence).unwrap_or_default().iter().enumerate()
@@ -127,7 +117,27 @@ fn read_files(
     files
 }
 
-fn read(
+/// Reads a cluster profile with its catalogue and the objects that every such cluster has.
+pub(super) fn read_cluster(
+    files: &mut Files,
+    path: &Path,
+    span: Option<Span>,
+    sources: &mut Sources,
+    diagnostics: &Diagnostics,
+) {
+    let Some(profile) = read(path, span, Dialect::Core, sources, diagnostics) else { return };
+    let node = profile.nodes.first();
+    let listed = |name| paths(node.and_then(|node| node.get(name)), path);
+    if let Some((path, span)) = listed("catalogue").into_iter().next() {
+        files.catalogue = sources.read(&path, span, diagnostics);
+    }
+    for (path, span) in listed("manifests") {
+        files.manifests.extend(read(&path, span, Dialect::Yaml11, sources, diagnostics));
+    }
+    files.profile = Some(profile);
+}
+
+pub(super) fn read(
     path: &Path,
     span: Option<Span>,
     dialect: Dialect,
@@ -138,7 +148,7 @@ fn read(
     Some(Documents { file, nodes: parse(sources, file, dialect, diagnostics) })
 }
 
-type Listed = Vec<(PathBuf, Option<Span>)>;
+pub(super) type Listed = Vec<(PathBuf, Option<Span>)>;
 
 fn stated_or(stated: &[PathBuf], written: Listed) -> Listed {
     if stated.is_empty() {
@@ -149,7 +159,7 @@ fn stated_or(stated: &[PathBuf], written: Listed) -> Listed {
 }
 
 /// The paths of a node, one or a list, relative to the file that holds it.
-fn paths(node: Option<&Node>, holder: &Path) -> Listed {
+pub(super) fn paths(node: Option<&Node>, holder: &Path) -> Listed {
     let Some(node) = node else { return Vec::new() };
     let one = std::slice::from_ref(node);
     let nodes = node.sequence().unwrap_or(one);
@@ -184,7 +194,7 @@ fn beside(holder: &Path, path: &str) -> PathBuf {
     joined
 }
 
-fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<Scenario> {
+pub(super) fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<Scenario> {
     let mut objects = Objects::default();
     for node in files.manifests.iter().flat_map(|documents| &documents.nodes) {
         objects.read(context, node);
@@ -285,7 +295,7 @@ fn shared<T>(items: Vec<T>) -> Vec<Arc<T>> {
     items.into_iter().map(Arc::new).collect()
 }
 
-fn read_profile(
+pub(super) fn read_profile(
     context: Context<'_>,
     documents: &Documents,
     file: Option<FileId>,
@@ -301,7 +311,7 @@ fn read_profile(
     single(context, documents, "ClusterProfile", &mut read)
 }
 
-fn read_services(
+pub(super) fn read_services(
     context: Context<'_>,
     files: &[Documents],
     objects: &Objects,
@@ -347,10 +357,10 @@ fn read_upgrades(
 }
 
 /// Reads the fields of a document behind its head; the name is `None` when it was wrong.
-type ReadDocument<'r, T> = dyn FnMut(&Fields<'_>, Option<Arc<str>>) -> Option<T> + 'r;
+pub(super) type ReadDocument<'r, T> = dyn FnMut(&Fields<'_>, Option<Arc<str>>) -> Option<T> + 'r;
 
 /// Reads the one document of a file.
-fn single<T>(
+pub(super) fn single<T>(
     context: Context<'_>,
     documents: &Documents,
     kind: &'static str,
@@ -372,7 +382,8 @@ fn single<T>(
 }
 
 /// The kinds of our own documents.
-const KINDS: [&str; 4] = ["Scenario", "ClusterProfile", "ServiceProfiles", "ScalingPolicy"];
+const KINDS: [&str; 5] =
+    ["Scenario", "ClusterProfile", "ServiceProfiles", "ScalingPolicy", "Requirements"];
 
 /// `apiVersion`, `kind` and `metadata.name` of one of our own documents.
 fn head<'a>(

@@ -36,4 +36,6 @@ mod thresholds;
 
 mod loader;
 
+pub mod material;
+
 pub use loader::{LoadOptions, Loaded, load_scenario};
