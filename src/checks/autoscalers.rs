@@ -11,6 +11,7 @@ use crate::input::decode::Value;
 use crate::input::diagnostic::Severity::{Error, Note, Warning};
 use crate::input::kubernetes::AutoscalerSpec;
 use crate::service::spec::{OperationSpec, StationKind, StationSpec};
+use crate::units::MilliCpu;
 use crate::units::convert::{f64_from_i64, round_u64};
 
 /// The controller's `--horizontal-pod-autoscaler-tolerance` by default.
@@ -22,9 +23,8 @@ pub(super) fn check(subject: &Subject<'_>) {
         let Some(value) = subject.autoscaler_value(hpa) else { continue };
         not_scalable(subject, hpa, &value);
         let mut scaled = subject.all_workloads().iter();
-        let scaled = scaled.find(|workload| {
-            workload.autoscaler.is_some_and(|own| std::ptr::eq(own, hpa))
-        });
+        let scaled =
+            scaled.find(|workload| workload.autoscaler.is_some_and(|own| std::ptr::eq(own, hpa)));
         let Some(workload) = scaled.filter(|_| !subject.is_platform(&value)) else { continue };
         let look = Look { subject, hpa, value: &value, workload };
         look.without_request();
@@ -45,14 +45,12 @@ fn not_scalable(subject: &Subject<'_>, hpa: &AutoscalerSpec, value: &Value<'_>) 
         return;
     }
     let kind = &hpa.target_kind;
-    let message = format!(
-        "HorizontalPodAutoscaler/{}: a {kind} cannot be scaled",
-        hpa.meta.name
-    );
+    let message = format!("HorizontalPodAutoscaler/{}: a {kind} cannot be scaled", hpa.meta.name);
     let place = value.at(&["spec", "scaleTargetRef", "kind"]).unwrap_or_else(|| value.clone());
     subject.report(
-        at(&place, Error, codes::HPA_NOT_SCALABLE, message, "it has no scale subresource")
-            .note("the controller says: FailedGetScale: the server could not find the requested resource"),
+        at(&place, Error, codes::HPA_NOT_SCALABLE, message, "it has no scale subresource").note(
+            "the controller says: FailedGetScale: the server could not find the requested resource",
+        ),
     );
 }
 
@@ -92,9 +90,12 @@ impl<'a> Look<'_, 'a> {
             let (name, only) = match &metric {
                 MetricSpec::Resource { name, .. } => (name, None),
                 MetricSpec::ContainerResource { name, container, .. } => (name, Some(container)),
-                MetricSpec::Pods { .. } | MetricSpec::Object { .. } | MetricSpec::External { .. } => continue,
+                MetricSpec::Pods { .. }
+                | MetricSpec::Object { .. }
+                | MetricSpec::External { .. } => continue,
             };
-            if metric.target().kind != TargetKind::Utilization || has_pod_level(self.workload, name) {
+            if metric.target().kind != TargetKind::Utilization || has_pod_level(self.workload, name)
+            {
                 continue;
             }
             let sidecars = spec.init_containers.iter().filter(|container| container.sidecar);
@@ -105,7 +106,8 @@ impl<'a> Look<'_, 'a> {
             let message = format!("{} cannot compute {name} utilization", self.object());
             let container = self.workload.container(&first.name);
             let resources = ["requests"].iter().find_map(|list| container.at(&["resources", list]));
-            let resources = resources.or_else(|| container.get("resources")).or_else(|| container.get("name"));
+            let resources =
+                resources.or_else(|| container.get("resources")).or_else(|| container.get("name"));
             let resources = resources.unwrap_or(container);
             let label = format!("container `{}` has no {name} request", first.name);
             let pod = format!("{}-...", self.workload.spec.meta.name);
@@ -138,9 +140,18 @@ impl<'a> Look<'_, 'a> {
         let message = format!("{object} states replicas {number} beside its autoscaler");
         let range = format!("{} .. {}", self.workload.least, self.workload.most);
         self.subject.report(
-            at(&replicas, Warning, codes::HPA_AND_REPLICAS, message, format!("each apply sets the size back to {number}"))
-                .secondary(self.field(&["spec", "scaleTargetRef", "name"]).span(), format!("sized here, {range}"))
-                .help("leave `replicas` out; the autoscaler keeps the size"),
+            at(
+                &replicas,
+                Warning,
+                codes::HPA_AND_REPLICAS,
+                message,
+                format!("each apply sets the size back to {number}"),
+            )
+            .secondary(
+                self.field(&["spec", "scaleTargetRef", "name"]).span(),
+                format!("sized here, {range}"),
+            )
+            .help("leave `replicas` out; the autoscaler keeps the size"),
         );
     }
 
@@ -149,7 +160,8 @@ impl<'a> Look<'_, 'a> {
         let HpaSpec { behavior, .. } = &self.hpa.spec;
         if self.workload.least == self.workload.most {
             let size = self.workload.most;
-            let message = format!("{} can never scale: minimum and maximum are {size}", self.object());
+            let message =
+                format!("{} can never scale: minimum and maximum are {size}", self.object());
             let place = self.field(&["spec", "maxReplicas"]);
             let mut finding = at(&place, Warning, codes::HPA_NEVER_MOVES, message, "the maximum");
             if let Some(minimum) = self.value.at(&["spec", "minReplicas"]) {
@@ -178,13 +190,26 @@ impl<'a> Look<'_, 'a> {
     /// exceed 1 + tolerance for the size to grow (replica_calculator.go `isWithinTolerance`).
     fn capped(&self) {
         let metrics = self.metrics();
-        let tolerance = self.hpa.spec.behavior.as_ref().and_then(|behavior| behavior.scale_up.as_ref());
-        let tolerance = tolerance.and_then(|rules| rules.tolerance).map(|own| own.approximate_f64());
-        let global = self.subject.material.cluster.as_ref().map_or(TOLERANCE, |cluster| cluster.hpa.tolerance);
+        let tolerance =
+            self.hpa.spec.behavior.as_ref().and_then(|behavior| behavior.scale_up.as_ref());
+        let tolerance =
+            tolerance.and_then(|rules| rules.tolerance).map(|own| own.approximate_f64());
+        let global = self
+            .subject
+            .material
+            .cluster
+            .as_ref()
+            .map_or(TOLERANCE, |cluster| cluster.hpa.tolerance);
         let tolerance = tolerance.unwrap_or(global);
         let mut caps = Vec::new();
         for (metric, place) in &metrics {
-            let MetricSpec::Resource { name: name @ (ResourceName::Cpu | ResourceName::Memory), target } = metric else { return };
+            let MetricSpec::Resource {
+                name: name @ (ResourceName::Cpu | ResourceName::Memory),
+                target,
+            } = metric
+            else {
+                return;
+            };
             let Some(percent) = target.average_utilization else { return };
             let Some(most) = self.most_utilization(name) else { return };
             if most > f64::from(percent) * (1.0 + tolerance) {
@@ -193,7 +218,10 @@ impl<'a> Look<'_, 'a> {
             caps.push((name.clone(), percent, most, place.clone()));
         }
         let Some((name, percent, most, place)) = caps.first() else { return };
-        let message = format!("{} can never scale up: {name} utilization stays below its target of {percent}%", self.object());
+        let message = format!(
+            "{} can never scale up: {name} utilization stays below its target of {percent}%",
+            self.object()
+        );
         let most = round_u64(*most);
         let needed = f64::from(*percent) * (1.0 + tolerance);
         self.subject.report(
@@ -225,15 +253,21 @@ impl<'a> Look<'_, 'a> {
             MetricSpec::Resource { name, .. } | MetricSpec::ContainerResource { name, .. } => {
                 matches!(name, ResourceName::Cpu | ResourceName::Memory)
             }
-            MetricSpec::Pods { .. } | MetricSpec::Object { .. } | MetricSpec::External { .. } => false,
+            MetricSpec::Pods { .. } | MetricSpec::Object { .. } | MetricSpec::External { .. } => {
+                false
+            }
         };
         if !metrics.iter().all(|(metric, _)| basic(metric)) {
             return;
         }
         let object = self.workload.name();
-        let message = format!("{} scales on CPU and memory, the work of {object} is done by {device}", self.object());
+        let message = format!(
+            "{} scales on CPU and memory, the work of {object} is done by {device}",
+            self.object()
+        );
         let place = self.value.at(&["spec", "metrics"]).unwrap_or_else(|| self.value.clone());
-        let mut finding = at(&place, Warning, codes::HPA_BLIND_TO_GPU, message, "none of these sees the device");
+        let mut finding =
+            at(&place, Warning, codes::HPA_BLIND_TO_GPU, message, "none of these sees the device");
         let asks = self.device_place(&device);
         finding = finding.secondary(asks.span(), "each pod has its device");
         if let Some(station) = self.subject.station_of(self.workload)
@@ -246,7 +280,9 @@ impl<'a> Look<'_, 'a> {
 
     fn device_place(&self, device: &str) -> Value<'a> {
         let containers = self.workload.containers();
-        let found = containers.iter().find_map(|(_, container)| container.at(&["resources", "limits", device]));
+        let found = containers
+            .iter()
+            .find_map(|(_, container)| container.at(&["resources", "limits", device]));
         found.unwrap_or_else(|| self.workload.title())
     }
 
@@ -254,18 +290,25 @@ impl<'a> Look<'_, 'a> {
     fn busy_note(&self, station: &StationSpec) -> Option<String> {
         let StationKind::Gpu(gpu) = &station.kind else { return None };
         let graph = self.subject.material.services.as_ref()?;
-        let own = |operation: &&OperationSpec| graph.stations[operation.station.index()].name == station.name;
+        let own = |operation: &&OperationSpec| {
+            graph.stations[operation.station.index()].name == station.name
+        };
         let share = |operation: &OperationSpec| {
             let cpu = operation.cpu.as_ref()?.mean();
             let busy = match operation.gpu.as_ref()? {
                 crate::service::spec::GpuWork::Time(time) => time.mean(),
                 crate::service::spec::GpuWork::Items(items) => {
-                    gpu.latency.of(gpu.max_batch).as_secs_f64() / f64::from(gpu.max_batch) * f64::from(*items)
+                    gpu.latency.of(gpu.max_batch).as_secs_f64() / f64::from(gpu.max_batch)
+                        * f64::from(*items)
                 }
             };
             (busy > 0.0).then_some(cpu / busy)
         };
-        let shares: Vec<f64> = graph.operations.iter().filter(own).filter_map(share).collect();
+        // Where the CPU is the bottleneck the autoscaler does see it.
+        let cores =
+            self.workload.template.spec.cpu_limit().map_or(f64::INFINITY, MilliCpu::as_cores);
+        let shares = graph.operations.iter().filter(own).filter_map(share);
+        let shares: Vec<f64> = shares.filter(|share| *share < cores).collect();
         let highest = shares.iter().copied().fold(f64::NAN, f64::max);
         let lowest = shares.iter().copied().fold(f64::NAN, f64::min);
         let request = self.workload.template.spec.requests().cpu.as_cores();
@@ -275,15 +318,24 @@ impl<'a> Look<'_, 'a> {
         let idle = station.idle_cpu.as_cores();
         let percent = |share: f64| round_u64((share + idle) / request * 100.0);
         let (low, high) = (percent(lowest), percent(highest));
-        let range = if low == high { format!("{low}%") } else { format!("{low}% to {high}%, by operation") };
-        Some(format!("with its device busy all the time, a pod of `{}` uses {range} of its cpu request", station.name))
+        let range = if low == high {
+            format!("{low}%")
+        } else {
+            format!("{low}% to {high}% (by operation)")
+        };
+        Some(format!(
+            "with its device busy all the time, a pod of `{}` uses {range} of the cpu it requests",
+            station.name
+        ))
     }
 
     /// Judges a memory target by the profile; whether it is left to be said in general.
     fn memory_target(&self) -> bool {
         let mut unjudged = false;
         for (metric, place) in self.metrics() {
-            let MetricSpec::Resource { name: ResourceName::Memory, target } = &metric else { continue };
+            let MetricSpec::Resource { name: ResourceName::Memory, target } = &metric else {
+                continue;
+            };
             let Some(percent) = target.average_utilization else { continue };
             let request = self.workload.template.spec.requests().memory;
             let Some(station) = self.subject.station_of(self.workload) else {

@@ -92,11 +92,16 @@ fn one(
             .note("evictions fail with: Cannot evict pod as it would violate the pod's disruption budget.")
             .note("this stalls node upgrades, scale-down of nodes and the handling of spot interruptions");
         if let IntOrPercent::Percent(_) = amount {
-            finding = finding.note(format!("{amount} of {least} pods is rounded up to {}", amount.scaled(least, true)));
+            finding = finding.note(format!(
+                "{amount} of {least} pods is rounded up to {}",
+                amount.scaled(least, true)
+            ));
         }
         let enough = first_that_allows(allowance, least, workload.most);
         let help = match enough {
-            Some(size) if least > 1 => format!("let one pod go at any size (or raise the minimum of replicas to {size})"),
+            Some(size) if least > 1 => {
+                format!("let one pod go at any size (or raise the minimum of replicas to {size})")
+            }
             _ => "let one pod go at any size".to_owned(),
         };
         finding = match (word, value.at(&["spec", "minAvailable"])) {
@@ -152,7 +157,13 @@ fn percent(
         return;
     }
     let message = format!("{}: {amount} of {least} pods rounds up to all of them", value.object());
-    subject.report(at(&place(value), Warning, codes::PDB_ROUNDING, message, "every pod may go at once"));
+    subject.report(at(
+        &place(value),
+        Warning,
+        codes::PDB_ROUNDING,
+        message,
+        "every pod may go at once",
+    ));
 }
 
 fn selects_nothing(subject: &Subject<'_>, budget: &PodDisruptionBudgetSpec, value: &Value<'_>) {
@@ -162,10 +173,17 @@ fn selects_nothing(subject: &Subject<'_>, budget: &PodDisruptionBudgetSpec, valu
     let label = format!("no workload in namespace {namespace} has pods with these labels");
     let mut finding = at(&selector, Warning, codes::PDB_SELECTS_NOTHING, message, label);
     let elsewhere = subject.all_workloads().iter().find(|workload| {
-        budget.selector.as_ref().is_some_and(|selector| selector.matches(&workload.spec.template.labels))
+        budget
+            .selector
+            .as_ref()
+            .is_some_and(|selector| selector.matches(&workload.spec.template.labels))
     });
     if let Some(workload) = elsewhere {
-        finding = finding.note(format!("{} matches, and is in namespace {}", workload.name(), workload.spec.meta.namespace));
+        finding = finding.note(format!(
+            "{} matches, and is in namespace {}",
+            workload.name(),
+            workload.spec.meta.namespace
+        ));
     }
     subject.report(finding);
 }
@@ -194,10 +212,16 @@ fn overlap(
     workload: &WorkloadView<'_>,
 ) {
     let object = value.object();
-    let message = format!("{object} and PodDisruptionBudget/{} select the same pods", other.meta.name);
+    let message =
+        format!("{object} and PodDisruptionBudget/{} select the same pods", other.meta.name);
     let selector = value.at(&["spec", "selector"]).unwrap_or_else(|| value.clone());
-    let mut finding =
-        at(&selector, Error, codes::PDB_OVERLAP, message, format!("both select {}", workload.name()));
+    let mut finding = at(
+        &selector,
+        Error,
+        codes::PDB_OVERLAP,
+        message,
+        format!("both select {}", workload.name()),
+    );
     let other = subject.value("PodDisruptionBudget", &other.meta);
     if let Some(other) = other.and_then(|other| other.at(&["spec", "selector"])) {
         finding = finding.secondary(other.span(), "the other budget");

@@ -46,7 +46,11 @@ pub(super) fn check(subject: &Subject<'_>) {
 }
 
 /// What the pools that take the pods have in all, at their maximum.
-fn pools_note(subject: &Subject<'_>, cluster: &ClusterFacts, workload: &WorkloadView<'_>) -> String {
+fn pools_note(
+    subject: &Subject<'_>,
+    cluster: &ClusterFacts,
+    workload: &WorkloadView<'_>,
+) -> String {
     let answers = subject.trial().map(|trial| trial.answers(subject, workload)).unwrap_or_default();
     let takes = answers.iter().filter(|answer| answer.rejection.is_none());
     let requests = workload.template.spec.requests();
@@ -57,7 +61,11 @@ fn pools_note(subject: &Subject<'_>, cluster: &ClusterFacts, workload: &Workload
         let has = &pool.instance.allocatable;
         let has = match &device {
             Some(device) => format!("{} {device}", has.get(device) * nodes),
-            None => format!("{} cores, {}", MilliCpu(has.cpu.0 * nodes), gib(Bytes(has.memory.0 * nodes))),
+            None => format!(
+                "{} cores, {}",
+                MilliCpu(has.cpu.0 * nodes),
+                gib(Bytes(has.memory.0 * nodes))
+            ),
         };
         format!("`{}` at most {} x {} = {has}", pool.name, pool.max, pool.instance.name)
     });
@@ -75,10 +83,19 @@ fn minimum(
     found: i32,
 ) -> Diagnostic {
     let least = workload.least;
-    let message = format!("{}: only {found} of {least} pods fit at the minimum of everything", workload.name());
-    at(&workload.least_place(subject), Error, codes::CAPACITY_MINIMUM, message, format!("{least} at least"))
-        .note(pools_note(subject, cluster, workload))
-        .note("tried with the scheduler's filters, every pool at its maximum and packed tightly")
+    let message = format!(
+        "{}: only {found} of {least} pods fit at the minimum of everything",
+        workload.name()
+    );
+    at(
+        &workload.least_place(subject),
+        Error,
+        codes::CAPACITY_MINIMUM,
+        message,
+        format!("{least} at least"),
+    )
+    .note(pools_note(subject, cluster, workload))
+    .note("tried with the scheduler's filters, every pool at its maximum and packed tightly")
 }
 
 fn unreachable(
@@ -96,18 +113,22 @@ fn unreachable(
     let hpa = workload.autoscaler.and_then(|hpa| subject.autoscaler_value(hpa));
     let place = hpa.and_then(|hpa| hpa.at(&["spec", "maxReplicas"]));
     let place = place.unwrap_or_else(|| workload.title());
-    at(&place, Warning, codes::HPA_MAX_UNREACHABLE, message, format!("with all others at their minimum, {reaches} find room"))
-        .note(pools_note(subject, cluster, workload))
-        .help(format!("set maxReplicas to at most {reaches}, or let the pool grow"))
+    at(
+        &place,
+        Warning,
+        codes::HPA_MAX_UNREACHABLE,
+        message,
+        format!("with all others at their minimum, {reaches} find room"),
+    )
+    .note(pools_note(subject, cluster, workload))
+    .help(format!("set maxReplicas to at most {reaches}, or let the pool grow"))
 }
 
 /// Maxima that fit one by one and not together.
-fn together(
-    subject: &Subject<'_>,
-    cluster: &ClusterFacts,
-    growing: &[(&WorkloadView<'_>, i32)],
-) {
-    let Some(placed) = subject.trial().and_then(|trial| trial.more_of_all(subject, growing)) else { return };
+fn together(subject: &Subject<'_>, cluster: &ClusterFacts, growing: &[(&WorkloadView<'_>, i32)]) {
+    let Some(placed) = subject.trial().and_then(|trial| trial.more_of_all(subject, growing)) else {
+        return;
+    };
     let short: Vec<(&WorkloadView<'_>, i32)> = growing
         .iter()
         .zip(&placed)
@@ -118,8 +139,11 @@ fn together(
     let missing: i32 = short.iter().map(|(_, missing)| missing).sum();
     let message = format!("with every autoscaler at its maximum, {missing} pods find no room");
     let hpa = first.autoscaler.and_then(|hpa| subject.autoscaler_value(hpa));
-    let place = hpa.and_then(|hpa| hpa.at(&["spec", "maxReplicas"])).unwrap_or_else(|| first.title());
-    let lines = short.iter().map(|(workload, missing)| format!("{} {missing} of {}", workload.name(), workload.most));
+    let place =
+        hpa.and_then(|hpa| hpa.at(&["spec", "maxReplicas"])).unwrap_or_else(|| first.title());
+    let lines = short
+        .iter()
+        .map(|(workload, missing)| format!("{} {missing} of {}", workload.name(), workload.most));
     let nodes: usize = cluster.pools.iter().map(|pool| index(pool.max)).sum();
     subject.report(
         at(&place, Note, codes::CAPACITY_MAXIMUM, message, "one of them")

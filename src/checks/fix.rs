@@ -23,7 +23,9 @@ pub fn mend(findings: &[Diagnostic], sources: &Sources) -> Vec<Mended> {
     let mut edits: BTreeMap<FileId, Vec<(Span, &str)>> = BTreeMap::new();
     for finding in findings {
         let certain = finding.helps().iter().filter(|help| help.certain);
-        let Some(edit) = certain.filter_map(|help| help.replacement.as_ref()).next() else { continue };
+        let Some(edit) = certain.filter_map(|help| help.replacement.as_ref()).next() else {
+            continue;
+        };
         edits.entry(edit.span.file).or_default().push((edit.span, &edit.text));
     }
     let mended = edits.into_iter().map(|(file, mut edits)| {
@@ -59,11 +61,18 @@ mod tests {
         let file = sources.add("v.yaml", "a: 512m # why\nb: 64m\n");
         let span = |start, end| Span { file, start, end };
         let finding = |start, end, text: &str| {
-            Diagnostic::new(Severity::Warning, codes::MEMORY_IN_MILLI, "m")
-                .fix("use a suffix", span(start, end), text)
+            Diagnostic::new(Severity::Warning, codes::MEMORY_IN_MILLI, "m").fix(
+                "use a suffix",
+                span(start, end),
+                text,
+            )
         };
-        let findings =
-            [finding(17, 20, "64Mi"), finding(3, 7, "512Mi"), finding(3, 7, "512Mi"), finding(4, 7, "x")];
+        let findings = [
+            finding(17, 20, "64Mi"),
+            finding(3, 7, "512Mi"),
+            finding(3, 7, "512Mi"),
+            finding(4, 7, "x"),
+        ];
         let mended = mend(&findings, &sources);
         assert_eq!(mended[0].text, "a: 512Mi # why\nb: 64Mi\n");
         assert_eq!(mended[0].edits, 2);

@@ -12,6 +12,7 @@ mod autoscalers;
 mod budgets;
 mod capacity;
 mod configuration;
+mod monitors;
 mod network;
 mod probes;
 mod requirements;
@@ -29,12 +30,12 @@ pub mod examples;
 pub mod fix;
 pub mod review;
 
-
 pub use crate::input::codes::Code;
 pub use crate::input::diagnostic::Severity;
+pub use network::CallVerdict;
 pub use review::{Finding, Help, Location, Review, Selection, review};
-pub use table::{Answer, Category};
 pub use subject::{Subject, WorkloadView};
+pub use table::{Answer, Category};
 
 use crate::input::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::material::Material;
@@ -68,14 +69,17 @@ pub const THEMES: &[Theme] = &[
 /// Everything that the rules find in a material, sorted by place, without what reading it came to.
 #[must_use]
 pub fn check(material: &Material) -> Vec<Diagnostic> {
+    check_with_calls(material).0
+}
+
+/// As [`check`], with the calls of the service graph, each judged by the NetworkPolicies.
+fn check_with_calls(material: &Material) -> (Vec<Diagnostic>, Vec<CallVerdict>) {
     let diagnostics = Diagnostics::new();
     let subject = Subject::new(material, &diagnostics);
     for theme in THEMES {
         (theme.check)(&subject);
     }
+    let calls = network::calls::verdicts(&subject);
     drop(subject);
-    diagnostics.sorted()
+    (diagnostics.sorted(), calls)
 }
-
-
-

@@ -96,8 +96,7 @@ fn amounts(
                 report_zero(subject, &object, container, "cpu", singular, &place);
             } else if cpu >= MOST_CORES {
                 let name = &container.name;
-                let message =
-                    format!("{object}: cpu {singular} of `{name}` is {cpu} cores");
+                let message = format!("{object}: cpu {singular} of `{name}` is {cpu} cores");
                 let finding = at(&place, Warning, codes::CPU_SUSPICIOUS, message, "whole cores");
                 let text = place.node().scalar().map(|scalar| scalar.text.to_string());
                 let text = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
@@ -120,15 +119,12 @@ fn amounts(
                 let name = &container.name;
                 let bytes = memory.0;
                 let message = format!("{object}: memory {singular} of `{name}` is {bytes} bytes");
-                let finding =
-                    at(&place, Warning, codes::MEMORY_WITHOUT_SUFFIX, message, "bytes");
+                let finding = at(&place, Warning, codes::MEMORY_WITHOUT_SUFFIX, message, "bytes");
                 let text = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
                 subject.report(match text {
-                    Some(text) => finding.fix(
-                        "use a binary suffix",
-                        place.node().span,
-                        format!("{text}Mi"),
-                    ),
+                    Some(text) => {
+                        finding.fix("use a binary suffix", place.node().span, format!("{text}Mi"))
+                    }
                     None => finding,
                 });
             }
@@ -166,11 +162,17 @@ fn devices(
         let object = workload.name();
         let (message, says) = match limit {
             None => (
-                format!("{object}: `{}` requests {asked} {device} and has no limit for it", container.name),
+                format!(
+                    "{object}: `{}` requests {asked} {device} and has no limit for it",
+                    container.name
+                ),
                 "Limit must be set for non overcommitable resources".to_owned(),
             ),
             Some(limit) => (
-                format!("{object}: `{}` requests {asked} {device}, and its limit is {limit}", container.name),
+                format!(
+                    "{object}: `{}` requests {asked} {device}, and its limit is {limit}",
+                    container.name
+                ),
                 format!("must be equal to {device} limit of {limit}"),
             ),
         };

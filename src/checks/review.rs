@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::network::CallVerdict;
 use super::suppress;
 use super::table::{Category, table};
 use crate::input::codes::Code;
@@ -27,6 +28,8 @@ pub struct Review {
     pub objects: BTreeMap<Arc<str>, usize>,
     /// What can be said of the checks that follow a deployment.
     pub categories: Vec<Category>,
+    /// Every call of the service graph, judged by the NetworkPolicies; empty without profiles.
+    pub calls: Vec<CallVerdict>,
     /// Every file, with its hash.
     pub inputs: Vec<InputFile>,
     /// What was given beside the objects: `cluster eks-t4`, `services`, ...
@@ -111,7 +114,8 @@ impl Selection {
 #[must_use]
 pub fn review(material: &Material, selection: &Selection) -> Review {
     let mut all: Vec<Diagnostic> = material.diagnostics.clone();
-    all.extend(super::check(material));
+    let (found, calls) = super::check_with_calls(material);
+    all.extend(found);
     all.sort_by_key(|diagnostic| {
         let place = diagnostic.place().map(|label| label.span);
         (place, diagnostic.code(), diagnostic.message().to_owned())
@@ -147,6 +151,7 @@ pub fn review(material: &Material, selection: &Selection) -> Review {
         suppressed,
         objects: material.extras.counts.clone(),
         categories,
+        calls,
         inputs: inputs.collect(),
         given: given(material),
     }

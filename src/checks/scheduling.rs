@@ -32,13 +32,21 @@ pub(super) fn check(subject: &Subject<'_>) {
 }
 
 /// The pools whose empty nodes take the pods; none is a finding.
-fn placeable(subject: &Subject<'_>, cluster: &ClusterFacts, workload: &WorkloadView<'_>) -> Vec<usize> {
+fn placeable(
+    subject: &Subject<'_>,
+    cluster: &ClusterFacts,
+    workload: &WorkloadView<'_>,
+) -> Vec<usize> {
     let Some(trial) = subject.trial() else { return Vec::new() };
     let answers = trial.answers(subject, workload);
     let runs = answers.iter().filter(|answer| answer.rejection.is_none());
     let runs: Vec<usize> = runs.map(|answer| answer.pool).collect();
     let wanted = !workload.is_sized() || workload.most > 0;
-    if runs.is_empty() && wanted && !workload.is_daemon() && workload.spec.template.spec.node_name.is_none() {
+    if runs.is_empty()
+        && wanted
+        && !workload.is_daemon()
+        && workload.spec.template.spec.node_name.is_none()
+    {
         let finding = missing_device(cluster, workload);
         let finding = finding.unwrap_or_else(|| nowhere(subject, cluster, workload, &answers));
         let says = trial.sentence(subject, workload, &answers);
@@ -48,14 +56,10 @@ fn placeable(subject: &Subject<'_>, cluster: &ClusterFacts, workload: &WorkloadV
 }
 
 /// Pods that ask for a device no pool has, whatever else is wrong.
-fn missing_device(
-    cluster: &ClusterFacts,
-    workload: &WorkloadView<'_>,
-) -> Option<Diagnostic> {
+fn missing_device(cluster: &ClusterFacts, workload: &WorkloadView<'_>) -> Option<Diagnostic> {
     let requests = workload.template.spec.requests();
-    let offered = |device: &str| {
-        cluster.pools.iter().any(|pool| pool.instance.allocatable.get(device) > 0)
-    };
+    let offered =
+        |device: &str| cluster.pools.iter().any(|pool| pool.instance.allocatable.get(device) > 0);
     let (device, amount) = requests.extended().find(|(device, _)| !offered(device))?;
     let object = workload.name();
     let message = format!("{object} asks for {device}, and no node pool has one");
@@ -65,8 +69,11 @@ fn missing_device(
     });
     let place = place.unwrap_or_else(|| workload.title());
     let label = format!("{amount} a pod, {} pods", workload.least.max(1));
-    let pools: Vec<String> =
-        cluster.pools.iter().map(|pool| format!("{} ({}, 0)", pool.name, pool.instance.name)).collect();
+    let pools: Vec<String> = cluster
+        .pools
+        .iter()
+        .map(|pool| format!("{} ({}, 0)", pool.name, pool.instance.name))
+        .collect();
     Some(
         at(&place, Error, codes::NO_GPU_POOL, message, label)
             .note(format!("pools of {}: {}", cluster.name, pools.join(", ")))
@@ -90,7 +97,8 @@ fn nowhere(
         answer.rejection.is_some_and(|rejection| rejection.plugin() == Plugin::NodeAffinity)
     });
     let selector = spec.get("nodeSelector").or_else(|| spec.at(&["affinity", "nodeAffinity"]));
-    let requests = workload.containers().first().and_then(|(_, first)| first.at(&["resources", "requests"]));
+    let requests =
+        workload.containers().first().and_then(|(_, first)| first.at(&["resources", "requests"]));
     let place = match (selector, requests) {
         (Some(selector), _) if by_labels => selector,
         (_, Some(requests)) if by_size => requests,
@@ -108,7 +116,9 @@ fn nowhere(
         }
     }
     match closest {
-        Some((_, name)) if cluster.pools.len() > 1 => finding.help(format!("the closest pool is `{name}`")),
+        Some((_, name)) if cluster.pools.len() > 1 => {
+            finding.help(format!("the closest pool is `{name}`"))
+        }
         _ => finding,
     }
 }
@@ -126,7 +136,8 @@ fn why_not(
     let zone = pool.zones.first();
     let labels = crate::cluster::node_labels(pool, &pool.name, zone);
     if !node_selector_matches(&spec.node_selector, &labels) {
-        let wanted = spec.node_selector.iter().filter(|(key, value)| labels.get(*key) != Some(value));
+        let wanted =
+            spec.node_selector.iter().filter(|(key, value)| labels.get(*key) != Some(value));
         for (key, value) in wanted {
             reasons.push(match labels.get(key) {
                 Some(own) => format!("has {key}={own}, not {value}"),
@@ -145,10 +156,17 @@ fn why_not(
         let requests = spec.requests();
         if let Some(room) = room {
             if requests.cpu > room.cpu {
-                reasons.push(format!("{} cores wanted, {} left on an empty node", requests.cpu, room.cpu));
+                reasons.push(format!(
+                    "{} cores wanted, {} left on an empty node",
+                    requests.cpu, room.cpu
+                ));
             }
             if requests.memory > room.memory {
-                reasons.push(format!("{} of memory wanted, {} left on an empty node", requests.memory, gib(room.memory)));
+                reasons.push(format!(
+                    "{} of memory wanted, {} left on an empty node",
+                    requests.memory,
+                    gib(room.memory)
+                ));
             }
             for (device, amount) in requests.extended() {
                 let has = room.get(device);
@@ -167,7 +185,11 @@ fn why_not(
 
 /// Memory as people write it.
 pub(super) fn gib(bytes: crate::units::Bytes) -> String {
-    if bytes.0 % (1 << 20) == 0 && bytes.0 < 1 << 40 { bytes.to_string() } else { format!("{:.1}Gi", bytes.as_gib()) }
+    if bytes.0 % (1 << 20) == 0 && bytes.0 < 1 << 40 {
+        bytes.to_string()
+    } else {
+        format!("{:.1}Gi", bytes.as_gib())
+    }
 }
 
 /// Limits above what the nodes that take the pods have at all.
@@ -189,12 +211,20 @@ fn limit_above_nodes(
         gib(has)
     );
     let containers = workload.containers();
-    let place = containers.iter().filter_map(|(_, container)| container.at(&["resources", "limits", "memory"]));
+    let place = containers
+        .iter()
+        .filter_map(|(_, container)| container.at(&["resources", "limits", "memory"]));
     let place = place.last().unwrap_or_else(|| workload.title());
     let mut names = String::new();
     for pool in pools() {
         let comma = if names.is_empty() { "" } else { ", " };
-        let _ = write!(names, "{comma}{} ({}: {})", pool.name, pool.instance.name, gib(pool.instance.allocatable.memory));
+        let _ = write!(
+            names,
+            "{comma}{} ({}: {})",
+            pool.name,
+            pool.instance.name,
+            gib(pool.instance.allocatable.memory)
+        );
     }
     subject.report(
         at(&place, Warning, codes::LIMIT_ABOVE_NODE, message, "never reached")
@@ -213,11 +243,15 @@ fn domains(
     let template = &workload.template;
     let own = |term: &&PodAffinityTerm| {
         term.namespaces.is_empty()
-            && term.label_selector.as_ref().is_some_and(|selector| selector.matches(&template.labels))
+            && term
+                .label_selector
+                .as_ref()
+                .is_some_and(|selector| selector.matches(&template.labels))
     };
     for term in template.spec.affinity.pod_anti_required.iter().filter(own) {
         let places = places(cluster, runs, &term.topology_key);
-        let path = ["affinity", "podAntiAffinity", "requiredDuringSchedulingIgnoredDuringExecution"];
+        let path =
+            ["affinity", "podAntiAffinity", "requiredDuringSchedulingIgnoredDuringExecution"];
         let place = workload.pod_spec().at(&path);
         too_few(subject, workload, place, &term.topology_key, places);
     }
@@ -248,11 +282,17 @@ fn too_few(
     } else {
         return;
     };
-    let message = format!("{} {word} {size} pods, of which only {places} can be apart by {key}", workload.name());
+    let message = format!(
+        "{} {word} {size} pods, of which only {places} can be apart by {key}",
+        workload.name()
+    );
     let place = place.unwrap_or_else(|| workload.title());
     subject.report(
         at(&place, severity, codes::TOO_FEW_DOMAINS, message, "required")
-            .secondary(workload.least_place(subject).span(), format!("{} .. {} pods", workload.least, workload.most))
+            .secondary(
+                workload.least_place(subject).span(),
+                format!("{} .. {} pods", workload.least, workload.most),
+            )
             .note(format!("in the largest cluster the pools allow there are {places} such places")),
     );
 }
@@ -266,7 +306,9 @@ fn places(cluster: &ClusterFacts, runs: &[usize], key: &str) -> i32 {
     }
     let mut values: Vec<&str> = pools()
         .flat_map(|pool| match key {
-            "topology.kubernetes.io/zone" => pool.zones.iter().map(|zone| &**zone).collect::<Vec<_>>(),
+            "topology.kubernetes.io/zone" => {
+                pool.zones.iter().map(|zone| &**zone).collect::<Vec<_>>()
+            }
             _ => pool.labels.get(key).map(|value| &**value).into_iter().collect(),
         })
         .collect();

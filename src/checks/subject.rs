@@ -211,9 +211,9 @@ impl<'a> Subject<'a> {
     #[must_use]
     pub fn station_of(&self, workload: &WorkloadView<'_>) -> Option<&'a StationSpec> {
         let stations = &self.material.services.as_ref()?.stations;
-        stations.iter().find(|station| {
-            station.workload.is_some_and(|id| id.index() == workload.position)
-        })
+        stations
+            .iter()
+            .find(|station| station.workload.is_some_and(|id| id.index() == workload.position))
     }
 
     /// Trial placements in the given cluster; `None` without one.

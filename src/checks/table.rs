@@ -47,12 +47,8 @@ struct Rule {
     otherwise: fn(&Material) -> (Answer, String),
 }
 
-const UNSCHEDULABLE: [Code; 4] = [
-    codes::NO_POOL_CAN_RUN,
-    codes::NO_GPU_POOL,
-    codes::CAPACITY_MINIMUM,
-    codes::TOO_FEW_DOMAINS,
-];
+const UNSCHEDULABLE: [Code; 4] =
+    [codes::NO_POOL_CAN_RUN, codes::NO_GPU_POOL, codes::CAPACITY_MINIMUM, codes::TOO_FEW_DOMAINS];
 
 const RULES: &[Rule] = &[
     Rule { name: "Helm release status", fails: &[], otherwise: release },
@@ -75,23 +71,51 @@ const RULES: &[Rule] = &[
             codes::DEVICE_REQUEST_NOT_LIMIT,
         ],
         otherwise: |material| match &material.cluster {
-            Some(cluster) => (Answer::Unknown, format!("every pod finds a node of {}; that it starts is its own affair", cluster.name)),
-            None => (Answer::Unknown, "no cluster is given, and that a process starts is its own affair".to_owned()),
+            Some(cluster) => (
+                Answer::Unknown,
+                format!(
+                    "every pod finds a node of {}; that it starts is its own affair",
+                    cluster.name
+                ),
+            ),
+            None => (
+                Answer::Unknown,
+                "no cluster is given, and that a process starts is its own affair".to_owned(),
+            ),
         },
     },
     Rule {
         name: "service accessibility",
         fails: &[codes::SERVICE_SELECTS_NOTHING, codes::PORT_MISSING, codes::CALL_BLOCKED],
-        otherwise: |material| holds(material.objects.services.len(), "Service selects pods and names their ports", "there is no Service"),
+        otherwise: |material| {
+            holds(
+                material.objects.services.len(),
+                "Service selects pods and names their ports",
+                "there is no Service",
+            )
+        },
     },
     Rule {
         name: "ingress",
         fails: &[codes::BACKEND_MISSING, codes::BACKEND_BLOCKED],
-        otherwise: |material| holds(material.extras.ingresses.len(), "Ingress leads to a Service that the policies let it reach", "there is no Ingress"),
+        otherwise: |material| {
+            holds(
+                material.extras.ingresses.len(),
+                "Ingress leads to a Service that the policies let it reach",
+                "there is no Ingress",
+            )
+        },
     },
     Rule {
         name: "PVC binding",
-        fails: &[codes::ACCESS_MODE, codes::VOLUME_TYPE, codes::VOLUME_IOPS, codes::VOLUME_SIZE, codes::UNKNOWN_STORAGE_CLASS, codes::ATTACH_LIMIT],
+        fails: &[
+            codes::ACCESS_MODE,
+            codes::VOLUME_TYPE,
+            codes::VOLUME_IOPS,
+            codes::VOLUME_SIZE,
+            codes::UNKNOWN_STORAGE_CLASS,
+            codes::ATTACH_LIMIT,
+        ],
         otherwise: |_| (Answer::Holds, "every claim asks for what its class can make".to_owned()),
     },
     Rule {
@@ -125,7 +149,13 @@ const RULES: &[Rule] = &[
             codes::HPA_MEMORY_NEVER_FALLS,
             codes::HPA_MAX_UNREACHABLE,
         ],
-        otherwise: |material| holds(material.objects.autoscalers.len(), "HorizontalPodAutoscaler can compute its metrics and move", "there is no HorizontalPodAutoscaler"),
+        otherwise: |material| {
+            holds(
+                material.objects.autoscalers.len(),
+                "HorizontalPodAutoscaler can compute its metrics and move",
+                "there is no HorizontalPodAutoscaler",
+            )
+        },
     },
     Rule {
         name: "resource limits",
@@ -138,7 +168,13 @@ const RULES: &[Rule] = &[
             codes::MEMORY_IN_MILLI,
             codes::MEMORY_WITHOUT_SUFFIX,
         ],
-        otherwise: |material| holds(material.objects.workloads.len(), "workload states requests and limits that fit each other", "there is no workload"),
+        otherwise: |material| {
+            holds(
+                material.objects.workloads.len(),
+                "workload states requests and limits that fit each other",
+                "there is no workload",
+            )
+        },
     },
     Rule {
         name: "network policies",
@@ -150,7 +186,13 @@ const RULES: &[Rule] = &[
             codes::DNS_BLOCKED,
             codes::POLICY_SELECTS_NOTHING,
         ],
-        otherwise: |material| holds(material.extras.policies.len(), "NetworkPolicy lets the known calls through", "there is no NetworkPolicy"),
+        otherwise: |material| {
+            holds(
+                material.extras.policies.len(),
+                "NetworkPolicy lets the known calls through",
+                "there is no NetworkPolicy",
+            )
+        },
     },
     Rule {
         name: "GPU availability",
@@ -223,11 +265,18 @@ fn unplaced_gpus<'f>(material: &Material, found: &'f [Diagnostic]) -> Option<&'f
 }
 
 fn release(_material: &Material) -> (Answer, String) {
-    (Answer::Unknown, "nothing here is refused by the API server; the rest is seen in the cluster".to_owned())
+    (
+        Answer::Unknown,
+        "nothing here is refused by the API server; the rest is seen in the cluster".to_owned(),
+    )
 }
 
 fn unknown_connection() -> (Answer, String) {
-    (Answer::Unknown, "no policy is in the way of the calls that are known; credentials are seen in the cluster".to_owned())
+    (
+        Answer::Unknown,
+        "no policy is in the way of the calls that are known; credentials are seen in the cluster"
+            .to_owned(),
+    )
 }
 
 fn holds(count: usize, words: &str, none: &str) -> (Answer, String) {
@@ -243,14 +292,21 @@ fn configs(material: &Material, kind: ConfigKind) -> (Answer, String) {
     if outside > 0 {
         return (Answer::Unknown, "an operator makes them from a store outside".to_owned());
     }
-    holds(configs().count(), &format!("{} that is here is complete", kind.name()), "none is written here")
+    holds(
+        configs().count(),
+        &format!("{} that is here is complete", kind.name()),
+        "none is written here",
+    )
 }
 
 fn gpus(material: &Material) -> (Answer, String) {
     let asks = material.objects.workloads.iter().any(|w| w.template.spec.requests().has_extended());
     match (&material.cluster, asks) {
         (_, false) => (Answer::Holds, "no pod asks for one".to_owned()),
-        (Some(cluster), true) => (Answer::Holds, format!("the pods that ask for one fit the pools of {} at the minimum", cluster.name)),
+        (Some(cluster), true) => (
+            Answer::Holds,
+            format!("the pods that ask for one fit the pools of {} at the minimum", cluster.name),
+        ),
         (None, true) => (Answer::Unknown, "no cluster is given".to_owned()),
     }
 }

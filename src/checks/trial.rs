@@ -147,7 +147,12 @@ impl Trial {
 
     /// How many more pods of one workload find a place beside all minima.
     #[must_use]
-    pub fn more(&self, subject: &Subject<'_>, workload: &WorkloadView<'_>, wanted: i32) -> Option<i32> {
+    pub fn more(
+        &self,
+        subject: &Subject<'_>,
+        workload: &WorkloadView<'_>,
+        wanted: i32,
+    ) -> Option<i32> {
         let mut world = self.largest.borrow_mut();
         let world = world.as_mut()?;
         if usize::try_from(wanted).is_ok_and(|wanted| wanted > PODS_MOST) {
@@ -318,7 +323,9 @@ impl World {
                     free(node.allocatable.memory.0, node.requested.memory.0),
                 )
             };
-            let Some(slot) = found.feasible.iter().min_by_key(|slot| free(slot)).copied() else { break };
+            let Some(slot) = found.feasible.iter().min_by_key(|slot| free(slot)).copied() else {
+                break;
+            };
             snapshot.add_pod(slot, pod);
             placed += 1;
         }

@@ -181,7 +181,8 @@ fn parse_review_output(text: &str) -> Result<ReviewOutputArg, String> {
         Some((name, path)) => (name, Some(PathBuf::from(path))),
         None => (text, None),
     };
-    let format = ReviewFormat::from_str(name, false).map_err(|_| unknown_format::<ReviewFormat>(name))?;
+    let format =
+        ReviewFormat::from_str(name, false).map_err(|_| unknown_format::<ReviewFormat>(name))?;
     match &path {
         Some(path) if path.as_os_str().is_empty() => {
             Err(format!("`{text}` has no path after the equals sign"))
@@ -195,7 +196,13 @@ fn parse_code_prefix(text: &str) -> Result<String, String> {
     let upper = text.trim().to_ascii_uppercase();
     let digits = upper.strip_prefix("AUR").unwrap_or("?");
     let well_formed = digits.len() <= 3 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if well_formed { Ok(upper) } else { Err(format!("`{text}` is no code: codes look like AUR401, and AUR4 means all that begin so")) }
+    if well_formed {
+        Ok(upper)
+    } else {
+        Err(format!(
+            "`{text}` is no code: codes look like AUR401, and AUR4 means all that begin so"
+        ))
+    }
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 all thresholds hold · 99 a threshold failed · \

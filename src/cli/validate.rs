@@ -98,7 +98,8 @@ fn conflict(args: &ValidateArgs) -> Option<String> {
 /// The fingerprints of an earlier result.
 fn baseline(path: &Path) -> Result<BTreeSet<String>, String> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read the baseline {shown}: {error}"))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read the baseline {shown}: {error}"))?;
     let document: serde_json::Value = serde_json::from_str(&text)
         .map_err(|error| format!("the baseline {shown} is no JSON: {error}"))?;
     if document["schema"] != json::SCHEMA {
@@ -132,12 +133,20 @@ fn write(
 ) -> Result<(), Exit> {
     let default = [ReviewOutputArg { format: ReviewFormat::Text, path: None }];
     let asked = if args.output.is_empty() { &default[..] } else { &args.output };
-    let read: Vec<PathBuf> = material.sources.files().filter_map(|(_, file)| file.path()).filter_map(|path| path.canonicalize().ok()).collect();
+    let read: Vec<PathBuf> = material
+        .sources
+        .files()
+        .filter_map(|(_, file)| file.path())
+        .filter_map(|path| path.canonicalize().ok())
+        .collect();
     for output in asked {
         let target = output.path.as_ref().and_then(|path| path.canonicalize().ok());
         if target.is_some_and(|target| read.contains(&target)) {
             let path = output.path.as_deref().unwrap_or(Path::new("-"));
-            to_stderr(&format!("error: {} was read as input and would be overwritten", path.display()));
+            to_stderr(&format!(
+                "error: {} was read as input and would be overwritten",
+                path.display()
+            ));
             return Err(Exit::Usage);
         }
     }
@@ -178,7 +187,9 @@ fn make(
         ReviewFormat::Concise => concise(&found.reported, &material.sources),
         ReviewFormat::Json => json::json(found),
         ReviewFormat::Sarif => sarif::sarif(found),
-        ReviewFormat::Junit => junit::junit(found, severity(args.fail_on).unwrap_or(Severity::Error)),
+        ReviewFormat::Junit => {
+            junit::junit(found, severity(args.fail_on).unwrap_or(Severity::Error))
+        }
         ReviewFormat::Github => github::github(found),
         ReviewFormat::Gitlab => gitlab::gitlab(found),
         ReviewFormat::Markdown => markdown::markdown(found),
@@ -223,7 +234,9 @@ fn exit(args: &ValidateArgs, found: &Review) -> Exit {
     }
     let fails = severity(args.fail_on).filter(|_| !args.exit_zero);
     match fails {
-        Some(least) if found.findings.iter().any(|finding| finding.severity <= least) => Exit::Findings,
+        Some(least) if found.findings.iter().any(|finding| finding.severity <= least) => {
+            Exit::Findings
+        }
         Some(_) | None => Exit::Success,
     }
 }

@@ -529,6 +529,11 @@ codes! {
     METRIC_UNKNOWN = 737, "metric-unknown",
         "The metric belongs to no exporter that is known here. Whether the application exports it \
          cannot be known before it runs.";
+    /// An alert that takes idle for broken.
+    ALERT_TAKES_IDLE_FOR_BROKEN = 738, "alert-takes-idle-for-broken",
+        "The expression compares a utilisation with zero. An idle device has the value 0, and a \
+         device that is gone has no series at all: the alert fires at night and is silent when the \
+         device is missing. Ask for the absence of the series: `absent(...)`.";
     /// A price is missing.
     MISSING_PRICE = 801, "missing-price",
         "The catalogue has no price for an instance type or volume type that the cluster uses, so \

@@ -194,7 +194,11 @@ fn beside(holder: &Path, path: &str) -> PathBuf {
     joined
 }
 
-pub(super) fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<Scenario> {
+pub(super) fn decode(
+    context: Context<'_>,
+    files: &Files,
+    options: &LoadOptions,
+) -> Option<Scenario> {
     let mut objects = Objects::default();
     for node in files.manifests.iter().flat_map(|documents| &documents.nodes) {
         objects.read(context, node);

@@ -21,7 +21,13 @@ pub struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn new(value: Value<'a>, entries: &'a [Entry]) -> Self {
-        Self { value, entries, asked: RefCell::new(Vec::new()), complete: Cell::new(true), free: Cell::new(false) }
+        Self {
+            value,
+            entries,
+            asked: RefCell::new(Vec::new()),
+            complete: Cell::new(true),
+            free: Cell::new(false),
+        }
     }
 
     /// The mapping itself.

@@ -72,7 +72,11 @@ pub(super) fn secret(value: &Value<'_>) -> Option<Config> {
 /// the Certificate of cert-manager by their own name or `spec.secretName`.
 pub(super) fn made_secret(value: &Value<'_>) -> Option<Config> {
     let mut meta = metadata(&object_fields(value)?)?;
-    let named = [&["spec", "target", "name"][..], &["spec", "secretName"], &["spec", "template", "metadata", "name"]];
+    let named = [
+        &["spec", "target", "name"][..],
+        &["spec", "secretName"],
+        &["spec", "template", "metadata", "name"],
+    ];
     let named = named.iter().find_map(|path| value.at(path));
     if let Some(name) = named.as_ref().and_then(|name| name.node().text()) {
         meta.name = name.into();

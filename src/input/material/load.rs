@@ -106,7 +106,8 @@ fn read_all(
     }
     let cluster = inputs.cluster.clone().or(own.cluster);
     if let Some(path) = own.scenario {
-        let options = LoadOptions { manifests: manifests.clone(), cluster: cluster.clone(), seed: None };
+        let options =
+            LoadOptions { manifests: manifests.clone(), cluster: cluster.clone(), seed: None };
         parts.files = read_files(&path, &options, sources, diagnostics);
     } else {
         for path in &manifests {
@@ -195,7 +196,8 @@ fn understand(context: Context<'_>, parts: &Parts) -> Understood {
     // A scenario is decoded as a run decodes it, and what that says is said once; the objects are
     // then read again without a word, because a run keeps nothing of a scenario that is wrong.
     let silent = Diagnostics::new();
-    let scenario = files.scenario.as_ref().and_then(|_| decode(context, files, &LoadOptions::default()));
+    let scenario =
+        files.scenario.as_ref().and_then(|_| decode(context, files, &LoadOptions::default()));
     let quiet = match &files.scenario {
         Some(_) => Context { diagnostics: &silent, ..context },
         None => context,
@@ -223,7 +225,10 @@ fn understand(context: Context<'_>, parts: &Parts) -> Understood {
             extras.take_rules(&value, &groups, &Arc::from("default"));
         }
     }
-    let profile = files.profile.as_ref().and_then(|documents| read_profile(quiet, documents, files.catalogue));
+    let profile = files
+        .profile
+        .as_ref()
+        .and_then(|documents| read_profile(quiet, documents, files.catalogue));
     let (services, _) = match files.services.is_empty() {
         true => (None, None),
         false => read_services(quiet, &files.services, &objects),

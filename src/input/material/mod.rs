@@ -103,7 +103,11 @@ pub struct Extras {
 }
 
 /// Takes a document apart: each object of it, lists opened, with the tree under its key.
-pub(super) fn each_object<'a>(context: Context<'a>, document: &'a Node, take: &mut dyn FnMut(&str, &str, Value<'a>)) {
+pub(super) fn each_object<'a>(
+    context: Context<'a>,
+    document: &'a Node,
+    take: &mut dyn FnMut(&str, &str, Value<'a>),
+) {
     let text = |key| document.get(key).and_then(Node::text);
     let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else { return };
     if kind.ends_with("List")
@@ -141,14 +145,18 @@ impl Extras {
             }
             ("", "ConfigMap") => self.configs.extend(config::config_map(value)),
             ("", "Secret") => self.configs.extend(config::secret(value)),
-            ("external-secrets.io" | "bitnami.com" | "cert-manager.io", "ExternalSecret" | "SealedSecret" | "Certificate") => {
+            (
+                "external-secrets.io" | "bitnami.com" | "cert-manager.io",
+                "ExternalSecret" | "SealedSecret" | "Certificate",
+            ) => {
                 self.configs.extend(config::made_secret(value));
             }
             ("", "Namespace") => {
                 let name = value.at(&["metadata", "name"]);
                 let labels = value.at(&["metadata", "labels"]);
                 if let Some(name) = name.as_ref().and_then(|name| name.node().text()) {
-                    let labels = labels.and_then(|labels| super::kubernetes::meta::strings(&labels));
+                    let labels =
+                        labels.and_then(|labels| super::kubernetes::meta::strings(&labels));
                     self.namespaces.insert(Arc::from(name), labels.unwrap_or_default());
                 }
             }
@@ -172,8 +180,7 @@ impl Material {
     /// The tree of an object.
     #[must_use]
     pub fn node(&self, kind: &str, namespace: &str, name: &str) -> Option<&Node> {
-        let key =
-            ObjectKey { kind: kind.into(), namespace: namespace.into(), name: name.into() };
+        let key = ObjectKey { kind: kind.into(), namespace: namespace.into(), name: name.into() };
         self.written.get(&key)
     }
 

@@ -90,8 +90,7 @@ pub(super) fn monitor(value: &Value<'_>, of_pods: bool) -> Option<Monitor> {
     let meta = metadata(&fields);
     let spec = fields.required("spec")?;
     let selector_value = spec.get("selector");
-    let selector =
-        selector_value.as_ref().map_or_else(|| Some(LabelSelector::default()), selector);
+    let selector = selector_value.as_ref().map_or_else(|| Some(LabelSelector::default()), selector);
     let list = if of_pods { "podMetricsEndpoints" } else { "endpoints" };
     let endpoints = spec.get(list).map(|list| list.elements()).unwrap_or_default();
     Some(Monitor {
@@ -107,9 +106,9 @@ pub(super) fn monitor(value: &Value<'_>, of_pods: bool) -> Option<Monitor> {
 fn namespaces(spec: &Value<'_>) -> MonitoredNamespaces {
     let Some(chosen) = spec.get("namespaceSelector") else { return MonitoredNamespaces::Own };
     let any = chosen.get("any").is_some_and(|any| {
-        any.node().scalar().is_some_and(|scalar| {
-            scalar.value == crate::input::yaml::ScalarValue::Boolean(true)
-        })
+        any.node()
+            .scalar()
+            .is_some_and(|scalar| scalar.value == crate::input::yaml::ScalarValue::Boolean(true))
     });
     if any {
         return MonitoredNamespaces::Any;

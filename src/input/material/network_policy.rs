@@ -102,12 +102,17 @@ pub(super) fn network_policy(value: &Value<'_>) -> Option<NetworkPolicy> {
     fields.finish("NetworkPolicy (networking.k8s.io/v1)");
     let spec = spec_value?.fields()?;
     let selector_value = spec.optional("podSelector");
-    let pod_selector = selector_value.as_ref().map_or_else(|| Some(LabelSelector::default()), selector);
+    let pod_selector =
+        selector_value.as_ref().map_or_else(|| Some(LabelSelector::default()), selector);
     let types = spec.read("policyTypes", |value| {
-        value.list(|item| item.word(&[("Ingress", Direction::Ingress), ("Egress", Direction::Egress)]))
+        value.list(|item| {
+            item.word(&[("Ingress", Direction::Ingress), ("Egress", Direction::Egress)])
+        })
     });
-    let ingress = spec.read_or("ingress", Vec::new(), |value| value.list(|rule| policy_rule(rule, "from")));
-    let egress = spec.read_or("egress", Vec::new(), |value| value.list(|rule| policy_rule(rule, "to")));
+    let ingress =
+        spec.read_or("ingress", Vec::new(), |value| value.list(|rule| policy_rule(rule, "from")));
+    let egress =
+        spec.read_or("egress", Vec::new(), |value| value.list(|rule| policy_rule(rule, "to")));
     spec.finish("NetworkPolicySpec (networking.k8s.io/v1)");
     let (types, ingress, egress) = (types?, ingress?, egress?);
     let speaks = |direction| match &types {
@@ -187,7 +192,8 @@ fn policy_port(value: &Value<'_>) -> Option<PolicyPort> {
     let protocol = fields.read_or("protocol", "TCP", |value| value.word(&protocols));
     let port = fields.read("port", port_name);
     let end_value = fields.optional("endPort");
-    let end = end_value.as_ref().map_or(Some(None), |value| value.integer(1..=65_535_u16).map(Some));
+    let end =
+        end_value.as_ref().map_or(Some(None), |value| value.integer(1..=65_535_u16).map(Some));
     fields.finish("NetworkPolicyPort (networking.k8s.io/v1)");
     let (port, end) = (port?, end?);
     if let (Some(last), Some(value)) = (end, end_value) {

@@ -10,7 +10,9 @@ const SHOWN: usize = 10;
 #[must_use]
 pub fn github(review: &Review) -> String {
     let mut text = String::new();
-    for (severity, command) in [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "notice")] {
+    for (severity, command) in
+        [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "notice")]
+    {
         let findings = || review.findings.iter().filter(|finding| finding.severity == severity);
         let total = findings().count();
         // The last place is kept for saying how many more there are.

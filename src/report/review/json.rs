@@ -22,6 +22,16 @@ struct Document<'a> {
     findings: Vec<Item<'a>>,
     suppressed: Vec<Item<'a>>,
     checks_before_deployment: Vec<Check<'a>>,
+    calls: Vec<Call<'a>>,
+}
+
+#[derive(Serialize)]
+struct Call<'a> {
+    from: &'a str,
+    to: &'a str,
+    port: u16,
+    allowed: bool,
+    because: &'a str,
 }
 
 #[derive(Serialize)]
@@ -138,6 +148,17 @@ pub fn json(review: &Review) -> String {
                 because: &category.because,
             })
             .collect(),
+        calls: review
+            .calls
+            .iter()
+            .map(|call| Call {
+                from: &call.from,
+                to: &call.to,
+                port: call.port,
+                allowed: call.allowed,
+                because: &call.because,
+            })
+            .collect(),
     };
     let text = serde_json::to_string_pretty(&document);
     text.expect("plain structs of text and numbers are always JSON") + "\n"
@@ -163,7 +184,10 @@ fn item(finding: &Finding) -> Item<'_> {
             .iter()
             .map(|help| Advice {
                 message: &help.text,
-                edit: help.edit.as_ref().map(|(location, text)| Edit { location: place(location), text }),
+                edit: help
+                    .edit
+                    .as_ref()
+                    .map(|(location, text)| Edit { location: place(location), text }),
                 fixable: help.certain && help.edit.is_some(),
             })
             .collect(),

@@ -52,7 +52,10 @@ fn case(finding: &Finding, fails: Severity) -> TestCase {
         status
     } else if finding.severity <= fails {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-        status.set_message(finding.message.as_str()).set_type(word(finding.severity)).set_description(text.as_str());
+        status
+            .set_message(finding.message.as_str())
+            .set_type(word(finding.severity))
+            .set_description(text.as_str());
         status
     } else {
         TestCaseStatus::success()

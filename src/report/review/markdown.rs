@@ -19,9 +19,7 @@ pub fn markdown(review: &Review) -> String {
         (_, _) => format!("✗ {}, {}", counted(errors, "error"), counted(warnings, "warning")),
     };
     let objects = counted(review.object_count(), "object");
-    let mut text = format!(
-        "<!-- aurelius-sim:validate -->\n### {verdict} in {objects}\n\n"
-    );
+    let mut text = format!("<!-- aurelius-sim:validate -->\n### {verdict} in {objects}\n\n");
     let mut order: Vec<&Finding> = review.findings.iter().collect();
     order.sort_by_key(|finding| finding.severity);
     let (shown, folded) = order.split_at(order.len().min(ROWS));
@@ -41,7 +39,11 @@ pub fn markdown(review: &Review) -> String {
         format!("\n{} suppressed.\n", counted(review.suppressed.len(), "finding"))
     };
     if text.len() + rest.len() + table.len() + more.len() > COMMENT_MOST {
-        rest = format!("\n{} more and {} in all are left out here for their length.\n", folded.len(), counted(notes, "note"));
+        rest = format!(
+            "\n{} more and {} in all are left out here for their length.\n",
+            folded.len(),
+            counted(notes, "note")
+        );
     }
     text + &rest + &table + &more
 }
@@ -50,7 +52,8 @@ fn rows(findings: &[&Finding]) -> String {
     let mut text = "| level | code | finding | place |\n|---|---|---|---|\n".to_owned();
     for finding in findings {
         let place = finding.place.as_ref();
-        let place = place.map(|place| format!("`{}:{}`", place.file, place.line)).unwrap_or_default();
+        let place =
+            place.map(|place| format!("`{}:{}`", place.file, place.line)).unwrap_or_default();
         text.push_str(&format!(
             "| {} | {} | {} | {place} |\n",
             word(finding.severity),
@@ -67,7 +70,11 @@ fn checks(review: &Review) -> String {
             .to_owned();
     for category in &review.categories {
         let because = cell(&category.because);
-        text.push_str(&format!("| {} | {} | {because} |\n", category.name, category.answer.words()));
+        text.push_str(&format!(
+            "| {} | {} | {because} |\n",
+            category.name,
+            category.answer.words()
+        ));
     }
     text + "\n</details>\n"
 }

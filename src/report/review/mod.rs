@@ -10,7 +10,6 @@ pub mod markdown;
 pub mod sarif;
 pub mod text;
 
-
 use crate::checks::Severity;
 
 /// Where a page about a code is.

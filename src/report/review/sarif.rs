@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::{HELP_URI, word};
-use crate::checks::{Finding, Location, Review};
 use crate::checks::Code;
+use crate::checks::{Finding, Location, Review};
 
 /// One run with all findings, suppressed ones among them; a line break at the end.
 #[must_use]
@@ -16,7 +16,8 @@ pub fn sarif(review: &Review) -> String {
     let position: BTreeMap<Code, usize> =
         codes.iter().enumerate().map(|(at, code)| (*code, at)).collect();
     let rules: Vec<Value> = codes.iter().map(|code| rule(*code)).collect();
-    let results: Vec<Value> = all().map(|finding| result(finding, position[&finding.code])).collect();
+    let results: Vec<Value> =
+        all().map(|finding| result(finding, position[&finding.code])).collect();
     let document = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",

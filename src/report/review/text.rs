@@ -51,7 +51,8 @@ pub fn summary(review: &Review) -> String {
     ];
     let mut line = format!("Checked {objects}{given}: {}", counts.join(", "));
     if !review.suppressed.is_empty() {
-        write!(line, ", {} suppressed", review.suppressed.len()).expect("writing to memory cannot fail");
+        write!(line, ", {} suppressed", review.suppressed.len())
+            .expect("writing to memory cannot fail");
     }
     match review.fixable() {
         0 => line,
