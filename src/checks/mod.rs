@@ -83,3 +83,6 @@ fn check_with_calls(material: &Material) -> (Vec<Diagnostic>, Vec<CallVerdict>) 
     drop(subject);
     (diagnostics.sorted(), calls)
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,8 +133,12 @@ fn grace(subject: &Subject<'_>, workload: &WorkloadView<'_>, station: &StationSp
         + operation.wait.as_ref().map_or(0.0, Dist::mean)
         + worst
         + called(subject, operation);
-    let severity = if typical > left.as_secs_f64() { Warning } else { Note };
     let tasks = matches!(station.kind, StationKind::Worker(_));
+    // What is ten times shorter than the grace is cut only when something else is wrong already.
+    if typical * 10.0 < left.as_secs_f64() && !tasks {
+        return;
+    }
+    let severity = if typical > left.as_secs_f64() { Warning } else { Note };
     let what = if tasks { "tasks" } else { "requests" };
     let place = workload
         .pod_spec()

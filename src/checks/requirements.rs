@@ -247,6 +247,14 @@ fn differences(
     all
 }
 
+fn cores(cpu: MilliCpu) -> String {
+    if cpu.0 % 1000 == 0 {
+        cpu.to_string()
+    } else {
+        format!("{:.2}", cpu.as_cores()).trim_end_matches('0').to_owned()
+    }
+}
+
 fn gib(bytes: Bytes) -> String {
     if bytes.0 >= GIB << 10 && bytes.0 % (GIB << 10) != 0 {
         return format!("{:.2}Ti", bytes.as_gib() / 1024.0);
@@ -296,7 +304,7 @@ fn total(subject: &Subject<'_>, stated: &Requirements, set: &RequirementSet) {
             }
         };
     let (cpu, memory, storage) = plain(total);
-    say("cpu", cpu, of_rows.0, all.cpu.0, &|amount| MilliCpu(amount).to_string());
+    say("cpu", cpu, of_rows.0, all.cpu.0, &|amount| cores(MilliCpu(amount)));
     say("memory", memory, of_rows.1, all.memory.0, &|amount| gib(Bytes(amount)));
     say("storage", storage, of_rows.2, all.storage.0, &|amount| gib(Bytes(amount)));
     if lines.is_empty() {

@@ -15,7 +15,7 @@ use crate::control::scheduler::{
 };
 use crate::model::id::PodId;
 use crate::units::Resources;
-use crate::units::convert::{count_i32, count_u32, index};
+use crate::units::convert::index;
 
 /// Pods that a trial places at most; beyond, only what single nodes say is judged.
 const PODS_MOST: usize = 20_000;
@@ -371,20 +371,4 @@ fn claims(subject: &Subject<'_>, workload: &WorkloadView<'_>, pod: u32) -> Optio
         }
     };
     (!claims.is_empty()).then(|| claims.iter().enumerate().map(claim).collect())
-}
-
-/// How many nodes the pools have at most.
-#[must_use]
-pub(super) fn nodes_at_most(pools: &[NodePoolSpec]) -> i32 {
-    let nodes = pools.iter().map(|pool| index(pool.max)).sum();
-    count_i32(nodes)
-}
-
-/// How many zones the pools span.
-#[must_use]
-pub(super) fn zones(pools: &[NodePoolSpec]) -> u32 {
-    let mut zones: Vec<&Arc<str>> = pools.iter().flat_map(|pool| &pool.zones).collect();
-    zones.sort();
-    zones.dedup();
-    count_u32(zones.len())
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::inputs::InputArgs;
+
 /// Rehearse a Kubernetes rollout before it happens.
 ///
 /// Deploys a chart's real objects into a simulated cluster, sends it a load in virtual time and says
@@ -40,6 +42,9 @@ pub(super) enum Command {
 pub(super) struct RunArgs {
     /// The scenario document.
     pub(super) scenario: PathBuf,
+    /// What is deployed, and where.
+    #[command(flatten)]
+    pub(super) inputs: InputArgs,
     /// Output format, repeatable: text, json, ndjson (each to stdout or =PATH), csv=DIR, svg=DIR.
     #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output)]
     pub(super) output: Vec<OutputArg>,
@@ -88,12 +93,8 @@ pub(super) struct ValidateArgs {
     /// Documents of any kind: manifests, a scenario, a cluster profile, service profiles,
     /// requirements; `-` is standard input.
     pub(super) files: Vec<PathBuf>,
-    /// Kubernetes manifests, repeatable; `-` is standard input.
-    #[arg(short, long = "filename", value_name = "FILE")]
-    pub(super) filename: Vec<PathBuf>,
-    /// Cluster profile: with it placement, capacity and volumes are judged.
-    #[arg(long, value_name = "FILE")]
-    pub(super) cluster: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) inputs: InputArgs,
     /// Service profiles: with them calls, grace periods and memory targets are judged. Repeatable.
     #[arg(long, value_name = "FILE")]
     pub(super) services: Vec<PathBuf>,

@@ -3,6 +3,7 @@
 mod args;
 mod explain;
 mod files;
+mod inputs;
 mod outputs;
 mod progress;
 mod run;

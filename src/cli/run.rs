@@ -27,7 +27,11 @@ pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
         to_stderr(&format!("error: {text}"));
         return Exit::Usage;
     }
-    let options = LoadOptions { seed: args.seed, ..LoadOptions::default() };
+    let options = LoadOptions {
+        manifests: args.inputs.manifests.clone(),
+        cluster: args.inputs.cluster.clone(),
+        seed: args.seed,
+    };
     let Loaded { scenario, diagnostics, sources } = load_scenario(&args.scenario, &options);
     let wanted = wants_colour(color, std::io::stderr().is_terminal());
     let colour = if wanted { DiagnosticColour::Coloured } else { DiagnosticColour::Plain };

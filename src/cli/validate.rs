@@ -56,8 +56,8 @@ pub(super) fn validate(args: &ValidateArgs, color: Color) -> Exit {
 
 fn inputs(args: &ValidateArgs) -> MaterialInputs {
     MaterialInputs {
-        files: args.filename.iter().chain(&args.files).cloned().collect(),
-        cluster: args.cluster.clone(),
+        files: args.inputs.manifests.iter().chain(&args.files).cloned().collect(),
+        cluster: args.inputs.cluster.clone(),
         services: args.services.clone(),
         requirements: args.requirements.clone(),
         ..MaterialInputs::default()
@@ -66,7 +66,7 @@ fn inputs(args: &ValidateArgs) -> MaterialInputs {
 
 /// What is wrong with the command line as a whole, if anything.
 fn conflict(args: &ValidateArgs) -> Option<String> {
-    if args.files.is_empty() && args.filename.is_empty() {
+    if args.files.is_empty() && args.inputs.manifests.is_empty() {
         return Some(
             "nothing to validate: name manifests, a scenario, or `-` for standard input, as in \
              `helm template . | aurelius-sim validate -`"
@@ -74,7 +74,8 @@ fn conflict(args: &ValidateArgs) -> Option<String> {
         );
     }
     let stdin = Path::new("-");
-    let streams = args.files.iter().chain(&args.filename).filter(|path| *path == stdin).count();
+    let streams =
+        args.files.iter().chain(&args.inputs.manifests).filter(|path| *path == stdin).count();
     if streams > 1 {
         return Some("standard input can be read once".to_owned());
     }

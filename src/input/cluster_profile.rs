@@ -11,6 +11,7 @@ use super::decode::{Fields, Value, nearest};
 use super::diagnostic::Diagnostic;
 use super::kubernetes::meta::strings;
 use super::kubernetes::scheduling::taint;
+use super::live_cluster::LiveCluster;
 use crate::cluster::VolumeMode;
 use crate::cluster::api::{Labels, NodePoolSpec};
 use crate::control::cluster_autoscaler::Options;
@@ -19,6 +20,9 @@ use crate::control::hpa::HpaConfig;
 use crate::engine::Dist;
 use crate::scenario::{ImageSizes, Prices, Provider, PullPolicy, Timings, VolumeProfile};
 use crate::units::{Bytes, SimDuration};
+
+/// Size of an image that no profile states.
+const IMAGE_SIZE: Bytes = Bytes(500_000_000);
 
 /// A cluster profile, pools as the scenario has changed them.
 pub(super) struct ClusterProfile {
@@ -47,23 +51,17 @@ pub(super) fn cluster_profile(
     fields: &Fields<'_>,
     name: Option<Arc<str>>,
     catalogue: Option<&Catalogue>,
+    live: Option<LiveCluster>,
 ) -> Option<ClusterProfile> {
-    let provider = fields.required("provider").and_then(|value| provider(&value));
-    fields.required("catalogue").and_then(|value| value.non_empty());
     fields.read("manifests", |value| value.list(Value::non_empty));
-    let zones = fields
-        .required("zones")
-        .and_then(|value| value.list(|zone| zone.non_empty().map(Arc::from)));
-    let empty = Vec::new();
-    let known_zones = zones.as_ref().unwrap_or(&empty);
-    let pools = fields.required("nodePools").and_then(|pools| {
-        let read = pools.list(|pool| node_pool(pool, catalogue, known_zones))?;
-        unique_pools(&pools, &read)?;
-        Some(read)
-    });
+    let machines = if fields.value().node().get("nodes").is_some() {
+        live_machines(fields, live)
+    } else {
+        stated_machines(fields, catalogue)
+    };
     let timings = timings(fields);
     let images = fields.read_or("images", BTreeMap::new(), |value| amounts(value, Value::bytes));
-    let image_default = fields.read_or("imageDefaultSize", Bytes(500_000_000), Value::bytes);
+    let image_default = fields.read_or("imageDefaultSize", IMAGE_SIZE, Value::bytes);
     let metric_resolution = fields.read_or("metricsServer", SimDuration::from_secs(15), |value| {
         let fields = value.fields()?;
         let resolution = fields.read_or("resolution", SimDuration::from_secs(15), Value::duration);
@@ -76,11 +74,12 @@ pub(super) fn cluster_profile(
     let volumes =
         fields.read_or("volumes", VolumeProfile::usual(VolumeMode::Enforced), volume_profile);
     let pulls = fields.read_or("kubelet", PullPolicy::default(), pulls);
+    let Machines { provider, zones, pools } = machines?;
     Some(ClusterProfile {
         name: name?,
-        provider: provider?,
-        zones: zones?,
-        pools: pools?,
+        provider,
+        zones,
+        pools,
         timings: timings?,
         images: ImageSizes { by_name: images?, default: image_default? },
         metric_resolution: metric_resolution?,
@@ -90,6 +89,64 @@ pub(super) fn cluster_profile(
         volumes: volumes?,
         pulls: pulls?,
     })
+}
+
+/// Where pods can run.
+struct Machines {
+    provider: Provider,
+    zones: Vec<Arc<str>>,
+    pools: Vec<NodePoolSpec>,
+}
+
+/// Pools as the profile writes them.
+fn stated_machines(fields: &Fields<'_>, catalogue: Option<&Catalogue>) -> Option<Machines> {
+    let provider = fields.required("provider").and_then(|value| provider(&value));
+    fields.required("catalogue").and_then(|value| value.non_empty());
+    let zones = fields
+        .required("zones")
+        .and_then(|value| value.list(|zone| zone.non_empty().map(Arc::from)));
+    let empty = Vec::new();
+    let known_zones = zones.as_ref().unwrap_or(&empty);
+    let pools = fields.required("nodePools").and_then(|pools| {
+        let read = pools.list(|pool| node_pool(pool, catalogue, known_zones))?;
+        unique_pools(&pools, &read)?;
+        Some(read)
+    });
+    Some(Machines { provider: provider?, zones: zones?, pools: pools? })
+}
+
+/// Pools as the nodes of a live cluster show them; the catalogue is only asked for prices.
+fn live_machines(fields: &Fields<'_>, live: Option<LiveCluster>) -> Option<Machines> {
+    let stated = fields.read("provider", provider);
+    fields.read("catalogue", Value::non_empty);
+    fields.required("nodes").and_then(|value| value.list(Value::non_empty));
+    for name in ["zones", "nodePools"] {
+        if let Some(value) = fields.optional(name) {
+            let message = "must not be there: the nodes of the cluster say it";
+            let error = value.error(codes::EXCLUSIVE_FIELDS, message);
+            value.report(error.primary(value.key_span(), ""));
+        }
+    }
+    let LiveCluster { pools, zones, provider } = live?;
+    Some(Machines { provider: stated?.or(provider).unwrap_or(Provider::Eks), zones, pools })
+}
+
+/// A profile of nothing but the nodes of a live cluster: everything else is as by default.
+pub(super) fn profile_of(live: LiveCluster, name: Arc<str>) -> ClusterProfile {
+    ClusterProfile {
+        name,
+        provider: live.provider.unwrap_or(Provider::Eks),
+        zones: live.zones,
+        pools: live.pools,
+        timings: default_timings(),
+        images: ImageSizes { by_name: BTreeMap::new(), default: IMAGE_SIZE },
+        metric_resolution: SimDuration::from_secs(15),
+        autoscaler: Options::default(),
+        hpa_config: HpaConfig::default(),
+        prices: no_prices(),
+        volumes: VolumeProfile::usual(VolumeMode::Enforced),
+        pulls: PullPolicy::default(),
+    }
 }
 
 /// `volumes`: how claims are served, and how long that takes.
@@ -219,8 +276,8 @@ fn lognormal(median: f64, sigma: f64) -> Dist {
     Dist::lognormal_median_sigma(median, sigma).expect("the defaults are positive and finite")
 }
 
-fn timings(fields: &Fields<'_>) -> Option<Timings> {
-    let defaults = Timings {
+fn default_timings() -> Timings {
+    Timings {
         scheduling_cycle: SimDuration::from_millis(2),
         controller_reaction: SimDuration::from_millis(50),
         image_pull_base: Dist::fixed(SimDuration::from_secs(3)),
@@ -229,7 +286,11 @@ fn timings(fields: &Fields<'_>) -> Option<Timings> {
         endpoint_propagation: lognormal(0.15, 0.5),
         cloud_delay: lognormal(20.0, 0.35),
         node_deletion: lognormal(60.0, 0.3),
-    };
+    }
+}
+
+fn timings(fields: &Fields<'_>) -> Option<Timings> {
+    let defaults = default_timings();
     fields.read_or("timings", defaults.clone(), |value| {
         let fields = value.fields()?;
         let scheduling_cycle =
@@ -331,13 +392,17 @@ fn hpa_config(value: &Value<'_>) -> Option<HpaConfig> {
     })
 }
 
-fn prices(fields: &Fields<'_>) -> Option<Prices> {
-    let none = Prices {
+fn no_prices() -> Prices {
+    Prices {
         currency: Arc::from("USD"),
         control_plane_per_hour: Decimal::ZERO,
         volume_per_gb_month: BTreeMap::new(),
         iops_month: BTreeMap::new(),
-    };
+    }
+}
+
+fn prices(fields: &Fields<'_>) -> Option<Prices> {
+    let none = no_prices();
     fields.read_or("prices", none.clone(), |value| {
         let fields = value.fields()?;
         let currency =

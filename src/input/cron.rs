@@ -15,7 +15,27 @@ use crate::units::{SimDuration, SimTime};
 /// A schedule, or what is wrong with it.
 pub(super) fn parse(text: &str) -> Result<Cron, String> {
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    parser.parse(text).map_err(|error| error.to_string())
+    parser.parse(&with_ends(text)).map_err(|error| error.to_string())
+}
+
+/// The same schedule with the end of every open range written out: Kubernetes reads `5/15` as "from
+/// 5 to the last, every 15th" (robfig/cron, parser.go `getRange`), which other readers refuse.
+fn with_ends(text: &str) -> String {
+    const LAST: [&str; 5] = ["59", "23", "31", "12", "6"];
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    if fields.len() != LAST.len() {
+        return text.to_owned();
+    }
+    let item = |item: &str, last: &str| match item.split_once('/') {
+        Some((first, step)) if first != "*" && first != "?" && !first.contains('-') => {
+            format!("{first}-{last}/{step}")
+        }
+        _ => item.to_owned(),
+    };
+    let field = |(field, last): (&&str, &str)| {
+        field.split(',').map(|part| item(part, last)).collect::<Vec<_>>().join(",")
+    };
+    fields.iter().zip(LAST).map(field).collect::<Vec<_>>().join(" ")
 }
 
 /// When a schedule comes between the start of a run and its end. `start` is the wall clock at the
@@ -88,6 +108,8 @@ mod tests {
         assert_eq!(hours("@hourly", "2026-11-23T07:30:00", 0, 2), [0.5, 1.5]);
         // The end of the run does not belong to it, its beginning does.
         assert_eq!(hours("0 * * * *", "2026-11-23T07:00:00", 0, 1), [0.0]);
+        // From minute 30 on, every twentieth: an open range, as Kubernetes reads it.
+        assert_eq!(hours("30/20 7 * * *", "2026-11-23T07:00:00", 0, 2), [0.5, 50.0 / 60.0]);
         // Both days restricted: either is enough.
         assert_eq!(hours("0 0 25 * 1", "2026-11-23T00:00:00", 0, 72), [0.0, 48.0]);
     }

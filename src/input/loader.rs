@@ -2,17 +2,19 @@
 //! documents.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::catalogue::{Catalogue, catalogue};
-use super::cluster_profile::{self, ClusterProfile, cluster_profile};
+use super::cluster_profile::{self, ClusterProfile, cluster_profile, profile_of};
 use super::codes;
 use super::cron::lay_schedules;
 use super::decode::{Context, Fields, Value, nearest};
 use super::diagnostic::{Diagnostic, Diagnostics};
+use super::documents::{Documents, Listed, paths, read, read_manifests};
 use super::jobs::{JobDurations, job_durations, set_durations};
 use super::kubernetes::Objects;
+use super::live_cluster::{is_objects, live_cluster};
 use super::rollouts::Release;
 use super::scenario::{ScenarioDocument, resolve_hpas, scenario};
 use super::services::service_graph;
@@ -45,18 +47,14 @@ pub struct Loaded {
     pub sources: Sources,
 }
 
-/// A file with its documents.
-pub(super) struct Documents {
-    pub(super) file: FileId,
-    pub(super) nodes: Vec<Node>,
-}
-
 /// All files of a scenario, parsed.
 #[derive(Default)]
 pub(super) struct Files {
     pub(super) scenario: Option<Documents>,
     pub(super) profile: Option<Documents>,
-    pub(super) catalogue: Option<FileId>,
+    catalogue: Option<FileId>,
+    /// The nodes of a live cluster that the profile names.
+    nodes: Vec<Documents>,
     pub(super) services: Vec<Documents>,
     pub(super) manifests: Vec<Documents>,
     /// The manifests of upgrades, by the position of the event.
@@ -99,7 +97,7 @@ pub(super) fn read_files(
         files.services.extend(read(&path, span, Dialect::Core, sources, diagnostics));
     }
     for (path, span) in manifests {
-        files.manifests.extend(read(&path, span, Dialect::Yaml11, sources, diagnostics));
+        files.manifests.extend(read_manifests(&path, span, sources, diagnostics));
     }
     if let Some((path, span)) = cluster.into_iter().next() {
         read_cluster(&mut files, &path, span, sources, diagnostics);
@@ -109,15 +107,16 @@ pub(super) fn read_files(
     {
         let next = event.get("upgrade").and_then(|upgrade| upgrade.get("manifests"));
         for (path, span) in paths(next, path) {
-            let read = read(&path, span, Dialect::Yaml11, sources, diagnostics);
-            files.upgrades.extend(read.map(|documents| (position, documents)));
+            let read = read_manifests(&path, span, sources, diagnostics);
+            files.upgrades.extend(read.into_iter().map(|documents| (position, documents)));
         }
     }
     files.scenario = Some(documents);
     files
 }
 
-/// Reads a cluster profile with its catalogue and the objects that every such cluster has.
+/// Reads a cluster with what its profile names: catalogue, nodes, and the objects that every such
+/// cluster has.
 pub(super) fn read_cluster(
     files: &mut Files,
     path: &Path,
@@ -125,30 +124,35 @@ pub(super) fn read_cluster(
     sources: &mut Sources,
     diagnostics: &Diagnostics,
 ) {
-    let Some(profile) = read(path, span, Dialect::Core, sources, diagnostics) else { return };
+    let Some(profile) = read_profile_file(path, span, sources, diagnostics) else { return };
     let node = profile.nodes.first();
     let listed = |name| paths(node.and_then(|node| node.get(name)), path);
     if let Some((path, span)) = listed("catalogue").into_iter().next() {
         files.catalogue = sources.read(&path, span, diagnostics);
     }
+    for (path, span) in listed("nodes") {
+        files.nodes.extend(read_manifests(&path, span, sources, diagnostics));
+    }
     for (path, span) in listed("manifests") {
-        files.manifests.extend(read(&path, span, Dialect::Yaml11, sources, diagnostics));
+        files.manifests.extend(read_manifests(&path, span, sources, diagnostics));
     }
     files.profile = Some(profile);
 }
 
-pub(super) fn read(
+/// A cluster profile, or the nodes of a live cluster, whose texts follow the rules of Kubernetes.
+fn read_profile_file(
     path: &Path,
     span: Option<Span>,
-    dialect: Dialect,
     sources: &mut Sources,
     diagnostics: &Diagnostics,
 ) -> Option<Documents> {
-    let file = sources.read(path, span, diagnostics)?;
-    Some(Documents { file, nodes: parse(sources, file, dialect, diagnostics) })
+    let profile = read(path, span, Dialect::Core, sources, diagnostics)?;
+    if !profile.nodes.first().is_some_and(is_objects) {
+        return Some(profile);
+    }
+    let nodes = parse(sources, profile.file, Dialect::Yaml11, &Diagnostics::new());
+    Some(Documents { nodes, ..profile })
 }
-
-pub(super) type Listed = Vec<(PathBuf, Option<Span>)>;
 
 fn stated_or(stated: &[PathBuf], written: Listed) -> Listed {
     if stated.is_empty() {
@@ -156,42 +160,6 @@ fn stated_or(stated: &[PathBuf], written: Listed) -> Listed {
     } else {
         stated.iter().map(|path| (path.clone(), None)).collect()
     }
-}
-
-/// The paths of a node, one or a list, relative to the file that holds it.
-pub(super) fn paths(node: Option<&Node>, holder: &Path) -> Listed {
-    let Some(node) = node else { return Vec::new() };
-    let one = std::slice::from_ref(node);
-    let nodes = node.sequence().unwrap_or(one);
-    let path = |node: &Node| {
-        let text = node.text().filter(|text| !text.is_empty())?;
-        Some((beside(holder, text), Some(node.span)))
-    };
-    nodes.iter().filter_map(path).collect()
-}
-
-/// A path relative to the folder of a file, without detours: `a/b.yaml` and `../c.yaml` are
-/// `c.yaml`.
-fn beside(holder: &Path, path: &str) -> PathBuf {
-    if path == "-" {
-        return PathBuf::from(path);
-    }
-    let mut joined = holder.parent().map(Path::to_path_buf).unwrap_or_default();
-    for component in Path::new(path).components() {
-        match component {
-            Component::ParentDir
-                if matches!(joined.components().next_back(), Some(Component::Normal(_))) =>
-            {
-                joined.pop();
-            }
-            Component::CurDir => {}
-            Component::RootDir | Component::Prefix(_) => {
-                joined = PathBuf::from(component.as_os_str())
-            }
-            Component::ParentDir | Component::Normal(_) => joined.push(component.as_os_str()),
-        }
-    }
-    joined
 }
 
 pub(super) fn decode(
@@ -207,10 +175,8 @@ pub(super) fn decode(
     objects.resolve_limits(context);
     let upgrades = read_upgrades(context, &files.upgrades, &objects);
     let hpas = resolve_hpas(&objects, context);
-    let profile = files
-        .profile
-        .as_ref()
-        .and_then(|documents| read_profile(context, documents, files.catalogue));
+    let profile =
+        files.profile.as_ref().and_then(|documents| read_profile(context, documents, files));
     let (services, durations) = read_services(context, &files.services, &objects);
     let documents = files.scenario.as_ref()?;
     let mut profile = profile;
@@ -302,15 +268,25 @@ fn shared<T>(items: Vec<T>) -> Vec<Arc<T>> {
 pub(super) fn read_profile(
     context: Context<'_>,
     documents: &Documents,
-    file: Option<FileId>,
+    files: &Files,
 ) -> Option<ClusterProfile> {
+    if documents.nodes.first().is_some_and(is_objects) {
+        let nodes: Vec<&Node> = documents.nodes.iter().collect();
+        let name = Arc::clone(context.sources.file(documents.file).name());
+        return live_cluster(context, &nodes, None).map(|live| profile_of(live, name));
+    }
     let mut read = |fields: &Fields<'_>, name| {
         let provider =
             fields.value().node().get("provider").map(|_| fields.value().descend("provider"));
         let provider = provider.and_then(|value| cluster_profile::provider(&value));
-        let machines: Option<Catalogue> =
-            file.zip(provider).map(|(file, provider)| catalogue(context, file, provider));
-        cluster_profile(fields, name, machines.as_ref())
+        let machines: Option<Catalogue> = files
+            .catalogue
+            .zip(provider)
+            .map(|(file, provider)| catalogue(context, file, provider));
+        let nodes: Vec<&Node> = files.nodes.iter().flat_map(|documents| &documents.nodes).collect();
+        let live =
+            if nodes.is_empty() { None } else { live_cluster(context, &nodes, machines.as_ref()) };
+        cluster_profile(fields, name, machines.as_ref(), live)
     };
     single(context, documents, "ClusterProfile", &mut read)
 }

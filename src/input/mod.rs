@@ -34,8 +34,12 @@ mod rollouts;
 mod scenario;
 mod thresholds;
 
+mod documents;
+mod live_cluster;
 mod loader;
+mod objects;
 
 pub mod material;
 
 pub use loader::{LoadOptions, Loaded, load_scenario};
+pub use objects::{LoadedObjects, ObjectInputs, load_objects};

@@ -220,6 +220,21 @@ impl Sources {
         self.file(span.file).line_column(span.start)
     }
 
+    /// The template that a place was rendered from: what Helm writes as `# Source:` before each of
+    /// its documents, such as `shop/templates/deployment.yaml`.
+    #[must_use]
+    pub fn template(&self, span: Span) -> Option<&str> {
+        let file = self.file(span.file);
+        let before = &file.text[..index(span.start).min(file.text.len())];
+        // The mark stands behind the separator of the document; a document without it was not
+        // rendered, and the one before it says nothing about it.
+        let start = if before.starts_with("---") { 0 } else { usize::MAX };
+        let start = before.rfind("\n---").map_or(start, |at| at + 1);
+        let document = before.get(start..).unwrap_or(before);
+        let mark = document.lines().find_map(|line| line.strip_prefix("# Source: "))?;
+        Some(mark.trim_end())
+    }
+
     /// Where a span begins, with its file, as the value that travels through the program.
     #[must_use]
     pub fn origin(&self, span: Span) -> Origin {
@@ -236,8 +251,14 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     let read = if path == Path::new("-") {
         std::io::stdin().lock().take(limit).read_to_end(&mut bytes)
     } else {
-        if path.is_dir() {
+        // A pipe without a writer blocks for ever, and a device may never end; `<(...)` of a shell
+        // is a pipe that is open already.
+        let kind = std::fs::metadata(path).map_err(|error| io_cause(&error))?.file_type();
+        if kind.is_dir() {
             return Err("it is a directory".to_owned());
+        }
+        if !kind.is_file() && !is_descriptor(path) {
+            return Err("it is no regular file; pipe it in and name it `-`".to_owned());
         }
         let file = std::fs::File::open(path).map_err(|error| io_cause(&error))?;
         file.take(limit).read_to_end(&mut bytes)
@@ -247,6 +268,13 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
         return Err(format!("it is larger than {} MiB", MAX_FILE_BYTES >> 20));
     }
     Ok(bytes)
+}
+
+/// Whether the path is one of the descriptors that the process was started with.
+fn is_descriptor(path: &Path) -> bool {
+    path == Path::new("/dev/stdin")
+        || path.starts_with("/dev/fd")
+        || path.starts_with("/proc/self/fd")
 }
 
 /// The cause in stable words: the numbers of the operating system differ between platforms.
@@ -345,6 +373,29 @@ mod tests {
         let mut sources = Sources::new();
         let id = sources.add("a.yaml", "\u{feff}a: 1");
         assert_eq!(&**sources.file(id).text(), "a: 1");
+    }
+
+    #[test]
+    fn places_know_the_template_they_were_rendered_from() {
+        let mut sources = Sources::new();
+        let text = "---\n# Source: shop/templates/a.yaml\na: 1\n---\n# Source: shop/b.yaml\n\
+                    b: 2\n---\nc: 3\n";
+        let file = sources.add("a.yaml", text);
+        let at = |needle: &str| {
+            let start = narrow(text.find(needle).expect("it is there"));
+            sources.template(Span { file, start, end: start + 1 })
+        };
+        assert_eq!(at("a: 1"), Some("shop/templates/a.yaml"));
+        assert_eq!(at("b: 2"), Some("shop/b.yaml"));
+        assert_eq!(at("c: 3"), None);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn devices_are_refused_instead_of_read_for_ever() {
+        let diagnostics = Diagnostics::new();
+        assert_eq!(Sources::new().read(Path::new("/dev/zero"), None, &diagnostics), None);
+        assert!(diagnostics.sorted()[0].message().contains("no regular file"));
     }
 
     #[test]

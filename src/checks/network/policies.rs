@@ -78,10 +78,6 @@ impl Side<'_> {
 pub(super) struct Policies<'p>(pub(super) &'p Extras);
 
 impl<'p> Policies<'p> {
-    pub(super) fn is_empty(self) -> bool {
-        self.0.policies.is_empty()
-    }
-
     /// The policies that isolate a pod in a direction.
     pub(super) fn isolating(
         self,

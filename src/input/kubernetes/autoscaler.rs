@@ -79,7 +79,7 @@ pub(super) fn autoscaler(value: &Value<'_>, first_version: bool) -> Option<Autos
 }
 
 /// Reports what the API server would refuse, at the field it names or the nearest above it.
-fn refuse(object: &Value<'_>, spec: &HpaSpec) -> Option<()> {
+pub(super) fn refuse(object: &Value<'_>, spec: &HpaSpec) -> Option<()> {
     let violations = spec.validate(FeatureGate::Off);
     for violation in &violations {
         let place = object.descend(&violation.field);
@@ -262,7 +262,7 @@ fn target(value: &Value<'_>) -> Option<MetricTarget> {
     })
 }
 
-fn behavior(value: &Value<'_>) -> Option<Behavior> {
+pub(super) fn behavior(value: &Value<'_>) -> Option<Behavior> {
     let fields = value.fields()?;
     let scale_up = fields.read("scaleUp", rules);
     let scale_down = fields.read("scaleDown", rules);

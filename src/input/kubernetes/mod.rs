@@ -12,11 +12,14 @@ mod deployment;
 mod job;
 mod limit;
 pub(in crate::input) mod meta;
+mod node;
 mod pod;
+mod scaled_object;
 pub(in crate::input) mod scheduling;
 mod service;
 mod stateful_set;
 mod storage;
+mod vertical;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -24,7 +27,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 pub use autoscaler::AutoscalerSpec;
+pub use node::NodeObject;
+pub use pod::PodObject;
+pub use scaled_object::{ScaledObjectSpec, TriggerSpec};
 pub use service::{PriorityClass, ServiceObject};
+pub use vertical::VerticalAutoscaler;
 pub use workload::REPLICAS_MOST;
 
 use super::codes;
@@ -60,10 +67,51 @@ pub struct Objects {
     pub quotas: Vec<ResourceQuotaSpec>,
     /// LimitRanges.
     pub limit_ranges: Vec<LimitRangeSpec>,
+    /// Nodes of a live cluster.
+    pub nodes: Vec<NodeObject>,
+    /// Pods that no controller made; they are read and not simulated.
+    pub pods: Vec<PodObject>,
+    /// KEDA's ScaledObjects; the HPA of each is among `autoscalers`.
+    pub scaled_objects: Vec<ScaledObjectSpec>,
+    /// VerticalPodAutoscalers; they are read and not simulated.
+    pub vertical_autoscalers: Vec<VerticalAutoscaler>,
     /// How many objects of each other kind were passed over.
     pub ignored: BTreeMap<String, usize>,
-    seen: BTreeMap<(&'static str, Arc<str>, Arc<str>), Span>,
+    seen: BTreeMap<Key, Span>,
 }
+
+/// Kind, namespace and name.
+type Key = (Arc<str>, Arc<str>, Arc<str>);
+
+/// An object with a name of its own.
+trait Named {
+    fn meta(&self) -> &ObjectMeta;
+}
+
+macro_rules! named {
+    ($($object:ty),* $(,)?) => {
+        $(impl Named for $object {
+            fn meta(&self) -> &ObjectMeta {
+                &self.meta
+            }
+        })*
+    };
+}
+
+named!(
+    AutoscalerSpec,
+    LimitRangeSpec,
+    NodeObject,
+    PersistentVolumeClaimSpec,
+    PodDisruptionBudgetSpec,
+    PodObject,
+    PriorityClass,
+    ResourceQuotaSpec,
+    ServiceObject,
+    StorageClassSpec,
+    VerticalAutoscaler,
+    WorkloadSpec,
+);
 
 /// A kind that is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +130,10 @@ enum Kind {
     CronJob,
     Quota,
     LimitRange,
+    Node,
+    Pod,
+    ScaledObject,
+    VerticalAutoscaler,
 }
 
 /// What is to be done with an object.
@@ -134,95 +186,91 @@ impl Objects {
                     error.help(format!("the current version is {current}, whose fields differ")),
                 );
             }
-            Judgement::Ignore => *self.ignored.entry(kind.to_owned()).or_default() += 1,
+            Judgement::Ignore => self.ignore(&value),
         }
     }
 
     fn decode(&mut self, value: &Value<'_>, kind: Kind) {
         match kind {
-            Kind::Deployment => self.workload("Deployment", value, deployment::deployment(value)),
-            Kind::StatefulSet => {
-                self.workload("StatefulSet", value, stateful_set::stateful_set(value))
+            // Their controllers are simulated and will make them again.
+            Kind::ReplicaSet | Kind::Job | Kind::Pod | Kind::Autoscaler { .. }
+                if is_owned(value.node()) =>
+            {
+                self.ignore(value);
             }
-            Kind::DaemonSet => self.workload("DaemonSet", value, daemon_set::daemon_set(value)),
-            Kind::ReplicaSet | Kind::Job if is_owned(value.node()) => {
-                let kind = if kind == Kind::Job { "Job" } else { "ReplicaSet" };
-                *self.ignored.entry(kind.to_owned()).or_default() += 1;
-            }
-            Kind::Job => self.workload("Job", value, job::job(value)),
-            Kind::CronJob => self.workload("CronJob", value, job::cron_job(value)),
-            Kind::Quota => {
-                if let Some(spec) = limit::resource_quota(value)
-                    && self.is_new("ResourceQuota", value, &spec.meta)
-                {
-                    self.quotas.push(spec);
-                }
-            }
+            Kind::Deployment => self.workload(value, deployment::deployment(value)),
+            Kind::StatefulSet => self.workload(value, stateful_set::stateful_set(value)),
+            Kind::DaemonSet => self.workload(value, daemon_set::daemon_set(value)),
+            Kind::ReplicaSet => self.workload(value, deployment::replica_set(value)),
+            Kind::Job => self.workload(value, job::job(value)),
+            Kind::CronJob => self.workload(value, job::cron_job(value)),
+            Kind::Quota => self.keep(value, limit::resource_quota(value), |it| &mut it.quotas),
             Kind::LimitRange => {
-                if let Some(spec) = limit::limit_range(value)
-                    && self.is_new("LimitRange", value, &spec.meta)
-                {
-                    self.limit_ranges.push(spec);
-                }
+                self.keep(value, limit::limit_range(value), |it| &mut it.limit_ranges);
             }
-            Kind::ReplicaSet => self.workload("ReplicaSet", value, deployment::replica_set(value)),
             Kind::Autoscaler { first_version } => {
-                if let Some(spec) = autoscaler::autoscaler(value, first_version)
-                    && self.is_new("HorizontalPodAutoscaler", value, &spec.meta)
-                {
-                    self.autoscalers.push(spec);
-                }
+                let spec = autoscaler::autoscaler(value, first_version);
+                self.keep(value, spec, |it| &mut it.autoscalers);
             }
-            Kind::Budget => {
-                if let Some(spec) = budget::budget(value)
-                    && self.is_new("PodDisruptionBudget", value, &spec.meta)
-                {
-                    self.budgets.push(spec);
-                }
-            }
-            Kind::Claim => {
-                if let Some(spec) = storage::claim(value)
-                    && self.is_new("PersistentVolumeClaim", value, &spec.meta)
-                {
-                    self.claims.push(spec);
-                }
-            }
+            Kind::Budget => self.keep(value, budget::budget(value), |it| &mut it.budgets),
+            Kind::Claim => self.keep(value, storage::claim(value), |it| &mut it.claims),
             Kind::StorageClass => {
-                if let Some(spec) = storage::storage_class(value)
-                    && self.is_new("StorageClass", value, &spec.meta)
-                {
-                    self.storage_classes.push(spec);
-                }
+                self.keep(value, storage::storage_class(value), |it| &mut it.storage_classes);
             }
-            Kind::Service => {
-                if let Some(spec) = service::service(value)
-                    && self.is_new("Service", value, &spec.meta)
-                {
-                    self.services.push(spec);
-                }
-            }
+            Kind::Service => self.keep(value, service::service(value), |it| &mut it.services),
             Kind::PriorityClass => {
-                if let Some(spec) = service::priority_class(value)
-                    && self.is_new("PriorityClass", value, &spec.meta)
+                self.keep(value, service::priority_class(value), |it| &mut it.priority_classes);
+            }
+            Kind::Node => self.keep(value, node::node(value), |it| &mut it.nodes),
+            Kind::Pod => {
+                self.ignore(value);
+                self.keep(value, pod::pod(value), |it| &mut it.pods);
+            }
+            Kind::ScaledObject => {
+                if let Some((object, autoscaler)) = scaled_object::scaled_object(value)
+                    && self.is_new(value, &object.meta)
                 {
-                    self.priority_classes.push(spec);
+                    self.scaled_objects.push(object);
+                    self.autoscalers.push(autoscaler);
                 }
+            }
+            Kind::VerticalAutoscaler => {
+                self.ignore(value);
+                let spec = vertical::vertical_autoscaler(value);
+                self.keep(value, spec, |it| &mut it.vertical_autoscalers);
             }
         }
     }
 
-    fn workload(&mut self, kind: &'static str, value: &Value<'_>, spec: Option<WorkloadSpec>) {
+    /// Counts an object that takes no part.
+    fn ignore(&mut self, value: &Value<'_>) {
+        let kind = value.node().get("kind").and_then(Node::text).unwrap_or_default();
+        *self.ignored.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    fn workload(&mut self, value: &Value<'_>, spec: Option<WorkloadSpec>) {
+        self.keep(value, spec, |it| &mut it.workloads);
+    }
+
+    /// Keeps an object that was decoded, unless it was written before.
+    fn keep<T: Named>(
+        &mut self,
+        value: &Value<'_>,
+        spec: Option<T>,
+        into: fn(&mut Self) -> &mut Vec<T>,
+    ) {
         if let Some(spec) = spec
-            && self.is_new(kind, value, &spec.meta)
+            && self.is_new(value, spec.meta())
         {
-            self.workloads.push(spec);
+            into(self).push(spec);
         }
     }
 
     /// Whether no object of the same kind, namespace and name was read before; a second one is an
     /// error.
-    fn is_new(&mut self, kind: &'static str, value: &Value<'_>, meta: &ObjectMeta) -> bool {
-        let key = (kind, Arc::clone(&meta.namespace), Arc::clone(&meta.name));
+    fn is_new(&mut self, value: &Value<'_>, meta: &ObjectMeta) -> bool {
+        let kind = value.node().get("kind").and_then(Node::text).unwrap_or_default();
+        let key = (Arc::from(kind), Arc::clone(&meta.namespace), Arc::clone(&meta.name));
         let span = value.descend("metadata.name").span();
         let Some(&first) = self.seen.get(&key) else {
             self.seen.insert(key, span);
@@ -339,10 +387,16 @@ impl Objects {
     }
 }
 
-/// Whether a controller made this object; the controller is simulated and will make it again.
+/// Whether a controller made this object; the controller is simulated and will make it again. A
+/// tool that only deploys may own an autoscaler, and does not make it: KEDA does.
 fn is_owned(node: &Node) -> bool {
     let owners = node.get("metadata").and_then(|meta| meta.get("ownerReferences"));
-    owners.and_then(Node::sequence).is_some_and(|owners| !owners.is_empty())
+    let mut owners = owners.and_then(Node::sequence).unwrap_or_default().iter();
+    let is = |node: &Node, kind| node.get("kind").and_then(Node::text) == Some(kind);
+    if is(node, "HorizontalPodAutoscaler") {
+        return owners.any(|owner| is(owner, "ScaledObject"));
+    }
+    owners.next().is_some()
 }
 
 fn judge(version: &str, kind: &str) -> Judgement {
@@ -364,6 +418,10 @@ fn judge(version: &str, kind: &str) -> Judgement {
         "CronJob" => Kind::CronJob,
         "ResourceQuota" => Kind::Quota,
         "LimitRange" => Kind::LimitRange,
+        "Node" => Kind::Node,
+        "Pod" => Kind::Pod,
+        "ScaledObject" => Kind::ScaledObject,
+        "VerticalPodAutoscaler" => Kind::VerticalAutoscaler,
         _ => return Ignore,
     };
     let current = match known {
@@ -371,6 +429,9 @@ fn judge(version: &str, kind: &str) -> Judgement {
         Kind::Autoscaler { .. } => "autoscaling/v2",
         Kind::Budget => "policy/v1",
         Kind::Claim | Kind::Service | Kind::Quota | Kind::LimitRange => "v1",
+        Kind::Node | Kind::Pod => "v1",
+        Kind::ScaledObject => "keda.sh/v1alpha1",
+        Kind::VerticalAutoscaler => "autoscaling.k8s.io/v1",
         Kind::Job | Kind::CronJob => "batch/v1",
         Kind::StorageClass => "storage.k8s.io/v1",
         Kind::PriorityClass => "scheduling.k8s.io/v1",

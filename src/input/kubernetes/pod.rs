@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::container::{Decoded, container, resource_list, resources};
-use super::meta::{seconds, strings, template_metadata};
+use super::meta::{metadata, object_fields, seconds, strings, template_metadata};
 use super::scheduling::{affinity, toleration, topology_spread};
-use crate::cluster::api::meta::Labels;
+use crate::cluster::api::meta::{Labels, ObjectMeta};
 use crate::cluster::api::pod::{Container, PodSpec, PodTemplate, RestartPolicy, Volume};
 use crate::cluster::api::scheduling::Affinity;
 use crate::input::codes;
@@ -51,6 +51,26 @@ pub(super) fn template(value: &Value<'_>) -> Option<PodTemplate> {
     fields.finish("PodTemplateSpec (v1)");
     let (labels, annotations) = metadata?;
     Some(PodTemplate { labels, annotations, spec: spec? })
+}
+
+/// A pod that no controller made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PodObject {
+    /// Name, namespace, labels, origin.
+    pub meta: ObjectMeta,
+    /// Its labels, annotations and spec.
+    pub template: PodTemplate,
+}
+
+/// v1 Pod.
+pub(super) fn pod(value: &Value<'_>) -> Option<PodObject> {
+    let fields = object_fields(value)?;
+    let meta = metadata(&fields);
+    let spec = fields.required("spec").and_then(|spec| pod_spec(&spec));
+    fields.finish("Pod (v1)");
+    let meta = meta?;
+    let (labels, annotations) = (meta.labels.clone(), meta.annotations.clone());
+    Some(PodObject { meta, template: PodTemplate { labels, annotations, spec: spec? } })
 }
 
 /// The parts that decide where the pod goes.

@@ -10,10 +10,10 @@ use super::{ClusterFacts, Extras, Material, ObjectKey, each_object};
 use crate::input::cluster_profile::ClusterProfile;
 use crate::input::decode::{Context, Value};
 use crate::input::diagnostic::Diagnostics;
+use crate::input::documents::{Documents, paths, read, read_manifests};
 use crate::input::kubernetes::Objects;
 use crate::input::loader::{
-    Documents, Files, LoadOptions, decode, paths, read, read_cluster, read_files, read_profile,
-    read_services, single,
+    Files, LoadOptions, decode, read_cluster, read_files, read_profile, read_services, single,
 };
 use crate::input::scenario::resolve_hpas;
 use crate::input::source::{FileId, Sources};
@@ -91,10 +91,22 @@ fn read_all(
     let mut manifests = Vec::new();
     for (name, text) in &inputs.texts {
         let file = sources.add(name, text);
-        let nodes = parse(sources, file, Dialect::Yaml11, diagnostics);
-        parts.files.manifests.push(Documents { file, nodes });
+        let kind = own_kind(sources, file);
+        let dialect = if kind.is_some() { Dialect::Core } else { Dialect::Yaml11 };
+        let documents = Documents { file, nodes: parse(sources, file, dialect, diagnostics) };
+        match kind {
+            Some(OwnKind::Services) => parts.files.services.push(documents),
+            Some(OwnKind::Requirements) => parts.requirements = Some(documents),
+            Some(OwnKind::Cluster | OwnKind::Scenario) => {}
+            None if is_rule_file(text) => parts.rules.push(documents),
+            None => parts.files.manifests.push(documents),
+        }
     }
     for path in &inputs.files {
+        if path.is_dir() {
+            manifests.push(path.clone());
+            continue;
+        }
         let Some(file) = sources.read(path, None, diagnostics) else { continue };
         if let Some(kind) = own_kind(sources, file) {
             own.put(kind, path);
@@ -111,7 +123,7 @@ fn read_all(
         parts.files = read_files(&path, &options, sources, diagnostics);
     } else {
         for path in &manifests {
-            parts.files.manifests.extend(read(path, None, Dialect::Yaml11, sources, diagnostics));
+            parts.files.manifests.extend(read_manifests(path, None, sources, diagnostics));
         }
         if let Some(path) = &cluster {
             read_cluster(&mut parts.files, path, None, sources, diagnostics);
@@ -225,10 +237,8 @@ fn understand(context: Context<'_>, parts: &Parts) -> Understood {
             extras.take_rules(&value, &groups, &Arc::from("default"));
         }
     }
-    let profile = files
-        .profile
-        .as_ref()
-        .and_then(|documents| read_profile(quiet, documents, files.catalogue));
+    let profile =
+        files.profile.as_ref().and_then(|documents| read_profile(quiet, documents, files));
     let (services, _) = match files.services.is_empty() {
         true => (None, None),
         false => read_services(quiet, &files.services, &objects),
