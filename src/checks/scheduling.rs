@@ -210,11 +210,10 @@ fn limit_above_nodes(
         workload.name(),
         gib(has)
     );
-    let containers = workload.containers();
-    let place = containers
-        .iter()
-        .filter_map(|(_, container)| container.at(&["resources", "limits", "memory"]));
-    let place = place.last().unwrap_or_else(|| workload.title());
+    let largest = spec.containers.iter().max_by_key(|container| container.limits.memory);
+    let place = largest.map(|container| workload.container(&container.name));
+    let place = place.and_then(|container| container.at(&["resources", "limits", "memory"]));
+    let place = place.unwrap_or_else(|| workload.title());
     let mut names = String::new();
     for pool in pools() {
         let comma = if names.is_empty() { "" } else { ", " };

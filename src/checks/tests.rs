@@ -1,7 +1,7 @@
 //! Every rule on a text that breaks it and on one that keeps it; and the laws that all rules obey.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::examples::{EXAMPLES, Example, Needs, example};
 use super::{Selection, check, fix, review};
@@ -21,7 +21,7 @@ fn material(text: String, needs: Needs) -> Material {
     }
     load_material(&MaterialInputs {
         texts,
-        cluster: cluster.then(|| PathBuf::from(root().join("tests/data/checks/cluster.yaml"))),
+        cluster: cluster.then(|| root().join("tests/data/checks/cluster.yaml")),
         ..MaterialInputs::default()
     })
 }

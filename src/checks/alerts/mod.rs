@@ -138,10 +138,11 @@ impl<'s> Look<'s, '_, '_, '_> {
             if let Some(metric) = known(name) {
                 self.labels(selector, metric);
                 self.values(selector);
-            } else if !recorded(name) {
-                if !self.misspelt(name) && !PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
-                    unknown.push((self.alert, name.to_owned()));
-                }
+            } else if !recorded(name)
+                && !self.misspelt(name)
+                && !PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            {
+                unknown.push((self.alert, name.to_owned()));
             }
         }
     }

@@ -40,6 +40,8 @@ struct Connection<'s, 'a> {
     purpose: Vec<String>,
     /// The Service it goes through.
     service: Option<String>,
+    /// Where the address is configured.
+    place: Option<Span>,
 }
 
 impl Connection<'_, '_> {
@@ -98,7 +100,7 @@ fn connect<'s, 'a>(
     let (here, there) = (side_of(from), side_of(to));
     let egress = policies.side(&here, Direction::Egress, &Other::Pod(there.clone()), &port);
     let ingress = policies.side(&there, Direction::Ingress, &Other::Pod(here), &port);
-    Connection { to, port, egress, ingress, purpose: Vec::new(), service: None }
+    Connection { to, port, egress, ingress, purpose: Vec::new(), service: None, place: None }
 }
 
 /// The calls that the operations of a workload's service wait for. Tasks that are handed to a broker
@@ -191,6 +193,7 @@ fn configured<'s, 'a>(
                 None => found.push(Connection {
                     purpose: vec![address.key.clone()],
                     service: Some(address.service.meta.name.to_string()),
+                    place: Some(address.span),
                     ..chosen
                 }),
             }
@@ -244,6 +247,9 @@ fn finding(
     }
     let title = from.title();
     finding = finding.secondary(title.span(), "the caller").about(name, code.entry().slug);
+    if let Some(place) = blocked.iter().find_map(|it| it.place) {
+        finding = finding.secondary(place, "an address it is configured with");
+    }
     for connection in blocked {
         let to =
             connection.service.clone().unwrap_or_else(|| connection.to.spec.meta.name.to_string());
