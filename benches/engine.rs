@@ -8,7 +8,7 @@ use aurelius_sim::model::event::Event;
 use aurelius_sim::model::id::{ClassId, OperationId, StationId};
 use aurelius_sim::service::ServiceGraph;
 use aurelius_sim::service::spec::{
-    BatchLatency, CallMode, CallSpec, GpuSpec, GpuWork, StationKind, StepSpec,
+    BatchLatency, CallSpec, GpuSpec, GpuWork, StationKind, StepSpec,
 };
 use aurelius_sim::units::{SimDuration, SimTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -104,6 +104,7 @@ fn ten_servers(criterion: &mut Criterion) {
         stations: vec![station("s", cpu(Some(10)))],
         operations: vec![operation(0, "s.work", exponential(0.01))],
         classes: vec![class(vec![call(0, None)])],
+        ..ServiceGraph::default()
     };
     group.bench_function("10M", |bencher| {
         bencher.iter(|| arrivals(graph.clone(), 10.0, 900.0, requests));
@@ -122,14 +123,14 @@ fn three_hops(criterion: &mut Criterion) {
     for (number, caller) in operations.iter_mut().take(2).enumerate() {
         let next = OperationId::at(number + 1);
         let timeout = Some(SimDuration::from_secs(1));
-        let mode = CallMode::Wait;
-        let call = CallSpec { operation: next, count: 1, probability: 1.0, timeout, mode };
+        let call = CallSpec { timeout, ..CallSpec::to(next) };
         caller.steps = vec![StepSpec { calls: vec![call] }];
     }
     let graph = ServiceGraph {
         stations: ["gateway", "api", "database"].map(|name| station(name, cpu(None))).to_vec(),
         operations,
         classes: vec![class(vec![call(0, Some(SimDuration::from_secs(2)))])],
+        ..ServiceGraph::default()
     };
     group.bench_function("1M", |bencher| {
         bencher.iter(|| arrivals(graph.clone(), 10.0, 800.0, requests));
@@ -150,6 +151,7 @@ fn batches(criterion: &mut Criterion) {
         stations: vec![station("gpu", StationKind::Gpu(gpu))],
         operations: vec![infer],
         classes: vec![class(vec![call(0, None)])],
+        ..ServiceGraph::default()
     };
     // 16 in every 20 ms.
     let end = SimTime::from_secs(1_250);

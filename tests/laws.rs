@@ -6,8 +6,8 @@ use aurelius_sim::model::event::Event;
 use aurelius_sim::model::id::{ClassId, OperationId, ServerId, StationId};
 use aurelius_sim::model::observer::{CallEnd, ClientCall, OperationEnd};
 use aurelius_sim::service::spec::{
-    BatchLatency, CallMode, CallSpec, ClientStep, GpuSpec, GpuWork, StationKind, StepSpec,
-    WorkerSpec,
+    BatchLatency, BreakerSpec, CallMode, CallSpec, ClientStep, GpuSpec, GpuWork, HedgeSpec, Jitter,
+    OnError, PolicySpec, RetryBudget, RetryOn, RetrySpec, StationKind, StepSpec, WorkerSpec,
 };
 use aurelius_sim::service::{CallTally, ServiceGraph};
 use aurelius_sim::units::{SimDuration, SimTime};
@@ -15,6 +15,8 @@ use rand::RngExt;
 
 #[path = "harness/mod.rs"]
 mod harness;
+#[path = "laws/policies.rs"]
+mod policies;
 #[path = "laws/swarm.rs"]
 mod swarm;
 
@@ -56,6 +58,7 @@ fn single(concurrency: Option<u32>, demand: Option<Dist>, timeout: Option<f64>) 
         stations: vec![station("s", cpu(concurrency))],
         operations: vec![operation(0, "s.work", demand)],
         classes: vec![class(vec![call(0, timeout.map(SimDuration::from_secs_f64))])],
+        ..ServiceGraph::default()
     }
 }
 
@@ -64,9 +67,7 @@ fn tasks(late_acks: bool, concurrency: u32, with_call: bool) -> ServiceGraph {
     let worker = WorkerSpec { concurrency, prefetch: 1, late_acks };
     let mut task = operation(0, "worker.task", seconds(1.0).filter(|_| !with_call));
     if with_call {
-        let (count, probability, timeout) = (1, 1.0, None);
-        let (operation, mode) = (OperationId(1), CallMode::Wait);
-        let call = CallSpec { operation, count, probability, timeout, mode };
+        let call = CallSpec::to(OperationId(1));
         task.steps = vec![StepSpec { calls: vec![call] }];
     }
     let mut delay = operation(1, "store.get", None);
@@ -78,6 +79,7 @@ fn tasks(late_acks: bool, concurrency: u32, with_call: bool) -> ServiceGraph {
         ],
         operations: vec![task, delay],
         classes: vec![class(vec![call(0, Some(SimDuration::from_secs(60)))])],
+        ..ServiceGraph::default()
     }
 }
 
@@ -203,6 +205,7 @@ fn gpu(max_batch: u32, delay_ms: u64) -> ServiceGraph {
         stations: vec![station("gpu", StationKind::Gpu(spec))],
         operations: vec![work],
         classes: vec![class(vec![call(0, None)])],
+        ..ServiceGraph::default()
     }
 }
 
@@ -251,7 +254,7 @@ fn late_acks_lose_nothing_and_early_acks_what_was_inside() {
         run_until(&mut world, at(30.0));
         let tally = world.services.tally();
         let lost = if late_acks { 0 } else { 2 };
-        assert_eq!((tally.completed, tally.cut), (20 - lost, lost));
+        assert_eq!((tally.of(CallEnd::Completed), tally.of(CallEnd::Cut)), (20 - lost, lost));
         assert_eq!(world.services.inside(StationId(0)), 0);
     }
 }
@@ -279,8 +282,8 @@ fn a_task_delivered_again_begins_anew_at_an_idle_worker() {
 fn tasks_are_handed_over_at_once_and_nobody_waits() {
     let mut graph = tasks(true, 1, false);
     let mut submit = operation(1, "store.submit", None);
-    let (operation, mode) = (OperationId(0), CallMode::Enqueue);
-    let call_task = CallSpec { operation, count: 3, probability: 1.0, timeout: None, mode };
+    let mode = CallMode::Enqueue;
+    let call_task = CallSpec { count: 3, mode, ..CallSpec::to(OperationId(0)) };
     submit.steps = vec![StepSpec { calls: vec![call_task] }];
     graph.operations.push(submit);
     graph.classes = vec![class(vec![call(2, None)])];
@@ -324,6 +327,7 @@ fn the_call_of_an_interrupted_client_goes_on_for_nobody() {
     // The first was on the CPU and is finished; the second waited and is passed over.
     assert_eq!(ends(&world), [(at(2.0), CallEnd::Completed), (at(3.0), CallEnd::Completed)]);
     assert!((world.services.usage(at(20.0), server).cpu_core_s - 3.0).abs() < 1e-9);
-    let tally = CallTally { begun: 4, completed: 2, interrupted: 2, ..CallTally::default() };
+    let mut tally = CallTally { begun: 4, interrupted: 2, ..CallTally::default() };
+    tally.ends[CallEnd::Completed.number()] = 2;
     assert_eq!(world.services.tally(), tally);
 }

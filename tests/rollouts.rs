@@ -13,6 +13,9 @@ use aurelius_sim::sweep::{RunResult, SweepOptions, evaluate};
 use aurelius_sim::trace::{Keep, PodLife};
 use aurelius_sim::units::{SimDuration, SimTime};
 
+#[path = "rollouts/releases.rs"]
+mod releases;
+
 const FOLDER: &str = "tests/data/rollouts";
 
 /// The small scenario with these events, and with other texts replaced.

@@ -26,6 +26,8 @@ mod gpu_surge;
 mod load;
 #[path = "scenarios/nodes.rs"]
 mod nodes;
+#[path = "scenarios/services.rs"]
+mod services;
 #[path = "witness/mod.rs"]
 mod witness;
 

@@ -72,7 +72,7 @@ struct Reached {
 impl Reached {
     fn note(&mut self, seen: &Seen) {
         let calls = seen.outcome.calls;
-        self.failed += calls.timed_out + calls.refused + calls.cut + calls.failed;
+        self.failed += calls.failures();
         for entry in seen.history.entries() {
             let happened = match &entry.record {
                 Record::WorkloadScaled { .. } => &mut self.scaled,

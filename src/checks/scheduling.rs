@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::checks::subject::{Subject, WorkloadView, at};
-use crate::checks::trial::Answer;
+use crate::checks::trial::{Answer, labels_of};
 use crate::cluster::api::scheduling::{PodAffinityTerm, WhenUnsatisfiable, node_selector_matches};
 use crate::cluster::api::{NodePoolSpec, TaintEffect};
 use crate::control::scheduler::{Plugin, Rejection};
@@ -134,7 +134,7 @@ fn why_not(
     let spec = &workload.template.spec;
     let mut reasons = Vec::new();
     let zone = pool.zones.first();
-    let labels = crate::cluster::node_labels(pool, &pool.name, zone);
+    let labels = labels_of(pool, &pool.name, zone);
     if !node_selector_matches(&spec.node_selector, &labels) {
         let wanted =
             spec.node_selector.iter().filter(|(key, value)| labels.get(*key) != Some(value));

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::checks::subject::{Subject, WorkloadView};
 use crate::cluster::admission::daemon_tolerations;
-use crate::cluster::api::{LabelSelector, NodePoolSpec, PodTemplate, WorkloadKind};
+use crate::cluster::api::pool::Machine;
+use crate::cluster::api::{LabelSelector, Labels, NodePoolSpec, PodTemplate, WorkloadKind};
 use crate::cluster::{driver, is_block_disk, node_labels};
 use crate::control::scheduler::diagnosis::{count, histogram};
 use crate::control::scheduler::{
@@ -269,7 +270,7 @@ impl World {
             let name: Arc<str> = Arc::from(format!("{}-{}", pool.name, at + 1));
             let zone = pool.zones.get(at % pool.zones.len().max(1));
             let slot = self.snapshot.add_node(NodeInfo {
-                labels: node_labels(pool, &name, zone),
+                labels: labels_of(pool, &name, zone),
                 name,
                 taints: pool.taints.clone(),
                 allocatable: pool.instance.allocatable.clone(),
@@ -331,6 +332,12 @@ impl World {
         }
         placed
     }
+}
+
+/// The labels of a node of a pool.
+pub(super) fn labels_of(pool: &NodePoolSpec, name: &Arc<str>, zone: Option<&Arc<str>>) -> Labels {
+    let instance = Arc::clone(&pool.instance);
+    node_labels(&pool.labels, name, &Machine { instance, zone: zone.cloned(), spot: pool.spot })
 }
 
 fn description(workload: &WorkloadView<'_>) -> PodDescription {

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::cluster::api::job::{JobSpec, JobTrigger};
 use crate::cluster::api::limit::LimitRangeItem;
 use crate::cluster::api::pod::{Container, PodSpec, PodTemplate};
 use crate::cluster::api::scheduling::{Taint, TaintEffect, Toleration};
+use crate::cluster::api::storage::PersistentVolumeClaimSpec;
+use crate::cluster::api::workload::{WorkloadKind, WorkloadSpec};
 use crate::units::ResourceList;
 
 /// How long a pod stays on a node that is not ready or unreachable, by default
@@ -34,6 +37,65 @@ pub fn admit(template: &PodTemplate) -> PodTemplate {
         }
     }
     admitted
+}
+
+/// Why the API server refuses to write `new` over `old`, in its own words; `None` when it does not
+/// (pkg/apis/apps/validation `ValidateDeploymentUpdate`, `ValidateStatefulSetUpdate`,
+/// `ValidateDaemonSetUpdate`; pkg/apis/batch/validation `ValidateJobUpdate`).
+#[must_use]
+pub fn forbidden_update(old: &WorkloadSpec, new: &WorkloadSpec) -> Option<String> {
+    let name = &new.meta.name;
+    let kind = new.kind_name();
+    let immutable = |field: &str| {
+        format!("{kind}.{} \"{name}\" is invalid: {field}: field is immutable", group(kind))
+    };
+    match (&old.kind, &new.kind) {
+        (
+            WorkloadKind::StatefulSet { parallel, claims, .. },
+            WorkloadKind::StatefulSet { parallel: new_parallel, claims: new_claims, .. },
+        ) => {
+            let same_claims = claims.len() == new_claims.len()
+                && claims.iter().zip(new_claims).all(|(old, new)| same_claim(old, new));
+            let same = old.selector == new.selector && parallel == new_parallel && same_claims;
+            (!same).then(|| {
+                format!(
+                    "StatefulSet.apps \"{name}\" is invalid: spec: Forbidden: updates to statefulset \
+                     spec for fields other than 'replicas', 'ordinals', 'template', \
+                     'updateStrategy', 'revisionHistoryLimit', \
+                     'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+                )
+            })
+        }
+        // What a CronJob makes may change as one likes.
+        (
+            WorkloadKind::Job(_),
+            WorkloadKind::Job(JobSpec { trigger: JobTrigger::Schedule(_), .. }),
+        ) => None,
+        (WorkloadKind::Job(was), WorkloadKind::Job(is)) => {
+            let (before, after) =
+                (admit(&old.template).without_origins(), admit(&new.template).without_origins());
+            if was.completions != is.completions {
+                Some(immutable("spec.completions"))
+            } else {
+                (before != after).then(|| immutable("spec.template"))
+            }
+        }
+        _ => (old.selector != new.selector).then(|| immutable("spec.selector")),
+    }
+}
+
+fn group(kind: &str) -> &'static str {
+    if kind == "Job" { "batch" } else { "apps" }
+}
+
+/// Whether two templates of claims ask for the same, wherever they are written.
+fn same_claim(old: &PersistentVolumeClaimSpec, new: &PersistentVolumeClaimSpec) -> bool {
+    let facts = |claim: &PersistentVolumeClaimSpec| {
+        let PersistentVolumeClaimSpec { meta, access_modes, storage, storage_class, volume_name } =
+            claim.clone();
+        (meta.name, access_modes, storage, storage_class, volume_name)
+    };
+    facts(old) == facts(new)
 }
 
 /// Applies a LimitRange to a template: limits and requests that containers lack

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::cluster::api::meta::Labels;
+use crate::cluster::api::{Machine, NodeRequest, Taint};
 use crate::cluster::node::{Node, NodePhase};
+use crate::cluster::occur::ZONE;
 use crate::cluster::pod::{Deletion, Pod, PodOwner, PodPhase};
 use crate::cluster::state::Cluster;
 use crate::cluster::workload::{ReplicaSet, Revision};
@@ -28,6 +30,7 @@ impl Cluster {
             Action::ScaleReplicaSet { replica_set, replicas } => {
                 if let Some(set) = self.replica_sets[replica_set.index()].as_deref_mut() {
                     set.replicas = *replicas;
+                    self.workload_stamps[set.workload.index()] += 1;
                 }
             }
             Action::DeleteReplicaSet(id) => self.delete_replica_set(*id),
@@ -56,7 +59,7 @@ impl Cluster {
             Action::Cordon(node) => self.set_unschedulable(*node, true, records),
             Action::Uncordon(node) => self.set_unschedulable(*node, false, records),
             Action::AddNode(pool) => {
-                let node = self.create_node(now, *pool);
+                let node = self.create_group_node(now, *pool);
                 records.push(Record::NodeRequested { node, pool: *pool });
             }
             Action::RemoveNode(id) => {
@@ -80,9 +83,9 @@ impl Cluster {
 
     fn scale_workload(&mut self, id: WorkloadId, replicas: i32, records: &mut Vec<Record>) {
         assert!(replicas >= 0, "a workload cannot have {replicas} replicas");
-        let workload = &mut self.workloads[id.index()];
+        let workload = self.workload_mut(id);
         let from = workload.replicas;
-        if from != replicas {
+        if from != replicas && workload.exists {
             workload.replicas = replicas;
             records.push(Record::WorkloadScaled { workload: id, from, to: replicas });
         }
@@ -96,12 +99,13 @@ impl Cluster {
         records: &mut Vec<Record>,
     ) {
         let id = ReplicaSetId::at(self.replica_sets.len());
-        let workload = &mut self.workloads[owner.index()];
+        let workload = self.workload_mut(owner);
         workload.replica_sets.push(id);
+        let revision = workload.wanted_revision();
         self.replica_sets.push(Some(Box::new(ReplicaSet {
             id,
             workload: owner,
-            revision: workload.wanted_revision(),
+            revision,
             replicas,
             created: now,
             pods: Vec::new(),
@@ -112,7 +116,7 @@ impl Cluster {
     fn delete_replica_set(&mut self, id: ReplicaSetId) {
         let Some(set) = self.replica_sets[id.index()].take() else { return };
         assert!(set.pods.is_empty(), "only an empty ReplicaSet is deleted");
-        self.workloads[set.workload.index()].replica_sets.retain(|other| *other != id);
+        self.workload_mut(set.workload).replica_sets.retain(|other| *other != id);
     }
 
     fn create_replica(&mut self, now: SimTime, id: ReplicaSetId, records: &mut Vec<Record>) {
@@ -176,6 +180,7 @@ impl Cluster {
         }
         let id = PodId::at(self.pods.len());
         let name: Arc<str> = Arc::from(name);
+        self.workload_stamps[owner.workload().index()] += 1;
         let workload = &mut self.workloads[owner.workload().index()];
         workload.pods.push(id);
         let Revision { template, template_id, requests, scoring_requests } = revision;
@@ -198,6 +203,7 @@ impl Cluster {
             unschedulable: None,
             restarts: 0,
         })));
+        self.pod_stamps.push(1);
         self.live_pods += 1;
         self.pending.insert(id);
         records.push(Record::PodCreated { pod: id, workload: owner.workload(), name });
@@ -268,30 +274,65 @@ impl Cluster {
 
     /// Makes the node that an instance of the pool will become. Its zone is the one with the fewest
     /// nodes of the pool among those that work, as auto scaling groups balance zones.
-    fn create_node(&mut self, now: SimTime, pool: PoolId) -> NodeId {
-        let id = NodeId::at(self.nodes.len());
-        let zone = self.zone_for(pool);
-        let Self { pools, nodes, live_nodes, generation, .. } = self;
-        let pool = &mut pools[pool.index()];
-        let name: Arc<str> = Arc::from(format!("{}-{}", pool.spec.name, pool.next_node));
+    fn create_group_node(&mut self, now: SimTime, pool: PoolId) -> NodeId {
+        let zone = self.zones_by_need(pool).into_iter().next();
+        let name = self.next_name(pool);
+        let pool = self.pool(pool);
+        let instance = Arc::clone(&pool.spec.instance);
+        let machine = Machine { instance, zone, spot: pool.spec.spot };
+        let labels = node_labels(&pool.spec.labels, &name, &machine);
+        let (id, taints) = (pool.id, pool.spec.taints.clone());
+        self.create_node(now, id, name, machine, (labels, taints), true)
+    }
+
+    fn next_name(&mut self, pool: PoolId) -> Arc<str> {
+        let pool = &mut self.pools[pool.index()];
+        let name = Arc::from(format!("{}-{}", pool.spec.name, pool.next_node));
         pool.next_node += 1;
+        name
+    }
+
+    /// Makes the node that a machine asked for by itself will become.
+    pub(super) fn create_requested_node(
+        &mut self,
+        now: SimTime,
+        request: NodeRequest,
+        records: &mut Vec<Record>,
+    ) {
+        let NodeRequest { pool, machine, labels, taints } = request;
+        let name = self.next_name(pool);
+        let labels = node_labels(&labels, &name, &machine);
+        let node = self.create_node(now, pool, name, machine, (labels, taints), false);
+        records.push(Record::NodeRequested { node, pool });
+    }
+
+    fn create_node(
+        &mut self,
+        now: SimTime,
+        pool: PoolId,
+        name: Arc<str>,
+        machine: Machine,
+        (labels, taints): (Labels, Vec<Taint>),
+        of_group: bool,
+    ) -> NodeId {
+        let id = NodeId::at(self.nodes.len());
+        let generation = self.next_generation(id);
+        let pool = &mut self.pools[pool.index()];
         pool.nodes.push(id);
-        *generation += 1;
-        let instance = &pool.spec.instance;
+        let instance = &machine.instance;
         let mut allocatable = instance.allocatable.clone();
         if pool.spec.gpu_ready.is_some() {
             for (resource, _) in instance.allocatable.extended() {
                 allocatable.set(resource, 0);
             }
         }
-        let labels = node_labels(&pool.spec, &name, zone.as_ref());
-        nodes.push(Some(Box::new(Node {
+        self.nodes.push(Some(Box::new(Node {
             id,
             name,
             pool: Some(pool.id),
             labels,
             annotations: Labels::new(),
-            taints: pool.spec.taints.clone(),
+            taints,
             unschedulable: false,
             capacity: instance.capacity.clone(),
             allocatable,
@@ -300,43 +341,53 @@ impl Cluster {
             created: now,
             phase: NodePhase::Requested,
             phase_since: now,
+            of_group,
+            launched: None,
+            machine,
+            machine_gone: false,
             pods: Vec::new(),
             requested: crate::units::Resources::default(),
             scoring_requested: crate::units::Resources::default(),
-            generation: *generation,
+            generation,
         })));
-        live_nodes.push(id);
+        self.live_nodes.push(id);
         id
     }
 
-    fn zone_for(&self, pool: PoolId) -> Option<Arc<str>> {
+    /// The zones of a pool in the order in which its group tries them: those that work first, the
+    /// one with the fewest of its nodes before the others.
+    #[must_use]
+    pub fn zones_by_need(&self, pool: PoolId) -> Vec<Arc<str>> {
         let pool = self.pool(pool);
         let members = |zone: &Arc<str>| {
             let mine = pool.nodes.iter().filter_map(|id| self.node(*id));
             mine.filter(|node| node.zone() == Some(&**zone)).count()
         };
-        let zones = pool.spec.zones.iter().filter(|zone| !self.failed_zones.contains(*zone));
-        zones.min_by_key(|zone| members(zone)).cloned()
+        let mut zones = pool.spec.zones.clone();
+        zones.sort_by_cached_key(|zone| (self.is_zone_failed(zone), members(zone)));
+        zones
+    }
+
+    /// Whether a zone does not work at present.
+    #[must_use]
+    pub fn is_zone_failed(&self, zone: &str) -> bool {
+        self.failed_zones.contains(zone)
     }
 }
 
-/// The labels a node of a pool carries, the well-known ones among them.
+/// The labels a node carries, the well-known ones among them.
 #[must_use]
-pub fn node_labels(
-    pool: &crate::cluster::api::NodePoolSpec,
-    name: &Arc<str>,
-    zone: Option<&Arc<str>>,
-) -> Labels {
-    let mut labels = pool.labels.clone();
+pub fn node_labels(own: &Labels, name: &Arc<str>, machine: &Machine) -> Labels {
+    let mut labels = own.clone();
     let mut set = |key: &str, value: &Arc<str>| {
         labels.entry(Arc::from(key)).or_insert_with(|| Arc::clone(value));
     };
     set("kubernetes.io/hostname", name);
-    set("node.kubernetes.io/instance-type", &pool.instance.name);
+    set("node.kubernetes.io/instance-type", &machine.instance.name);
     set("kubernetes.io/os", &Arc::from("linux"));
     set("kubernetes.io/arch", &Arc::from("amd64"));
-    if let Some(zone) = zone {
-        set("topology.kubernetes.io/zone", zone);
+    if let Some(zone) = &machine.zone {
+        set(ZONE, zone);
     }
     labels
 }

@@ -14,6 +14,10 @@ use crate::units::SimTime;
 pub struct Budget {
     /// Id.
     pub id: BudgetId,
+    /// Whether the object is there: one of a later release is not yet, a deleted one is no more.
+    pub exists: bool,
+    /// `metadata.generation`: how often the spec was written.
+    pub generation: i64,
     /// What was written.
     pub spec: Arc<PodDisruptionBudgetSpec>,
     /// The figures of `status`.
@@ -26,7 +30,8 @@ impl Budget {
     /// Whether it selects a pod.
     #[must_use]
     pub fn selects(&self, pod: &Pod) -> bool {
-        self.spec.meta.namespace == pod.namespace
+        self.exists
+            && self.spec.meta.namespace == pod.namespace
             && self.spec.selector.as_ref().is_some_and(|s| s.matches(&pod.template.labels))
     }
 }

@@ -10,6 +10,13 @@ use crate::model::id::{PodId, WorkloadId};
 use crate::model::record::Record;
 use crate::units::SimTime;
 
+/// How the last Job of an object ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobEnd {
+    /// `None` when it is complete, else why it failed, in the controller's word.
+    pub failure: Option<&'static str>,
+}
+
 /// A Job that runs, and its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRun {
@@ -68,7 +75,7 @@ impl Cluster {
         name: &Arc<str>,
         records: &mut Vec<Record>,
     ) {
-        let workload = &mut self.workloads[id.index()];
+        let workload = self.workload_mut(id);
         workload.runs.push(JobRun {
             number: workload.next_run,
             name: Arc::clone(name),
@@ -89,7 +96,7 @@ impl Cluster {
         number: u32,
         records: &mut Vec<Record>,
     ) {
-        let workload = &mut self.workloads[id.index()];
+        let workload = self.workload_mut(id);
         let Some(run) = workload.run(number) else { return };
         let name = format!("{}-{}", run.name, workload.next_pod);
         workload.next_pod += 1;
@@ -105,11 +112,12 @@ impl Cluster {
         failure: Option<&'static str>,
         records: &mut Vec<Record>,
     ) {
-        let workload = &mut self.workloads[id.index()];
+        let workload = self.workload_mut(id);
         let Some(position) = workload.runs.iter().position(|run| run.number == number) else {
             return;
         };
         let run = workload.runs.remove(position);
+        workload.ended = Some(JobEnd { failure });
         let took = now.since(run.started);
         records.push(Record::JobEnded { workload: id, name: run.name, took, failure });
     }

@@ -17,10 +17,11 @@ pub mod volume;
 pub mod workload;
 mod write;
 
+pub use admission::forbidden_update;
 pub use apply::node_labels;
 pub use budget::Budget;
-pub use job::JobRun;
-pub use node::{Node, NodeImage, NodePhase};
+pub use job::{JobEnd, JobRun};
+pub use node::{LaunchFailure, Node, NodeImage, NodePhase};
 pub use occur::Occurrence;
 pub use pod::{ConditionStatus, Deletion, Pod, PodOwner, PodPhase, ReadyCondition, TemplateId};
 pub use state::{Cluster, Pool};

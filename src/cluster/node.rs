@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::cluster::api::meta::Labels;
+use crate::cluster::api::pool::Machine;
 use crate::cluster::api::scheduling::Taint;
 use crate::model::id::{NodeId, PodId, PoolId};
 use crate::units::{Bytes, Resources, SimTime};
@@ -38,6 +39,15 @@ pub struct Node {
     pub phase: NodePhase,
     /// When `phase` last changed.
     pub phase_since: SimTime,
+    /// Whether its pool's group asked for it, which may take another zone; else someone asked for it
+    /// by itself.
+    pub of_group: bool,
+    /// When its machine was made.
+    pub launched: Option<SimTime>,
+    /// What it runs on, or will.
+    pub machine: Machine,
+    /// Whether the cloud took the machine back while the object is still there.
+    pub machine_gone: bool,
     /// Bound pods that still hold resources, in order of binding.
     pub pods: Vec<PodId>,
     /// Sum of the bound pods' requests.
@@ -62,6 +72,10 @@ pub struct NodeImage {
 pub enum NodePhase {
     /// The cloud was asked for an instance; there is no Node object yet.
     Requested,
+    /// The cloud could not make the instance; the request stands until it is given up.
+    Failed(LaunchFailure),
+    /// The kubelet registered and is not Ready yet.
+    Registered,
     /// The kubelet is Ready.
     Ready,
     /// The kubelet does not answer; the API says Ready=Unknown once the monitor noticed.
@@ -70,17 +84,38 @@ pub enum NodePhase {
     Removing,
 }
 
+/// Why the cloud makes no machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LaunchFailure {
+    /// It has none of this type left in the zone.
+    NoCapacity,
+    /// The account may have no more of them.
+    Quota,
+}
+
 impl Node {
-    /// Whether a kubelet works on it.
+    /// Whether its Ready condition is True.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.phase == NodePhase::Ready
     }
 
+    /// Whether a kubelet works on it.
+    #[must_use]
+    pub fn has_kubelet(&self) -> bool {
+        matches!(self.phase, NodePhase::Registered | NodePhase::Ready)
+    }
+
+    /// Whether it is only asked for: there is no Node object, and maybe never will be.
+    #[must_use]
+    pub fn is_coming(&self) -> bool {
+        matches!(self.phase, NodePhase::Requested | NodePhase::Failed(_))
+    }
+
     /// Whether there is a Node object: the instance came up, and is not being given back.
     #[must_use]
     pub fn has_joined(&self) -> bool {
-        matches!(self.phase, NodePhase::Ready | NodePhase::Lost)
+        matches!(self.phase, NodePhase::Registered | NodePhase::Ready | NodePhase::Lost)
     }
 
     /// The value of a label.

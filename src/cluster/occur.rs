@@ -2,15 +2,23 @@
 
 use std::sync::Arc;
 
+use crate::cluster::api::NodeRequest;
 use crate::cluster::api::budget::PodDisruptionBudgetSpec;
-use crate::cluster::api::scheduling::Taint;
+use crate::cluster::api::limit::ResourceQuotaSpec;
+use crate::cluster::api::scheduling::{Taint, TaintEffect};
+use crate::cluster::api::storage::PersistentVolumeClaimSpec;
 use crate::cluster::api::workload::WorkloadSpec;
-use crate::cluster::node::{NodeImage, NodePhase};
+use crate::cluster::node::{LaunchFailure, Node, NodeImage, NodePhase};
 use crate::cluster::pod::{ConditionStatus, PodOwner, PodPhase, ReadyCondition};
 use crate::cluster::state::Cluster;
 use crate::model::id::{BudgetId, NodeId, PodId, WorkloadId};
 use crate::model::record::{Death, Record};
 use crate::units::{SimDuration, SimTime};
+
+/// Label of the zone of a node.
+pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
+/// Taint of a node that is not Ready.
+const NOT_READY: &str = "node.kubernetes.io/not-ready";
 
 /// A fact reported by a kubelet or the cloud.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,12 +61,42 @@ pub enum Occurrence {
     },
     /// The pod's containers ended and its object is gone.
     PodGone(PodId),
-    /// Someone wrote a workload's spec.
+    /// Someone wrote a workload's spec, or made the workload.
     WorkloadWritten(WorkloadId, Arc<WorkloadSpec>),
-    /// Someone wrote a budget's spec.
+    /// Someone deleted a workload. Its ReplicaSets and Jobs go with it; its pods are without an
+    /// owner, and the garbage collector has to delete them.
+    WorkloadDeleted(WorkloadId),
+    /// Someone wrote a budget's spec, or made the budget.
     BudgetWritten(BudgetId, Arc<PodDisruptionBudgetSpec>),
-    /// The node registered and is Ready.
+    /// Someone deleted a budget.
+    BudgetDeleted(BudgetId),
+    /// Someone made a claim that stands alone; one that is there stays as it is.
+    ClaimWritten(Arc<PersistentVolumeClaimSpec>),
+    /// Someone deleted a claim, by `namespace/name`: it goes when no pod uses it any more.
+    ClaimDeleted(Arc<str>),
+    /// Someone wrote the quotas of all namespaces.
+    QuotasWritten(Vec<Arc<ResourceQuotaSpec>>),
+    /// A machine was asked for by itself.
+    NodeAsked(Box<NodeRequest>),
+    /// The cloud made the node's machine, in this zone.
+    NodeLaunched(NodeId, Option<Arc<str>>),
+    /// The cloud could not make the node's machine.
+    NodeLaunchFailed {
+        /// Which.
+        node: NodeId,
+        /// Why.
+        why: LaunchFailure,
+        /// The cloud's code.
+        code: Arc<str>,
+        /// The cloud's sentence.
+        message: Arc<str>,
+    },
+    /// The node registered.
+    NodeRegistered(NodeId),
+    /// The node is Ready; it registered, if it had not.
     NodeReady(NodeId),
+    /// The cloud took the node's machine; the object stays.
+    MachineGone(NodeId),
     /// The node's GPUs are allocatable.
     NodeGpus(NodeId),
     /// The node stopped answering.
@@ -74,6 +112,13 @@ pub enum Occurrence {
     ZoneFailed(Arc<str>),
     /// A zone works again.
     ZoneRecovered(Arc<str>),
+}
+
+/// Takes a pod out of a list in order of creation, which is the order of ids.
+fn forget(pods: &mut Vec<PodId>, id: PodId) {
+    if let Ok(position) = pods.binary_search(&id) {
+        pods.remove(position);
+    }
 }
 
 impl Cluster {
@@ -117,11 +162,56 @@ impl Cluster {
                 self.pod_ended(now, pod, succeeded, records);
             }
             Occurrence::PodGone(id) => self.pod_gone(now, id, records),
-            Occurrence::WorkloadWritten(id, spec) => self.write_workload(id, spec, records),
-            Occurrence::BudgetWritten(id, spec) => self.budgets[id.index()].spec = spec,
-            Occurrence::NodeReady(id) => {
-                if self.set_phase(now, id, NodePhase::Ready) {
-                    records.push(Record::NodeBecameReady(id));
+            Occurrence::WorkloadWritten(..)
+            | Occurrence::WorkloadDeleted(_)
+            | Occurrence::BudgetWritten(..)
+            | Occurrence::BudgetDeleted(_)
+            | Occurrence::ClaimWritten(_)
+            | Occurrence::ClaimDeleted(_)
+            | Occurrence::QuotasWritten(_) => self.written(fact, records),
+            Occurrence::NodeAsked(_)
+            | Occurrence::NodeLaunched(..)
+            | Occurrence::NodeLaunchFailed { .. }
+            | Occurrence::NodeRegistered(_)
+            | Occurrence::NodeReady(_)
+            | Occurrence::MachineGone(_)
+            | Occurrence::NodeGpus(_)
+            | Occurrence::NodeLost(_)
+            | Occurrence::NodeRecovered(_)
+            | Occurrence::NodeGone(_)
+            | Occurrence::NodeTaints(..) => {
+                self.occur_to_node(now, fact, records);
+            }
+            Occurrence::ZoneFailed(zone) => {
+                self.failed_zones.insert(zone);
+            }
+            Occurrence::ZoneRecovered(zone) => {
+                self.failed_zones.remove(&zone);
+            }
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the caller matched the facts about nodes in full"
+    )]
+    fn occur_to_node(&mut self, now: SimTime, fact: Occurrence, records: &mut Vec<Record>) {
+        match fact {
+            Occurrence::NodeAsked(request) => {
+                self.create_requested_node(now, *request, records);
+            }
+            Occurrence::NodeLaunched(id, zone) => self.node_launched(now, id, zone, records),
+            Occurrence::NodeLaunchFailed { node, why, code, message } => {
+                if self.set_phase(now, node, NodePhase::Failed(why)) {
+                    records.push(Record::NodeLaunchFailed { node, code, message });
+                }
+            }
+            Occurrence::NodeRegistered(id) => self.node_registered(now, id, records),
+            Occurrence::NodeReady(id) => self.node_ready(now, id, records),
+            Occurrence::MachineGone(id) => {
+                if self.node(id).is_some_and(|node| !node.machine_gone) {
+                    self.node_mut(id).machine_gone = true;
+                    records.push(Record::NodeReclaimed(id));
                 }
             }
             Occurrence::NodeGpus(id) => self.gpus_allocatable(id, records),
@@ -133,12 +223,7 @@ impl Cluster {
                     self.node_mut(id).taints = taints;
                 }
             }
-            Occurrence::ZoneFailed(zone) => {
-                self.failed_zones.insert(zone);
-            }
-            Occurrence::ZoneRecovered(zone) => {
-                self.failed_zones.remove(&zone);
-            }
+            _ => unreachable!("only facts about nodes come here"),
         }
     }
 
@@ -191,15 +276,17 @@ impl Cluster {
     /// Takes a pod out of every index.
     pub(super) fn pod_gone(&mut self, now: SimTime, id: PodId, records: &mut Vec<Record>) {
         self.leave_node(id);
+        self.release_claims(id);
         let Some(pod) = self.pods[id.index()].take() else { return };
         self.live_pods -= 1;
         self.pending.remove(&id);
+        self.workload_stamps[pod.workload().index()] += 1;
         let workload = &mut self.workloads[pod.workload().index()];
-        workload.pods.retain(|other| *other != id);
+        forget(&mut workload.pods, id);
         match pod.owner {
             PodOwner::ReplicaSet(_, set) => {
                 if let Some(set) = self.replica_sets[set.index()].as_deref_mut() {
-                    set.pods.retain(|other| *other != id);
+                    forget(&mut set.pods, id);
                 }
             }
             PodOwner::Ordinal(_, ordinal) => {
@@ -225,9 +312,59 @@ impl Cluster {
         node.scoring_requested -= &scoring;
     }
 
+    fn node_launched(
+        &mut self,
+        now: SimTime,
+        id: NodeId,
+        zone: Option<Arc<str>>,
+        records: &mut Vec<Record>,
+    ) {
+        if !self.node(id).is_some_and(Node::is_coming) {
+            return;
+        }
+        let node = self.node_mut(id);
+        node.phase = NodePhase::Requested;
+        node.phase_since = now;
+        node.launched = Some(now);
+        if let Some(zone) = &zone {
+            node.labels.insert(Arc::from(ZONE), Arc::clone(zone));
+        }
+        node.machine.zone = zone;
+        let machine = Box::new(node.machine.kind());
+        records.push(Record::NodeLaunched { node: id, machine });
+    }
+
+    /// The API server admits the object with the taint of a node that is not ready
+    /// (plugin/pkg/admission/nodetaint).
+    fn node_registered(&mut self, now: SimTime, id: NodeId, records: &mut Vec<Record>) {
+        if self.set_phase(now, id, NodePhase::Registered) {
+            let node = self.node_mut(id);
+            node.created = now;
+            node.taints.push(Taint {
+                key: Arc::from(NOT_READY),
+                value: Arc::from(""),
+                effect: TaintEffect::NoSchedule,
+            });
+            records.push(Record::NodeRegistered(id));
+        }
+    }
+
+    fn node_ready(&mut self, now: SimTime, id: NodeId, records: &mut Vec<Record>) {
+        let registered = self.node(id).is_some_and(|node| node.phase == NodePhase::Registered);
+        if self.set_phase(now, id, NodePhase::Ready) {
+            let node = self.node_mut(id);
+            if registered {
+                node.taints.retain(|taint| &*taint.key != NOT_READY);
+            } else {
+                node.created = now;
+            }
+            records.push(Record::NodeBecameReady(id));
+        }
+    }
+
     fn gpus_allocatable(&mut self, id: NodeId, records: &mut Vec<Record>) {
-        let Some(pool) = self.node(id).and_then(|node| node.pool) else { return };
-        let allocatable = self.pool(pool).spec.instance.allocatable.clone();
+        let Some(node) = self.node(id) else { return };
+        let allocatable = node.machine.instance.allocatable.clone();
         if self.node(id).is_some_and(|node| node.allocatable == allocatable) {
             return;
         }
@@ -255,8 +392,10 @@ impl Cluster {
         if let Some(pool) = self.nodes[id.index()].take().and_then(|node| node.pool) {
             self.pools[pool.index()].nodes.retain(|other| *other != id);
         }
-        self.live_nodes.retain(|other| *other != id);
-        self.generation += 1;
+        if let Ok(position) = self.live_nodes.binary_search(&id) {
+            self.live_nodes.remove(position);
+        }
+        self.next_generation(id);
         records.push(Record::NodeGone(id));
     }
 }

@@ -19,6 +19,12 @@ impl Cluster {
         self.quotas = quotas.to_vec();
     }
 
+    /// The quotas of all namespaces.
+    #[must_use]
+    pub fn quotas(&self) -> &[Arc<ResourceQuotaSpec>] {
+        &self.quotas
+    }
+
     /// The sentence with which a pod is refused; `None` when it may be made.
     pub(super) fn forbidden_by_quota(
         &self,

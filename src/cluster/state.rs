@@ -4,7 +4,7 @@
 //! [`Cluster::apply`] (what controllers want, `apply.rs`) and [`Cluster::occur`] (what kubelets and
 //! the cloud report, `occur.rs`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::cluster::admission::{admit, daemon_tolerations};
@@ -23,12 +23,22 @@ use crate::model::id::{BudgetId, NodeId, PodId, PoolId, ReplicaSetId, WorkloadId
 use crate::units::SimTime;
 use crate::units::convert::count_u32;
 
+/// Changes of nodes that are remembered; whoever is further behind looks at all nodes.
+const CHANGES_KEPT: usize = 256;
+
 /// All objects of a simulated cluster.
 #[derive(Debug, Clone, Default)]
 pub struct Cluster {
     pub(super) nodes: Vec<Option<Box<Node>>>,
     pub(super) live_nodes: Vec<NodeId>,
     pub(super) pods: Vec<Option<Box<Pod>>>,
+    /// When each pod last changed, by id, on a count of its own: dense, so that who looks at all pods
+    /// can pass over those that are as they were.
+    pub(super) pod_stamps: Vec<u64>,
+    /// When each workload, a ReplicaSet of it or a pod of it last changed, by id, on counts of their own.
+    pub(super) workload_stamps: Vec<u64>,
+    /// How many specs of workloads were written.
+    pub(super) specs_written: u64,
     pub(super) live_pods: usize,
     pub(super) pending: BTreeSet<PodId>,
     pub(super) workloads: Vec<Workload>,
@@ -39,6 +49,8 @@ pub struct Cluster {
     pub(super) failed_zones: BTreeSet<Arc<str>>,
     pub(super) quotas: Vec<Arc<ResourceQuotaSpec>>,
     pub(super) generation: u64,
+    /// The nodes that the latest generations were given to, the last one at the end.
+    pub(super) changed_nodes: VecDeque<NodeId>,
     pub(super) volumes: Volumes,
 }
 
@@ -56,6 +68,12 @@ pub struct Pool {
 }
 
 impl Cluster {
+    /// The id that the next node gets that is asked for.
+    #[must_use]
+    pub fn next_node(&self) -> NodeId {
+        NodeId::at(self.nodes.len())
+    }
+
     /// A cluster with pools and objects but neither nodes nor pods.
     #[must_use]
     pub fn new(
@@ -79,6 +97,8 @@ impl Cluster {
         for (position, spec) in budgets.iter().enumerate() {
             cluster.budgets.push(Budget {
                 id: BudgetId::at(position),
+                exists: true,
+                generation: 1,
                 spec: Arc::clone(spec),
                 status: BudgetStatus::default(),
                 disrupted: std::collections::BTreeMap::new(),
@@ -89,8 +109,10 @@ impl Cluster {
 
     fn add_workload(&mut self, spec: &Arc<WorkloadSpec>) {
         let revision = self.revision_of_spec(spec);
+        self.workload_stamps.push(0);
         self.workloads.push(Workload {
             id: WorkloadId::at(self.workloads.len()),
+            exists: true,
             spec: Arc::clone(spec),
             replicas: spec.replicas,
             revisions: vec![revision],
@@ -100,6 +122,7 @@ impl Cluster {
             next_pod: 1,
             runs: Vec::new(),
             next_run: 0,
+            ended: None,
         });
     }
 
@@ -116,7 +139,9 @@ impl Cluster {
     /// distinct templates.
     pub(super) fn revision_of(&mut self, template: &PodTemplate) -> Revision {
         let admitted = admit(template);
-        if let Some(known) = self.templates.iter().find(|known| *known.template == admitted) {
+        let bare = admitted.without_origins();
+        let same = |known: &&Revision| known.template.without_origins() == bare;
+        if let Some(known) = self.templates.iter().find(same) {
             return known.clone();
         }
         let revision = Revision {
@@ -159,6 +184,17 @@ impl Cluster {
             .flat_map(|workload| workload.pods.iter().filter_map(|id| self.pod(*id)))
     }
 
+    /// The ids of all pods, in the order of [`Cluster::pods`].
+    pub fn pod_ids(&self) -> impl Iterator<Item = PodId> {
+        self.workloads.iter().flat_map(|workload| workload.pods.iter().copied())
+    }
+
+    /// A number that grows with every change of a pod, beginning with 1.
+    #[must_use]
+    pub fn pod_stamp(&self, id: PodId) -> u64 {
+        self.pod_stamps[id.index()]
+    }
+
     /// Number of pods.
     #[must_use]
     pub fn pod_count(&self) -> usize {
@@ -180,6 +216,18 @@ impl Cluster {
     #[must_use]
     pub fn workload(&self, id: WorkloadId) -> &Workload {
         &self.workloads[id.index()]
+    }
+
+    /// A number that grows with every change of a workload, of its ReplicaSets and of its pods.
+    #[must_use]
+    pub fn workload_stamp(&self, id: WorkloadId) -> u64 {
+        self.workload_stamps[id.index()]
+    }
+
+    /// How many specs of workloads were written so far.
+    #[must_use]
+    pub fn specs_written(&self) -> u64 {
+        self.specs_written
     }
 
     /// All workloads, by id.
@@ -237,19 +285,59 @@ impl Cluster {
     /// Sets a workload's size before the run begins.
     pub fn set_initial_replicas(&mut self, id: WorkloadId, replicas: i32) {
         assert!(self.live_pods == 0, "initial sizes are set before there are pods");
-        self.workloads[id.index()].replicas = replicas;
+        self.workload_mut(id).replicas = replicas;
+    }
+
+    /// The nodes that changed, came or went after a generation, some of them more than once; `None`
+    /// when that is too long ago to be known.
+    #[must_use]
+    pub fn nodes_changed_since(
+        &self,
+        generation: u64,
+    ) -> Option<impl Iterator<Item = NodeId> + use<'_>> {
+        let count = usize::try_from(self.generation.checked_sub(generation)?).ok()?;
+        let first = self.changed_nodes.len().checked_sub(count)?;
+        Some(self.changed_nodes.range(first..).copied())
+    }
+
+    /// Gives a generation to a node that changes, comes or goes.
+    pub(super) fn next_generation(&mut self, node: NodeId) -> u64 {
+        if self.changed_nodes.len() == CHANGES_KEPT {
+            self.changed_nodes.pop_front();
+        }
+        self.changed_nodes.push_back(node);
+        self.generation += 1;
+        self.generation
+    }
+
+    /// A workload of a later release is not there when the run begins.
+    pub fn withhold_workload(&mut self, id: WorkloadId) {
+        self.workloads[id.index()].exists = false;
+        self.set_initial_replicas(id, 0);
+    }
+
+    /// A budget of a later release is not there when the run begins.
+    pub fn withhold_budget(&mut self, id: BudgetId) {
+        self.budgets[id.index()].exists = false;
     }
 
     pub(super) fn node_mut(&mut self, id: NodeId) -> &mut Node {
-        self.generation += 1;
-        let generation = self.generation;
+        let generation = self.next_generation(id);
         let node = self.nodes[id.index()].as_deref_mut().expect("a node that changes is there");
         node.generation = generation;
         node
     }
 
     pub(super) fn pod_mut(&mut self, id: PodId) -> &mut Pod {
-        self.pods[id.index()].as_deref_mut().expect("a pod that changes is there")
+        self.pod_stamps[id.index()] += 1;
+        let pod = self.pods[id.index()].as_deref_mut().expect("a pod that changes is there");
+        self.workload_stamps[pod.workload().index()] += 1;
+        pod
+    }
+
+    pub(super) fn workload_mut(&mut self, id: WorkloadId) -> &mut Workload {
+        self.workload_stamps[id.index()] += 1;
+        &mut self.workloads[id.index()]
     }
 
     /// Asserts what must hold between events: no node over-committed, every bound pod on a live

@@ -14,6 +14,7 @@ use crate::cluster::api::storage::{AccessMode, PersistentVolumeClaimSpec, Storag
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::pod::{Pod, PodOwner};
 use crate::cluster::state::Cluster;
+use crate::model::id::PodId;
 use crate::units::convert::index;
 
 /// Whether claims are held to what their provisioner can do.
@@ -67,6 +68,8 @@ pub struct Claim {
     pub bound: bool,
     /// The zone of its disk, once bound; `None` is any.
     pub zone: Option<Arc<str>>,
+    /// Someone deleted it; it stays while a pod uses it (finalizer `kubernetes.io/pvc-protection`).
+    pub deleting: bool,
 }
 
 impl Claim {
@@ -150,6 +153,7 @@ impl Volumes {
             refusal,
             bound: at_once || spec.volume_name.is_some(),
             zone,
+            deleting: false,
         }
     }
 }
@@ -239,6 +243,43 @@ impl Cluster {
                 let claim = self.volumes.make(namespace, name, template);
                 self.volumes.claims.insert(full, claim);
             }
+        }
+    }
+
+    /// Makes a claim that stands alone, unless it is there.
+    pub(super) fn write_claim(&mut self, spec: &PersistentVolumeClaimSpec) {
+        if self.volumes.spec.mode == VolumeMode::Enforced {
+            let claim = self.volumes.make(&spec.meta.namespace, &spec.meta.name, spec);
+            self.volumes.claims.entry(Arc::clone(&claim.name)).or_insert(claim);
+        }
+    }
+
+    /// Deletes a claim, now or when the last pod that uses it is gone.
+    pub(super) fn delete_claim(&mut self, name: &Arc<str>) {
+        if let Some(claim) = self.volumes.claims.get_mut(name) {
+            claim.deleting = true;
+            self.drop_unused(name, None);
+        }
+    }
+
+    /// A pod goes: claims that wait for that go too.
+    pub(super) fn release_claims(&mut self, id: PodId) {
+        if !self.volumes.claims.values().any(|claim| claim.deleting) {
+            return;
+        }
+        let Some(pod) = self.pod(id) else { return };
+        for name in self.claims_of(pod) {
+            self.drop_unused(&name, Some(id));
+        }
+    }
+
+    fn drop_unused(&mut self, name: &Arc<str>, except: Option<PodId>) {
+        let uses = |pod: &Pod| {
+            Some(pod.id) != except && pod.node.is_some() && self.claims_of(pod).contains(name)
+        };
+        let deleting = self.volumes.claims.get(name).is_some_and(|claim| claim.deleting);
+        if deleting && !self.pods().any(uses) {
+            self.volumes.claims.remove(name);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::cluster::api::pod::PodTemplate;
 use crate::cluster::api::workload::WorkloadSpec;
-use crate::cluster::job::JobRun;
+use crate::cluster::job::{JobEnd, JobRun};
 use crate::cluster::pod::TemplateId;
 use crate::model::id::{PodId, ReplicaSetId, WorkloadId};
 use crate::units::{Resources, SimTime};
@@ -15,6 +15,8 @@ use crate::units::{Resources, SimTime};
 pub struct Workload {
     /// Id.
     pub id: WorkloadId,
+    /// Whether the object is there: one of a later release is not yet, a deleted one is no more.
+    pub exists: bool,
     /// What was written last; figures that controllers change live in this struct.
     pub spec: Arc<WorkloadSpec>,
     /// Present `spec.replicas`.
@@ -33,6 +35,8 @@ pub struct Workload {
     pub runs: Vec<JobRun>,
     /// Number of the next Job.
     pub next_run: u32,
+    /// How its last Job ended, once one has.
+    pub ended: Option<JobEnd>,
 }
 
 /// One version of a workload's template.

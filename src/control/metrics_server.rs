@@ -10,6 +10,7 @@
 //! is interpolated between their readings.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rand::RngExt;
 
@@ -93,7 +94,7 @@ impl MetricsServer {
 
     /// One tick: all nodes that answer are scraped. Pods without a reading lose what was stored of
     /// them, as the store is rebuilt from each batch.
-    pub fn scrape(&mut self, now: SimTime, readings: impl Iterator<Item = (Reading, String)>) {
+    pub fn scrape(&mut self, now: SimTime, readings: impl Iterator<Item = (Reading, Arc<str>)>) {
         let mut batch = BTreeMap::new();
         for (reading, name) in readings {
             let known = self.pods.remove(&reading.pod).filter(|c| c.started == reading.started);
@@ -235,7 +236,7 @@ mod tests {
         };
         for tick in 1..=6_u32 {
             let cpu = f64::from(tick) * 7.5;
-            let readings = std::iter::once((reading(cpu), "web-1".to_owned()));
+            let readings = std::iter::once((reading(cpu), Arc::from("web-1")));
             server.scrape(second(u64::from(tick) * 15), readings);
         }
         let metric = server.get(PodId(3)).expect("sampled six times");

@@ -202,7 +202,7 @@ impl Upgrade {
 
     fn new_nodes_come(&self, cluster: &Cluster) -> bool {
         let mut new = members(cluster, self.pool).filter(|node| !self.before.contains(&node.id));
-        new.any(|node| node.phase == NodePhase::Requested)
+        new.any(|node| node.is_coming() || node.phase == NodePhase::Registered)
     }
 
     fn make_nodes(&mut self, now: SimTime, cluster: &Cluster, progress: &mut Progress) {

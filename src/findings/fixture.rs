@@ -17,7 +17,7 @@ use crate::model::observer::{
     CallEnd, ClientCall, Observer, OperationEnd, PoolSample, Sample, StationSample, WorkloadSample,
 };
 use crate::model::reason::{NoScaleUp, Reason};
-use crate::model::record::{Decider, HpaCondition, HpaMetricSync, HpaSync, Record};
+use crate::model::record::{Decider, HpaCondition, HpaMetricSync, HpaSync, MachineKind, Record};
 use crate::scenario::Scenario;
 use crate::trace::{History, Keep};
 use crate::units::{SimDuration, SimTime};
@@ -93,10 +93,17 @@ pub(crate) fn peak() -> Fixture {
     Fixture { scenario, history, measured, thresholds, cost }
 }
 
+fn launched(node: NodeId, pool: PoolId) -> Record {
+    let instance = Arc::from(if pool == PoolId(0) { "m6i.large" } else { "g4dn.xlarge" });
+    let machine = Box::new(MachineKind { instance, zone: None, spot: false });
+    Record::NodeLaunched { node, machine }
+}
+
 fn beginning(tell: &mut impl FnMut(SimTime, Record)) {
     let start = SimTime::ZERO;
     for (node, pool) in [(0, 0), (1, 0), (2, 1), (3, 1)] {
         tell(start, Record::NodeRequested { node: NodeId(node), pool: PoolId(pool) });
+        tell(start, launched(NodeId(node), PoolId(pool)));
         tell(start, Record::NodeBecameReady(NodeId(node)));
         tell(start, Record::NodeGpusAllocatable(NodeId(node)));
     }
@@ -142,6 +149,7 @@ fn growth(tell: &mut impl FnMut(SimTime, Record)) {
     let reason = Reason::ScaleUp { pod: PodId(20), pods: 3, pool };
     tell(at(712), Record::Decided { by: Decider::ClusterAutoscaler, reason });
     tell(at(712), Record::NodeRequested { node, pool });
+    tell(at(712), launched(node, pool));
     tell(at(794), Record::NodeBecameReady(node));
 }
 
@@ -326,6 +334,7 @@ fn sample(secs: u64) -> Sample {
         gpu_busy,
     };
     let pool = |nodes, cpu: f64, gpus: i64| PoolSample {
+        paid_per_hour: None,
         nodes,
         ready: nodes,
         cpu_requested_cores: cpu,

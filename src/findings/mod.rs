@@ -104,11 +104,16 @@ impl<'a> Case<'a> {
                 format!("all nodes of {} are replaced", names.pool(*pool))
             }
             DisruptionTarget::FailZone { zone, duration: _ } => format!("zone {zone} fails"),
+            DisruptionTarget::CapacityShortage { of, .. } => format!("the cloud has no {of}"),
             DisruptionTarget::Cordon { node } => format!("{node} is cordoned"),
             DisruptionTarget::Scale { workload, replicas } => {
                 format!("{} is scaled to {replicas}", names.workload(*workload))
             }
             DisruptionTarget::Rollout(spec) => format!("{} of {}", spec.key, spec.what),
+            DisruptionTarget::Slow { station, factor, duration: _ } => {
+                let name = &self.scenario.services.stations[station.index()].name;
+                format!("{name} works {factor} times slower")
+            }
             DisruptionTarget::DeletePod { workload, count } => {
                 let pods = plural(index(*count), "pod");
                 format!("deletion of {pods} of {}", names.workload(*workload))

@@ -49,12 +49,16 @@ pub(super) fn find(case: &Case<'_>, findings: &mut Vec<Finding>) {
 
 /// What most failures were, and all kinds with their counts.
 fn named(ends: EndCounts) -> (&'static str, String) {
-    let EndCounts { completed: _, timed_out, refused, cut, failed } = ends;
+    let EndCounts { completed: _, timed_out, refused, cut, failed, .. } = ends;
+    let EndCounts { limited, short_circuited, abandoned, .. } = ends;
     let kinds = [
         (timed_out, "start to time out", "timed out"),
         (refused, "are refused", "refused"),
         (cut, "are cut off", "cut off"),
         (failed, "fail inside", "failed inside"),
+        (limited, "are turned away by a limit of rate", "over a limit of rate (429)"),
+        (short_circuited, "meet open circuit breakers", "not sent by circuit breakers"),
+        (abandoned, "are abandoned", "abandoned by their clients"),
     ];
     let all = f64_from_u64(ends.failures().max(1));
     let verb = kinds

@@ -60,8 +60,7 @@ fn outcome(case: &Case<'_>, rollout: &Rollout<'_>, findings: &mut Vec<Finding>) 
         origins: vec![case.scenario.disruptions[id.index()].origin.clone()],
     };
     if let Some((_, end)) = end {
-        let names = case.history.names();
-        let said = tell::rollout(names, end);
+        let said = tell::rollout(end);
         let timeout = spec.timeout;
         finding.note = match fewest(case, end) {
             Some(fewest) => format!("{said} (--timeout {timeout}); {fewest}"),

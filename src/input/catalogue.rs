@@ -135,6 +135,7 @@ impl Row<'_> {
                 "" => None,
                 _ => Some(self.whole("max_volumes")?),
             },
+            gpu_kind: Some(self.cell("gpu_kind")).filter(|kind| !kind.is_empty()).map(Arc::from),
             on_demand_per_hour: self.price("on_demand_usd_per_hour")?,
             spot_per_hour: self.price("spot_usd_per_hour")?,
             price_date: self.cell("price_date").into(),

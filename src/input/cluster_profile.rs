@@ -5,20 +5,23 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
+use super::capacity::{Known, capacity, report_instance};
 use super::catalogue::Catalogue;
 use super::codes;
-use super::decode::{Fields, Value, nearest};
+use super::decode::{Fields, Value};
 use super::diagnostic::Diagnostic;
 use super::kubernetes::meta::strings;
 use super::kubernetes::scheduling::taint;
 use super::live_cluster::LiveCluster;
 use crate::cluster::VolumeMode;
-use crate::cluster::api::{Labels, NodePoolSpec};
+use crate::cluster::api::{InstanceType, Labels, NodePoolSpec};
 use crate::control::cluster_autoscaler::Options;
 use crate::control::cluster_autoscaler::options::OptionError;
 use crate::control::hpa::HpaConfig;
 use crate::engine::Dist;
-use crate::scenario::{ImageSizes, Prices, Provider, PullPolicy, Timings, VolumeProfile};
+use crate::scenario::{
+    CapacitySpec, ImageSizes, Prices, Provider, PullPolicy, Timings, VolumeProfile,
+};
 use crate::units::{Bytes, SimDuration};
 
 /// Size of an image that no profile states.
@@ -30,6 +33,8 @@ pub(super) struct ClusterProfile {
     pub(super) provider: Provider,
     pub(super) zones: Vec<Arc<str>>,
     pub(super) pools: Vec<NodePoolSpec>,
+    pub(super) machines: Vec<Arc<InstanceType>>,
+    pub(super) capacity: CapacitySpec,
     pub(super) timings: Timings,
     pub(super) images: ImageSizes,
     pub(super) metric_resolution: SimDuration,
@@ -59,6 +64,12 @@ pub(super) fn cluster_profile(
     } else {
         stated_machines(fields, catalogue)
     };
+    let known = machines
+        .as_ref()
+        .map(|machines| Known { machines: &machines.types, zones: &machines.zones });
+    let capacity = fields.read_or("capacity", CapacitySpec::default(), |value| {
+        capacity(value, known.unwrap_or_default())
+    });
     let timings = timings(fields);
     let images = fields.read_or("images", BTreeMap::new(), |value| amounts(value, Value::bytes));
     let image_default = fields.read_or("imageDefaultSize", IMAGE_SIZE, Value::bytes);
@@ -74,12 +85,14 @@ pub(super) fn cluster_profile(
     let volumes =
         fields.read_or("volumes", VolumeProfile::usual(VolumeMode::Enforced), volume_profile);
     let pulls = fields.read_or("kubelet", PullPolicy::default(), pulls);
-    let Machines { provider, zones, pools } = machines?;
+    let Machines { provider, zones, pools, types } = machines?;
     Some(ClusterProfile {
         name: name?,
         provider,
         zones,
         pools,
+        machines: types,
+        capacity: capacity?,
         timings: timings?,
         images: ImageSizes { by_name: images?, default: image_default? },
         metric_resolution: metric_resolution?,
@@ -96,6 +109,8 @@ struct Machines {
     provider: Provider,
     zones: Vec<Arc<str>>,
     pools: Vec<NodePoolSpec>,
+    /// Machine types that can be had.
+    types: Vec<Arc<InstanceType>>,
 }
 
 /// Pools as the profile writes them.
@@ -112,7 +127,8 @@ fn stated_machines(fields: &Fields<'_>, catalogue: Option<&Catalogue>) -> Option
         unique_pools(&pools, &read)?;
         Some(read)
     });
-    Some(Machines { provider: provider?, zones: zones?, pools: pools? })
+    let types = catalogue.into_iter().flat_map(Catalogue::values).cloned().collect();
+    Some(Machines { provider: provider?, zones: zones?, pools: pools?, types })
 }
 
 /// Pools as the nodes of a live cluster show them; the catalogue is only asked for prices.
@@ -128,7 +144,13 @@ fn live_machines(fields: &Fields<'_>, live: Option<LiveCluster>) -> Option<Machi
         }
     }
     let LiveCluster { pools, zones, provider } = live?;
-    Some(Machines { provider: stated?.or(provider).unwrap_or(Provider::Eks), zones, pools })
+    let types = types_of(&pools);
+    let provider = stated?.or(provider).unwrap_or(Provider::Eks);
+    Some(Machines { provider, zones, pools, types })
+}
+
+fn types_of(pools: &[NodePoolSpec]) -> Vec<Arc<InstanceType>> {
+    pools.iter().map(|pool| Arc::clone(&pool.instance)).collect()
 }
 
 /// A profile of nothing but the nodes of a live cluster: everything else is as by default.
@@ -137,6 +159,8 @@ pub(super) fn profile_of(live: LiveCluster, name: Arc<str>) -> ClusterProfile {
         name,
         provider: live.provider.unwrap_or(Provider::Eks),
         zones: live.zones,
+        machines: types_of(&live.pools),
+        capacity: CapacitySpec::default(),
         pools: live.pools,
         timings: default_timings(),
         images: ImageSizes { by_name: BTreeMap::new(), default: IMAGE_SIZE },
@@ -209,6 +233,7 @@ fn node_pool(
     let labels = fields.read_or("labels", Labels::new(), strings);
     let taints = fields.read_or("taints", Vec::new(), |value| value.list(taint));
     let launch = fields.read_or("launch", lognormal(40.0, 0.35), Value::distribution);
+    let node_ready = fields.read("nodeReady", Value::distribution);
     let gpu_ready = fields.read("gpuReady", Value::distribution);
     let spot = fields.read_or("spot", false, Value::boolean);
     let autoscaled = fields.read("autoscaled", Value::boolean);
@@ -234,19 +259,11 @@ fn node_pool(
         labels: labels?,
         taints: taints?,
         launch: launch?,
+        node_ready: node_ready?,
         gpu_ready: gpu_ready?,
         spot: spot?,
         autoscaled: autoscaled?.unwrap_or(min < max),
     })
-}
-
-fn report_instance(value: &Value<'_>, name: &str, catalogue: &Catalogue) {
-    let message = format!("is `{name}`, which the catalogue does not list");
-    let mut error = value.error(codes::UNKNOWN_INSTANCE, &message);
-    if let Some(near) = nearest(name, catalogue.keys().map(|name| &**name)) {
-        error = error.replace("a similar machine type exists", value.span(), near);
-    }
-    value.report(error);
 }
 
 /// Whether a pool's figures are in order: min at most max, initial between them.

@@ -80,6 +80,9 @@ pub(super) fn lay_schedules(
         let name = workload.to_string();
         let WorkloadKind::Job(job) = &mut workload.kind else { continue };
         let JobTrigger::Schedule(schedule) = &mut job.trigger else { continue };
+        if schedule.suspended {
+            continue;
+        }
         match (start, parse(&schedule.cron)) {
             (Some(start), Ok(cron)) => schedule.times = times(&cron, start, warm_up, total),
             (None, _) | (_, Err(_)) => idle.push(name),

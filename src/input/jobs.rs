@@ -48,11 +48,15 @@ fn job(name: &str, value: &Value<'_>, objects: &Objects) -> Option<(usize, Dist,
     Some((found, dist, duration.origin()))
 }
 
-/// Writes durations into their Jobs.
-pub(super) fn set_durations(workloads: &mut [WorkloadSpec], durations: JobDurations) {
-    for (at, dist, origin) in durations {
-        if let WorkloadKind::Job(job) = &mut workloads[at].kind {
-            (job.duration, job.duration_origin) = (dist, origin);
+/// Writes durations into their Jobs; workloads come with their position.
+pub(super) fn set_durations(
+    workloads: &mut [(usize, &mut WorkloadSpec)],
+    durations: &JobDurations,
+) {
+    for (at, workload) in workloads {
+        let stated = durations.iter().rfind(|(of, _, _)| of == at);
+        if let (Some((_, dist, origin)), WorkloadKind::Job(job)) = (stated, &mut workload.kind) {
+            (job.duration, job.duration_origin) = (dist.clone(), origin.clone());
         }
     }
 }

@@ -135,6 +135,7 @@ fn pool(
         labels: common_labels(nodes),
         taints: first.taints.clone(),
         launch: Dist::lognormal_median_sigma(40.0, 0.35).expect("the default is positive"),
+        node_ready: None,
         gpu_ready: None,
         spot: is_spot(first),
         autoscaled: false,
@@ -169,6 +170,7 @@ fn instance(key: &Key, nodes: &[&NodeObject], catalogue: Option<&Catalogue>) -> 
             .filter_map(|node| node.max_volumes)
             .min()
             .or_else(|| known.and_then(|machine| machine.max_volumes)),
+        gpu_kind: known.and_then(|machine| machine.gpu_kind.clone()),
         on_demand_per_hour: known.and_then(|machine| machine.on_demand_per_hour),
         spot_per_hour: known.and_then(|machine| machine.spot_per_hour),
         price_date: known.map_or_else(|| Arc::from(""), |machine| Arc::clone(&machine.price_date)),

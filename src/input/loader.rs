@@ -15,13 +15,18 @@ use super::documents::{Documents, Listed, paths, read, read_manifests};
 use super::jobs::{JobDurations, job_durations, set_durations};
 use super::kubernetes::Objects;
 use super::live_cluster::{is_objects, live_cluster};
+use super::releases::register;
 use super::rollouts::Release;
-use super::scenario::{ScenarioDocument, resolve_hpas, scenario};
+use super::scenario::{ScenarioDocument, scenario};
 use super::services::service_graph;
 use super::source::{FileId, Sources, Span};
 use super::yaml::{Dialect, Node, parse};
+use crate::cluster::api::WorkloadSpec;
 use crate::control::scheduler::ServiceSelector;
-use crate::scenario::{HpaObject, InputFile, Scenario};
+use crate::model::id::WorkloadId;
+use crate::scenario::{
+    DisruptionSpec, DisruptionTarget, HpaObject, InputFile, Later, Scenario, WorkloadChange,
+};
 use crate::service::ServiceGraph;
 
 /// What the command line states instead of the scenario.
@@ -174,7 +179,8 @@ pub(super) fn decode(
     objects.resolve_priorities(context);
     objects.resolve_limits(context);
     let upgrades = read_upgrades(context, &files.upgrades, &objects);
-    let hpas = resolve_hpas(&objects, context);
+    let registered = register(&mut objects, &upgrades, context);
+    let hpas = registered.hpas;
     let profile =
         files.profile.as_ref().and_then(|documents| read_profile(context, documents, files));
     let (services, durations) = read_services(context, &files.services, &objects);
@@ -182,15 +188,25 @@ pub(super) fn decode(
     let mut profile = profile;
     let document = {
         let mut read = |fields: &Fields<'_>, name| {
-            let release = Release { objects: &objects, hpas: &hpas, upgrades: &upgrades };
+            let release = Release {
+                objects: &objects,
+                hpas: &hpas,
+                upgrades: &upgrades,
+                upgraded_hpas: &registered.upgraded,
+                later: &registered.later,
+            };
             scenario(fields, name, &release, profile.as_mut(), services.as_ref())
         };
         single(context, documents, "Scenario", &mut read)
     };
     let path = Arc::clone(context.sources.file(documents.file).name());
-    set_durations(&mut objects.workloads, durations?);
-    let parts =
-        Parts { objects, hpas, profile: profile?, services: services?, document: document?, path };
+    let (durations, mut document) = (durations?, document?);
+    set_durations(&mut objects.workloads.iter_mut().enumerate().collect::<Vec<_>>(), &durations);
+    for (id, workload) in rewritten(&mut document.disruptions) {
+        set_durations(&mut [(id.index(), workload)], &durations);
+    }
+    let (profile, services, later) = (profile?, services?, registered.later);
+    let parts = Parts { objects, hpas, profile, services, document, path, later };
     Some(assemble(context, parts, options))
 }
 
@@ -202,13 +218,20 @@ struct Parts {
     services: ServiceGraph,
     document: ScenarioDocument,
     path: Arc<str>,
+    later: Later,
 }
 
 fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenario {
-    let Parts { mut objects, hpas, profile, services, document, path } = parts;
+    let Parts { mut objects, hpas, profile, services, mut document, path, later } = parts;
     let total = document.warm_up + document.duration;
     let (start, warm_up) = (document.start.as_deref(), document.warm_up);
-    let idle = lay_schedules(&mut objects.workloads, start, warm_up, total);
+    let mut idle = lay_schedules(&mut objects.workloads, start, warm_up, total);
+    for (_, workload) in rewritten(&mut document.disruptions) {
+        let stated = document.start.as_deref();
+        idle.extend(lay_schedules(std::slice::from_mut(workload), stated, warm_up, total));
+    }
+    idle.sort();
+    idle.dedup();
     let not_simulated =
         idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
     let inputs = context.sources.files().map(|(_, file)| InputFile {
@@ -232,6 +255,8 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         inputs: inputs.collect(),
         cluster: profile.name,
         provider: profile.provider,
+        machines: profile.machines,
+        capacity: profile.capacity,
         pools: shared(profile.pools),
         initial_replicas: document.initial_replicas,
         hpas,
@@ -256,9 +281,29 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         volumes: profile.volumes,
         pulls: profile.pulls,
         quotas: shared(objects.quotas),
+        later,
         claims: shared(objects.claims),
         storage_classes: shared(objects.storage_classes),
     }
+}
+
+/// The specs that upgrades write, to fill in what other documents say about them.
+fn rewritten(
+    disruptions: &mut [DisruptionSpec],
+) -> impl Iterator<Item = (WorkloadId, &mut WorkloadSpec)> {
+    let rollouts = disruptions.iter_mut().filter_map(|disruption| {
+        let DisruptionTarget::Rollout(spec) = &mut disruption.target else { return None };
+        Some(Arc::make_mut(spec))
+    });
+    rollouts.flat_map(|rollout| {
+        let hooks = rollout.hooks.iter_mut().flatten();
+        let hooks = hooks.map(|(id, spec)| (*id, Arc::make_mut(spec)));
+        let written = rollout.workloads.iter_mut().filter_map(|(id, change)| match change {
+            WorkloadChange::Written { spec, .. } => Some((*id, Arc::make_mut(spec))),
+            WorkloadChange::Image { .. } => None,
+        });
+        hooks.chain(written)
+    })
 }
 
 fn shared<T>(items: Vec<T>) -> Vec<Arc<T>> {

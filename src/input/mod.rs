@@ -10,6 +10,7 @@ pub mod source;
 
 pub mod codes;
 pub mod diagnostic;
+mod releases;
 pub mod render;
 
 pub mod yaml;
@@ -23,12 +24,14 @@ mod call_loops;
 mod services;
 mod station;
 
+mod capacity;
 mod catalogue;
 mod cluster_profile;
 
 mod cron;
 mod jobs;
 mod load;
+mod policy;
 mod pool_events;
 mod rollouts;
 mod scenario;

@@ -1,17 +1,17 @@
 //! The events `rollout` and `upgrade`: objects that are written anew in mid-run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::codes;
 use super::decode::{Fields, Value};
-use super::diagnostic::Diagnostic;
 use super::kubernetes::Objects;
-use crate::cluster::api::WorkloadSpec;
+use super::releases::{find_hpa, find_workload, is_hook, is_same};
 use crate::cluster::api::workload::WorkloadKind;
+use crate::cluster::api::{PodDisruptionBudgetSpec, WorkloadSpec};
 use crate::control::helm_wait::Rule;
 use crate::model::id::{BudgetId, HpaId, WorkloadId};
-use crate::scenario::{DisruptionTarget, HpaObject, RolloutSpec, WorkloadChange};
+use crate::scenario::{DisruptionTarget, HpaObject, Later, RolloutSpec, WaitSpec, WorkloadChange};
 use crate::units::SimDuration;
 
 /// How long a rollout is waited for when nobody says so.
@@ -21,8 +21,12 @@ const TIMEOUT: SimDuration = SimDuration::from_secs(15 * 60);
 pub(super) struct Release<'a> {
     pub(super) objects: &'a Objects,
     pub(super) hpas: &'a [Arc<HpaObject>],
-    /// The manifests of each `upgrade`, by the position of its event.
+    /// The objects of each `upgrade`, by the position of its event.
     pub(super) upgrades: &'a BTreeMap<usize, Objects>,
+    /// Their autoscalers, with their targets found.
+    pub(super) upgraded_hpas: &'a BTreeMap<usize, Vec<Arc<HpaObject>>>,
+    /// Objects that only upgrades have.
+    pub(super) later: &'a Later,
 }
 
 impl Release<'_> {
@@ -36,7 +40,7 @@ impl Release<'_> {
         let wait = wait(&fields);
         fields.finish("the event `rollout`");
         let (workloads, image, container) = (workloads?, image?, container?);
-        let (timeout, rule) = wait?;
+        let wait = wait?;
         if let (Some(name), Some(value)) = (&container, &container_value) {
             for id in &workloads {
                 self.check_container(value, name, *id)?;
@@ -47,15 +51,10 @@ impl Release<'_> {
         let image: Arc<str> = Arc::from(image);
         let change =
             || WorkloadChange::Image { container: container.clone(), image: Arc::clone(&image) };
-        Some(DisruptionTarget::Rollout(Arc::new(RolloutSpec {
-            key: "rollout",
-            what,
-            workloads: workloads.into_iter().map(|id| (id, change())).collect(),
-            hpas: Vec::new(),
-            budgets: Vec::new(),
-            timeout,
-            rule,
-        })))
+        let mut spec = RolloutSpec::new("rollout", wait);
+        spec.what = what;
+        spec.workloads = workloads.into_iter().map(|id| (id, change())).collect();
+        Some(DisruptionTarget::Rollout(Arc::new(spec)))
     }
 
     fn name(&self, id: WorkloadId) -> &str {
@@ -64,7 +63,22 @@ impl Release<'_> {
 
     fn workloads(&self, value: &Value<'_>) -> Option<Vec<WorkloadId>> {
         if value.node().sequence().is_some() {
-            return value.list(|item| self.workload(item));
+            let mut seen = BTreeSet::new();
+            let found = value.list(|item| {
+                let id = self.workload(item)?;
+                if !seen.insert(id) {
+                    let message = format!("names `{}` twice", self.name(id));
+                    item.report(item.error(codes::DUPLICATE_NAME, &message));
+                    return None;
+                }
+                Some(id)
+            })?;
+            if found.is_empty() {
+                let message = "must name at least one workload";
+                value.report(value.error(codes::INVALID_VALUE, message));
+                return None;
+            }
+            return Some(found);
         }
         self.workload(value).map(|id| vec![id])
     }
@@ -99,6 +113,7 @@ impl Release<'_> {
     pub(super) fn upgrade(&self, body: &Value<'_>, position: usize) -> Option<DisruptionTarget> {
         let fields = body.fields()?;
         let source = fields.exactly_one(&["manifests", "values"]);
+        let prune = fields.read_or("prune", true, Value::boolean);
         let wait = wait(&fields);
         fields.finish("the event `upgrade`");
         let (name, value) = source?;
@@ -113,91 +128,66 @@ impl Release<'_> {
             value.report(value.error(codes::INVALID_VALUE, "must name at least one file"));
             return None;
         }
-        let (timeout, rule) = wait?;
-        let next = self.upgrades.get(&position)?;
-        let mut spec = RolloutSpec {
-            key: "upgrade",
-            what: Arc::from(""),
-            workloads: Vec::new(),
-            hpas: Vec::new(),
-            budgets: Vec::new(),
-            timeout,
-            rule,
-        };
-        self.write_workloads(&value, next, &mut spec)?;
-        self.write_hpas(&value, next, &mut spec)?;
-        self.write_budgets(&value, next, &mut spec)?;
-        let (workloads, hpas, budgets) =
-            (spec.workloads.len(), spec.hpas.len(), spec.budgets.len());
-        spec.what = Arc::from(format!(
-            "the release: {workloads} workload(s), {hpas} HPA(s), {budgets} budget(s)"
-        ));
+        let mut spec = self.release(&value, position, wait?)?;
+        spec.keeps_others = !prune?;
         Some(DisruptionTarget::Rollout(Arc::new(spec)))
     }
 
-    fn write_workloads(
-        &self,
-        value: &Value<'_>,
-        next: &Objects,
-        into: &mut RolloutSpec,
-    ) -> Option<()> {
-        let mut complete = Some(());
+    /// What the release of the event at `position` writes, wherever its objects come from.
+    fn release(&self, value: &Value<'_>, position: usize, wait: WaitSpec) -> Option<RolloutSpec> {
+        let next = self.upgrades.get(&position)?;
+        let mut spec = RolloutSpec::new("upgrade", wait);
+        let mut hooks = Vec::new();
         for workload in &next.workloads {
-            if matches!(workload.kind, WorkloadKind::Job(_)) {
+            // Every workload of an upgrade was registered; an error before may have kept one out.
+            let id = WorkloadId::at(find_workload(self.objects, workload)?);
+            let written = Arc::new(workload.clone());
+            if is_hook(workload) {
+                hooks.push((id, written));
                 continue;
             }
-            let wanted = workload.to_string();
-            let namespace = &workload.meta.namespace;
-            let Some(found) = self.objects.named(&wanted, Some(namespace)) else {
-                new_object(value, &wanted);
-                complete = None;
-                continue;
-            };
             let stated = workload.replicas_origin.line > 0;
             let replicas = stated.then_some(workload.replicas);
             let replicas = replicas.filter(|_| has_replicas(workload));
-            let spec = Arc::new(workload.clone());
-            let change = WorkloadChange::Written { spec, replicas };
-            into.workloads.push((WorkloadId::at(found), change));
+            spec.workloads.push((id, WorkloadChange::Written { spec: written, replicas }));
         }
-        complete
-    }
-
-    fn write_hpas(&self, value: &Value<'_>, next: &Objects, into: &mut RolloutSpec) -> Option<()> {
-        let mut complete = Some(());
-        for hpa in &next.autoscalers {
-            let same = |old: &&Arc<HpaObject>| {
-                old.meta.name == hpa.meta.name && old.meta.namespace == hpa.meta.namespace
-            };
-            let Some(found) = self.hpas.iter().position(|old| same(&old)) else {
-                new_object(value, &format!("HorizontalPodAutoscaler/{}", hpa.meta.name));
-                complete = None;
-                continue;
-            };
-            into.hpas.push((HpaId::at(found), hpa.spec.clone()));
+        // Helm writes by kind (pkg/release/util/kind_sorter.go `InstallOrder`).
+        spec.workloads.sort_by_key(|(id, _)| rank(&self.objects.workloads[id.index()]));
+        spec.hooks = Some(hooks);
+        for hpa in self.upgraded_hpas.get(&position).into_iter().flatten() {
+            spec.hpas.push((HpaId::at(find_hpa(self.hpas, hpa)?), hpa.spec.clone()));
         }
-        complete
-    }
-
-    fn write_budgets(
-        &self,
-        value: &Value<'_>,
-        next: &Objects,
-        into: &mut RolloutSpec,
-    ) -> Option<()> {
-        let mut complete = Some(());
         for budget in &next.budgets {
-            let found = self.objects.budgets.iter().position(|old| {
-                old.meta.name == budget.meta.name && old.meta.namespace == budget.meta.namespace
-            });
-            let Some(found) = found else {
-                new_object(value, &format!("PodDisruptionBudget/{}", budget.meta.name));
-                complete = None;
-                continue;
-            };
-            into.budgets.push((BudgetId::at(found), Arc::new(budget.clone())));
+            let same = |old: &PodDisruptionBudgetSpec| is_same(&old.meta, &budget.meta);
+            let found = self.objects.budgets.iter().position(same)?;
+            spec.budgets.push((BudgetId::at(found), Arc::new(budget.clone())));
         }
-        complete
+        spec.claims = next.claims.iter().cloned().map(Arc::new).collect();
+        spec.quotas = next.quotas.iter().cloned().map(Arc::new).collect();
+        let empty = spec.workloads.is_empty()
+            && spec.hpas.is_empty()
+            && spec.budgets.is_empty()
+            && spec.claims.is_empty()
+            && spec.quotas.is_empty();
+        if empty && spec.hooks.as_ref().is_none_or(Vec::is_empty) {
+            let message = "has no object that is simulated";
+            value.report(value.error(codes::INVALID_VALUE, message).help(
+                "an upgrade writes the whole release, as `helm template` renders it: all its manifests",
+            ));
+            return None;
+        }
+        Some(spec)
+    }
+}
+
+/// The place of a kind in helm's order.
+fn rank(workload: &WorkloadSpec) -> u8 {
+    match workload.kind {
+        WorkloadKind::DaemonSet { .. } => 0,
+        WorkloadKind::ReplicaSet => 1,
+        WorkloadKind::Deployment { .. } => 2,
+        WorkloadKind::StatefulSet { .. } => 3,
+        WorkloadKind::Job(_) => 4,
     }
 }
 
@@ -205,21 +195,18 @@ fn has_replicas(workload: &WorkloadSpec) -> bool {
     !matches!(workload.kind, WorkloadKind::DaemonSet { .. } | WorkloadKind::Job(_))
 }
 
-fn new_object(value: &Value<'_>, name: &str) {
-    let message = format!("has {name}, which `inputs.manifests` do not have");
-    let error: Diagnostic = value.error(codes::UNSUPPORTED, &message);
-    value.report(error.note("an upgrade changes what is there; new objects are not simulated").help(
-        "put it into `inputs.manifests` with `replicas: {NAME: 0}` and let the event `scale` bring it up",
-    ));
-}
-
-/// `wait` or `timeout`, and `waitStrategy`.
-fn wait(fields: &Fields<'_>) -> Option<(SimDuration, Rule)> {
+/// `wait` or `timeout`, `waitStrategy`, `waitForJobs`, and `rollbackOnFailure` or `atomic`.
+fn wait(fields: &Fields<'_>) -> Option<WaitSpec> {
     let timeout = match fields.at_most_one(&["wait", "timeout"])? {
         Some((_, value)) => value.duration(),
         None => Some(TIMEOUT),
     };
     let rules = [("watcher", Rule::Watcher), ("legacy", Rule::Legacy)];
     let rule = fields.read_or("waitStrategy", Rule::Watcher, |value| value.word(&rules));
-    Some((timeout?, rule?))
+    let for_jobs = fields.read_or("waitForJobs", false, Value::boolean);
+    let roll_back = match fields.at_most_one(&["rollbackOnFailure", "atomic"])? {
+        Some((_, value)) => value.boolean(),
+        None => Some(false),
+    };
+    Some(WaitSpec { timeout: timeout?, rule: rule?, for_jobs: for_jobs?, roll_back: roll_back? })
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::capacity::{Known, machine_filter};
 use super::cluster_profile::{ClusterProfile, check_bounds, known_zone, volume_mode};
 use super::codes;
 use super::decode::{Context, Fields, Value, nearest};
@@ -11,6 +12,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::kubernetes::{AutoscalerSpec, Objects, REPLICAS_MOST};
 use super::load::{Surroundings, loads};
 use super::pool_events::PoolEvent;
+use super::releases::follow_releases;
 use super::rollouts::Release;
 use super::source::Span;
 use super::thresholds::thresholds;
@@ -60,14 +62,15 @@ pub(super) fn scenario(
     let loads = fields.required("load").and_then(|value| loads(&value, around));
     let replicas = fields.read_or("replicas", BTreeMap::new(), |value| replicas(value, objects));
     let provider = profile.as_ref().map(|profile| profile.provider);
-    let (overridden, zones, pools) = match profile {
+    let (overridden, known, pools) = match profile {
         Some(profile) => {
             let done = fields.read("overrides", |value| overrides(value, profile));
-            (done.map(|_| ()), Some(profile.zones.as_slice()), Some(profile.pools.as_slice()))
+            let known = Known { machines: &profile.machines, zones: &profile.zones };
+            (done.map(|_| ()), Some(known), Some(profile.pools.as_slice()))
         }
         None => (fields.read("overrides", |_| Some(())).map(|_| ()), None, None),
     };
-    let events = Events { release, pools, zones, provider };
+    let events = Events { release, pools, known, provider, services };
     let disruptions = fields.read_or("events", Vec::new(), |value| events.all(value));
     let thresholds = fields.read_or("thresholds", Vec::new(), thresholds);
     let seed = fields.read_or("seed", SEED, |value| value.integer(0..=u64::MAX));
@@ -76,6 +79,7 @@ pub(super) fn scenario(
     overridden?;
     let mut disruptions = disruptions?;
     disruptions.sort_by_key(|disruption| disruption.at);
+    follow_releases(&mut disruptions, objects, hpas, release.later);
     Some(ScenarioDocument {
         name: name?,
         description: description?,
@@ -251,11 +255,12 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
 struct Events<'a> {
     release: &'a Release<'a>,
     pools: Option<&'a [NodePoolSpec]>,
-    zones: Option<&'a [Arc<str>]>,
+    known: Option<Known<'a>>,
     provider: Option<Provider>,
+    services: Option<&'a ServiceGraph>,
 }
 
-const EVENTS: [&str; 10] = [
+const EVENTS: [&str; 12] = [
     "drain",
     "failNode",
     "failZone",
@@ -266,6 +271,8 @@ const EVENTS: [&str; 10] = [
     "upgrade",
     "upgradePool",
     "reclaimSpot",
+    "slow",
+    "capacityShortage",
 ];
 
 impl Events<'_> {
@@ -284,7 +291,8 @@ impl Events<'_> {
         let duration = lasting.as_ref().map_or(Some(None), |value| value.duration().map(Some));
         fields.finish("an event");
         let (name, body) = kind?;
-        if let Some(lasting) = lasting.filter(|_| !matches!(name, "failNode" | "failZone")) {
+        let ends = ["failNode", "failZone", "capacityShortage", "slow"].contains(&name);
+        if let Some(lasting) = lasting.filter(|_| !ends) {
             let message = format!("must not be there: `{name}` does not end by itself");
             value.report(
                 lasting.error(codes::EXCLUSIVE_FIELDS, &message).primary(lasting.key_span(), ""),
@@ -306,10 +314,15 @@ impl Events<'_> {
         duration: Option<SimDuration>,
     ) -> Option<DisruptionTarget> {
         if name == "failZone" {
-            let zone = known_zone(body, self.zones?)?;
+            let zone = known_zone(body, self.known?.zones)?;
             return Some(DisruptionTarget::FailZone { zone, duration });
         }
         let fields = body.fields()?;
+        if name == "capacityShortage" {
+            let of = machine_filter(&fields, self.known?);
+            fields.finish("the event `capacityShortage`");
+            return Some(DisruptionTarget::CapacityShortage { of: of?, duration });
+        }
         let count =
             |fields: &Fields<'_>| fields.read_or("count", 1, |value| value.integer(1..=u32::MAX));
         let target = match name {
@@ -319,6 +332,12 @@ impl Events<'_> {
                 let around = PoolEvent { name, pool, pools: self.pools, provider: self.provider };
                 let target = around.target(&fields, duration, &named);
                 fields.finish(&format!("the event `{name}`"));
+                target?
+            }
+            "slow" => {
+                let services = self.services;
+                let target = super::station::slow_event(&fields, services, duration);
+                fields.finish("the event `slow`");
                 target?
             }
             "cordon" => {
@@ -382,9 +401,13 @@ impl Events<'_> {
 
 /// Autoscalers with their targets found. A second one for the same target and one for none are
 /// errors; one for a kind that is not simulated is left out with a warning.
-pub(super) fn resolve_hpas(objects: &Objects, context: Context<'_>) -> Vec<Arc<HpaObject>> {
+pub(super) fn resolve_hpas(
+    autoscalers: &[AutoscalerSpec],
+    objects: &Objects,
+    context: Context<'_>,
+) -> Vec<Arc<HpaObject>> {
     let mut resolved: Vec<(Arc<HpaObject>, Span)> = Vec::new();
-    for hpa in &objects.autoscalers {
+    for hpa in autoscalers {
         let wanted = format!("{}/{}", hpa.target_kind, hpa.target_name);
         let name = &hpa.meta.name;
         let found = objects.named(&wanted, Some(&hpa.meta.namespace)).map(WorkloadId::at);

@@ -9,14 +9,16 @@ use super::codes;
 use super::decode::{Fields, Name, Value};
 use super::diagnostic::Diagnostic;
 use super::kubernetes::Objects;
+use super::policy;
 use super::source::Span;
 use super::station;
 use crate::engine::Dist;
 use crate::model::id::{OperationId, StationId};
 use crate::service::spec::{
-    CallMode, CallSpec, ClassSpec, ClientStep, GpuWork, OperationSpec, ServiceGraph, StationKind,
-    StepSpec,
+    CallMode, CallSpec, ClassSpec, ClientStep, GpuWork, OnError, OperationSpec, PolicySpec,
+    ServiceGraph, StationKind, StepSpec,
 };
+use crate::units::convert::count_u32;
 use crate::units::{Bytes, SimDuration};
 
 /// Reads the services and classes of all documents; a call may go to a service of another document.
@@ -58,6 +60,7 @@ pub(super) fn service_graph(documents: &[Fields<'_>], objects: &Objects) -> Opti
             None => complete = false,
         }
     }
+    graph.policies = std::mem::take(&mut reader.policies);
     // Names written twice leave operations without a number of their own.
     let numbered = reader.names.len() == at;
     complete &= !numbered
@@ -113,6 +116,8 @@ struct Reader {
     edges: Vec<call_loops::Edge>,
     /// Kinds of the stations that were read well, by service.
     kinds: BTreeMap<String, &'static str>,
+    /// Policies of calls so far.
+    policies: Vec<PolicySpec>,
 }
 
 impl Reader {
@@ -233,9 +238,18 @@ impl Reader {
         let timeout = fields.read("timeout", Value::duration);
         let modes = [("wait", CallMode::Wait), ("enqueue", CallMode::Enqueue)];
         let mode = fields.read_or("mode", CallMode::Wait, |value| value.word(&modes));
+        let on_error = policy::on_error(&fields);
+        let policy = policy::policy(&fields, false);
         fields.finish("a call");
         let (to, operation, mode) = (to?, operation?, mode?);
         self.check_mode(&to, mode)?;
+        let policy = policy?;
+        if mode == CallMode::Enqueue && (policy.is_some() || on_error? != OnError::Fail) {
+            let message = "is handed over with `mode: enqueue`: nobody waits, so that nothing can be \
+                           tried again or answered for";
+            value.report(value.error(codes::EXCLUSIVE_FIELDS, message));
+            return None;
+        }
         self.edges.push(call_loops::Edge { from: caller, to: operation, span: to.span() });
         Some(CallSpec {
             operation,
@@ -243,6 +257,16 @@ impl Reader {
             probability: probability?,
             timeout: timeout?,
             mode,
+            on_error: on_error?,
+            policy: self.numbered(policy),
+        })
+    }
+
+    /// The number of a policy, after it was kept.
+    fn numbered(&mut self, policy: Option<PolicySpec>) -> Option<u32> {
+        policy.map(|policy| {
+            self.policies.push(policy);
+            count_u32(self.policies.len() - 1)
         })
     }
 
@@ -257,7 +281,7 @@ impl Reader {
         found
     }
 
-    fn class(&self, name: Name<'_>, value: &Value<'_>) -> Option<ClassSpec> {
+    fn class(&mut self, name: Name<'_>, value: &Value<'_>) -> Option<ClassSpec> {
         let fields = value.fields()?;
         let steps = fields.required("steps").and_then(|steps| {
             let read = steps.list(|step| self.client_step(step));
@@ -271,11 +295,12 @@ impl Reader {
         Some(ClassSpec { name: name.text.into(), steps: steps? })
     }
 
-    fn client_step(&self, value: &Value<'_>) -> Option<ClientStep> {
+    fn client_step(&mut self, value: &Value<'_>) -> Option<ClientStep> {
         let fields = value.fields()?;
         let step = fields.exactly_one(&["call", "sleep"]);
         let Some((kind, body)) = step else {
             fields.ignore(&["timeout", "tags"]);
+            fields.ignore(&policy::KEYS);
             fields.finish("a step of a class");
             return None;
         };
@@ -290,8 +315,10 @@ impl Reader {
             let tags = super::kubernetes::meta::strings(tags)?;
             Some(tags.get("name").cloned().unwrap_or(default))
         });
+        let policy = policy::policy(&fields, true);
         fields.finish("a call of a class");
-        Some(ClientStep::Call { operation: operation?, timeout: timeout?, name: name? })
+        let policy = self.numbered(policy?);
+        Some(ClientStep::Call { operation: operation?, timeout: timeout?, name: name?, policy })
     }
 }
 

@@ -5,8 +5,9 @@ use super::decode::{Fields, Name, Value};
 use super::kubernetes::Objects;
 use super::services::at_once;
 use crate::model::id::WorkloadId;
+use crate::scenario::DisruptionTarget;
 use crate::service::spec::{
-    BatchLatency, CpuSpec, GpuSpec, Routing, StationKind, StationSpec, WorkerSpec,
+    BatchLatency, CpuSpec, GpuSpec, Routing, ServiceGraph, StationKind, StationSpec, WorkerSpec,
 };
 use crate::units::convert::trunc_i64;
 use crate::units::{Bytes, MilliCpu, SimDuration};
@@ -24,6 +25,7 @@ pub(super) fn station(name: Name<'_>, value: &Value<'_>, objects: &Objects) -> O
     let idle = fields.read_or("idle", (MilliCpu(0), Bytes(0)), idle);
     let memory = fields.read_or("memory", (Bytes(0), Bytes(0)), memory);
     let routing = fields.read_or("routing", Routing::Random, routing);
+    let works_on_abandoned = fields.read_or("worksOnAbandoned", false, Value::boolean);
     fields.read("operations", |value| value.entries().map(|_| ()));
     fields.finish("a service");
     let ((idle_cpu, idle_memory), (memory_per_request, memory_leak_per_hour)) = (idle?, memory?);
@@ -39,6 +41,7 @@ pub(super) fn station(name: Name<'_>, value: &Value<'_>, objects: &Objects) -> O
         memory_per_request,
         memory_leak_per_hour,
         routing: routing?,
+        works_on_abandoned: works_on_abandoned?,
     })
 }
 
@@ -205,4 +208,22 @@ fn routing(value: &Value<'_>) -> Option<Routing> {
         value.report(value.error(codes::UNSUPPORTED, message));
     }
     routing
+}
+
+/// The event `slow`: a service, by how much, and for how long.
+pub(super) fn slow_event(
+    fields: &Fields<'_>,
+    services: Option<&ServiceGraph>,
+    duration: Option<SimDuration>,
+) -> Option<DisruptionTarget> {
+    let service = fields.required("service");
+    let factor = fields.required("factor").and_then(|factor| factor.number(0.001..=1_000_000.0));
+    let service = service?;
+    let (name, services) = (service.non_empty()?, services?);
+    let station = services.station_named(name);
+    if station.is_none() {
+        let known = services.stations.iter().map(|station| &*station.name);
+        service.report(service.unknown_reference(name, "service", known));
+    }
+    Some(DisruptionTarget::Slow { station: station?, factor: factor?, duration })
 }

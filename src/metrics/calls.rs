@@ -11,8 +11,7 @@ use crate::units::SimDuration;
 use crate::units::convert::index;
 
 /// Every way a call can end, in the order of [`EndCounts`].
-pub const ENDS: [CallEnd; 5] =
-    [CallEnd::Completed, CallEnd::TimedOut, CallEnd::Refused, CallEnd::Cut, CallEnd::Failed];
+pub const ENDS: [CallEnd; 8] = CallEnd::ALL;
 
 /// How many calls ended in which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,6 +26,12 @@ pub struct EndCounts {
     pub cut: u64,
     /// Answered with an error, because a call it depends on failed.
     pub failed: u64,
+    /// Turned away by a limit of rate.
+    pub limited: u64,
+    /// Not sent, because the caller's circuit breaker was open.
+    pub short_circuited: u64,
+    /// The caller left.
+    pub abandoned: u64,
 }
 
 impl EndCounts {
@@ -38,6 +43,9 @@ impl EndCounts {
             CallEnd::Refused => &mut self.refused,
             CallEnd::Cut => &mut self.cut,
             CallEnd::Failed => &mut self.failed,
+            CallEnd::Limited => &mut self.limited,
+            CallEnd::ShortCircuited => &mut self.short_circuited,
+            CallEnd::Abandoned => &mut self.abandoned,
         }
     }
 
@@ -50,7 +58,8 @@ impl EndCounts {
     /// Those that k6 counts as failed.
     #[must_use]
     pub const fn failures(&self) -> u64 {
-        self.timed_out + self.refused + self.cut + self.failed
+        let Self { completed: _, timed_out, refused, cut, failed, .. } = *self;
+        timed_out + refused + cut + failed + self.limited + self.short_circuited + self.abandoned
     }
 }
 
@@ -60,9 +69,11 @@ pub const fn status_of(end: CallEnd) -> &'static str {
     match end {
         CallEnd::Completed => "200",
         CallEnd::TimedOut => "504",
-        CallEnd::Refused => "503",
+        CallEnd::Refused | CallEnd::ShortCircuited => "503",
         CallEnd::Cut => "0",
         CallEnd::Failed => "500",
+        CallEnd::Limited => "429",
+        CallEnd::Abandoned => "499",
     }
 }
 
@@ -105,17 +116,6 @@ pub(super) struct Calls {
     /// Position of the first step of each class within a load's cells.
     first_step: Vec<usize>,
     steps_per_load: usize,
-}
-
-/// The position of an end in [`ENDS`].
-pub(super) const fn end_index(end: CallEnd) -> usize {
-    match end {
-        CallEnd::Completed => 0,
-        CallEnd::TimedOut => 1,
-        CallEnd::Refused => 2,
-        CallEnd::Cut => 3,
-        CallEnd::Failed => 4,
-    }
 }
 
 impl Calls {
@@ -166,7 +166,7 @@ impl Calls {
     }
 
     pub(super) fn record(&mut self, cell: usize, end: CallEnd, took: SimDuration) {
-        self.cells[cell].by_end[end_index(end)]
+        self.cells[cell].by_end[end.number()]
             .get_or_insert_with(|| Box::new(Tally::new(Precision::Fine)))
             .record(took);
     }

@@ -1,6 +1,6 @@
 //! What a run costs: node-hours, control plane and volumes, in decimal money.
 //!
-//! - Nodes cost from the request of their instance to its end (`node_time`).
+//! - Nodes cost from the launch of their machine to its end (`node_time`).
 //! - The control plane costs its price per hour.
 //! - Volumes cost per GB-month, counted as clouds bill block storage: a GB is 2^30 bytes. A claim
 //!   template of a StatefulSet counts once for each ordinal there ever was, because its volumes
@@ -97,8 +97,12 @@ impl Cost {
             scenario.prices.control_plane_per_hour * Decimal::from(HOURS_PER_MONTH);
         let mut unknown = Vec::new();
         for (cost, spec) in pools.iter().zip(&scenario.pools) {
-            if cost.price_per_hour.is_none() && !cost.node_hours.is_zero() {
-                unknown.push(format!("instance {} (pool {})", spec.instance.name, spec.name));
+            for (instance, spot, area) in measured.node_time_by_kind(cost.pool) {
+                let price = scenario.machine(instance).and_then(|m| m.price_per_hour(spot));
+                if area > 0 && price.is_none() {
+                    let kind = if spot { "spot instance" } else { "instance" };
+                    unknown.push(format!("{kind} {instance} (pool {})", spec.name));
+                }
             }
         }
         for volume in volumes.iter().filter(|volume| volume.per_month.is_none()) {
@@ -174,10 +178,9 @@ pub fn rate_per_hour(scenario: &Scenario, measured: &Measurements) -> Vec<Option
     (0..series.times.len())
         .map(|instant| {
             let mut rate = fixed?;
-            for (samples, spec) in series.pools.iter().zip(&scenario.pools) {
-                let nodes = samples.get(instant).map_or(0, |sample| sample.nodes);
-                if nodes > 0 {
-                    rate += spec.price_per_hour()? * Decimal::from(nodes);
+            for sample in series.pools.iter().filter_map(|samples| samples.get(instant)) {
+                if sample.nodes > 0 {
+                    rate += sample.paid_per_hour?;
                 }
             }
             Some(rate)
@@ -198,23 +201,36 @@ fn pool_costs(
 ) -> Vec<PoolCost> {
     let pools = scenario.pools.iter().enumerate();
     pools
-        .map(|(position, spec)| pool_cost(PoolId::at(position), spec, measured, hours_measured))
+        .map(|(position, spec)| {
+            pool_cost(PoolId::at(position), spec, scenario, measured, hours_measured)
+        })
         .collect()
 }
 
 fn pool_cost(
     pool: PoolId,
     spec: &NodePoolSpec,
+    scenario: &Scenario,
     measured: &Measurements,
     hours_measured: Decimal,
 ) -> PoolCost {
-    let node_hours = hours(measured.node_time_ns(pool));
-    let price_per_hour = spec.price_per_hour();
+    let paid = || measured.node_time_by_kind(pool).filter(|(_, _, area)| *area > 0);
+    let node_hours = hours(paid().map(|(_, _, area)| area).sum());
     // A pool that never had a node costs nothing, whatever its price.
-    let amount = if node_hours.is_zero() {
-        Some(Decimal::ZERO)
+    let amount: Option<Decimal> = paid()
+        .map(|(instance, spot, area)| {
+            let price = scenario.machine(instance)?.price_per_hour(spot)?;
+            Some(price * hours(area))
+        })
+        .sum();
+    // Machines of several prices have a mean one.
+    let price_per_hour = if paid().nth(1).is_none() {
+        paid().next().map_or_else(
+            || spec.price_per_hour(),
+            |(instance, spot, _)| scenario.machine(instance)?.price_per_hour(spot),
+        )
     } else {
-        price_per_hour.map(|price| price * node_hours)
+        amount.map(|amount| amount / node_hours)
     };
     let per_month = if hours_measured.is_zero() {
         None

@@ -21,14 +21,14 @@ use crate::model::id::{ClassId, LoadId, OperationId, PoolId, StationId, Workload
 use crate::model::observer::{
     CallEnd, ClientCall, Observer, PoolSample, Sample, StationSample, WorkloadSample,
 };
-use crate::model::record::Record;
+use crate::model::record::{MachineKind, Record};
 use crate::scenario::threshold::{Terms, ThresholdSpec};
 use crate::scenario::{ImageSizes, Prices, Provider, PullPolicy, Scenario, Timings, VolumeProfile};
 use crate::service::ServiceGraph;
 use crate::service::spec::{
-    ClassSpec, ClientStep, CpuSpec, OperationSpec, Routing, StationKind, StationSpec,
+    ClassSpec, ClientStep, CpuSpec, OperationSpec, StationKind, StationSpec,
 };
-use crate::units::{Bytes, MilliCpu, Origin, Resources, SimDuration, SimTime};
+use crate::units::{Bytes, Origin, Resources, SimDuration, SimTime};
 
 fn none() -> Dist {
     Dist::fixed(SimDuration::ZERO)
@@ -81,6 +81,7 @@ fn pool(name: &str, price: Option<Decimal>) -> Arc<NodePoolSpec> {
             allocatable: Resources::default(),
             max_pods: 10,
             max_volumes: None,
+            gpu_kind: None,
             on_demand_per_hour: price,
             spot_per_hour: None,
             price_date: Arc::from("2026-11-01"),
@@ -93,6 +94,7 @@ fn pool(name: &str, price: Option<Decimal>) -> Arc<NodePoolSpec> {
         labels: BTreeMap::new(),
         taints: Vec::new(),
         launch: none(),
+        node_ready: None,
         gpu_ready: None,
         spot: false,
         autoscaled: true,
@@ -100,40 +102,21 @@ fn pool(name: &str, price: Option<Decimal>) -> Arc<NodePoolSpec> {
 }
 
 fn station(name: &str, workload: u32) -> StationSpec {
-    StationSpec {
-        name: Arc::from(name),
-        workload: Some(WorkloadId(workload)),
-        kind: StationKind::Cpu(CpuSpec {
-            concurrency: None,
-            threads_per_request: 1.0,
-            max_cores: None,
-        }),
-        backlog: None,
-        start: none(),
-        warm_up: None,
-        idle_cpu: MilliCpu(0),
-        idle_memory: Bytes(0),
-        memory_per_request: Bytes(0),
-        memory_leak_per_hour: Bytes(0),
-        routing: Routing::Random,
-    }
+    let kind =
+        StationKind::Cpu(CpuSpec { concurrency: None, threads_per_request: 1.0, max_cores: None });
+    StationSpec { workload: Some(WorkloadId(workload)), ..StationSpec::plain(name, kind) }
 }
 
 fn graph() -> ServiceGraph {
     let operation = |station, name: &str, payload| OperationSpec {
-        station: StationId(station),
-        name: Arc::from(name),
-        cpu: None,
-        wait: None,
-        gpu: None,
-        timeout: None,
         payload: Bytes(payload),
-        steps: Vec::new(),
+        ..OperationSpec::plain(StationId(station), name)
     };
     let call = |operation, name: &str| ClientStep::Call {
         operation: OperationId(operation),
         timeout: None,
         name: Arc::from(name),
+        policy: None,
     };
     ServiceGraph {
         stations: vec![station("web", 0), station("store", 1)],
@@ -145,6 +128,7 @@ fn graph() -> ServiceGraph {
             },
             ClassSpec { name: Arc::from("fetch"), steps: vec![call(1, "item")] },
         ],
+        policies: Vec::new(),
     }
 }
 
@@ -176,6 +160,8 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         paused: false,
     };
     Scenario {
+        machines: Vec::new(),
+        capacity: crate::scenario::CapacitySpec::default(),
         name: Arc::from("peak"),
         path: Arc::from("scenarios/peak.yaml"),
         description: Arc::from("a small one"),
@@ -189,6 +175,7 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         budgets: Vec::new(),
         quotas: Vec::new(),
         hpas: Vec::new(),
+        later: crate::scenario::Later::default(),
         claims: Vec::new(),
         volumes: VolumeProfile::usual(crate::cluster::VolumeMode::Trusted),
         pulls: PullPolicy::default(),
@@ -257,10 +244,18 @@ impl Teller {
     pub(crate) fn measuring(scenario: &Scenario) -> Self {
         let mut teller = Self { heard: Measurements::new(scenario) };
         let (node, pool) = (NodeId(0), PoolId(0));
-        teller.heard.record(at(0), Record::NodeRequested { node, pool });
+        teller.launched(0, node, pool, "m9.large");
         teller.heard.warm_up_ended(at(100));
         teller.sample(100, |_| {});
         teller
+    }
+
+    /// A node's machine is asked for and made.
+    pub(crate) fn launched(&mut self, secs: u64, node: NodeId, pool: PoolId, instance: &str) {
+        let machine = MachineKind { instance: Arc::from(instance), zone: None, spot: false };
+        self.heard.record(at(secs), Record::NodeRequested { node, pool });
+        let machine = Box::new(machine);
+        self.heard.record(at(secs), Record::NodeLaunched { node, machine });
     }
 
     /// A call of load `day`, class and step as given.
@@ -308,6 +303,7 @@ impl Teller {
             pools: vec![
                 PoolSample {
                     nodes: 1,
+                    paid_per_hour: Some(Decimal::new(40, 2)),
                     ready: 1,
                     cpu_requested_cores: 2.0,
                     cpu_allocatable_cores: 4.0,

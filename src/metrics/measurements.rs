@@ -229,9 +229,8 @@ impl Measurements {
     }
 
     /// Paid time of a pool's nodes [node-nanoseconds], exact.
-    #[must_use]
-    pub fn node_time_ns(&self, pool: PoolId) -> u128 {
-        self.node_time.area_ns(pool)
+    pub fn node_time_by_kind(&self, pool: PoolId) -> impl Iterator<Item = (&str, bool, u128)> {
+        self.node_time.by_kind(pool)
     }
 
     /// Evictions that a budget refused; a drain that tries again counts each time.
@@ -267,8 +266,9 @@ impl Measurements {
             Record::PodTerminating { pod, .. } | Record::PodGone(pod) => {
                 self.scaling.pod_lost(*pod);
             }
-            Record::NodeRequested { node, pool } => self.node_time.requested(at, *node, *pool),
-            Record::NodeGone(node) => self.node_time.gone(at, *node),
+            Record::NodeRequested { node, pool } => self.node_time.requested(*node, *pool),
+            Record::NodeLaunched { node, machine } => self.node_time.launched(at, *node, machine),
+            Record::NodeReclaimed(node) | Record::NodeGone(node) => self.node_time.gone(at, *node),
             Record::EvictionRefused { .. } => {
                 self.evictions_blocked += 1;
                 self.watches.eviction_blocked();
@@ -278,6 +278,8 @@ impl Measurements {
                 self.watches.oom_kill();
             }
             Record::ContainerDied { why: Death::Liveness | Death::Startup, .. }
+            | Record::WorkloadCreated(_)
+            | Record::WorkloadDeleted(_)
             | Record::WorkloadUpdated { .. }
             | Record::RolloutEnded(..)
             | Record::JobStarted { .. }
@@ -292,6 +294,8 @@ impl Measurements {
             | Record::PodStarted(_)
             | Record::PodBecameUnready(_)
             | Record::BudgetChanged { .. }
+            | Record::NodeLaunchFailed { .. }
+            | Record::NodeRegistered(_)
             | Record::NodeBecameReady(_)
             | Record::NodeGpusAllocatable(_)
             | Record::NodeCordoned(_)

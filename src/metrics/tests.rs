@@ -272,9 +272,12 @@ fn money_is_node_hours_times_price() {
     let scenario = scenario(&[("cost_per_month", "value<500", PLAIN)]);
     let mut teller = Teller::measuring(&scenario);
     let node = NodeId(1);
-    teller.heard.record(at(110), Record::NodeRequested { node, pool: PoolId(0) });
+    teller.launched(110, node, PoolId(0), "m9.large");
     teller.call(0, 0, 1, CallEnd::Completed);
-    teller.sample(120, |sample| sample.pools[0].nodes = 2);
+    teller.sample(120, |sample| {
+        sample.pools[0].nodes = 2;
+        sample.pools[0].paid_per_hour = Some(usd("0.80"));
+    });
     teller.heard.record(at(140), Record::NodeGone(node));
     let measured = teller.finish();
     assert_eq!(measured.node_time(PoolId(0)), s(90));
@@ -300,11 +303,11 @@ fn money_is_node_hours_times_price() {
 fn an_unknown_price_makes_the_sum_unknown() {
     let scenario = scenario(&[("cost_per_month", "value<500", PLAIN)]);
     let mut teller = Teller::measuring(&scenario);
-    teller.heard.record(at(110), Record::NodeRequested { node: NodeId(1), pool: PoolId(1) });
+    teller.launched(110, NodeId(1), PoolId(1), "m9.spare");
     let measured = teller.finish();
     let cost = Cost::of(&scenario, &measured);
     assert_eq!(cost.per_month(), None);
-    assert_eq!(cost.unknown, ["instance m9.large (pool spare)"]);
+    assert_eq!(cost.unknown, ["instance m9.spare (pool spare)"]);
     assert_eq!(cost.pools[0].per_month.map(cents), Some(usd("292.00")));
     assert_eq!(judge(&scenario, &measured)[0].verdict, Verdict::NoSamples);
 }

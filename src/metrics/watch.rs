@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use crate::metrics::calls::{Calls, ENDS, end_index, iteration_matches};
+use crate::metrics::calls::{Calls, ENDS, iteration_matches};
 use crate::metrics::judge::CoursePoint;
 use crate::metrics::tally::{Precision, Tally};
 use crate::metrics::value::{trend_value, workload_matches};
@@ -269,7 +269,7 @@ impl Watches {
     }
 
     pub(super) fn call(&mut self, cell: usize, end: CallEnd, took: SimDuration, bytes: u64) {
-        for position in &self.of_calls[cell * ENDS.len() + end_index(end)] {
+        for position in &self.of_calls[cell * ENDS.len() + end.number()] {
             let watch = &mut self.watches[*position];
             let (hit, amount) = match watch.source {
                 Source::CallFailed => (end.is_failure(), 0),

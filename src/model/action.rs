@@ -124,6 +124,8 @@ pub enum PodDeletion {
     ScaleDown,
     /// Its controller replaces it by one of a new template.
     Rollout,
+    /// Its owner was deleted, and the garbage collector deletes what the owner made.
+    OwnerDeleted,
     /// A node is drained by hand.
     Drain,
     /// The Cluster Autoscaler removes its node.

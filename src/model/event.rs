@@ -2,7 +2,7 @@
 
 use crate::engine::Rank;
 use crate::model::id::{
-    CallId, ClientId, DisruptionId, HpaId, LoadId, NodeId, PodId, ServerId, WorkloadId,
+    CallId, ClientId, DisruptionId, EffortId, HpaId, LoadId, NodeId, PodId, ServerId, WorkloadId,
 };
 
 /// Something that becomes due at an instant. At most 16 bytes, because millions are pending or
@@ -21,6 +21,8 @@ pub enum Event {
     TimeoutLane(u32),
     /// A client pauses no longer.
     ClientWakes(ClientId),
+    /// Something of a call with a policy is due.
+    Effort(EffortId, EffortStep),
     /// The next arrival of an open load.
     Arrival(LoadId),
     /// The next change of the number of virtual users of a closed load.
@@ -59,6 +61,19 @@ pub enum Event {
     Horizon,
 }
 
+/// What can be due of a call with a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EffortStep {
+    /// The pause before another attempt is over.
+    Retry,
+    /// The answer to this attempt is late: another request goes to another pod.
+    Hedge(u16),
+    /// The time for all attempts together is over.
+    Deadline,
+    /// The client leaves.
+    Patience,
+}
+
 /// Steps in a pod's life that take time, as the kubelet and the endpoint controllers see them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PodStep {
@@ -95,7 +110,11 @@ pub enum PodStep {
 /// Steps in a node's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodeStep {
-    /// The instance runs, the kubelet is registered and Ready.
+    /// The cloud answers the request for a machine: it runs, or there is none to be had.
+    Launched,
+    /// The kubelet registers.
+    Registered,
+    /// The node is Ready.
     BecameReady,
     /// The device plugin reports its GPUs.
     GpusAllocatable,
@@ -127,9 +146,14 @@ impl Event {
         Rank(match self {
             Self::WarmUpEnds => 0,
             Self::CpuDone(_) | Self::GpuDone(_) | Self::WaitDone(_) => 1,
-            Self::TimeoutLane(_) => 2,
+            Self::TimeoutLane(_) | Self::Effort(_, EffortStep::Deadline | EffortStep::Patience) => {
+                2
+            }
             Self::GpuStart(_) => 3,
-            Self::ClientWakes(_) | Self::Arrival(_) | Self::VirtualUsers(_) => 4,
+            Self::Effort(_, EffortStep::Retry | EffortStep::Hedge(_))
+            | Self::ClientWakes(_)
+            | Self::Arrival(_)
+            | Self::VirtualUsers(_) => 4,
             Self::Pod(..) | Self::Node(..) | Self::Memory | Self::Volumes => 5,
             Self::Disruption(..) => 6,
             Self::Scrape => 7,

@@ -71,6 +71,15 @@ pub struct ClientId {
     pub generation: u32,
 }
 
+/// One call with a policy under way: a slot of its arena and the generation of its tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EffortId {
+    /// Slot in the arena.
+    pub slot: u32,
+    /// Tenant of the slot.
+    pub generation: u32,
+}
+
 /// One call under way: a slot of the call arena and the generation of its tenant, so that an
 /// answer that comes too late does not reach the wrong caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

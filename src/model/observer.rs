@@ -1,5 +1,7 @@
 //! Those who watch a run: they are told everything once and can change nothing.
 
+use rust_decimal::Decimal;
+
 use crate::model::id::{ClassId, LoadId, OperationId, StationId, WorkloadId};
 use crate::model::record::Record;
 use crate::units::{SimDuration, SimTime};
@@ -17,6 +19,8 @@ pub trait Observer {
     fn iteration_ended(&mut self, at: SimTime, load: LoadId, class: ClassId, took: SimDuration);
     /// An arrival found no free virtual user: k6's `dropped_iterations`.
     fn iteration_dropped(&mut self, at: SimTime, load: LoadId);
+    /// A caller tries an operation again, or sends a hedge. Who does not count them need not listen.
+    fn call_repeated(&mut self, _at: SimTime, _operation: OperationId, _hedge: bool) {}
     /// The state at a sampling instant.
     fn sample(&mut self, at: SimTime, sample: &Sample);
     /// Measuring begins: what was seen before was warm-up.
@@ -53,9 +57,42 @@ pub enum CallEnd {
     Cut,
     /// Answered with an error, because a call it depends on failed (500).
     Failed,
+    /// Turned away by a limit of rate (429).
+    Limited,
+    /// Not sent: the caller's circuit breaker is open.
+    ShortCircuited,
+    /// Its caller left, or did not need the answer any more (499).
+    Abandoned,
 }
 
 impl CallEnd {
+    /// Every way a call can end, in the order of [`CallEnd::number`].
+    pub const ALL: [Self; 8] = [
+        Self::Completed,
+        Self::TimedOut,
+        Self::Refused,
+        Self::Cut,
+        Self::Failed,
+        Self::Limited,
+        Self::ShortCircuited,
+        Self::Abandoned,
+    ];
+
+    /// Its place in [`CallEnd::ALL`].
+    #[must_use]
+    pub const fn number(self) -> usize {
+        match self {
+            Self::Completed => 0,
+            Self::TimedOut => 1,
+            Self::Refused => 2,
+            Self::Cut => 3,
+            Self::Failed => 4,
+            Self::Limited => 5,
+            Self::ShortCircuited => 6,
+            Self::Abandoned => 7,
+        }
+    }
+
     /// Whether k6 counts it as failed.
     #[must_use]
     pub fn is_failure(self) -> bool {
@@ -132,8 +169,10 @@ pub struct StationSample {
 /// A pool at a sampling instant.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PoolSample {
-    /// Nodes that are paid for: requested, ready, lost or being removed.
+    /// Nodes that are paid for: those whose machine runs, ready or not.
     pub nodes: u32,
+    /// What they cost per hour; `None` when a price is unknown.
+    pub paid_per_hour: Option<Decimal>,
     /// Nodes that are ready.
     pub ready: u32,
     /// Cores requested by bound pods.

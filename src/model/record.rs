@@ -23,6 +23,10 @@ pub enum Record {
         /// To.
         to: i32,
     },
+    /// Someone made a workload.
+    WorkloadCreated(WorkloadId),
+    /// Someone deleted a workload; its pods go with it.
+    WorkloadDeleted(WorkloadId),
     /// Someone wrote a workload's template: its pods are to be replaced.
     WorkloadUpdated {
         /// Which.
@@ -138,6 +142,26 @@ pub enum Record {
         /// Of which pool.
         pool: PoolId,
     },
+    /// The cloud made the machine of a node: from now on it is paid for.
+    NodeLaunched {
+        /// Which node it will be.
+        node: NodeId,
+        /// What was made.
+        machine: Box<MachineKind>,
+    },
+    /// The cloud could not make the machine of a node.
+    NodeLaunchFailed {
+        /// Which node it would have been.
+        node: NodeId,
+        /// The cloud's code: `InsufficientInstanceCapacity`.
+        code: Arc<str>,
+        /// The cloud's sentence.
+        message: Arc<str>,
+    },
+    /// The cloud took a node's machine back; its object is still there.
+    NodeReclaimed(NodeId),
+    /// A node's kubelet registered: there is a Node object, not Ready yet.
+    NodeRegistered(NodeId),
     /// A node is Ready.
     NodeBecameReady(NodeId),
     /// A node's GPUs are allocatable.
@@ -194,6 +218,17 @@ pub enum Record {
         /// Its message.
         message: Arc<str>,
     },
+}
+
+/// What a machine is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MachineKind {
+    /// Its type, in the cloud's name.
+    pub instance: Arc<str>,
+    /// Its zone, when it has one.
+    pub zone: Option<Arc<str>>,
+    /// Whether it is a spot machine.
+    pub spot: bool,
 }
 
 /// Why a process was killed.

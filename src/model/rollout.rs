@@ -12,12 +12,23 @@ pub struct RolloutEnd {
     pub outcome: RolloutOutcome,
     /// How long it took, hooks included.
     pub took: SimDuration,
-    /// What was not ready at the end: one sentence for each object, in helm's words.
-    pub missing: Vec<(WorkloadId, Arc<str>)>,
+    /// What was not ready at the end: each object and a sentence, in helm's words.
+    pub missing: Vec<(Arc<str>, Arc<str>)>,
     /// Pods of the new template that were not ready at the end, and why each of them was not.
     pub pods: Vec<(Arc<str>, Arc<str>)>,
     /// Each workload meanwhile, by id.
     pub capacity: Vec<RolloutCapacity>,
+    /// What became of the way back to the release before; `None` when nobody went it.
+    pub rollback: Option<RollbackOutcome>,
+}
+
+/// What became of a rollback after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RollbackOutcome {
+    /// The release before is back, and everything of it is ready.
+    Ready,
+    /// It was written back, and not ready in time.
+    NotReady,
 }
 
 /// What became of a wait.
@@ -29,8 +40,10 @@ pub enum RolloutOutcome {
     TimedOut,
     /// An object failed for good (progress deadline exceeded): helm stops to wait and fails.
     Failed,
-    /// A hook failed: helm fails before it changes anything.
+    /// A hook failed: helm fails, before it changes anything when it was one before the upgrade.
     HookFailed,
+    /// The API server refused a change: helm fails without waiting.
+    Refused,
 }
 
 /// A workload's capacity while it was rolled out.

@@ -348,6 +348,11 @@ fn explain_node(history: &History, life: &NodeLife) -> String {
         name,
         pool,
         requested,
+        launch_failures,
+        launched,
+        machine,
+        reclaimed,
+        registered,
         ready,
         gpus,
         cordoned,
@@ -359,7 +364,17 @@ fn explain_node(history: &History, life: &NodeLife) -> String {
     let names = history.names();
     let mut lines = Lines { clock: history.clock(), lines: Vec::new() };
     lines.add(*requested, format!("instance of pool {} asked for", names.pool(*pool)));
+    for (at, code, message) in launch_failures {
+        lines.add(*at, format!("{code}: {message}"));
+    }
+    if let (Some(at), Some(machine)) = (launched, machine) {
+        let kind = if machine.spot { "spot machine" } else { "machine" };
+        let place = machine.zone.as_ref().map_or_else(String::new, |zone| format!(" in {zone}"));
+        lines.add(*at, format!("{kind} {}{place} launched", machine.instance));
+    }
+    lines.add_if(*registered, "registered");
     lines.add_if(*ready, "Ready");
+    lines.add_if(*reclaimed, "the cloud took its machine back");
     lines.add_if(*gpus, "GPUs allocatable");
     lines.add_if(*cordoned, "cordoned");
     for (at, until) in lost {
@@ -434,6 +449,7 @@ mod tests {
         expect![[r#"
             node/general-3
                11m52s       +0s  instance of pool general asked for
+               11m52s       +0s  machine m6i.large launched
                13m14s    +1m22s  Ready
                13m15s    +1m23s  takes checkout-17
                13m15s    +1m23s  takes checkout-18

@@ -123,6 +123,9 @@ struct Ends {
     refused: u64,
     cut: u64,
     failed: u64,
+    limited: u64,
+    short_circuited: u64,
+    abandoned: u64,
 }
 
 #[derive(Serialize)]
@@ -338,11 +341,21 @@ fn metric(entry: &MetricEntry) -> (String, Value) {
 }
 
 fn service(entry: &ServiceEntry) -> Service<'_> {
-    let EndsEntry { completed, timed_out, refused, cut, failed } = entry.ends;
+    let EndsEntry { completed, timed_out, refused, cut, failed, .. } = entry.ends;
+    let EndsEntry { limited, short_circuited, abandoned, .. } = entry.ends;
     Service {
         name: &entry.name,
         workload: entry.workload.as_deref(),
-        requests: Ends { completed, timed_out, refused, cut, failed },
+        requests: Ends {
+            completed,
+            timed_out,
+            refused,
+            cut,
+            failed,
+            limited,
+            short_circuited,
+            abandoned,
+        },
         failed_share: entry.failed_share,
         p50_ms: entry.p50_ms,
         p95_ms: entry.p95_ms,

@@ -179,6 +179,12 @@ pub struct EndsEntry {
     pub cut: u64,
     /// 500.
     pub failed: u64,
+    /// 429.
+    pub limited: u64,
+    /// Not sent by an open circuit breaker.
+    pub short_circuited: u64,
+    /// 499: the caller left.
+    pub abandoned: u64,
 }
 
 /// A service.

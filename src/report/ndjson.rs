@@ -154,7 +154,6 @@ fn line<'a>(names: &Names, clock: Clock, entry: &'a Entry) -> Line<'a> {
 }
 
 fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, String, Told<'a>) {
-    let pod = |id| format!("pod/{}", names.pod(id));
     let workload = |id| format!("workload/{}", names.workload(id));
     let plain = Told::default;
     match record {
@@ -164,13 +163,15 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
         }
         Record::DisruptionBegan(_)
         | Record::DisruptionEnded(_)
+        | Record::ReplicaSetCreated(..)
+        | Record::WorkloadCreated(_)
+        | Record::WorkloadDeleted(_)
         | Record::WorkloadUpdated { .. }
         | Record::RolloutEnded(..)
         | Record::JobStarted { .. }
         | Record::JobEnded { .. }
         | Record::JobSkipped(_)
         | Record::PodForbidden { .. } => told_of_work(names, record),
-        Record::ReplicaSetCreated(_, id) => ("replica_set_created", workload(*id), plain()),
         Record::PodCreated { .. }
         | Record::PodUnschedulable { .. }
         | Record::PodBound { .. }
@@ -182,26 +183,14 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
         | Record::PodTerminating { .. }
         | Record::ContainerDied { .. }
         | Record::PodGone(_) => told_of_pod(names, record),
-        Record::EvictionRefused { pod: id, node, reason } => {
-            let told = Told {
-                reason: Some(tell::reason_word(reason)),
-                message: Some(tell::reason(names, clock, reason)),
-                node: Some(names.node(*node).to_owned()),
-                ..plain()
-            };
-            ("eviction_refused", pod(*id), told)
-        }
-        Record::BudgetChanged { budget, status } => {
-            let budget_line = BudgetLine {
-                expected_pods: status.expected_pods,
-                current_healthy: status.current_healthy,
-                desired_healthy: status.desired_healthy,
-                disruptions_allowed: status.disruptions_allowed,
-            };
-            let told = Told { budget: Some(budget_line), ..plain() };
-            ("budget_changed", format!("pdb/{}", names.budget(*budget)), told)
+        Record::EvictionRefused { .. } | Record::BudgetChanged { .. } => {
+            told_of_budget(names, clock, record)
         }
         Record::NodeRequested { .. }
+        | Record::NodeLaunched { .. }
+        | Record::NodeLaunchFailed { .. }
+        | Record::NodeRegistered(_)
+        | Record::NodeReclaimed(_)
         | Record::NodeBecameReady(_)
         | Record::NodeGpusAllocatable(_)
         | Record::NodeCordoned(_)
@@ -226,6 +215,40 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the caller matched the records of budgets in full"
+)]
+fn told_of_budget<'a>(
+    names: &Names,
+    clock: Clock,
+    record: &Record,
+) -> (&'static str, String, Told<'a>) {
+    let plain = Told::default;
+    match record {
+        Record::EvictionRefused { pod: id, node, reason } => {
+            let told = Told {
+                reason: Some(tell::reason_word(reason)),
+                message: Some(tell::reason(names, clock, reason)),
+                node: Some(names.node(*node).to_owned()),
+                ..plain()
+            };
+            ("eviction_refused", format!("pod/{}", names.pod(*id)), told)
+        }
+        Record::BudgetChanged { budget, status } => {
+            let budget_line = BudgetLine {
+                expected_pods: status.expected_pods,
+                current_healthy: status.current_healthy,
+                desired_healthy: status.desired_healthy,
+                disruptions_allowed: status.disruptions_allowed,
+            };
+            let told = Told { budget: Some(budget_line), ..plain() };
+            ("budget_changed", format!("pdb/{}", names.budget(*budget)), told)
+        }
+        _ => unreachable!("only records of budgets come here"),
+    }
+}
+
 fn told_words<'a>(event: &'static str, message: &str) -> Told<'a> {
     Told { reason: Some(event), message: Some(message.to_owned()), ..Told::default() }
 }
@@ -238,6 +261,9 @@ fn told_of_work<'a>(names: &Names, record: &Record) -> (&'static str, String, To
     let workload = |id| format!("workload/{}", names.workload(id));
     let plain = Told::default;
     match record {
+        Record::ReplicaSetCreated(_, id) => ("replica_set_created", workload(*id), plain()),
+        Record::WorkloadCreated(id) => ("workload_created", workload(*id), plain()),
+        Record::WorkloadDeleted(id) => ("workload_deleted", workload(*id), plain()),
         Record::WorkloadUpdated { workload: id, revision } => {
             let told = Told { message: Some(format!("template {revision} is wanted")), ..plain() };
             ("workload_updated", workload(*id), told)
@@ -245,7 +271,7 @@ fn told_of_work<'a>(names: &Names, record: &Record) -> (&'static str, String, To
         Record::RolloutEnded(id, end) => {
             let told = Told {
                 reason: Some(tell::rollout_word(end.outcome)),
-                message: Some(tell::rollout(names, end)),
+                message: Some(tell::rollout(end)),
                 span_s: Some(end.took.as_secs_f64()),
                 ..plain()
             };
@@ -291,6 +317,19 @@ fn told_of_node<'a>(names: &Names, record: &Record) -> (&'static str, String, To
             let told = Told { pool: Some(names.pool(*pool).to_owned()), ..plain() };
             ("node_requested", node, told)
         }
+        Record::NodeLaunched { node, machine } => {
+            let place =
+                machine.zone.as_ref().map_or_else(String::new, |zone| format!(" in {zone}"));
+            let kind = if machine.spot { "spot " } else { "" };
+            let message = Some(format!("{kind}{}{place}", machine.instance));
+            ("node_launched", node, Told { message, ..plain() })
+        }
+        Record::NodeLaunchFailed { node, code, message } => {
+            let message = Some(format!("{code}: {message}"));
+            ("node_launch_failed", node, Told { message, ..plain() })
+        }
+        Record::NodeReclaimed(id) => ("node_reclaimed", id, plain()),
+        Record::NodeRegistered(id) => ("node_registered", id, plain()),
         Record::NodeBecameReady(id) => ("node_ready", id, plain()),
         Record::NodeGpusAllocatable(id) => ("node_gpus_allocatable", id, plain()),
         Record::NodeCordoned(id) => ("node_cordoned", id, plain()),

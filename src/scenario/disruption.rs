@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::control::pool_upgrade::UpgradeSpec;
-use crate::model::id::{PoolId, WorkloadId};
+use crate::model::id::{PoolId, StationId, WorkloadId};
+use crate::scenario::capacity::MachineFilter;
 use crate::scenario::rollout::RolloutSpec;
 use crate::units::{Origin, SimDuration};
 
@@ -67,6 +68,13 @@ pub enum DisruptionTarget {
         /// How long; `None` is for good.
         duration: Option<SimDuration>,
     },
+    /// The cloud has no machines of some kind.
+    CapacityShortage {
+        /// Which.
+        of: MachineFilter,
+        /// How long; `None` is to the end.
+        duration: Option<SimDuration>,
+    },
     /// `kubectl cordon`.
     Cordon {
         /// The node's name.
@@ -81,6 +89,16 @@ pub enum DisruptionTarget {
     },
     /// `helm upgrade`, or `kubectl set image`: objects are written anew.
     Rollout(Arc<RolloutSpec>),
+    /// A service does its work more slowly: what begins meanwhile takes `factor` times its CPU, its
+    /// delays and its GPU time.
+    Slow {
+        /// The service.
+        station: StationId,
+        /// How many times as long.
+        factor: f64,
+        /// How long; `None` is for good.
+        duration: Option<SimDuration>,
+    },
     /// `kubectl delete pod`.
     DeletePod {
         /// Whose pods.
@@ -100,9 +118,11 @@ impl DisruptionTarget {
             Self::FailZone { .. } => "failZone",
             Self::ReclaimSpot { .. } => "reclaimSpot",
             Self::UpgradePool { .. } => "upgradePool",
+            Self::CapacityShortage { .. } => "capacityShortage",
             Self::Cordon { .. } => "cordon",
             Self::Scale { .. } => "scale",
             Self::Rollout(spec) => spec.key,
+            Self::Slow { .. } => "slow",
             Self::DeletePod { .. } => "deletePod",
         }
     }
@@ -116,9 +136,11 @@ impl fmt::Display for DisruptionTarget {
             Self::ReclaimSpot { count, .. } => write!(f, "reclaim of {count} spot node(s)"),
             Self::UpgradePool { .. } => f.write_str("upgrade of a pool"),
             Self::FailZone { zone, .. } => write!(f, "failure of zone {zone}"),
+            Self::CapacityShortage { of, .. } => write!(f, "shortage of {of}"),
             Self::Cordon { node } => write!(f, "cordon of {node}"),
             Self::Scale { replicas, .. } => write!(f, "scale to {replicas}"),
             Self::Rollout(spec) => write!(f, "rollout of {}", spec.what),
+            Self::Slow { factor, .. } => write!(f, "slowdown by {factor}"),
             Self::DeletePod { count, .. } => write!(f, "deletion of {count} pod(s)"),
         }
     }

@@ -3,6 +3,7 @@
 //! Floor 5. `input` makes it, `sim` runs it, everything above reads names and origins from it. It
 //! gathers the `Spec` types of the rooms below and adds only what belongs to no single one.
 
+pub mod capacity;
 pub mod disruption;
 pub mod profile;
 pub mod rollout;
@@ -11,7 +12,7 @@ pub mod threshold;
 use std::sync::Arc;
 
 use crate::cluster::api::{
-    NodePoolSpec, ObjectMeta, PersistentVolumeClaimSpec, PodDisruptionBudgetSpec,
+    InstanceType, NodePoolSpec, ObjectMeta, PersistentVolumeClaimSpec, PodDisruptionBudgetSpec,
     ResourceQuotaSpec, StorageClassSpec, WorkloadSpec,
 };
 use crate::control::cluster_autoscaler;
@@ -22,9 +23,10 @@ use crate::model::id::WorkloadId;
 use crate::service::ServiceGraph;
 use crate::units::{Origin, SimDuration};
 
+pub use capacity::{CapacitySpec, MachineFilter};
 pub use disruption::{DisruptionSpec, DisruptionTarget};
 pub use profile::{ImageSizes, Prices, Provider, PullPolicy, Timings, VolumeProfile};
-pub use rollout::{RolloutSpec, WorkloadChange};
+pub use rollout::{Gone, Later, RolloutSpec, WaitSpec, WorkloadChange};
 pub use threshold::ThresholdSpec;
 
 /// Everything a run needs, checked.
@@ -44,6 +46,10 @@ pub struct Scenario {
     pub provider: Provider,
     /// Node pools; ids are positions.
     pub pools: Vec<Arc<NodePoolSpec>>,
+    /// Machine types that can be had, by name.
+    pub machines: Vec<Arc<InstanceType>>,
+    /// What the cloud gives and takes by itself.
+    pub capacity: CapacitySpec,
     /// Workloads; ids are positions.
     pub workloads: Vec<Arc<WorkloadSpec>>,
     /// Sizes of the workloads at the start, by id.
@@ -56,6 +62,8 @@ pub struct Scenario {
     pub quotas: Vec<Arc<ResourceQuotaSpec>>,
     /// Autoscalers; ids are positions.
     pub hpas: Vec<Arc<HpaObject>>,
+    /// Objects of later releases, which are not there at the start.
+    pub later: Later,
     /// Claims that stand alone; those of StatefulSets are in their specs.
     pub claims: Vec<Arc<PersistentVolumeClaimSpec>>,
     /// How volumes are served.
@@ -123,6 +131,15 @@ pub struct HpaObject {
 }
 
 impl Scenario {
+    /// A machine type by name.
+    #[must_use]
+    pub fn machine(&self, name: &str) -> Option<&Arc<InstanceType>> {
+        let listed = self.machines.iter().find(|machine| &*machine.name == name);
+        listed.or_else(|| {
+            self.pools.iter().map(|pool| &pool.instance).find(|machine| &*machine.name == name)
+        })
+    }
+
     /// From the first simulated instant to the last.
     #[must_use]
     pub fn total_time(&self) -> SimDuration {

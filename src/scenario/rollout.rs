@@ -1,9 +1,12 @@
 //! Objects that are written anew in mid-run: another image, another version of the release.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::cluster::api::pod::PodTemplate;
-use crate::cluster::api::{PodDisruptionBudgetSpec, WorkloadSpec};
+use crate::cluster::api::{
+    PersistentVolumeClaimSpec, PodDisruptionBudgetSpec, ResourceQuotaSpec, WorkloadSpec,
+};
 use crate::control::helm_wait::Rule;
 use crate::control::hpa::HpaSpec;
 use crate::model::id::{BudgetId, HpaId, WorkloadId};
@@ -22,10 +25,96 @@ pub struct RolloutSpec {
     pub hpas: Vec<(HpaId, HpaSpec)>,
     /// Budgets with their new specs.
     pub budgets: Vec<(BudgetId, Arc<PodDisruptionBudgetSpec>)>,
+    /// Claims that stand alone.
+    pub claims: Vec<Arc<PersistentVolumeClaimSpec>>,
+    /// Quotas of namespaces.
+    pub quotas: Vec<Arc<ResourceQuotaSpec>>,
+    /// Hooks of the release that is written; `None` are those of the release that is there.
+    pub hooks: Option<Vec<(WorkloadId, Arc<WorkloadSpec>)>>,
+    /// What the release before had and this one has not.
+    pub gone: Gone,
+    /// What the release before had stays even so (`prune: false`).
+    pub keeps_others: bool,
     /// `helm upgrade --timeout`.
     pub timeout: SimDuration,
     /// When an object counts as ready.
     pub rule: Rule,
+    /// `--wait-for-jobs`: Jobs have to be complete as well.
+    pub wait_for_jobs: bool,
+    /// `--rollback-on-failure` (`--atomic` of Helm 3): a failure brings the release before back.
+    pub roll_back: bool,
+}
+
+impl RolloutSpec {
+    /// A rollout that writes nothing yet.
+    #[must_use]
+    pub fn new(key: &'static str, wait: WaitSpec) -> Self {
+        Self {
+            key,
+            what: Arc::from(""),
+            workloads: Vec::new(),
+            hpas: Vec::new(),
+            budgets: Vec::new(),
+            claims: Vec::new(),
+            quotas: Vec::new(),
+            hooks: None,
+            gone: Gone::default(),
+            keeps_others: false,
+            timeout: wait.timeout,
+            rule: wait.rule,
+            wait_for_jobs: wait.for_jobs,
+            roll_back: wait.roll_back,
+        }
+    }
+}
+
+/// How long and for what helm waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitSpec {
+    /// `--timeout`.
+    pub timeout: SimDuration,
+    /// When an object counts as ready.
+    pub rule: Rule,
+    /// `--wait-for-jobs`.
+    pub for_jobs: bool,
+    /// `--rollback-on-failure`.
+    pub roll_back: bool,
+}
+
+/// Objects that a release no longer has: helm deletes them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Gone {
+    /// Workloads, Jobs and CronJobs among them.
+    pub workloads: Vec<WorkloadId>,
+    /// Autoscalers.
+    pub hpas: Vec<HpaId>,
+    /// Budgets.
+    pub budgets: Vec<BudgetId>,
+    /// Claims that stand alone, by `namespace/name`.
+    pub claims: Vec<Arc<str>>,
+    /// Quotas, by namespace and name.
+    pub quotas: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl Gone {
+    /// How many objects.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        let Self { workloads, hpas, budgets, claims, quotas } = self;
+        workloads.len() + hpas.len() + budgets.len() + claims.len() + quotas.len()
+    }
+}
+
+/// Objects of later releases: known from the start, so that everything about them has its name and
+/// place, and not there until a release writes them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Later {
+    /// Workloads.
+    pub workloads: BTreeSet<WorkloadId>,
+    /// Autoscalers.
+    pub hpas: BTreeSet<HpaId>,
+    /// Budgets.
+    pub budgets: BTreeSet<BudgetId>,
 }
 
 /// What changes of a workload.

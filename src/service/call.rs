@@ -1,7 +1,8 @@
 //! Calls and clients under way: arenas whose slots are reused, so memory is what is inside.
 
-use crate::model::id::{CallId, ClassId, ClientId, LoadId, OperationId, ServerId};
+use crate::model::id::{CallId, ClassId, ClientId, EffortId, LoadId, OperationId, ServerId};
 use crate::model::observer::CallEnd;
+use crate::service::spec::OnError;
 use crate::units::convert::{count_u32, index};
 use crate::units::time::SimTime;
 
@@ -22,11 +23,51 @@ pub(super) struct Call {
     pub(super) repeats_left: u32,
     /// Which call site of the caller it came from.
     pub(super) site: u32,
-    /// A call it depends on failed.
-    pub(super) failed: bool,
-    /// Its caller gave up on it.
-    pub(super) abandoned: bool,
+    /// How it will end because a call it depends on failed.
+    pub(super) failure: Option<CallEnd>,
+    /// Whether its caller gave up on it.
+    pub(super) forsaken: Forsaken,
     pub(super) started: SimTime,
+    /// When nobody wants its answer any more, as its first caller said.
+    pub(super) deadline: SimTime,
+}
+
+/// Whether the caller of a call still waits, and if not, why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Forsaken {
+    /// It waits, or never did.
+    No,
+    /// It gave up: to the service the call has timed out.
+    TimedOut,
+    /// It has its answer from elsewhere, or is gone.
+    Cancelled,
+}
+
+/// A call as its caller gets to know it: the last attempt stands for all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answered {
+    pub(super) operation: OperationId,
+    pub(super) started: SimTime,
+    pub(super) site: u32,
+    pub(super) repeats_left: u32,
+}
+
+impl Call {
+    pub(super) const fn answered(&self) -> Answered {
+        let Self { operation, started, site, repeats_left, .. } = *self;
+        Answered { operation, started, site, repeats_left }
+    }
+}
+
+/// What a client waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Awaits {
+    /// Nothing, or the end of a pause.
+    Nothing,
+    /// A plain call.
+    Call(CallId),
+    /// A call with a policy.
+    Effort(EffortId),
 }
 
 /// Who waits for an answer.
@@ -36,6 +77,8 @@ pub(super) enum Caller {
     Client(ClientId),
     /// Another call.
     Call(CallId),
+    /// A call with a policy, of which this is an attempt.
+    Effort(EffortId),
     /// Nobody: a queued task, or the caller gave up.
     Nobody,
 }
@@ -69,8 +112,7 @@ pub(super) struct Client {
     pub(super) step: u16,
     pub(super) began: SimTime,
     pub(super) generation: u32,
-    /// The call it waits for.
-    pub(super) awaits: Option<CallId>,
+    pub(super) awaits: Awaits,
 }
 
 /// Slots reused in last-in-first-out order, so that the hot ones stay in cache.
@@ -118,12 +160,11 @@ impl<T> Arena<T> {
     }
 }
 
-/// How an end of a call looks to its caller's caller: what one cannot answer, one answers badly.
-pub(super) const fn propagated(end: CallEnd) -> Option<CallEnd> {
-    match end {
-        CallEnd::Completed => None,
-        CallEnd::TimedOut | CallEnd::Refused | CallEnd::Cut | CallEnd::Failed => {
-            Some(CallEnd::Failed)
-        }
+/// What the end of a call means for the call that made it; `None` when it goes on.
+pub(super) const fn propagated(end: CallEnd, on_error: OnError) -> Option<CallEnd> {
+    match (end, on_error) {
+        (CallEnd::Completed, _) | (_, OnError::Ignore) => None,
+        (end, OnError::Pass) => Some(end),
+        (_, OnError::Fail) => Some(CallEnd::Failed),
     }
 }

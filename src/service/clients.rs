@@ -3,8 +3,9 @@
 use crate::model::event::Event;
 use crate::model::id::{CallId, ClassId, ClientId, LoadId};
 use crate::model::observer::{CallEnd, ClientCall, Observer};
-use crate::service::call::{Call, Caller, Client, Phase};
-use crate::service::graph::Step;
+use crate::service::call::{Answered, Awaits, Caller, Client, Forsaken, Phase};
+use crate::service::effort::Wanted;
+use crate::service::graph::{NO_POLICY, Step};
 use crate::service::runtime::{Ctx, IterationEnd, Services, Work};
 use crate::units::SimDuration;
 
@@ -26,7 +27,7 @@ impl Services {
         let began = ctx.now;
         let slot = self.clients.insert(|old| {
             let generation = old.map_or(0, |old| old.generation);
-            Client { load, class, vu, step: 0, began, generation, awaits: None }
+            Client { load, class, vu, step: 0, began, generation, awaits: Awaits::Nothing }
         });
         let id = ClientId { slot, generation: self.clients.get(slot).generation };
         self.work.push(Work::Client(id));
@@ -51,13 +52,19 @@ impl Services {
             return false;
         }
         self.release_client(client);
-        if let Some(id) = awaits {
-            let call = self.calls.get_mut(id.slot);
-            debug_assert_eq!(call.generation, id.generation, "an awaited call is live");
-            call.caller = Caller::Nobody;
-            call.abandoned = true;
-            self.tally.interrupted += 1;
+        match awaits {
+            Awaits::Nothing => return true,
+            Awaits::Call(id) => {
+                let call = self.calls.get_mut(id.slot);
+                debug_assert_eq!(call.generation, id.generation, "an awaited call is live");
+                call.caller = Caller::Nobody;
+                call.forsaken = Forsaken::TimedOut;
+            }
+            Awaits::Effort(id) => {
+                self.release_effort(id);
+            }
         }
+        self.tally.interrupted += 1;
         true
     }
 
@@ -65,8 +72,16 @@ impl Services {
     #[must_use]
     pub fn client_queues(&self, client: ClientId) -> bool {
         let Client { generation, awaits, .. } = self.clients.get(client.slot);
-        let queued = |id: &CallId| self.calls.get(id.slot).phase == Phase::Queued;
-        *generation == client.generation && awaits.as_ref().is_some_and(queued)
+        let queued = |id: CallId| self.calls.get(id.slot).phase == Phase::Queued;
+        *generation == client.generation
+            && match awaits {
+                Awaits::Nothing => false,
+                Awaits::Call(call) => queued(*call),
+                Awaits::Effort(id) => {
+                    let mut calls = self.efforts.get(id.slot).calls.into_iter().flatten();
+                    calls.all(queued)
+                }
+            }
     }
 
     /// Client iterations under way.
@@ -78,12 +93,12 @@ impl Services {
     /// Calls whose client still waits for the answer.
     #[must_use]
     pub fn calls_awaited(&self) -> usize {
-        self.clients.all().iter().filter(|client| client.awaits.is_some()).count()
+        self.clients.all().iter().filter(|client| client.awaits != Awaits::Nothing).count()
     }
 
     fn release_client(&mut self, id: ClientId) {
         let client = self.clients.get_mut(id.slot);
-        client.awaits = None;
+        client.awaits = Awaits::Nothing;
         client.generation = client.generation.wrapping_add(1);
         self.clients.release(id.slot);
     }
@@ -108,11 +123,17 @@ impl Services {
                 let event = Event::ClientWakes(id);
                 ctx.queue.schedule(wakes, event.rank(), event);
             }
-            Some(Step::Call { operation, lane }) => {
+            Some(Step::Call { operation, lane, policy }) => {
                 self.tally.begun += 1;
                 let caller = Caller::Client(id);
-                let (operation, lane) = (*operation, *lane);
-                self.begin(ctx, operation, caller, (lane, 0, 0));
+                let (operation, lane, policy) = (*operation, *lane, *policy);
+                if policy == NO_POLICY {
+                    self.begin(ctx, operation, caller, (lane, 0, 0));
+                } else {
+                    let (site, repeats_left) = (0, 0);
+                    let wanted = Wanted { operation, caller, lane, site, repeats_left, policy };
+                    self.begin_effort(ctx, wanted);
+                }
             }
         }
     }
@@ -122,20 +143,15 @@ impl Services {
         &mut self,
         ctx: &mut Ctx<'_, O>,
         id: ClientId,
-        call: &Call,
+        call: Answered,
         end: CallEnd,
     ) {
-        match end {
-            CallEnd::Completed => self.tally.completed += 1,
-            CallEnd::TimedOut => self.tally.timed_out += 1,
-            CallEnd::Refused => self.tally.refused += 1,
-            CallEnd::Cut => self.tally.cut += 1,
-            CallEnd::Failed => self.tally.failed += 1,
-        }
+        self.tally.ends[end.number()] += 1;
         let client = self.clients.get_mut(id.slot);
         let Client { load, class, step, .. } = *client;
-        client.step += 1;
-        client.awaits = None;
+        // Who leaves does not come to the next step.
+        client.step = if end == CallEnd::Abandoned { u16::MAX } else { step + 1 };
+        client.awaits = Awaits::Nothing;
         let took = ctx.now.since(call.started);
         let operation = call.operation;
         ctx.observer.call_ended(ctx.now, &ClientCall { load, class, step, operation, took, end });

@@ -8,7 +8,7 @@ use crate::model::event::Event;
 use crate::model::id::{CallId, ServerId};
 use crate::model::observer::Observer;
 use crate::service::call::Phase;
-use crate::service::runtime::{Ctx, Services, Work};
+use crate::service::runtime::{Ctx, Services, Work, stretched};
 use crate::service::server::CPU_RANK;
 use crate::service::spec::{GpuSpec, GpuWork, StationKind};
 use crate::units::convert::{count_u32, index};
@@ -57,7 +57,8 @@ impl Services {
     fn start_batch<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, server: ServerId) {
         let graph = std::sync::Arc::clone(&self.graph);
         let live = self.servers[server.index()].as_deref().expect("its server is live");
-        let StationKind::Gpu(spec) = &graph.stations[live.station.index()].kind else {
+        let station = live.station;
+        let StationKind::Gpu(spec) = &graph.stations[station.index()].kind else {
             unreachable!("only GPU stations have GPUs")
         };
         let Some(Batch { calls, time, oldest, may_grow }) = self.next_batch(server, spec.max_batch)
@@ -79,6 +80,7 @@ impl Services {
             BatchTime::OfItems(items) => spec.latency.of(items),
             BatchTime::Alone => self.time_alone(server),
         };
+        let took = stretched(took, self.stations[station.index()].slowdown);
         ctx.queue.arm(timer, ctx.now + took, CPU_RANK);
     }
 

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use crate::engine::{Dist, Stream, Streams};
 use crate::model::id::{OperationId, StationId};
-use crate::service::spec::{CallMode, CallSpec, ClientStep, GpuWork, ServiceGraph};
+use crate::service::spec::{CallMode, CallSpec, ClientStep, GpuWork, OnError, ServiceGraph};
 use crate::units::convert::count_u32;
 use crate::units::time::SimDuration;
 
 /// Number of no timeout lane.
 pub(super) const NO_LANE: u32 = u32::MAX;
+
+/// Number of no policy.
+pub(super) const NO_POLICY: u32 = u32::MAX;
 
 /// An operation, ready to run.
 #[derive(Debug)]
@@ -32,12 +35,14 @@ pub(super) struct Site {
     pub(super) probability: f64,
     pub(super) lane: u32,
     pub(super) mode: CallMode,
+    pub(super) on_error: OnError,
+    pub(super) policy: u32,
 }
 
 /// A step of a client's iteration, ready to run.
 #[derive(Debug)]
 pub(super) enum Step {
-    Call { operation: OperationId, lane: u32 },
+    Call { operation: OperationId, lane: u32, policy: u32 },
     Sleep(Dist),
 }
 
@@ -72,9 +77,10 @@ pub(super) fn lower(graph: &Arc<ServiceGraph>, streams: &Streams) -> Lowered {
         });
     }
     let mut step_of = |step: &ClientStep| match step {
-        ClientStep::Call { operation, timeout, .. } => {
+        ClientStep::Call { operation, timeout, policy, .. } => {
             let timeout = timeout.or(graph.operations[operation.index()].timeout);
-            Step::Call { operation: *operation, lane: lane(timeout, &mut lanes) }
+            let policy = policy.unwrap_or(NO_POLICY);
+            Step::Call { operation: *operation, lane: lane(timeout, &mut lanes), policy }
         }
         ClientStep::Sleep(pause) => Step::Sleep(pause.clone()),
     };
@@ -92,6 +98,8 @@ fn site(graph: &ServiceGraph, call: &CallSpec, lanes: &mut Vec<SimDuration>) -> 
         probability: call.probability,
         lane: lane(timeout, lanes),
         mode: call.mode,
+        on_error: call.on_error,
+        policy: call.policy.unwrap_or(NO_POLICY),
     }
 }
 

@@ -4,8 +4,11 @@
 //! of a station, made by a client or by another call. This room knows neither pods' lives nor
 //! loads: servers are opened and closed from outside, and ends are told to an observer.
 
+mod answers;
+mod breaker;
 mod call;
 mod clients;
+mod effort;
 mod gpu;
 mod graph;
 pub mod lane;

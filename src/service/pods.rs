@@ -4,7 +4,7 @@ use crate::engine::EventQueue;
 use crate::model::event::Event;
 use crate::model::id::{CallId, OperationId, PodId, ServerId, StationId};
 use crate::model::observer::{CallEnd, Observer};
-use crate::service::call::{Caller, Phase};
+use crate::service::call::{Awaits, Caller, Phase};
 use crate::service::runtime::{Ctx, Services, Work};
 use crate::service::server::{Server, ServerState};
 use crate::service::spec::{GpuWork, StationKind, StationSpec};
@@ -123,6 +123,9 @@ impl Services {
             }
         }
         self.run(ctx);
+        for policy in &mut self.policies {
+            policy.forget(id);
+        }
         self.free_servers.push(id.0);
         count_u32(inside.len())
     }
@@ -150,11 +153,19 @@ impl Services {
         call.phase = Phase::Queued;
         call.step = 0;
         call.pending = 0;
-        call.failed = false;
+        call.failure = None;
         let renamed = CallId { slot: id.slot, generation: call.generation };
         let (caller, started) = (call.caller, call.started);
-        if let Caller::Client(client) = caller {
-            self.clients.get_mut(client.slot).awaits = Some(renamed);
+        match caller {
+            Caller::Client(client) => {
+                self.clients.get_mut(client.slot).awaits = Awaits::Call(renamed);
+            }
+            Caller::Effort(effort) => {
+                for place in &mut self.efforts.get_mut(effort.slot).calls {
+                    *place = place.map(|it| if it == id { renamed } else { it });
+                }
+            }
+            Caller::Call(_) | Caller::Nobody => {}
         }
         for lane in &mut self.lanes {
             lane.rename(started, id, renamed);

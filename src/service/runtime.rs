@@ -12,9 +12,10 @@ use rand::RngExt;
 use crate::engine::{EventQueue, Stream, Streams};
 use crate::model::event::Event;
 use crate::model::id::{CallId, ClientId, LoadId, OperationId, PodId, ServerId, StationId};
-use crate::model::observer::{CallEnd, Observer, OperationEnd};
-use crate::service::call::{Arena, Call, Caller, Client, Phase, propagated};
-use crate::service::graph::{Lowered, NO_LANE, Operation, Site, Step, lower};
+use crate::model::observer::{CallEnd, Observer};
+use crate::service::call::{Arena, Awaits, Call, Caller, Client, Forsaken, Phase};
+use crate::service::effort::{Effort, PolicyRun, Wanted};
+use crate::service::graph::{Lowered, NO_LANE, NO_POLICY, Operation, Site, Step, lower};
 use crate::service::lane::TimeoutLane;
 use crate::service::server::{Server, ServerState};
 use crate::service::spec::{CallMode, ServiceGraph, StationKind};
@@ -37,13 +38,15 @@ pub struct Ctx<'a, O> {
 pub struct Services {
     pub(super) graph: Arc<ServiceGraph>,
     pub(super) stations: Vec<Station>,
-    operations: Vec<Operation>,
-    sites: Vec<Site>,
+    pub(super) operations: Vec<Operation>,
+    pub(super) sites: Vec<Site>,
+    pub(super) policies: Vec<PolicyRun>,
     pub(super) classes: Vec<Vec<Step>>,
     pub(super) servers: Vec<Option<Box<Server>>>,
     pub(super) free_servers: Vec<u32>,
     pub(super) calls: Arena<Call>,
     pub(super) clients: Arena<Client>,
+    pub(super) efforts: Arena<Effort>,
     pub(super) lanes: Vec<TimeoutLane>,
     pub(super) sleep_stream: Stream,
     pub(super) work: Vec<Work>,
@@ -64,21 +67,13 @@ pub struct IterationEnd {
     pub vu: u32,
 }
 
-/// Client calls so far: begun = completed + failed in some way + interrupted + inside.
+/// Client calls so far: begun = ended in some way + interrupted + inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CallTally {
     /// Begun.
     pub begun: u64,
-    /// Answered well.
-    pub completed: u64,
-    /// Timed out.
-    pub timed_out: u64,
-    /// Refused.
-    pub refused: u64,
-    /// Cut off by the death of a pod.
-    pub cut: u64,
-    /// Answered with an error.
-    pub failed: u64,
+    /// Ended, by [`CallEnd::number`].
+    pub ends: [u64; CallEnd::ALL.len()],
     /// Thrown away by the client together with its iteration.
     pub interrupted: u64,
 }
@@ -87,8 +82,19 @@ impl CallTally {
     /// Ended in whatever way.
     #[must_use]
     pub fn ended(&self) -> u64 {
-        let Self { begun: _, completed, timed_out, refused, cut, failed, interrupted } = *self;
-        completed + timed_out + refused + cut + failed + interrupted
+        self.ends.iter().sum::<u64>() + self.interrupted
+    }
+
+    /// Ended in one way.
+    #[must_use]
+    pub const fn of(&self, end: CallEnd) -> u64 {
+        self.ends[end.number()]
+    }
+
+    /// Answered badly or not at all.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.ends.iter().sum::<u64>() - self.of(CallEnd::Completed)
     }
 }
 
@@ -119,6 +125,9 @@ impl Services {
             Station::new(spec.routing, streams.of(&format!("routing/{}", spec.name)))
         };
         let stations = graph.stations.iter().map(station).collect();
+        let policies = (0..graph.policies.len())
+            .map(|number| PolicyRun::new(streams.of(&format!("policy/{number}"))))
+            .collect();
         let lane =
             |(number, span): (usize, SimDuration)| TimeoutLane::new(span, count_u32(number), queue);
         let lanes = lanes.into_iter().enumerate().map(lane).collect();
@@ -127,11 +136,13 @@ impl Services {
             stations,
             operations,
             sites,
+            policies,
             classes,
             servers: Vec::new(),
             free_servers: Vec::new(),
             calls: Arena::new(),
             clients: Arena::new(),
+            efforts: Arena::new(),
             lanes,
             sleep_stream: streams.of("clients/sleep"),
             work: Vec::new(),
@@ -208,17 +219,33 @@ impl Services {
         self.calls.get(id.slot).generation == id.generation
     }
 
+    /// What a station begins from now on takes `factor` times as long.
+    pub fn slow_down(&mut self, station: StationId, factor: f64) {
+        self.stations[station.index()].slow_down(factor);
+    }
+
+    /// A slowdown by `factor` is over, for what begins from now on.
+    pub fn speed_up(&mut self, station: StationId, factor: f64) {
+        self.stations[station.index()].speed_up(factor);
+    }
+
     /// Does all work that is left to do at this instant.
     pub(super) fn run<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>) {
         while let Some(work) = self.work.pop() {
             match work {
                 Work::Client(client) => self.client_steps(ctx, client),
                 Work::Begin { operation, caller, lane, site, repeats_left } => {
-                    self.begin(ctx, operation, caller, (lane, site, repeats_left));
+                    let policy = self.sites[index(site)].policy;
+                    if policy == NO_POLICY {
+                        self.begin(ctx, operation, caller, (lane, site, repeats_left));
+                    } else {
+                        let wanted = Wanted { operation, caller, lane, site, repeats_left, policy };
+                        self.begin_effort(ctx, wanted);
+                    }
                 }
                 Work::Proceed(call) => self.proceed(ctx, call),
                 Work::End(call, end) => self.end(ctx, call, end),
-                Work::Admit(server) => self.admit_next(server),
+                Work::Admit(server) => self.admit_next(ctx.now, server),
             }
         }
     }
@@ -230,6 +257,11 @@ impl Services {
         caller: Caller,
         (lane, site, repeats_left): (u32, u32, u32),
     ) {
+        let deadline = match caller {
+            Caller::Client(_) | Caller::Nobody => SimTime::MAX,
+            Caller::Call(parent) => self.calls.get(parent.slot).deadline,
+            Caller::Effort(effort) => self.efforts.get(effort.slot).deadline,
+        };
         let slot = self.calls.insert(|old| Call {
             generation: old.map_or(0, |old| old.generation),
             operation,
@@ -240,16 +272,19 @@ impl Services {
             pending: 0,
             repeats_left,
             site,
-            failed: false,
-            abandoned: false,
+            failure: None,
+            forsaken: Forsaken::No,
             started: ctx.now,
+            deadline,
         });
         let id = CallId { slot, generation: self.calls.get(slot).generation };
         if lane != NO_LANE {
             self.lanes[index(lane)].watch(ctx.now, id, ctx.queue);
         }
-        if let Caller::Client(client) = caller {
-            self.clients.get_mut(client.slot).awaits = Some(id);
+        match caller {
+            Caller::Client(client) => self.clients.get_mut(client.slot).awaits = Awaits::Call(id),
+            Caller::Effort(effort) => self.attempt_began(effort, id),
+            Caller::Call(_) | Caller::Nobody => {}
         }
         let station = self.operations[operation.index()].station;
         self.stations[station.index()].count(ctx.now, true);
@@ -320,7 +355,7 @@ impl Services {
     }
 
     /// Lets the next waiting request into service, if there is a place and one that still matters.
-    fn admit_next(&mut self, id: ServerId) {
+    fn admit_next(&mut self, now: SimTime, id: ServerId) {
         let Some(server) = self.servers[id.index()].as_deref_mut() else { return };
         if server.state == ServerState::Silent {
             return;
@@ -330,10 +365,11 @@ impl Services {
         if server.has_room()
             && let Some(call) = server.backlog.pop_front()
         {
-            if self.calls.get(call.slot).abandoned {
+            if self.is_pointless(now, station, call) {
                 self.work.push(Work::End(call, CallEnd::TimedOut));
                 return;
             }
+            let server = self.servers[id.index()].as_deref_mut().expect("it was there");
             server.in_service += 1;
             self.calls.get_mut(call.slot).phase = Phase::Admitted;
             self.work.push(Work::Proceed(call));
@@ -353,6 +389,14 @@ impl Services {
         }
     }
 
+    /// Whether a call that waited needs no work any more: its caller gave up, and the station looks,
+    /// or the deadline of its first caller is over.
+    fn is_pointless(&self, now: SimTime, station: StationId, id: CallId) -> bool {
+        let call = self.calls.get(id.slot);
+        let looks = !self.graph.stations[station.index()].works_on_abandoned;
+        (looks && call.forsaken != Forsaken::No) || now >= call.deadline
+    }
+
     /// Takes a call to its next phase: CPU, delay, GPU, own calls, end.
     fn proceed<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: CallId) {
         let call = self.calls.get_mut(id.slot);
@@ -364,7 +408,8 @@ impl Services {
         if call.phase == Phase::Admitted {
             call.phase = Phase::OnCpu;
             if let Some(demand) = &operation.cpu {
-                let demand_s = demand.sample(&mut operation.demand_stream);
+                let slowdown = self.stations[operation.station.index()].slowdown;
+                let demand_s = demand.sample(&mut operation.demand_stream) * slowdown;
                 let server = call.server.expect("an admitted call has a server");
                 let server = self.servers[server.index()].as_deref_mut().expect("it is live");
                 server.compute(ctx.now, demand_s, id.slot, ctx.queue);
@@ -374,7 +419,9 @@ impl Services {
         if matches!(call.phase, Phase::OnCpu | Phase::Queued) {
             call.phase = Phase::Delayed;
             if let Some(wait) = &operation.wait {
-                let due = ctx.now + wait.sample_span(&mut operation.demand_stream);
+                let slowdown = self.stations[operation.station.index()].slowdown;
+                let wait = wait.sample_span(&mut operation.demand_stream);
+                let due = ctx.now + stretched(wait, slowdown);
                 let event = Event::WaitDone(id);
                 ctx.queue.schedule(due, event.rank(), event);
                 return;
@@ -397,6 +444,10 @@ impl Services {
         loop {
             let call = self.calls.get_mut(id.slot);
             call.phase = Phase::Calling;
+            if ctx.now >= call.deadline {
+                self.end(ctx, id, CallEnd::TimedOut);
+                return;
+            }
             let operation = &mut self.operations[call.operation.index()];
             let Some((first, last)) = operation.steps.get(usize::from(call.step)).copied() else {
                 self.end(ctx, id, CallEnd::Completed);
@@ -427,86 +478,13 @@ impl Services {
             }
         }
     }
+}
 
-    /// A call ends: its place becomes free, its station and its caller are told.
-    fn end<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: CallId, end: CallEnd) {
-        if !self.is_live(id) {
-            return;
-        }
-        let call = *self.calls.get(id.slot);
-        let slot = self.calls.get_mut(id.slot);
-        slot.generation = slot.generation.wrapping_add(1);
-        slot.caller = Caller::Nobody;
-        slot.server = None;
-        self.calls.release(id.slot);
-        let station = self.operations[call.operation.index()].station;
-        self.stations[station.index()].count(ctx.now, false);
-        let told = if call.abandoned { CallEnd::TimedOut } else { end };
-        let took = ctx.now.since(call.started);
-        let ended = OperationEnd { station, took, end: told };
-        ctx.observer.operation_ended(ctx.now, call.operation, &ended);
-        if let Some(id) = call.server
-            && let Some(server) = self.servers[id.index()].as_deref_mut()
-        {
-            server.inside -= 1;
-            if call.phase != Phase::Queued {
-                server.in_service -= 1;
-            }
-        }
-        match call.caller {
-            Caller::Client(client) => self.answer_client(ctx, client, &call, end),
-            Caller::Call(parent) => self.answer_call(parent, &call, end),
-            Caller::Nobody => {}
-        }
-        // Pushed last, so done first: whoever waits gets the place before the answered caller can
-        // come again.
-        if let Some(server) = call.server {
-            self.work.push(Work::Admit(server));
-        }
-    }
-
-    fn repeat(&mut self, call: &Call) {
-        let Site { operation, lane, .. } = self.sites[index(call.site)];
-        let Call { caller, site, .. } = *call;
-        let repeats_left = call.repeats_left - 1;
-        self.work.push(Work::Begin { operation, caller, lane, site, repeats_left });
-    }
-
-    fn answer_call(&mut self, parent: CallId, call: &Call, end: CallEnd) {
-        if !self.is_live(parent) {
-            return;
-        }
-        let failure = propagated(end);
-        if failure.is_none() && call.repeats_left > 0 {
-            self.repeat(call);
-            return;
-        }
-        let waiting = self.calls.get_mut(parent.slot);
-        waiting.failed |= failure.is_some();
-        waiting.pending -= 1;
-        if waiting.pending == 0 {
-            let next = if waiting.failed {
-                Work::End(parent, CallEnd::Failed)
-            } else {
-                Work::Proceed(parent)
-            };
-            self.work.push(next);
-        }
-    }
-
-    /// A caller waits no longer. The work goes on where it is, for nobody.
-    fn give_up<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: CallId) {
-        let call = self.calls.get_mut(id.slot);
-        let snapshot = *call;
-        call.caller = Caller::Nobody;
-        call.abandoned = true;
-        match snapshot.caller {
-            Caller::Client(client) => {
-                self.answer_client(ctx, client, &snapshot, CallEnd::TimedOut);
-            }
-            Caller::Call(parent) => self.answer_call(parent, &snapshot, CallEnd::TimedOut),
-            Caller::Nobody => {}
-        }
-        self.run(ctx);
+/// A span times a slowdown; exactly itself without one.
+pub(super) fn stretched(span: SimDuration, slowdown: f64) -> SimDuration {
+    if slowdown.to_bits() == 1.0_f64.to_bits() {
+        span
+    } else {
+        SimDuration::from_secs_f64(span.as_secs_f64() * slowdown)
     }
 }

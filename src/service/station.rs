@@ -22,6 +22,10 @@ pub(super) struct Station {
     stream: Stream,
     /// Tasks that no worker has taken yet.
     pub(super) broker: VecDeque<CallId>,
+    /// How many times as long its work takes, for each slowdown under way.
+    slowdowns: Vec<f64>,
+    /// Their product.
+    pub(super) slowdown: f64,
     /// Requests inside, over all servers and the broker.
     pub(super) inside: u32,
     /// Integral of `inside` over time [request-nanoseconds], for Little's law.
@@ -37,6 +41,8 @@ impl Station {
             rotation: 0,
             stream,
             broker: VecDeque::new(),
+            slowdowns: Vec::new(),
+            slowdown: 1.0,
             inside: 0,
             inside_area_ns: 0,
             inside_since: SimTime::ZERO,
@@ -69,6 +75,20 @@ impl Station {
             }
         };
         Some(self.open[chosen])
+    }
+
+    /// Another slowdown begins.
+    pub(super) fn slow_down(&mut self, factor: f64) {
+        self.slowdowns.push(factor);
+        self.slowdown = self.slowdowns.iter().product();
+    }
+
+    /// A slowdown ends: the product is formed anew, so that what is left is exact.
+    pub(super) fn speed_up(&mut self, factor: f64) {
+        if let Some(at) = self.slowdowns.iter().position(|it| it.to_bits() == factor.to_bits()) {
+            self.slowdowns.remove(at);
+        }
+        self.slowdown = self.slowdowns.iter().product();
     }
 
     /// The next open server in rotation that is free, as a broker hands tasks to its consumers.

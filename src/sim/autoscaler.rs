@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::cluster::NodePhase;
+use crate::cluster::api::Machine;
 use crate::cluster::api::scheduling::{Taint, TaintEffect};
 use crate::control::cluster_autoscaler::live::Live;
 use crate::control::cluster_autoscaler::observation::{DELETION_CANDIDATE, TO_BE_DELETED};
@@ -91,6 +91,7 @@ impl<O: Observer> Run<'_, O> {
         if now >= self.autoscaler.next_loop {
             let observation = self.look(now);
             let status = self.autoscaler.autoscaler.run_once(&observation);
+            self.autoscaler.live.recycle(observation);
             self.tell_loop(&status);
             self.carry_out_calls(now, &status.calls);
             let autoscaler = &mut self.autoscaler;
@@ -106,6 +107,7 @@ impl<O: Observer> Run<'_, O> {
         if self.autoscaler.autoscaler.next_due().is_some_and(|due| due <= now) {
             let observation = self.look(now);
             let (calls, ended) = self.autoscaler.autoscaler.act(&observation);
+            self.autoscaler.live.recycle(observation);
             self.carry_out_calls(now, &calls);
             for end in ended.iter().filter(|end| end.outcome == DeletionOutcome::Deleted) {
                 self.autoscaler.unneeded.remove(&end.node);
@@ -143,9 +145,8 @@ impl<O: Observer> Run<'_, O> {
     /// Gives up the youngest instances that do not run yet.
     fn give_up_nodes(&mut self, now: SimTime, group: PoolId, by: i64) {
         let nodes = self.cluster.pool(group).nodes.iter().rev();
-        let requested = nodes.filter(|id| {
-            self.cluster.node(**id).is_some_and(|node| node.phase == NodePhase::Requested)
-        });
+        let requested =
+            nodes.filter(|id| self.cluster.node(**id).is_some_and(|node| node.is_coming()));
         let count = usize::try_from(by).unwrap_or(0);
         for node in requested.take(count).copied().collect::<Vec<_>>() {
             self.apply(now, &Action::RemoveNode(node));
@@ -244,6 +245,8 @@ impl<O: Observer> Run<'_, O> {
     fn look(&mut self, now: SimTime) -> Observation {
         let scheduling = &self.scheduling;
         let nominated = |pod| scheduling.nominated_node(pod);
-        self.autoscaler.live.observe(&self.cluster, now, nominated)
+        let provider = self.scenario.provider;
+        let code = |why, machine: &Machine| Arc::from(provider.refusal(why, machine).0);
+        self.autoscaler.live.observe(&self.cluster, now, nominated, &code)
     }
 }

@@ -21,6 +21,8 @@ impl<O: Observer> Run<'_, O> {
         self.settle(now);
         let nodes: Vec<_> = self.cluster.nodes().map(|node| node.id).collect();
         for node in nodes {
+            let zone = self.cluster.node(node).and_then(|node| node.machine.zone.clone());
+            self.occur(now, Occurrence::NodeLaunched(node, zone));
             self.occur(now, Occurrence::NodeReady(node));
             self.occur(now, Occurrence::NodeGpus(node));
         }

@@ -32,6 +32,10 @@ impl<O: Observer> Run<'_, O> {
                 self.services.client_wakes(&mut ctx!(self, now), client);
                 return self.hear_services(now);
             }
+            Event::Effort(effort, step) => {
+                self.services.effort_due(&mut ctx!(self, now), effort, step);
+                return self.hear_services(now);
+            }
             Event::VirtualUsers(load) => return self.virtual_users(now, load),
             Event::Pod(pod, step) => self.pod_step(now, pod, step),
             Event::Node(node, step) => self.node_step(now, node, step),

@@ -7,9 +7,9 @@ use crate::control::drain::{Drain, DrainSpec};
 use crate::control::pool_upgrade::Upgrade;
 use crate::model::action::PodDeletion;
 use crate::model::event::DisruptionStep;
-use crate::model::id::{DisruptionId, NodeId, PodId, PoolId, WorkloadId};
+use crate::model::id::{DisruptionId, NodeId, PodId, PoolId, StationId, WorkloadId};
 use crate::model::observer::Observer;
-use crate::model::record::Record;
+use crate::model::record::{About, Record};
 use crate::model::{Action, Event};
 use crate::scenario::DisruptionTarget;
 use crate::sim::Run;
@@ -92,6 +92,14 @@ impl<O: Observer> Run<'_, O> {
                 self.schedule_end(id, *duration);
                 return;
             }
+            DisruptionTarget::Slow { station, factor, duration } => {
+                return self.begin_slowdown(id, *station, *factor, *duration);
+            }
+            DisruptionTarget::CapacityShortage { of, duration } => {
+                self.capacity.begin_shortage(id, of);
+                self.schedule_end(id, *duration);
+                return;
+            }
             DisruptionTarget::Rollout(spec) => {
                 self.begin_rollout(now, id, spec);
                 return;
@@ -103,6 +111,11 @@ impl<O: Observer> Run<'_, O> {
             }
             DisruptionTarget::Scale { workload, replicas } => {
                 let (workload, replicas) = (*workload, *replicas);
+                if !self.cluster.workload(workload).exists {
+                    let name = &self.cluster.workload(workload).spec.meta.name;
+                    let message = format!("\"{name}\" not found");
+                    self.announce(About::Disruption(id), "NotFound", &message);
+                }
                 self.apply(now, &Action::ScaleWorkload { workload, replicas });
             }
             DisruptionTarget::DeletePod { workload, count } => {
@@ -110,6 +123,17 @@ impl<O: Observer> Run<'_, O> {
             }
         }
         self.records.push(Record::DisruptionEnded(id));
+    }
+
+    fn begin_slowdown(
+        &mut self,
+        id: DisruptionId,
+        station: StationId,
+        factor: f64,
+        duration: Option<SimDuration>,
+    ) {
+        self.services.slow_down(station, factor);
+        self.schedule_end(id, duration);
     }
 
     /// The nodes of a pool that a drain takes: those with the most pods to move come first, so that
@@ -146,10 +170,14 @@ impl<O: Observer> Run<'_, O> {
     fn end_failure(&mut self, now: SimTime, id: DisruptionId) {
         let scenario = self.scenario;
         let target = &scenario.disruptions[id.index()].target;
+        if let DisruptionTarget::Slow { station, factor, .. } = target {
+            self.services.speed_up(*station, *factor);
+        }
         if let DisruptionTarget::ReclaimSpot { .. } = target {
             self.end_reclaim(now, id);
             return;
         }
+        self.capacity.end_shortage(id);
         if let DisruptionTarget::FailZone { zone, .. } = target {
             self.occur(now, Occurrence::ZoneRecovered(Arc::clone(zone)));
         }

@@ -1,6 +1,6 @@
 //! HPAs: the observation is gathered, the controller decides, the scale is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::cluster::api::pod::PodTemplate;
@@ -35,9 +35,21 @@ impl<O: Observer> Run<'_, O> {
     pub(super) fn start_hpas(&mut self) {
         for position in 0..self.hpas.len() {
             let id = HpaId::at(position);
-            let stagger = STAGGER * u64::from(id.0);
-            self.schedule(self.hpa_period() + stagger, Event::Hpa(id));
+            if !self.scenario.later.hpas.contains(&id) {
+                self.arm_hpa(id);
+            }
         }
+    }
+
+    /// An HPA was made: it is looked at one period later.
+    pub(super) fn arm_hpa(&mut self, id: HpaId) {
+        let stagger = STAGGER * u64::from(id.0);
+        self.hpa_again(id, self.hpa_period() + stagger);
+    }
+
+    fn hpa_again(&mut self, id: HpaId, after: SimDuration) {
+        self.hpa_due[id.index()] = Some(self.queue.now() + after);
+        self.schedule(after, Event::Hpa(id));
     }
 
     fn hpa_period(&self) -> SimDuration {
@@ -45,10 +57,13 @@ impl<O: Observer> Run<'_, O> {
         SimDuration::from_nanos(nanos.expect("a sync period is positive"))
     }
 
-    /// metrics-server's tick: every pod with a running process on a ready node is read.
+    /// metrics-server's tick: every pod with a running process on a ready node is read, as far as some
+    /// HPA may ask for it. Nobody else looks at what is stored.
     pub(super) fn scrape(&mut self, now: SimTime) {
-        let mut readings = Vec::with_capacity(self.servers.len());
-        for pod in self.cluster.pods() {
+        let mut readings = Vec::new();
+        let targets: BTreeSet<WorkloadId> =
+            self.scenario.hpas.iter().map(|hpa| hpa.target).collect();
+        for pod in targets.into_iter().flat_map(|target| self.cluster.pods_of(target)) {
             let ready =
                 pod.node.and_then(|n| self.cluster.node(n)).is_some_and(cluster::Node::is_ready);
             if !ready || pod.phase != cluster::PodPhase::Running {
@@ -65,7 +80,7 @@ impl<O: Observer> Run<'_, O> {
                 (cpu_core_s.max(LEAST_CPU_CORE_S), memory_bytes.max(LEAST_MEMORY_BYTES));
             let started = pod.started.unwrap_or(pod.created);
             let reading = Reading { pod: pod.id, started, cpu_core_s, memory_bytes };
-            readings.push((reading, pod.name.to_string()));
+            readings.push((reading, Arc::clone(&pod.name)));
         }
         self.metrics.scrape(now, readings.into_iter());
         self.schedule(self.metrics.resolution(), Event::Scrape);
@@ -73,6 +88,10 @@ impl<O: Observer> Run<'_, O> {
 
     /// One sync of an HPA.
     pub(super) fn sync_hpa(&mut self, now: SimTime, id: HpaId) {
+        if self.hpa_due[id.index()] != Some(now) {
+            // It was deleted, or made anew with another rhythm.
+            return;
+        }
         let target = self.scenario.hpas[id.index()].target;
         let gathered = gather(&self.cluster, &self.metrics, target);
         let metric_containers: Vec<[ContainerAmounts<'_>; 1]> =
@@ -93,7 +112,7 @@ impl<O: Observer> Run<'_, O> {
             gathered.pods.iter().map(|pod| observed(pod, &requests)).collect();
         let observation = HpaObservation {
             now_ns: signed(now.as_nanos()),
-            scale: Some(gathered.scale),
+            scale: gathered.scale,
             selector: SelectorCheck::Valid,
             pods: &pods,
             pod_metrics: &pod_metrics,
@@ -107,7 +126,7 @@ impl<O: Observer> Run<'_, O> {
         if let Some(replicas) = write {
             self.apply(now, &Action::ScaleWorkload { workload: target, replicas });
         }
-        self.schedule(self.hpa_period() + PROCESSING, Event::Hpa(id));
+        self.hpa_again(id, self.hpa_period() + PROCESSING);
     }
 }
 
@@ -116,12 +135,13 @@ fn gather<'a>(cluster: &'a Cluster, metrics: &MetricsServer, target: WorkloadId)
     let pods: Vec<&Pod> = cluster.pods_of(target).collect();
     let metrics = pods.iter().filter_map(|pod| Some((*pod, metrics.get(pod.id)?))).collect();
     let status = pods.iter().filter(|pod| pod.is_active()).count();
-    let scale = Scale { spec_replicas: workload.replicas, status_replicas: count_i32(status) };
+    let there = Scale { spec_replicas: workload.replicas, status_replicas: count_i32(status) };
+    let scale = workload.exists.then_some(there);
     Gathered { scale, pods, metrics }
 }
 
 struct Gathered<'a> {
-    scale: Scale,
+    scale: Option<Scale>,
     pods: Vec<&'a Pod>,
     metrics: Vec<(&'a Pod, PodMetric)>,
 }

@@ -15,6 +15,9 @@ impl<O: Observer> Run<'_, O> {
     /// cluster is put together, none is: what it ran before the run is over.
     pub(super) fn start_jobs(&mut self) {
         for id in self.jobs() {
+            if !self.cluster.workload(id).exists {
+                continue;
+            }
             let at = match self.job_spec(id).map(|spec| &spec.trigger) {
                 Some(JobTrigger::Once) => self.measured_from,
                 Some(JobTrigger::Schedule(_)) => SimTime::ZERO,

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::cluster::api::scheduling::{Taint, TaintEffect};
-use crate::cluster::{ConditionStatus, NodePhase, Occurrence, PodPhase};
+use crate::cluster::{self, ConditionStatus, NodePhase, Occurrence, PodPhase};
 use crate::control::node_pressure::{self, PERIOD, PodSeen, STICKY, TAINT, available, victim};
 use crate::model::Event;
 use crate::model::id::{NodeId, PodId};
@@ -48,11 +48,16 @@ impl<O: Observer> Run<'_, O> {
     /// Kubelets and kernels look at memory.
     pub(super) fn look_at_memory(&mut self, now: SimTime) {
         let mut over = Vec::new();
+        // Whether a node runs a pod whose memory is more than a share of its request.
+        let mut varies = vec![false; self.node_names.len()];
         for (pod, server) in &self.servers {
             let peak = self.services.take_peak_memory(now, *server);
             let Some(pod) = self.cluster.pod(*pod) else { continue };
-            let works =
-                pod.node.and_then(|node| self.cluster.node(node)).is_some_and(|n| n.is_ready());
+            let node = pod.node.and_then(|node| self.cluster.node(node));
+            let works = node.is_some_and(cluster::Node::has_kubelet);
+            if let Some(node) = node {
+                varies[node.id.index()] = true;
+            }
             let limit = pod.template.spec.memory_limit();
             if let Some(limit) = limit.filter(|limit| works && peak > f64_from_i64(limit.0)) {
                 over.push((pod.id, Death::OutOfMemory { used: Bytes(round_i64(peak)), limit }));
@@ -62,7 +67,13 @@ impl<O: Observer> Run<'_, O> {
             self.container_dies(now, pod, why);
         }
         if now.as_nanos().is_multiple_of(PERIOD.as_nanos()) {
-            let nodes = self.cluster.nodes().filter(|node| node.phase == NodePhase::Ready);
+            let in_question = |node: &&cluster::Node| {
+                node.phase == NodePhase::Ready
+                    && (varies[node.id.index()]
+                        || self.memory.pressure.contains_key(&node.id)
+                        || may_run_short(node))
+            };
+            let nodes = self.cluster.nodes().filter(in_question);
             for node in nodes.map(|node| node.id).collect::<Vec<_>>() {
                 self.look_at_node_memory(now, node);
             }
@@ -120,6 +131,13 @@ impl<O: Observer> Run<'_, O> {
         }
         self.wake_budgets();
     }
+}
+
+/// Whether pods that all use half of what they ask for can take a node's memory.
+fn may_run_short(node: &cluster::Node) -> bool {
+    let rounded_up = i64::try_from(node.pods.len()).expect("few pods fit a node");
+    let left = node.allocatable.memory.0 - node.requested.memory.0 / 2 - rounded_up;
+    left < node_pressure::THRESHOLD.0
 }
 
 /// Whether a pod of a station can hold more than its limit at all.

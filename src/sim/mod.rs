@@ -7,6 +7,7 @@
 mod autoscaler;
 mod autoscaler_reasons;
 mod bootstrap;
+mod capacity;
 mod dispatch;
 mod disruptions;
 mod hpa;
@@ -18,6 +19,7 @@ mod nodes;
 mod pod_gc;
 mod pods;
 mod pool_upgrade;
+mod releases;
 mod restarts;
 mod rollouts;
 mod sampling;
@@ -27,7 +29,7 @@ mod spot;
 mod volumes;
 mod workloads;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cluster::{Cluster, VolumesSpec};
@@ -36,7 +38,7 @@ use crate::control::kubelet::{KubeletSpec, Kubelets};
 use crate::control::metrics_server::MetricsServer;
 use crate::engine::{EventQueue, Streams};
 use crate::model::Event;
-use crate::model::id::{DisruptionId, NodeId, PodId, ServerId, StationId, WorkloadId};
+use crate::model::id::{DisruptionId, PodId, ServerId, StationId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::Record;
 use crate::scenario::Scenario;
@@ -115,6 +117,8 @@ struct Run<'a, O> {
     kubelets: Kubelets,
     metrics: MetricsServer,
     hpas: Vec<Hpa>,
+    /// When each autoscaler looks next; `None` is not there.
+    hpa_due: Vec<Option<SimTime>>,
     scheduling: scheduling::Scheduling,
     lifecycle: lifecycle::Lifecycle,
     workloads: workloads::WorkloadState,
@@ -124,8 +128,7 @@ struct Run<'a, O> {
     restarts: restarts::Restarts,
     memory: memory::Memory,
     pod_gc: pod_gc::Collector,
-    /// Nodes whose machine is gone, and whose object is still there.
-    vanished: BTreeSet<NodeId>,
+    capacity: capacity::Capacity,
     /// Rollouts that someone waits for, by their disruption.
     rollouts: BTreeMap<DisruptionId, rollouts::RolloutState>,
     /// When the pulls of pods began that go on.
@@ -150,22 +153,30 @@ struct Run<'a, O> {
     booting: bool,
 }
 
+/// The cluster before anything of it runs.
+fn cluster_of(scenario: &Scenario) -> Cluster {
+    let mut cluster = Cluster::new(&scenario.pools, &scenario.workloads, &scenario.budgets);
+    cluster.set_quotas(&scenario.quotas);
+    for workload in cluster.workloads().iter().map(|w| w.id).collect::<Vec<_>>() {
+        cluster.set_initial_replicas(workload, scenario.initial_replicas[workload.index()]);
+    }
+    scenario.later.workloads.iter().for_each(|id| cluster.withhold_workload(*id));
+    scenario.later.budgets.iter().for_each(|id| cluster.withhold_budget(*id));
+    cluster.set_volumes(VolumesSpec {
+        mode: scenario.volumes.mode,
+        classes: scenario.storage_classes.clone(),
+        claims: scenario.claims.clone(),
+        default_driver: Arc::from(scenario.provider.disk_driver()),
+    });
+    cluster
+}
+
 impl<'a, O: Observer> Run<'a, O> {
     fn new(scenario: &'a Scenario, options: RunOptions, observer: &'a mut O) -> Self {
         let streams = Streams::new(options.seed, options.replication);
         let mut queue = EventQueue::new();
         let measured_from = SimTime::ZERO + scenario.warm_up;
-        let mut cluster = Cluster::new(&scenario.pools, &scenario.workloads, &scenario.budgets);
-        cluster.set_quotas(&scenario.quotas);
-        for workload in cluster.workloads().iter().map(|w| w.id).collect::<Vec<_>>() {
-            cluster.set_initial_replicas(workload, scenario.initial_replicas[workload.index()]);
-        }
-        cluster.set_volumes(VolumesSpec {
-            mode: scenario.volumes.mode,
-            classes: scenario.storage_classes.clone(),
-            claims: scenario.claims.clone(),
-            default_driver: Arc::from(scenario.provider.disk_driver()),
-        });
+        let cluster = cluster_of(scenario);
         let services = Services::new(&scenario.services, &streams, &mut queue);
         let load = |spec| loads::LoadState::new(spec, measured_from, &streams);
         let loads = scenario.loads.iter().map(load).collect();
@@ -194,16 +205,17 @@ impl<'a, O: Observer> Run<'a, O> {
             kubelets,
             metrics: MetricsServer::new(scenario.metric_resolution, streams),
             hpas: scenario.hpas.iter().map(|hpa| Hpa::new(hpa.spec.clone())).collect(),
+            hpa_due: vec![None; scenario.hpas.len()],
             scheduling: scheduling::Scheduling::new(scenario, &streams, &mut queue),
             lifecycle: lifecycle::Lifecycle::new(),
-            workloads: workloads::WorkloadState::new(&cluster),
+            workloads: workloads::WorkloadState::new(&cluster, &mut queue),
             autoscaler: autoscaler::Autoscaler::new(scenario, &streams, &mut queue),
             disruptions: scenario.disruptions.iter().map(|_| Default::default()).collect(),
             volumes: volumes::Mounts::default(),
             restarts: restarts::Restarts::default(),
             memory: memory::Memory::default(),
             pod_gc: pod_gc::Collector::default(),
-            vanished: BTreeSet::new(),
+            capacity: capacity::Capacity::default(),
             rollouts: BTreeMap::new(),
             pulls_begun: BTreeMap::new(),
             servers: BTreeMap::new(),

@@ -3,31 +3,32 @@
 use crate::cluster::{ConditionStatus, Occurrence};
 use crate::model::Event;
 use crate::model::event::{NodeStep, PodStep};
-use crate::model::id::{NodeId, PoolId};
+use crate::model::id::NodeId;
 use crate::model::observer::Observer;
 use crate::sim::Run;
 use crate::units::{SimDuration, SimTime};
 
 impl<O: Observer> Run<'_, O> {
-    /// An instance was asked for: the cloud takes its time, then the machine boots.
-    pub(super) fn node_requested(&mut self, id: NodeId, pool: PoolId) {
+    /// An instance was asked for: the cloud takes its time to answer.
+    pub(super) fn node_requested(&mut self, id: NodeId) {
         let node = self.cluster.node(id).expect("a requested node is there");
         debug_assert_eq!(id.index(), self.node_names.len(), "nodes are numbered in order");
         let name = std::sync::Arc::clone(&node.name);
-        let spec = std::sync::Arc::clone(&self.cluster.pool(pool).spec);
         let mut stream = self.streams.of(&format!("boot/{name}"));
         self.node_names.push(name);
         if self.booting {
             return;
         }
         let cloud = self.scenario.timings.cloud_delay.sample_span(&mut stream);
-        let launch = spec.launch.sample_span(&mut stream);
-        self.schedule(cloud + launch, Event::Node(id, NodeStep::BecameReady));
+        self.capacity.launching(id, stream);
+        self.schedule(cloud, Event::Node(id, NodeStep::Launched));
     }
 
     /// The next step of a node's life.
     pub(super) fn node_step(&mut self, now: SimTime, id: NodeId, step: NodeStep) {
         match step {
+            NodeStep::Launched => self.cloud_answers(now, id),
+            NodeStep::Registered => self.occur(now, Occurrence::NodeRegistered(id)),
             NodeStep::BecameReady => self.occur(now, Occurrence::NodeReady(id)),
             NodeStep::GpusAllocatable => self.occur(now, Occurrence::NodeGpus(id)),
             NodeStep::Removed => self.occur(now, Occurrence::NodeGone(id)),
@@ -82,6 +83,11 @@ impl<O: Observer> Run<'_, O> {
     pub(super) fn node_removing(&mut self, now: SimTime, id: NodeId) {
         self.scheduled_node_gone(now, id);
         let Some(node) = self.cluster.node(id) else { return };
+        if node.launched.is_none() {
+            // There is no machine to end: the request is withdrawn.
+            self.schedule(SimDuration::ZERO, Event::Node(id, NodeStep::Removed));
+            return;
+        }
         let mut stream = self.streams.of(&format!("removal/{}", node.name));
         let delay = self.scenario.timings.node_deletion.sample_span(&mut stream);
         self.schedule(delay, Event::Node(id, NodeStep::Removed));
@@ -89,7 +95,7 @@ impl<O: Observer> Run<'_, O> {
 
     /// A node is gone.
     pub(super) fn node_gone(&mut self, now: SimTime, id: NodeId) {
-        self.vanished.remove(&id);
+        self.capacity.launched(id);
         self.orphan_pods(now, id);
         self.kubelets.forget(id);
         self.forget_node(id);

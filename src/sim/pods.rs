@@ -183,7 +183,7 @@ impl<O: Observer> Run<'_, O> {
         }
         // An orphan stays until the garbage collector of pods finds it.
         let Some(node) = pod.node.and_then(|node| self.cluster.node(node)) else { return };
-        if !node.is_ready() {
+        if !node.has_kubelet() {
             // Its kubelet does not answer: the object stays until the node is back or gone.
             return;
         }
@@ -201,7 +201,7 @@ impl<O: Observer> Run<'_, O> {
     fn endpoint_removed(&mut self, now: SimTime, id: PodId) {
         let Some(server) = self.servers.get(&id).copied() else { return };
         let pod = self.cluster.pod(id).expect("a pod with a server is there");
-        let works = pod.node.and_then(|n| self.cluster.node(n)).is_some_and(|n| n.is_ready());
+        let works = pod.node.and_then(|n| self.cluster.node(n)).is_some_and(|n| n.has_kubelet());
         if pod.is_terminating() && works {
             self.services.drain_server(&mut ctx!(self, now), server);
         } else if !works {

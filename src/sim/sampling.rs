@@ -1,5 +1,7 @@
 //! Series: the state of everything, at even intervals.
 
+use rust_decimal::Decimal;
+
 use crate::cluster::{NodePhase, PodPhase};
 use crate::model::Event;
 use crate::model::id::StationId;
@@ -137,9 +139,14 @@ impl<O: Observer> Run<'_, O> {
         let pools = self.cluster.pools().iter();
         pools
             .map(|pool| {
-                let mut sample = PoolSample::default();
+                let mut sample =
+                    PoolSample { paid_per_hour: Some(Decimal::ZERO), ..PoolSample::default() };
                 for node in pool.nodes.iter().filter_map(|id| self.cluster.node(*id)) {
-                    sample.nodes += 1;
+                    if node.launched.is_some() && !node.machine_gone {
+                        sample.nodes += 1;
+                        let price = node.machine.price_per_hour();
+                        sample.paid_per_hour = sample.paid_per_hour.zip(price).map(|(a, b)| a + b);
+                    }
                     sample.cpu_requested_cores += node.requested.cpu.as_cores();
                     sample.memory_requested_bytes += node.requested.memory.as_f64();
                     sample.gpus_requested += node.requested.get("nvidia.com/gpu");

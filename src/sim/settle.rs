@@ -40,6 +40,8 @@ impl<O: Observer> Run<'_, O> {
 
     fn react(&mut self, now: SimTime, record: &Record) {
         match record {
+            Record::WorkloadCreated(workload) => self.workload_made(now, *workload),
+            Record::WorkloadDeleted(workload) => self.workload_deleted(now, *workload),
             Record::WorkloadScaled { workload, .. }
             | Record::WorkloadUpdated { workload, .. }
             | Record::JobStarted { workload, .. } => self.wake_workload(*workload),
@@ -59,21 +61,22 @@ impl<O: Observer> Run<'_, O> {
             Record::PodBound { pod, node, .. } => self.pod_bound(now, *pod, *node),
             Record::PodBecameReady(pod) => {
                 self.pod_became_ready(now, *pod);
-                self.wake_owner(*pod);
-                self.wake_budgets();
+                self.pod_changed(*pod);
             }
             Record::PodBecameUnready(pod) => {
                 self.pod_became_unready(*pod);
-                self.wake_owner(*pod);
-                self.wake_budgets();
+                self.pod_changed(*pod);
             }
             Record::PodTerminating { pod, .. } => {
                 self.pod_terminating(now, *pod);
-                self.wake_owner(*pod);
-                self.wake_budgets();
+                self.pod_changed(*pod);
             }
             Record::PodGone(pod) => self.pod_gone(now, *pod),
-            Record::NodeRequested { node, pool } => self.node_requested(*node, *pool),
+            Record::NodeRequested { node, .. } => self.node_requested(*node),
+            Record::NodeRegistered(node) => {
+                self.wake_daemon_sets();
+                self.node_changed(now, *node);
+            }
             Record::NodeBecameReady(node) => self.node_became_ready(now, *node),
             Record::NodeGpusAllocatable(node)
             | Record::NodeUncordoned(node)
@@ -94,6 +97,9 @@ impl<O: Observer> Run<'_, O> {
             | Record::PodStarted(_)
             | Record::EvictionRefused { .. }
             | Record::BudgetChanged { .. }
+            | Record::NodeLaunched { .. }
+            | Record::NodeReclaimed(_)
+            | Record::NodeLaunchFailed { .. }
             | Record::NodeUnneeded { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
@@ -104,7 +110,9 @@ impl<O: Observer> Run<'_, O> {
         }
     }
 
-    fn wake_owner(&mut self, pod: PodId) {
+    /// What counts pods looks: the owner, and the budgets.
+    fn pod_changed(&mut self, pod: PodId) {
+        self.wake_budgets();
         if let Some(owner) = self.cluster.pod(pod).map(crate::cluster::Pod::workload) {
             self.wake_workload(owner);
         }

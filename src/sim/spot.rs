@@ -5,7 +5,7 @@
 //! Node object goes when the node is not ready and the cloud no longer knows the machine
 //! (cloud-node-lifecycle controller, 5 s period).
 
-use crate::cluster::{NodePhase, Occurrence};
+use crate::cluster::{Node, NodePhase, Occurrence};
 use crate::control::drain::{Drain, DrainSpec};
 use crate::model::event::{DisruptionStep, NodeStep};
 use crate::model::id::{DisruptionId, NodeId, PoolId};
@@ -51,7 +51,7 @@ impl<O: Observer> Run<'_, O> {
             };
             let pool = live.pool;
             self.occur(now, Occurrence::NodeLost(node));
-            self.vanished.insert(node);
+            self.occur(now, Occurrence::MachineGone(node));
             if let Some(pool) = pool {
                 self.apply(now, &Action::AddNode(pool));
             }
@@ -61,8 +61,8 @@ impl<O: Observer> Run<'_, O> {
 
     /// A node is found not ready: when its machine is gone, its object goes too.
     pub(super) fn look_for_machine(&mut self, node: NodeId) {
-        let lost = self.cluster.node(node).is_some_and(|node| node.phase == NodePhase::Lost);
-        if lost && self.vanished.contains(&node) {
+        let gone = |node: &Node| node.phase == NodePhase::Lost && node.machine_gone;
+        if self.cluster.node(node).is_some_and(gone) {
             self.schedule(CLOUD_PERIOD, Event::Node(node, NodeStep::Removed));
         }
     }

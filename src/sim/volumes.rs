@@ -92,6 +92,7 @@ impl<O: Observer> Run<'_, O> {
                 self.occur(now, Occurrence::ClaimBound(name, zone.clone()));
             }
         }
+        self.all_rollouts_look(now);
     }
 
     /// A pod that is bound asks for its volumes, for the first time or again.

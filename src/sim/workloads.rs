@@ -10,6 +10,7 @@ use crate::cluster::api::workload::WorkloadKind;
 use crate::control::decision::Decision;
 use crate::control::disruption::Budgets;
 use crate::control::workload::WorkloadControllers;
+use crate::engine::{EventQueue, TimerId};
 use crate::model::id::{BudgetId, PodId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::{Decider, Record};
@@ -22,6 +23,8 @@ pub(super) struct WorkloadState {
     pub(super) controllers: WorkloadControllers,
     /// Workloads whose controller will look soon, by id.
     pub(super) woken: Vec<bool>,
+    /// When each controller looks again by itself, by id, and the timer that says so.
+    look_again: Vec<(TimerId, Option<SimTime>)>,
     /// The last reason of each controller, told once.
     told: Vec<Option<Reason>>,
     /// Workloads whose pods were refused, and how often in a row.
@@ -37,14 +40,16 @@ pub(super) struct WorkloadState {
 }
 
 impl WorkloadState {
-    pub(super) fn new(cluster: &Cluster) -> Self {
+    pub(super) fn new(cluster: &Cluster, queue: &mut EventQueue<Event>) -> Self {
         let workloads = cluster.workloads();
+        let timers = workloads.iter().map(|workload| queue.timer(Event::Workload(workload.id)));
         let daemons = workloads
             .iter()
             .filter(|workload| matches!(workload.spec.kind, WorkloadKind::DaemonSet { .. }));
         Self {
             controllers: WorkloadControllers::new(cluster),
             woken: vec![false; workloads.len()],
+            look_again: timers.map(|timer| (timer, None)).collect(),
             told: vec![None; workloads.len()],
             forbidden: BTreeMap::new(),
             daemon_sets: daemons.map(|workload| workload.id).collect(),
@@ -52,6 +57,14 @@ impl WorkloadState {
             budgets_woken: false,
             sigterm_sent: BTreeSet::new(),
         }
+    }
+}
+
+impl WorkloadState {
+    /// A workload was made: what was told of a namesake before is told anew.
+    pub(super) fn forget(&mut self, id: WorkloadId) {
+        self.told[id.index()] = None;
+        self.forbidden.remove(&id);
     }
 }
 
@@ -78,12 +91,15 @@ impl<O: Observer> Run<'_, O> {
     /// A workload's controller looks.
     pub(super) fn sync_workload(&mut self, now: SimTime, id: WorkloadId) {
         self.workloads.woken[id.index()] = false;
+        if !self.cluster.workload(id).exists {
+            return;
+        }
         let decision = self.workloads.controllers.reconcile(now, &self.cluster, id);
         let Decision { actions, reason, look_again } = decision;
         self.carry_out_all(now, &actions);
         match look_again {
             Some(after) if after.is_zero() => self.wake_workload(id),
-            Some(after) => self.schedule(after, Event::Workload(id)),
+            Some(after) => self.look_again_at(now, id, now + after),
             None => {}
         }
         let told = &mut self.workloads.told[id.index()];
@@ -92,6 +108,16 @@ impl<O: Observer> Run<'_, O> {
             self.records.push(Record::Decided { by: Decider::Workload(id), reason });
         }
         self.rollouts_look(now, id);
+    }
+
+    /// A controller's work queue holds one entry for an object, due at the earliest of the times it
+    /// was added for (client-go util/workqueue/delaying_queue.go `insert`).
+    fn look_again_at(&mut self, now: SimTime, id: WorkloadId, at: SimTime) {
+        let (timer, due) = &mut self.workloads.look_again[id.index()];
+        if due.is_none_or(|due| due <= now || at < due) {
+            *due = Some(at);
+            self.queue.arm(*timer, at, Event::Workload(id).rank());
+        }
     }
 
     /// Applies what a controller wants. What follows a refused creation is not tried: the batches of
@@ -133,6 +159,10 @@ impl<O: Observer> Run<'_, O> {
         self.workloads.budgets_woken = false;
         for position in 0..self.cluster.budgets().len() {
             let id = BudgetId::at(position);
+            let settled = self.workloads.budgets.is_settled(now, &self.cluster, id);
+            if settled || !self.cluster.budget(id).exists {
+                continue;
+            }
             let (write, sync) = self.workloads.budgets.sync(now, &self.cluster, id);
             if let Some(write) = write {
                 self.apply(now, &write);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::action::PodDeletion;
 use crate::model::id::{NodeId, PodId, PoolId, WorkloadId};
+use crate::model::record::MachineKind;
 use crate::units::{SimDuration, SimTime};
 
 /// What became of a pod, and when. An instant that never came is `None`.
@@ -59,6 +60,16 @@ pub struct NodeLife {
     pub pool: PoolId,
     /// When its instance was asked for.
     pub requested: SimTime,
+    /// When the cloud could not make its instance: code and sentence.
+    pub launch_failures: Vec<(SimTime, Arc<str>, Arc<str>)>,
+    /// When its instance was made.
+    pub launched: Option<SimTime>,
+    /// What its instance is, once made.
+    pub machine: Option<MachineKind>,
+    /// When the cloud took its machine back.
+    pub reclaimed: Option<SimTime>,
+    /// When its kubelet registered, if that was before it was Ready.
+    pub registered: Option<SimTime>,
     /// When it was Ready.
     pub ready: Option<SimTime>,
     /// When its GPUs were allocatable.
@@ -130,6 +141,11 @@ impl NodeLife {
             name,
             pool,
             requested,
+            launch_failures: Vec::new(),
+            launched: None,
+            machine: None,
+            reclaimed: None,
+            registered: None,
             ready: None,
             gpus: None,
             cordoned: None,

@@ -22,7 +22,7 @@ pub use names::Names;
 
 use crate::model::id::{ClassId, HpaId, LoadId, NodeId, OperationId, PodId};
 use crate::model::observer::{ClientCall, Observer, OperationEnd, Sample};
-use crate::model::record::{HpaSync, Record};
+use crate::model::record::{HpaSync, MachineKind, Record};
 use crate::scenario::Scenario;
 use crate::units::{SimDuration, SimTime};
 
@@ -166,7 +166,11 @@ impl History {
                     learn_of_pod(life, at, record);
                 }
             }
-            Record::NodeBecameReady(node)
+            Record::NodeLaunched { node, .. }
+            | Record::NodeLaunchFailed { node, .. }
+            | Record::NodeRegistered(node)
+            | Record::NodeReclaimed(node)
+            | Record::NodeBecameReady(node)
             | Record::NodeGpusAllocatable(node)
             | Record::NodeCordoned(node)
             | Record::NodeUncordoned(node)
@@ -180,6 +184,8 @@ impl History {
                 }
             }
             Record::WorkloadScaled { .. }
+            | Record::WorkloadCreated(_)
+            | Record::WorkloadDeleted(_)
             | Record::WorkloadUpdated { .. }
             | Record::RolloutEnded(..)
             | Record::JobStarted { .. }
@@ -227,6 +233,15 @@ fn learn_of_pod(life: &mut PodLife, at: SimTime, record: &Record) {
 )]
 fn learn_of_node(life: &mut NodeLife, at: SimTime, record: &Record) {
     match record {
+        Record::NodeLaunched { machine, .. } => {
+            life.launched = Some(at);
+            life.machine = Some(MachineKind::clone(machine));
+        }
+        Record::NodeLaunchFailed { code, message, .. } => {
+            life.launch_failures.push((at, Arc::clone(code), Arc::clone(message)));
+        }
+        Record::NodeReclaimed(_) => life.reclaimed = Some(at),
+        Record::NodeRegistered(_) => life.registered = Some(at),
         Record::NodeBecameReady(_) => life.ready = life.ready.or(Some(at)),
         Record::NodeGpusAllocatable(_) => life.gpus = life.gpus.or(Some(at)),
         Record::NodeCordoned(_) => life.cordoned = Some(at),

@@ -3,7 +3,7 @@
 use crate::model::action::PodDeletion;
 use crate::model::reason::{NoScaleDown, Reason};
 use crate::model::record::{About, Death, Decider, HpaMetricSync, HpaSync};
-use crate::model::rollout::{RolloutEnd, RolloutOutcome};
+use crate::model::rollout::{RollbackOutcome, RolloutEnd, RolloutOutcome};
 use crate::trace::{Clock, Names};
 
 /// Who decided: `cluster-autoscaler`, `Deployment controller of gateway` and the like.
@@ -95,25 +95,32 @@ pub const fn rollout_word(outcome: RolloutOutcome) -> &'static str {
         RolloutOutcome::TimedOut => "TimedOut",
         RolloutOutcome::Failed => "Failed",
         RolloutOutcome::HookFailed => "HookFailed",
+        RolloutOutcome::Refused => "Refused",
     }
 }
 
 /// How a rollout ended, as a sentence: what was missing, and the first pod that was not ready.
 #[must_use]
-pub fn rollout(names: &Names, end: &RolloutEnd) -> String {
+pub fn rollout(end: &RolloutEnd) -> String {
     let took = end.took;
     let mut said = match end.outcome {
         RolloutOutcome::Ready => format!("everything is ready after {took}"),
         RolloutOutcome::TimedOut => format!("context deadline exceeded after {took}"),
         RolloutOutcome::Failed => format!("gave up after {took}"),
         RolloutOutcome::HookFailed => format!("a hook failed after {took}"),
+        RolloutOutcome::Refused => "a change is refused".to_owned(),
     };
-    for (workload, why) in &end.missing {
-        said.push_str(&format!("; {}: {why}", names.workload(*workload)));
+    for (object, why) in &end.missing {
+        said.push_str(&format!("; {object}: {why}"));
     }
     if let Some((pod, why)) = end.pods.first() {
         said.push_str(&format!("; {pod}: {why}"));
     }
+    said.push_str(match end.rollback {
+        None => "",
+        Some(RollbackOutcome::Ready) => "; rolled back to the release before",
+        Some(RollbackOutcome::NotReady) => "; the release before was written back and is not ready",
+    });
     said
 }
 
@@ -123,6 +130,7 @@ pub const fn deletion(because: PodDeletion) -> &'static str {
     match because {
         PodDeletion::ScaleDown => "scaled down",
         PodDeletion::Rollout => "replaced by a rollout",
+        PodDeletion::OwnerDeleted => "its owner was deleted",
         PodDeletion::Drain => "its node is drained",
         PodDeletion::NodeScaleDown => "its node is scaled down",
         PodDeletion::Preemption => "preempted",

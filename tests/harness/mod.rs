@@ -9,10 +9,10 @@ use aurelius_sim::model::id::{ClassId, ClientId, LoadId, OperationId, PodId, Ser
 use aurelius_sim::model::observer::{ClientCall, Observer, OperationEnd, Sample};
 use aurelius_sim::model::record::Record;
 use aurelius_sim::service::spec::{
-    ClassSpec, ClientStep, CpuSpec, OperationSpec, Routing, StationKind, StationSpec,
+    ClassSpec, ClientStep, CpuSpec, OperationSpec, StationKind, StationSpec,
 };
 use aurelius_sim::service::{Ctx, IterationEnd, ServiceGraph, Services};
-use aurelius_sim::units::{Bytes, MilliCpu, SimDuration, SimTime};
+use aurelius_sim::units::{SimDuration, SimTime};
 
 /// The load that every client of a test belongs to.
 pub(crate) const LOAD: LoadId = LoadId(0);
@@ -113,6 +113,7 @@ impl<E: Ear> World<E> {
                 Event::GpuStart(server) => services.gpu_start(&mut ctx, server),
                 Event::WaitDone(call) => services.wait_done(&mut ctx, call),
                 Event::TimeoutLane(lane) => services.lane_expires(&mut ctx, lane),
+                Event::Effort(effort, step) => services.effort_due(&mut ctx, effort, step),
                 Event::ClientWakes(client) => services.client_wakes(&mut ctx, client),
                 other => return Some(other),
             }
@@ -149,19 +150,7 @@ impl Poisson {
 
 /// A station of a kind with unlimited waiting places.
 pub(crate) fn station(name: &str, kind: StationKind) -> StationSpec {
-    StationSpec {
-        name: Arc::from(name),
-        workload: None,
-        kind,
-        backlog: None,
-        start: Dist::fixed(SimDuration::ZERO),
-        warm_up: None,
-        idle_cpu: MilliCpu(0),
-        idle_memory: Bytes(0),
-        memory_per_request: Bytes(0),
-        memory_leak_per_hour: Bytes(0),
-        routing: Routing::Random,
-    }
+    StationSpec::plain(name, kind)
 }
 
 /// CPU shared by at most so many requests, each on one core at most.
@@ -171,16 +160,7 @@ pub(crate) fn cpu(concurrency: Option<u32>) -> StationKind {
 
 /// An operation with a CPU demand and nothing else.
 pub(crate) fn operation(station: u32, name: &str, cpu: Option<Dist>) -> OperationSpec {
-    OperationSpec {
-        station: StationId(station),
-        name: Arc::from(name),
-        cpu,
-        wait: None,
-        gpu: None,
-        timeout: None,
-        payload: Bytes(0),
-        steps: Vec::new(),
-    }
+    OperationSpec { cpu, ..OperationSpec::plain(StationId(station), name) }
 }
 
 /// A client that takes these steps.
@@ -190,5 +170,6 @@ pub(crate) fn class(steps: Vec<ClientStep>) -> ClassSpec {
 
 /// A step that calls an operation.
 pub(crate) fn call(operation: u32, timeout: Option<SimDuration>) -> ClientStep {
-    ClientStep::Call { operation: OperationId(operation), timeout, name: Arc::from("call") }
+    let (operation, name) = (OperationId(operation), Arc::from("call"));
+    ClientStep::Call { operation, timeout, name, policy: None }
 }

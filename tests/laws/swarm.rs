@@ -5,20 +5,14 @@ use super::*;
 /// Sums what it hears of.
 #[derive(Default)]
 struct Sums {
-    ends: [u64; 5],
+    ends: [u64; CallEnd::ALL.len()],
     /// Nanoseconds of sojourn by station.
     sojourns_ns: Vec<u128>,
 }
 
 impl Ear for Sums {
     fn call_ended(&mut self, _: SimTime, call: &ClientCall) {
-        self.ends[match call.end {
-            CallEnd::Completed => 0,
-            CallEnd::TimedOut => 1,
-            CallEnd::Refused => 2,
-            CallEnd::Cut => 3,
-            CallEnd::Failed => 4,
-        }] += 1;
+        self.ends[call.end.number()] += 1;
     }
     fn operation_ended(&mut self, _: SimTime, _: OperationId, ended: &OperationEnd) {
         self.sojourns_ns[ended.station.index()] += u128::from(ended.took.as_nanos());
@@ -52,6 +46,44 @@ fn random_timeout(stream: &mut Stream) -> Option<SimDuration> {
     stream.random_bool(0.6).then(|| SimDuration::from_millis(stream.random_range(1..400)))
 }
 
+fn random_on_error(stream: &mut Stream) -> OnError {
+    [OnError::Fail, OnError::Pass, OnError::Ignore][stream.random_range(0..3)]
+}
+
+/// A policy of any kind, kept in the graph, for two calls of five.
+fn random_policy(graph: &mut ServiceGraph, of_client: bool, stream: &mut Stream) -> Option<u32> {
+    if !stream.random_bool(0.4) {
+        return None;
+    }
+    let ms = SimDuration::from_millis;
+    let retry = stream.random_bool(0.6).then(|| RetrySpec {
+        attempts: stream.random_range(2..5),
+        base: ms(stream.random_range(0..40)),
+        multiplier: 2.0,
+        cap: ms(60),
+        jitter: [Jitter::None, Jitter::Full, Jitter::Equal, Jitter::Decorrelated]
+            [stream.random_range(0..4)],
+        on: RetryOn::USUAL.and(CallEnd::Limited),
+        budget: stream.random_bool(0.5).then_some(RetryBudget { share: 0.5, min: 1 }),
+    });
+    let hedge = stream.random_bool(0.4).then(|| HedgeSpec {
+        after: ms(stream.random_range(1..60)),
+        most: stream.random_range(1..4),
+    });
+    let breaker = stream.random_bool(0.4).then(|| BreakerSpec {
+        window: stream.random_range(1..8),
+        min_calls: 2,
+        failure_share: 0.6,
+        slow_call: stream.random_bool(0.5).then_some(ms(150)),
+        open_for: ms(200),
+        half_open_calls: stream.random_range(1..4),
+    });
+    let deadline = stream.random_bool(0.3).then(|| ms(stream.random_range(1..400)));
+    let patience = (of_client && stream.random_bool(0.4)).then(|| exponential(0.2));
+    graph.policies.push(PolicySpec { retry, hedge, breaker, deadline, patience });
+    u32::try_from(graph.policies.len() - 1).ok()
+}
+
 /// Stations with one operation each, which call only later ones.
 fn random_graph(stream: &mut Stream) -> ServiceGraph {
     let count = stream.random_range(1..6_u32);
@@ -67,25 +99,37 @@ fn random_graph(stream: &mut Stream) -> ServiceGraph {
         });
         for _ in 0..stream.random_range(0..3) {
             let callees = (number + 1..count).filter(|_| stream.random_bool(0.5));
-            let calls = callees.collect::<Vec<_>>().into_iter().map(|callee| CallSpec {
-                operation: OperationId(callee),
-                count: stream.random_range(0..3),
-                probability: stream.random_range(0.3..1.3),
-                timeout: random_timeout(stream),
-                mode: if stream.random() { CallMode::Wait } else { CallMode::Enqueue },
+            let calls = callees.collect::<Vec<_>>().into_iter().map(|callee| {
+                let mode = if stream.random() { CallMode::Wait } else { CallMode::Enqueue };
+                let waits = mode == CallMode::Wait;
+                CallSpec {
+                    operation: OperationId(callee),
+                    count: stream.random_range(0..3),
+                    probability: stream.random_range(0.3..1.3),
+                    timeout: random_timeout(stream),
+                    mode,
+                    on_error: random_on_error(stream),
+                    policy: waits.then(|| random_policy(&mut graph, false, stream)).flatten(),
+                }
             });
             work.steps.push(StepSpec { calls: calls.collect() });
         }
         let mut spec = station(&number.to_string(), kind);
+        spec.works_on_abandoned = stream.random();
         spec.backlog = stream.random_bool(0.5).then(|| stream.random_range(0..6));
         graph.stations.push(spec);
         graph.operations.push(work);
     }
-    let steps = (0..stream.random_range(1..4)).map(|_| {
-        let operation = stream.random_range(0..count);
-        call(operation, random_timeout(stream))
-    });
-    graph.classes.push(class(steps.collect()));
+    let mut steps = Vec::new();
+    for _ in 0..stream.random_range(1..4) {
+        steps.push(ClientStep::Call {
+            operation: OperationId(stream.random_range(0..count)),
+            timeout: random_timeout(stream),
+            name: "call".into(),
+            policy: random_policy(&mut graph, true, stream),
+        });
+    }
+    graph.classes.push(class(steps));
     graph
 }
 
@@ -124,11 +168,10 @@ fn mishap(
 
 fn assert_conserved(world: &World<Sums>, seed: u64) {
     let tally = world.services.tally();
-    let CallTally { begun, completed, timed_out, refused, cut, failed, interrupted } = tally;
-    let told = [completed, timed_out, refused, cut, failed];
-    assert_eq!(world.ear.0.ends, told, "seed {seed}: what is told is what is counted");
+    let CallTally { begun, ends, interrupted } = tally;
+    assert_eq!(world.ear.0.ends, ends, "seed {seed}: what is told is what is counted");
     let inside = u64::try_from(world.services.calls_awaited()).expect("few");
-    let ended = told.iter().sum::<u64>() + interrupted;
+    let ended = ends.iter().sum::<u64>() + interrupted;
     assert_eq!(begun, ended + inside, "seed {seed} at {}: {tally:?}", world.now);
 }
 
@@ -183,16 +226,14 @@ fn nobody_is_made_or_lost() {
     let mut total = CallTally::default();
     for seed in 0..300 {
         let (tally, _) = run(seed);
-        total.completed += tally.completed;
-        total.timed_out += tally.timed_out;
-        total.refused += tally.refused;
-        total.cut += tally.cut;
-        total.failed += tally.failed;
+        for (sum, count) in total.ends.iter_mut().zip(tally.ends) {
+            *sum += count;
+        }
         total.interrupted += tally.interrupted;
     }
     // The swarm is worth something only if it reaches every way to end.
-    let CallTally { completed, timed_out, refused, cut, failed, interrupted, .. } = total;
-    for count in [completed, timed_out, refused, cut, failed, interrupted] {
+    total.ends[CallEnd::Limited.number()] = u64::MAX; // Nothing limits rates here.
+    for count in total.ends.into_iter().chain([total.interrupted]) {
         assert!(count > 100, "{total:?}");
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use aurelius_sim::model::Record;
+use aurelius_sim::model::observer::CallEnd;
 use aurelius_sim::model::record::Death;
 use aurelius_sim::units::{SimDuration, SimTime};
 
@@ -158,7 +159,7 @@ fn a_pod_that_holds_more_than_its_limit_is_killed_and_its_requests_are_cut() {
     assert!(used > limit && limit.0 == 400 << 20, "{used} of {limit}");
     assert_eq!(deaths[0].2, SimDuration::ZERO, "the first restart is immediate");
     assert!(deaths[1].2 >= SimDuration::from_secs(10));
-    assert!(told.outcome.calls.cut > 0, "{:?}", told.outcome.calls);
+    assert!(told.outcome.calls.of(CallEnd::Cut) > 0, "{:?}", told.outcome.calls);
     let few = small(&[("PER_REQUEST", "50Mi"), ("RATE", "1"), ("DURATION", "2m")]);
     assert!(deaths_of(&few) == 0, "one at a time does no harm");
 }

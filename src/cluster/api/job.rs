@@ -31,7 +31,7 @@ pub struct JobSpec {
 pub enum JobTrigger {
     /// It begins when measuring begins.
     Once,
-    /// `spec.suspend`: never.
+    /// `spec.suspend` of a Job: never.
     Suspended,
     /// A CronJob.
     Schedule(Schedule),
@@ -48,6 +48,8 @@ pub struct Schedule {
     pub times: Vec<SimTime>,
     /// `spec.concurrencyPolicy`.
     pub concurrency: Concurrency,
+    /// `spec.suspend`: it never comes.
+    pub suspended: bool,
     /// `spec.startingDeadlineSeconds`.
     pub starting_deadline: Option<SimDuration>,
 }
@@ -72,4 +74,17 @@ pub struct Hook {
     pub after_upgrade: bool,
     /// `helm.sh/hook-weight`: lighter ones run first, those of equal weight by name.
     pub weight: i32,
+    /// `helm.sh/hook-delete-policy`.
+    pub delete: HookDeletion,
+}
+
+/// When helm deletes the object of a hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HookDeletion {
+    /// `before-hook-creation`, which holds when nothing is stated.
+    pub before_creation: bool,
+    /// `hook-succeeded`.
+    pub succeeded: bool,
+    /// `hook-failed`.
+    pub failed: bool,
 }

@@ -17,6 +17,19 @@ pub struct PodTemplate {
     pub spec: PodSpec,
 }
 
+impl PodTemplate {
+    /// The template without the places its figures were read from: what the API server compares.
+    #[must_use]
+    pub fn without_origins(&self) -> Self {
+        let mut template = self.clone();
+        let spec = &mut template.spec;
+        for container in spec.containers.iter_mut().chain(&mut spec.init_containers) {
+            container.resources_origin = Origin::default();
+        }
+        template
+    }
+}
+
 /// `PodSpec`, as far as it decides anything.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PodSpec {

@@ -7,6 +7,8 @@ use rust_decimal::Decimal;
 use crate::cluster::api::meta::Labels;
 use crate::cluster::api::scheduling::Taint;
 use crate::engine::Dist;
+use crate::model::id::PoolId;
+use crate::model::record::MachineKind;
 use crate::units::{Origin, Resources};
 
 /// A node group: nodes of one instance type that come and go alike.
@@ -32,8 +34,10 @@ pub struct NodePoolSpec {
     pub labels: Labels,
     /// Taints of its nodes.
     pub taints: Vec<Taint>,
-    /// Instance running to node Ready (s).
+    /// Instance running to node registered (s).
     pub launch: Dist,
+    /// Node registered to Ready (s): network plug-in and kubelet checks; `None` when it is at once.
+    pub node_ready: Option<Dist>,
     /// Node Ready to GPUs allocatable (s); `None` when they are there at once.
     pub gpu_ready: Option<Dist>,
     /// Whether its nodes are spot instances.
@@ -55,6 +59,8 @@ pub struct InstanceType {
     pub max_pods: i64,
     /// Data volumes that can be attached at once; `None` is not known, and no limit.
     pub max_volumes: Option<i64>,
+    /// What its GPUs are called: the value of the node label `accelerator`.
+    pub gpu_kind: Option<Arc<str>>,
     /// On-demand price per hour, when known.
     pub on_demand_per_hour: Option<Decimal>,
     /// Spot price per hour, when known.
@@ -63,10 +69,60 @@ pub struct InstanceType {
     pub price_date: Arc<str>,
 }
 
+/// One machine: what is asked of a cloud, and what it gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Machine {
+    /// Its type.
+    pub instance: Arc<InstanceType>,
+    /// Where it is; `None` in a pool without zones.
+    pub zone: Option<Arc<str>>,
+    /// Whether the cloud may take it back (capacity type `spot`, else `on-demand`).
+    pub spot: bool,
+}
+
+/// A machine that is asked for by itself, not as one more of a group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeRequest {
+    /// The pool its node counts for, and is named after.
+    pub pool: PoolId,
+    /// What is asked for. No other zone is tried.
+    pub machine: Machine,
+    /// Labels of its node, beside the well-known ones.
+    pub labels: Labels,
+    /// Taints of its node.
+    pub taints: Vec<Taint>,
+}
+
+impl InstanceType {
+    /// Price of a machine per hour, when the catalogue knows it.
+    #[must_use]
+    pub fn price_per_hour(&self, spot: bool) -> Option<Decimal> {
+        if spot { self.spot_per_hour } else { self.on_demand_per_hour }
+    }
+}
+
+impl Machine {
+    /// Its price per hour, when the catalogue knows it.
+    #[must_use]
+    pub fn price_per_hour(&self) -> Option<Decimal> {
+        self.instance.price_per_hour(self.spot)
+    }
+
+    /// Instance type, zone and capacity type, as records tell them.
+    #[must_use]
+    pub fn kind(&self) -> MachineKind {
+        MachineKind {
+            instance: Arc::clone(&self.instance.name),
+            zone: self.zone.clone(),
+            spot: self.spot,
+        }
+    }
+}
+
 impl NodePoolSpec {
     /// Price of one of its nodes per hour, when the catalogue knows it.
     #[must_use]
     pub fn price_per_hour(&self) -> Option<Decimal> {
-        if self.spot { self.instance.spot_per_hour } else { self.instance.on_demand_per_hour }
+        self.instance.price_per_hour(self.spot)
     }
 }

@@ -1,5 +1,6 @@
 //! Label selectors: which objects one means.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cluster::api::meta::Labels;
@@ -101,9 +102,83 @@ impl LabelSelector {
     }
 }
 
+/// Many selectors, asked together which of them select an object: each is filed under one label that
+/// it demands, so that an object meets only those filed under its own labels.
+#[derive(Debug, Clone, Default)]
+pub struct SelectorIndex {
+    by_label: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Vec<usize>>>,
+    /// Those that demand no label by its value.
+    others: Vec<usize>,
+}
+
+impl SelectorIndex {
+    /// Files selectors under their positions; an absent one selects nothing.
+    pub fn new<'a>(selectors: impl IntoIterator<Item = Option<&'a LabelSelector>>) -> Self {
+        let mut index = Self::default();
+        for (position, selector) in selectors.into_iter().enumerate() {
+            let Some(selector) = selector else { continue };
+            let filed = match selector.match_labels.first_key_value() {
+                Some((key, value)) => {
+                    let by_value = index.by_label.entry(Arc::clone(key)).or_default();
+                    by_value.entry(Arc::clone(value)).or_default()
+                }
+                None => &mut index.others,
+            };
+            filed.push(position);
+        }
+        index
+    }
+
+    /// Positions, ascending, of all selectors that may select an object with these labels; of those
+    /// that are left out none does.
+    #[must_use]
+    pub fn candidates(&self, labels: &Labels) -> Vec<usize> {
+        let mut found = self.others.clone();
+        for (key, value) in labels {
+            found.extend(
+                self.by_label.get(key).and_then(|values| values.get(value)).into_iter().flatten(),
+            );
+        }
+        found.sort_unstable();
+        found
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_index_leaves_out_only_what_does_not_select() {
+        let exists = SelectorRequirement {
+            key: Arc::from("tier"),
+            operator: SelectorOperator::Exists,
+            values: Vec::new(),
+        };
+        let selectors = [
+            Some(LabelSelector::of_labels(labels(&[("app", "web"), ("tier", "front")]))),
+            Some(LabelSelector::of_labels(labels(&[("app", "db")]))),
+            None,
+            Some(LabelSelector { match_expressions: vec![exists], ..LabelSelector::default() }),
+            Some(LabelSelector::default()),
+        ];
+        let index = SelectorIndex::new(selectors.iter().map(Option::as_ref));
+        let rows = [
+            (vec![], vec![3, 4]),
+            (vec![("app", "web")], vec![0, 3, 4]),
+            (vec![("app", "web"), ("tier", "front")], vec![0, 3, 4]),
+            (vec![("app", "db"), ("x", "y")], vec![1, 3, 4]),
+        ];
+        for (pairs, expected) in rows {
+            let labels = labels(&pairs);
+            let candidates = index.candidates(&labels);
+            assert_eq!(candidates, expected, "{pairs:?}");
+            for (position, selector) in selectors.iter().enumerate() {
+                let selects = selector.as_ref().is_some_and(|selector| selector.matches(&labels));
+                assert!(!selects || candidates.contains(&position), "{pairs:?} {position}");
+            }
+        }
+    }
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
         pairs.iter().map(|(k, v)| (Arc::from(*k), Arc::from(*v))).collect()

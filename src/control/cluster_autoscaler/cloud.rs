@@ -3,7 +3,7 @@
 //! The answers follow from the observation (sizes, limits, instances), so that a loop is a function
 //! of what it sees; whoever runs the autoscaler carries out the calls that were not refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::observation::{Group, Instance, Observation};
@@ -91,6 +91,39 @@ struct State {
     refuses_increase: Option<Arc<str>>,
 }
 
+/// Names that are mostly asked for in the order in which they are listed: then an answer costs one
+/// comparison.
+#[derive(Debug)]
+pub(super) struct NamesInOrder<'a> {
+    names: Vec<&'a str>,
+    /// The next question is expected to be about this one.
+    next: usize,
+    /// All of them, once a question came out of order.
+    sorted: Option<BTreeSet<&'a str>>,
+}
+
+impl<'a> FromIterator<&'a str> for NamesInOrder<'a> {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
+        Self { names: names.into_iter().collect(), next: 0, sorted: None }
+    }
+}
+
+impl NamesInOrder<'_> {
+    /// Whether a name is among them.
+    pub(super) fn contains(&mut self, name: &str) -> bool {
+        if self.names.get(self.next) == Some(&name) {
+            self.next += 1;
+            return true;
+        }
+        let found =
+            self.sorted.get_or_insert_with(|| self.names.iter().copied().collect()).contains(name);
+        if found && self.names.get(self.next + 1) == Some(&name) {
+            self.next += 2;
+        }
+        found
+    }
+}
+
 impl Cloud {
     pub(super) fn new(seen: &Observation) -> Self {
         let state = |group: &Group| State {
@@ -123,9 +156,12 @@ impl Cloud {
         &self.state(group).instances
     }
 
-    /// Whether an instance of this name exists in a group.
-    pub(super) fn has_instance(&self, group: PoolId, name: &str) -> bool {
-        self.groups.get(&group).is_some_and(|g| g.instances.iter().any(|i| &*i.name == name))
+    /// The names of all groups' instances, for questions about many nodes.
+    pub(super) fn instance_names(&self) -> BTreeMap<PoolId, NamesInOrder<'_>> {
+        let names = self.groups.iter().map(|(group, state)| {
+            (*group, state.instances.iter().map(|instance| &*instance.name).collect())
+        });
+        names.collect()
     }
 
     pub(super) fn increase_size(&mut self, group: PoolId, by: i64) -> Result<(), Arc<str>> {

@@ -9,10 +9,13 @@ use super::observation::{
 };
 use super::options::GroupOptions;
 use crate::cluster::admission::daemon_tolerations;
+use crate::cluster::api::Machine;
 use crate::cluster::api::pod::{PodTemplate, Volume};
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::pod::TemplateId;
-use crate::cluster::{self, Cluster, NodePhase, PodOwner, PodPhase, Pool, Workload, node_labels};
+use crate::cluster::{
+    self, Cluster, LaunchFailure, NodePhase, PodOwner, PodPhase, Pool, Workload, node_labels,
+};
 use crate::control::scheduler::volumes::live_claims;
 use crate::model::id::{NodeId, PodId, WorkloadId};
 use crate::units::SimTime;
@@ -22,52 +25,68 @@ use crate::units::convert::count_u32;
 #[derive(Debug, Default)]
 pub struct Live {
     nodes: BTreeMap<NodeId, (u64, Arc<Node>)>,
-    pods: BTreeMap<PodId, Arc<Pod>>,
+    /// By id; `None` for pods that are gone or were never seen.
+    pods: Vec<Option<SeenPod>>,
+    /// How many of them are kept.
+    kept: usize,
+    /// The pods of the last observation.
+    listed: Vec<Arc<Pod>>,
     daemons: BTreeMap<(WorkloadId, TemplateId), Arc<Pod>>,
 }
 
+/// A pod as it was seen last.
+#[derive(Debug)]
+struct SeenPod {
+    /// The state of the pod that was seen.
+    stamp: u64,
+    /// Whether what is shown of it may change while the pod does not: a nomination, a claim's volume.
+    volatile: bool,
+    /// `None` when it has ended: such pods are not shown.
+    pod: Option<Arc<Pod>>,
+}
+
 impl Live {
+    /// Takes an observation back when it is done with, so that the next one need not list again what
+    /// did not change.
+    pub fn recycle(&mut self, seen: Observation) {
+        self.listed = seen.pods;
+    }
+
     /// What the autoscaler would see now. `nominated` tells for which node the scheduler holds a
-    /// place for a pending pod.
+    /// place for a pending pod, `code` what the cloud calls the error of a machine it cannot make.
     pub fn observe(
         &mut self,
         cluster: &Cluster,
         now: SimTime,
         nominated: impl Fn(PodId) -> Option<NodeId>,
+        code: &dyn Fn(LaunchFailure, &Machine) -> Arc<str>,
     ) -> Observation {
         self.nodes.retain(|id, _| cluster.node(*id).is_some());
-        self.pods.retain(|id, _| cluster.pod(*id).is_some());
-        let ended =
-            |pod: &&cluster::Pod| matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed);
         Observation {
             now,
             groups: cluster
                 .pools()
                 .iter()
                 .filter(|pool| pool.spec.autoscaled)
-                .map(|pool| group(cluster, pool))
+                .map(|pool| group(cluster, pool, code))
                 .collect(),
             nodes: cluster
                 .nodes()
                 .filter(|node| node.has_joined())
                 .map(|node| self.node(cluster, node))
                 .collect(),
-            pods: cluster
-                .pods()
-                .filter(|pod| !ended(pod))
-                .map(|pod| self.pod(cluster, pod, nominated(pod.id)))
-                .collect(),
+            pods: self.list_pods(cluster, nominated),
             daemon_sets: cluster
                 .workloads()
                 .iter()
-                .filter(|workload| matches!(workload.spec.kind, WorkloadKind::DaemonSet { .. }))
+                .filter(|it| it.exists && matches!(it.spec.kind, WorkloadKind::DaemonSet { .. }))
                 .map(|workload| DaemonSet {
                     uid: workload_uid(workload.id),
                     pod: self.daemon(workload),
                 })
                 .collect(),
             controllers: controllers(cluster),
-            budgets: cluster.budgets().iter().map(budget).collect(),
+            budgets: cluster.budgets().iter().filter(|it| it.exists).map(budget).collect(),
         }
     }
 
@@ -97,30 +116,64 @@ impl Live {
         fresh
     }
 
+    fn forget_gone(&mut self, cluster: &Cluster) {
+        for (position, known) in self.pods.iter_mut().enumerate() {
+            if known.is_some() && cluster.pod(PodId::at(position)).is_none() {
+                *known = None;
+                self.kept -= 1;
+            }
+        }
+    }
+
+    fn list_pods(
+        &mut self,
+        cluster: &Cluster,
+        nominated: impl Fn(PodId) -> Option<NodeId>,
+    ) -> Vec<Arc<Pod>> {
+        if self.kept > 2 * cluster.pod_count() + 1_000 {
+            self.forget_gone(cluster);
+        }
+        let mut list = std::mem::take(&mut self.listed);
+        let mut count = 0;
+        for id in cluster.pod_ids() {
+            let Some(pod) = self.pod(cluster, id, &nominated) else { continue };
+            match list.get_mut(count) {
+                Some(listed) if Arc::ptr_eq(listed, pod) => {}
+                Some(listed) => *listed = Arc::clone(pod),
+                None => list.push(Arc::clone(pod)),
+            }
+            count += 1;
+        }
+        list.truncate(count);
+        list
+    }
+
     fn pod(
         &mut self,
         cluster: &Cluster,
-        pod: &cluster::Pod,
-        nominated: Option<NodeId>,
-    ) -> Arc<Pod> {
-        let known = self.pods.entry(pod.id).or_insert_with(|| Arc::new(fresh_pod(pod)));
-        let deletion = pod.deletion.map(|deletion| deletion.deadline);
-        let unschedulable = pod.unschedulable.is_some();
-        let claims = live_claims(cluster, pod);
-        let same = known.node == pod.node
-            && known.claims == claims
-            && known.deletion == deletion
-            && known.nominated == nominated
-            && known.unschedulable == unschedulable;
-        if !same {
-            let known = Arc::make_mut(known);
-            known.node = pod.node;
-            known.claims = claims;
-            known.deletion = deletion;
-            known.nominated = nominated;
-            known.unschedulable = unschedulable;
+        id: PodId,
+        nominated: &impl Fn(PodId) -> Option<NodeId>,
+    ) -> Option<&Arc<Pod>> {
+        if self.pods.len() <= id.index() {
+            self.pods.resize_with(id.index() + 1, || None);
         }
-        Arc::clone(known)
+        let known = &mut self.pods[id.index()];
+        let stamp = cluster.pod_stamp(id);
+        let as_before = known.as_ref().is_some_and(|known| known.stamp == stamp && !known.volatile);
+        if !as_before && let Some(pod) = cluster.pod(id) {
+            self.kept += usize::from(known.is_none());
+            let before = known.take().and_then(|known| known.pod);
+            let seen = if matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed) {
+                SeenPod { stamp, volatile: false, pod: None }
+            } else {
+                let nominated = if pod.node.is_none() { nominated(id) } else { None };
+                let seen = see(cluster, pod, nominated, before);
+                let volatile = pod.node.is_none() || seen.claims.is_some();
+                SeenPod { stamp, volatile, pod: Some(seen) }
+            };
+            *known = Some(seen);
+        }
+        self.pods[id.index()].as_ref().and_then(|known| known.pod.as_ref())
     }
 
     /// A pod as the DaemonSet would make it for a new node.
@@ -153,6 +206,33 @@ impl Live {
         };
         Arc::clone(self.daemons.entry((workload.id, revision.template_id)).or_insert_with(made))
     }
+}
+
+/// A pod as it is now; the same object as before when nothing of it changed.
+fn see(
+    cluster: &Cluster,
+    pod: &cluster::Pod,
+    nominated: Option<NodeId>,
+    before: Option<Arc<Pod>>,
+) -> Arc<Pod> {
+    let mut known = before.unwrap_or_else(|| Arc::new(fresh_pod(pod)));
+    let claims = live_claims(cluster, pod);
+    let deletion = pod.deletion.map(|deletion| deletion.deadline);
+    let unschedulable = pod.unschedulable.is_some();
+    let same = known.node == pod.node
+        && known.claims == claims
+        && known.deletion == deletion
+        && known.nominated == nominated
+        && known.unschedulable == unschedulable;
+    if !same {
+        let known = Arc::make_mut(&mut known);
+        known.node = pod.node;
+        known.claims = claims;
+        known.deletion = deletion;
+        known.nominated = nominated;
+        known.unschedulable = unschedulable;
+    }
+    known
 }
 
 fn fresh_pod(pod: &cluster::Pod) -> Pod {
@@ -225,24 +305,37 @@ fn budget(budget: &cluster::Budget) -> Budget {
 }
 
 /// A pool as a node group: nodes that were asked for are instances being made, those being given
-/// back are gone.
-fn group(cluster: &Cluster, pool: &Pool) -> Group {
+/// back or taken by the cloud are gone. `code` tells why an instance cannot be made.
+fn group(
+    cluster: &Cluster,
+    pool: &Pool,
+    code: &dyn Fn(LaunchFailure, &Machine) -> Arc<str>,
+) -> Group {
     let spec = &pool.spec;
     let members = pool.nodes.iter().filter_map(|id| cluster.node(*id));
     let instances: Vec<Instance> = members
-        .filter(|node| node.phase != NodePhase::Removing)
+        .filter(|node| node.phase != NodePhase::Removing && !node.machine_gone)
         .map(|node| Instance {
             name: Arc::clone(&node.name),
-            state: match node.phase {
-                NodePhase::Requested => InstanceState::Creating,
-                NodePhase::Ready | NodePhase::Lost | NodePhase::Removing => InstanceState::Running,
+            state: if node.is_coming() { InstanceState::Creating } else { InstanceState::Running },
+            error: match node.phase {
+                NodePhase::Failed(why) => Some(code(why, &node.machine)),
+                NodePhase::Requested
+                | NodePhase::Registered
+                | NodePhase::Ready
+                | NodePhase::Lost
+                | NodePhase::Removing => None,
             },
-            error: None,
         })
         .collect();
     let name = Arc::from(format!("template-{}", spec.name));
+    let machine = Machine {
+        instance: Arc::clone(&spec.instance),
+        zone: spec.zones.first().cloned(),
+        spot: spec.spot,
+    };
     let template = Shape {
-        labels: node_labels(spec, &name, spec.zones.first()),
+        labels: node_labels(&spec.labels, &name, &machine),
         taints: spec.taints.clone(),
         unschedulable: false,
         capacity: spec.instance.capacity.clone(),

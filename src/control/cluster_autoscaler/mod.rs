@@ -47,9 +47,9 @@ use placement::Hints;
 use registry::Registry;
 use scale_down::actuator::Actuator;
 use scale_down::drainability::RemainingBudgets;
-use scale_down::planner::{self, Plan, Planner};
+use scale_down::planner::{Plan, Planner};
 use scale_up::ScaleUp;
-use sight::{NodeFacts, Sight};
+use sight::Sight;
 use status::{NoScaleUp, ScaleDownResult, ScaleUpResult};
 use template::{TemplateCache, Templates};
 
@@ -67,7 +67,8 @@ pub struct ClusterAutoscaler {
     registry: Registry,
     templates: TemplateCache,
     hints: Hints,
-    last_found: usize,
+    /// The cluster as the last loop saw it.
+    sight: Sight,
     planner: Planner,
     actuator: Actuator,
     last_scale_up: Option<SimTime>,
@@ -110,13 +111,13 @@ impl ClusterAutoscaler {
         Self {
             options,
             priorities,
-            surroundings,
             tie,
             started: None,
             registry: Registry::default(),
             templates: TemplateCache::default(),
             hints: Hints::default(),
-            last_found: 0,
+            sight: Sight::new(surroundings.clone(), 0),
+            surroundings,
             planner: Planner::default(),
             actuator: Actuator::default(),
             last_scale_up: None,
@@ -167,8 +168,9 @@ impl ClusterAutoscaler {
             self.clean_up(seen, &mut cloud);
         }
         let nodes = effective_nodes(seen, &self.options);
-        let mut sight = Sight::new(self.surroundings.clone(), self.last_found);
-        fill(&mut sight, seen, &nodes, &self.options);
+        let mut sight = std::mem::take(&mut self.sight);
+        sight.follow(seen, &nodes, &self.options);
+        sight.fork();
         let templates = self.templates.compute(seen, &nodes, &mut sight, &self.options);
         let known = |group: PoolId| templates.contains_key(&group);
         self.registry.update(seen, &nodes, &known, &mut cloud, &self.options);
@@ -358,8 +360,6 @@ impl ClusterAutoscaler {
         let deleting = self.actuator.under_way(None);
         let deleting_in = self.actuator.count_by_group();
         let mut budgets = RemainingBudgets::new(&run.seen.budgets);
-        let previous: BTreeSet<NodeId> =
-            self.planner.unneeded().iter().map(|entry| entry.node).collect();
         let mut plan = Plan {
             seen: run.seen,
             options: &self.options,
@@ -369,7 +369,7 @@ impl ClusterAutoscaler {
             deleting: &deleting,
             deleting_in: &deleting_in,
         };
-        let mut candidates = planner::candidates(&run.nodes, &plan, &previous);
+        let mut candidates = self.planner.candidates(&run.nodes, &plan);
         if self.options.scale_down_delay_type_local {
             candidates.retain(|node| !self.is_delayed(node, now));
         }
@@ -423,8 +423,9 @@ impl ClusterAutoscaler {
     }
 
     fn finish(&mut self, run: Loop<'_>) -> LoopStatus {
-        let Loop { seen, sight, cloud, templates, mut status, .. } = run;
-        self.last_found = sight.last_found();
+        let Loop { seen, mut sight, cloud, templates, mut status, .. } = run;
+        sight.revert();
+        self.sight = sight;
         let known = |group: PoolId| templates.contains_key(&group);
         let upcoming = self.registry.upcoming(seen.now, &known);
         status.upcoming = upcoming.into_iter().map(|(group, count, _)| (group, count)).collect();
@@ -483,8 +484,8 @@ impl ClusterAutoscaler {
     #[must_use]
     pub fn removal_of_each(&self, seen: &Observation) -> Vec<scale_down::Alone> {
         let nodes = effective_nodes(seen, &self.options);
-        let mut sight = Sight::new(self.surroundings.clone(), self.last_found);
-        fill(&mut sight, seen, &nodes, &self.options);
+        let mut sight = Sight::new(self.surroundings.clone(), self.sight.last_found());
+        sight.follow(seen, &nodes, &self.options);
         let pending = pods::unschedulable(seen);
         pods::sort_out(pending, &[], &mut sight, &mut Hints::default(), &self.options);
         let mut budgets = RemainingBudgets::new(&seen.budgets);
@@ -527,22 +528,4 @@ fn effective_nodes(seen: &Observation, options: &Options) -> Vec<Arc<Node>> {
             }
         })
         .collect()
-}
-
-/// Puts all nodes and the pods that occupy them into sight.
-fn fill(sight: &mut Sight, seen: &Observation, nodes: &[Arc<Node>], options: &Options) {
-    let mut by_node: BTreeMap<NodeId, Vec<Arc<Pod>>> = BTreeMap::new();
-    for (node, pod) in pods::occupying(seen, options) {
-        by_node.entry(node).or_default().push(pod);
-    }
-    for node in nodes {
-        let facts = NodeFacts {
-            name: Arc::clone(&node.name),
-            group: node.group,
-            shape: node.shape.clone(),
-            node: Some(Arc::clone(node)),
-        };
-        let pods = by_node.remove(&node.id).unwrap_or_default();
-        sight.add_node(Arc::new(facts), &pods);
-    }
 }

@@ -334,8 +334,13 @@ impl Pod {
     /// `IsPodLongTerminating`).
     #[must_use]
     pub fn is_long_terminating(&self, now: SimTime) -> bool {
+        self.long_terminating_after().is_some_and(|after| after < now)
+    }
+
+    /// After which instant its deletion has taken that long.
+    pub(super) fn long_terminating_after(&self) -> Option<SimTime> {
         let extra = crate::units::SimDuration::from_secs(30);
-        self.deletion.is_some_and(|at| at + self.template.spec.termination_grace + extra < now)
+        self.deletion.map(|at| at + self.template.spec.termination_grace + extra)
     }
 
     /// Whether a volume on the node's disk keeps it there (utils/drain/drain.go

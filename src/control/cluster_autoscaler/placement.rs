@@ -39,7 +39,7 @@ pub(super) fn place_all(
     hints: &mut Hints,
     pods: &[Arc<Pod>],
     stop_at_failure: bool,
-    acceptable: &dyn Fn(&Sight, NodeSlot) -> bool,
+    acceptable: &dyn Fn(NodeSlot) -> bool,
 ) -> BTreeSet<PodId> {
     let mut placed = BTreeSet::new();
     let mut failed = FailedKinds::default();
@@ -79,10 +79,10 @@ fn place_by_hint(
     sight: &mut Sight,
     hints: &mut Hints,
     pod: &Arc<Pod>,
-    acceptable: &dyn Fn(&Sight, NodeSlot) -> bool,
+    acceptable: &dyn Fn(NodeSlot) -> bool,
 ) -> bool {
     let slot = hints.get(pod.id).and_then(|name| sight.slot_named(name));
-    let Some(slot) = slot.filter(|slot| acceptable(sight, *slot)) else {
+    let Some(slot) = slot.filter(|slot| acceptable(*slot)) else {
         return false;
     };
     let fits = sight.place(pod, slot).is_ok();

@@ -15,14 +15,14 @@ const NEW_WITH_GPU: SimDuration = SimDuration::from_secs(30);
 
 /// Pods that occupy a node in the trial, with that node: bound ones, and those the scheduler
 /// nominated a node for. Expendable ones do not count.
-pub(super) fn occupying(
-    seen: &Observation,
+pub(super) fn occupying<'a>(
+    seen: &'a Observation,
     options: &Options,
-) -> impl Iterator<Item = (NodeId, Arc<Pod>)> {
+) -> impl Iterator<Item = (NodeId, &'a Arc<Pod>)> + use<'a> {
     let cutoff = options.expendable_pods_priority_cutoff;
     seen.pods.iter().filter(move |pod| !pod.is_expendable(cutoff)).filter_map(|pod| {
         let nominated = pod.nominated.filter(|_| pod.deletion.is_none());
-        Some((pod.node.or(nominated)?, Arc::clone(pod)))
+        Some((pod.node.or(nominated)?, pod))
     })
 }
 
@@ -67,7 +67,7 @@ pub(super) fn sort_out(
         }
     }
     pods.sort_by_key(|pod| std::cmp::Reverse(pod.priority_or_zero()));
-    let placed = place_all(sight, hints, &pods, false, &|_, _| true);
+    let placed = place_all(sight, hints, &pods, false, &|_| true);
     hints.drop_old();
     for pod in pods {
         if placed.contains(&pod.id) || pod.is_daemon() {

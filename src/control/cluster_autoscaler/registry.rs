@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::backoff::Backoff;
-use super::cloud::Cloud;
+use super::cloud::{Cloud, NamesInOrder};
 use super::observation::{Group, Instance, InstanceState, Node, Observation};
 use super::options::Options;
 use crate::model::id::{NodeId, PoolId};
@@ -126,13 +126,13 @@ impl Registry {
     }
 
     fn note_unregistered(&mut self, seen: &Observation, nodes: &[Arc<Node>]) {
-        let registered: BTreeSet<&str> = nodes.iter().map(|node| &*node.name).collect();
+        let mut registered: NamesInOrder<'_> = nodes.iter().map(|node| &*node.name).collect();
         let mut now_unregistered = BTreeMap::new();
         for (&group, instances) in &self.instances {
             for instance in instances {
                 let expected =
                     instance.state != InstanceState::Deleting && instance.error.is_none();
-                if expected && !registered.contains(&*instance.name) {
+                if expected && !registered.contains(&instance.name) {
                     let known = self.unregistered.get(&instance.name).copied();
                     let entry = known.unwrap_or(Unregistered { group, since: seen.now });
                     now_unregistered.insert(Arc::clone(&instance.name), entry);
@@ -153,8 +153,11 @@ impl Registry {
         self.total = Readiness::default();
         // The startup time of the group looked up last holds for nodes without a group as well.
         let mut startup = SimDuration::from_secs(900);
+        let mut instances = cloud.instance_names();
         for node in nodes {
-            let gone = node.group.is_some_and(|group| !cloud.has_instance(group, &node.name));
+            let gone = node.group.is_some_and(|group| {
+                !instances.get_mut(&group).is_some_and(|names| names.contains(&node.name))
+            });
             if let Some(group) = node.group {
                 if let Some(found) = seen.group(group) {
                     startup = startup_time(found, options);

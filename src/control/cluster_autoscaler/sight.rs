@@ -2,12 +2,16 @@
 //!
 //! A thin layer over the scheduler's snapshot, which decides whether a pod fits a node
 //! (simulator/clustersnapshot). It remembers the objects behind the snapshot's nodes and pods and
-//! the order in which "any node" is looked for.
+//! the order in which "any node" is looked for. It is kept from loop to loop: [`Sight::follow`]
+//! takes in what changed, and whatever a loop tries is taken back at its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::observation::{HOSTNAME, Node, Pod, Shape};
+use super::observation::{HOSTNAME, Node, Observation, Pod, Shape};
+use super::options::Options;
+use super::pods::occupying;
+use crate::cluster::api::pod::PodTemplate;
 use crate::cluster::pod::TemplateId;
 use crate::control::scheduler::{
     Framework, NodeInfo, NodeSlot, PodDescription, PodInfo, Rejection, ShapeId, Snapshot,
@@ -35,8 +39,8 @@ pub(super) struct Sight {
     framework: Framework,
     facts: BTreeMap<Arc<str>, Arc<NodeFacts>>,
     slots: BTreeMap<Arc<str>, NodeSlot>,
-    pods: BTreeMap<PodId, Arc<Pod>>,
-    shapes: BTreeMap<(TemplateId, Arc<str>), ShapeId>,
+    pods: Pods,
+    shapes: BTreeMap<(TemplateId, Arc<str>), (Arc<PodTemplate>, ShapeId)>,
     order: Vec<NodeSlot>,
     forked_orders: Vec<Vec<NodeSlot>>,
     /// Position of the node that was found last; the next search begins behind it.
@@ -57,6 +61,115 @@ impl Sight {
 
     pub(super) fn last_found(&self) -> usize {
         self.last_found
+    }
+
+    /// Brings the cluster in step with what a loop sees: the nodes in their order, and the pods that
+    /// occupy them. It is as if it had been made anew, and costs little where nothing changed.
+    pub(super) fn follow(&mut self, seen: &Observation, nodes: &[Arc<Node>], options: &Options) {
+        self.next_made_up = u32::MAX;
+        self.pods.made_up.clear();
+        if self.facts.len() > self.order.len() {
+            // What trials of the last loop left behind.
+            let (snapshot, order) = (&self.snapshot, &self.order);
+            let present: BTreeSet<&Arc<str>> =
+                order.iter().map(|slot| &snapshot.node(*slot).name).collect();
+            self.facts.retain(|name, _| present.contains(name));
+            self.slots.retain(|name, _| present.contains(name));
+        }
+        self.follow_nodes(nodes);
+        self.follow_pods(seen, options);
+        if self.pods.kept > 2 * seen.pods.len() + 1_000 {
+            let pods = seen.pods.iter();
+            let mut current = Pods::default();
+            pods.filter(|pod| self.pods.get(pod.id).is_some()).for_each(|pod| current.insert(pod));
+            self.pods = current;
+        }
+    }
+
+    fn follow_nodes(&mut self, nodes: &[Arc<Node>]) {
+        let mut order = Vec::with_capacity(nodes.len());
+        let mut stays = vec![false; self.snapshot.slot_count()];
+        for node in nodes {
+            let facts = || {
+                Arc::new(NodeFacts {
+                    name: Arc::clone(&node.name),
+                    group: node.group,
+                    shape: node.shape.clone(),
+                    node: Some(Arc::clone(node)),
+                })
+            };
+            let known = self.snapshot.slot_of(node.id);
+            let slot = match known.filter(|slot| *self.name(*slot) == node.name) {
+                Some(slot) => {
+                    let before = self.facts(slot).node.as_ref();
+                    if !before.is_some_and(|before| Arc::ptr_eq(before, node) || before == node) {
+                        let facts = facts();
+                        self.snapshot.update_node(slot, node_info(&facts));
+                        self.facts.insert(Arc::clone(&facts.name), facts);
+                    }
+                    slot
+                }
+                None => {
+                    if let Some(slot) = known {
+                        self.snapshot.remove_node(slot);
+                    }
+                    self.add_node(facts(), &[])
+                }
+            };
+            if stays.len() <= slot.index() {
+                stays.resize(slot.index() + 1, false);
+            }
+            stays[slot.index()] = true;
+            order.push(slot);
+        }
+        for slot in std::mem::replace(&mut self.order, order) {
+            // One whose name changed is gone already.
+            if !stays[slot.index()] && self.snapshot.node(slot).id.is_some() {
+                self.snapshot.remove_node(slot);
+            }
+        }
+    }
+
+    /// A node whose pods are not those it had, in their order, gets all of them anew.
+    fn follow_pods(&mut self, seen: &Observation, options: &Options) {
+        let mut matched = vec![0_usize; self.snapshot.slot_count()];
+        let mut differs = vec![false; self.snapshot.slot_count()];
+        for (node, pod) in occupying(seen, options) {
+            let Some(slot) = self.snapshot.slot_of(node) else { continue };
+            let at = slot.index();
+            let same = self.snapshot.node(slot).pods.get(matched[at]).is_some_and(|info| {
+                info.id == pod.id
+                    && self.pods.get(pod.id).is_some_and(|known| Arc::ptr_eq(known, pod))
+            });
+            matched[at] += 1;
+            differs[at] |= !same;
+        }
+        let mut any = false;
+        for slot in self.order.clone() {
+            let held = &self.snapshot.node(slot).pods;
+            if !differs[slot.index()] && held.len() == matched[slot.index()] {
+                continue;
+            }
+            differs[slot.index()] = true;
+            any = true;
+            let held: Vec<PodId> = held.iter().map(|info| info.id).collect();
+            for pod in held.into_iter().rev() {
+                self.snapshot.remove_pod(slot, pod);
+            }
+        }
+        if any {
+            for (node, pod) in occupying(seen, options) {
+                let slot = self.snapshot.slot_of(node);
+                if let Some(slot) = slot.filter(|slot| differs[slot.index()]) {
+                    self.put(pod, slot);
+                }
+            }
+        }
+    }
+
+    /// When a node last changed in any way; a stamp is never given twice.
+    pub(super) fn stamp(&self, slot: NodeSlot) -> u64 {
+        self.snapshot.stamps()[slot.index()].any
     }
 
     /// An id that no pod of the cluster has.
@@ -132,13 +245,14 @@ impl Sight {
     /// The pods of a node, in the order in which they came.
     pub(super) fn pods_on(&self, slot: NodeSlot) -> Vec<Arc<Pod>> {
         let infos = &self.snapshot.node(slot).pods;
-        infos.iter().map(|info| Arc::clone(&self.pods[&info.id])).collect()
+        let pod = |id| self.pods.get(id).expect("a pod is known before it is put on a node");
+        infos.iter().map(|info| Arc::clone(pod(info.id))).collect()
     }
 
     /// Puts a pod on a node without asking whether it fits.
     pub(super) fn put(&mut self, pod: &Arc<Pod>, slot: NodeSlot) {
         let info = self.pod_info(pod);
-        self.pods.insert(pod.id, Arc::clone(pod));
+        self.pods.insert(pod);
         self.snapshot.add_pod(slot, info);
     }
 
@@ -171,18 +285,17 @@ impl Sight {
     pub(super) fn place_on_any(
         &mut self,
         pod: &Arc<Pod>,
-        acceptable: &dyn Fn(&Self, NodeSlot) -> bool,
+        acceptable: &dyn Fn(NodeSlot) -> bool,
     ) -> Option<NodeSlot> {
-        let count = self.order.len();
-        let candidates: Vec<(usize, NodeSlot)> = (0..count)
-            .map(|step| (step + 1 + self.last_found) % count)
-            .map(|position| (position, self.order[position]))
-            .filter(|&(_, slot)| !self.snapshot.node(slot).unschedulable && acceptable(self, slot))
-            .collect();
         let info = self.pod_info(pod);
-        let (position, slot) = candidates
-            .into_iter()
-            .find(|&(_, slot)| self.framework.check(&mut self.snapshot, &info, slot).is_ok())?;
+        let count = self.order.len();
+        self.snapshot.nodes();
+        let (snapshot, order, last_found) = (&self.snapshot, &self.order, self.last_found);
+        let candidates = (0..count)
+            .map(|step| (step + 1 + last_found) % count)
+            .map(|position| (position, order[position]))
+            .filter(|(_, slot)| acceptable(*slot) && !snapshot.node(*slot).unschedulable);
+        let (position, slot) = self.framework.first_fit(snapshot, &info, candidates)?;
         self.last_found = position;
         self.put(pod, slot);
         Some(slot)
@@ -206,21 +319,70 @@ impl Sight {
         self.forked_orders.pop();
     }
 
-    fn pod_info(&mut self, pod: &Pod) -> PodInfo {
+    /// The shape of a pod. A number may stand for another template by now.
+    fn shape_of(&mut self, pod: &Pod) -> ShapeId {
         let key = (pod.template_id, Arc::clone(&pod.namespace));
-        let snapshot = &mut self.snapshot;
-        let shape = *self.shapes.entry(key).or_insert_with(|| {
-            snapshot.add_shape(PodDescription {
-                namespace: Arc::clone(&pod.namespace),
-                labels: pod.template.labels.clone(),
-                template: Arc::clone(&pod.template),
-                owner_selector: None,
-            })
+        if let Some((template, shape)) = self.shapes.get_mut(&key) {
+            if Arc::ptr_eq(template, &pod.template) {
+                return *shape;
+            }
+            if *template == pod.template {
+                *template = Arc::clone(&pod.template);
+                return *shape;
+            }
+        }
+        let shape = self.snapshot.add_shape(PodDescription {
+            namespace: Arc::clone(&pod.namespace),
+            labels: pod.template.labels.clone(),
+            template: Arc::clone(&pod.template),
+            owner_selector: None,
         });
+        self.shapes.insert(key, (Arc::clone(&pod.template), shape));
+        shape
+    }
+
+    fn pod_info(&mut self, pod: &Pod) -> PodInfo {
+        let shape = self.shape_of(pod);
         PodInfo {
             terminating: pod.deletion.is_some(),
             claims: pod.claims.clone(),
             ..PodInfo::new(pod.id, shape)
+        }
+    }
+}
+
+/// The objects behind the pods of the trial.
+#[derive(Debug, Default)]
+struct Pods {
+    /// Those of the cluster, by id.
+    real: Vec<Option<Arc<Pod>>>,
+    /// How many of them there are, gone ones among them.
+    kept: usize,
+    /// Those of one loop's trials.
+    made_up: BTreeMap<PodId, Arc<Pod>>,
+}
+
+impl Pods {
+    /// Ids from here on are made up: half of all numbers, far more than there are pods.
+    const MADE_UP: u32 = 1 << 31;
+
+    fn get(&self, id: PodId) -> Option<&Arc<Pod>> {
+        if id.0 < Self::MADE_UP {
+            self.real.get(id.index()).and_then(Option::as_ref)
+        } else {
+            self.made_up.get(&id)
+        }
+    }
+
+    fn insert(&mut self, pod: &Arc<Pod>) {
+        if pod.id.0 < Self::MADE_UP {
+            if self.real.len() <= pod.id.index() {
+                self.real.resize(pod.id.index() + 1, None);
+            }
+            let known = self.real[pod.id.index()].replace(Arc::clone(pod));
+            self.kept += usize::from(known.is_none());
+        } else {
+            self.made_up.insert(pod.id, Arc::clone(pod));
         }
     }
 }

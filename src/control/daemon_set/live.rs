@@ -1,11 +1,12 @@
 //! The DaemonSet controller on live objects.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{NodeSeen, Observation, PodSeen, Sync, sync};
 use crate::cluster::api::scheduling::{Taint, TaintEffect};
 use crate::cluster::api::workload::WorkloadKind;
-use crate::cluster::{Cluster, Node, NodePhase, PodOwner};
+use crate::cluster::{Cluster, Node, PodOwner};
 use crate::control::decision::{Decision, earlier};
 use crate::control::replica_set::{ready_since, until_available};
 use crate::model::action::PodDeletion;
@@ -43,13 +44,9 @@ pub fn look(now: SimTime, cluster: &Cluster, id: WorkloadId) -> Sync {
     };
     let wanted = workload.wanted();
     // The object exists from registration until the instance is gone.
-    let mut nodes: Vec<(&Node, Vec<Taint>)> = cluster
-        .nodes()
-        .filter(|node| node.phase != NodePhase::Requested)
-        .map(|node| (node, taints(node)))
-        .collect();
-    nodes.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
-    let nodes: Vec<NodeSeen<'_>> = nodes
+    let nodes: Vec<(&Node, Cow<'_, [Taint]>)> =
+        cluster.nodes().filter(|node| !node.is_coming()).map(|node| (node, taints(node))).collect();
+    let mut nodes: Vec<NodeSeen<'_>> = nodes
         .iter()
         .map(|(node, taints)| NodeSeen {
             node: node.id,
@@ -79,15 +76,25 @@ pub fn look(now: SimTime, cluster: &Cluster, id: WorkloadId) -> Sync {
         .collect();
     let min_ready = workload.spec.min_ready;
     let template = &wanted.template.spec;
+    let found =
+        sync(&Observation { now, template, min_ready, rolling_update, nodes: &nodes, pods: &pods });
+    // The order of nodes is the order of choices. Mostly there is nothing to choose.
+    if found.creations().next().is_none() && found.deletions().next().is_none() {
+        return found;
+    }
+    nodes.sort_unstable_by(|one, other| one.name.cmp(other.name));
     sync(&Observation { now, template, min_ready, rolling_update, nodes: &nodes, pods: &pods })
 }
 
 /// A node's taints, with the one by which a cordon is known to the controller.
-fn taints(node: &Node) -> Vec<Taint> {
-    let cordon = node.unschedulable.then(|| Taint {
+fn taints(node: &Node) -> Cow<'_, [Taint]> {
+    if !node.unschedulable {
+        return Cow::Borrowed(&node.taints);
+    }
+    let cordon = Taint {
         key: Arc::from("node.kubernetes.io/unschedulable"),
         value: Arc::from(""),
         effect: TaintEffect::NoSchedule,
-    });
-    node.taints.iter().cloned().chain(cordon).collect()
+    };
+    node.taints.iter().cloned().chain(std::iter::once(cordon)).collect()
 }

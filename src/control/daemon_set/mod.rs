@@ -6,8 +6,6 @@
 
 mod live;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::cluster::admission::daemon_tolerations;
 use crate::cluster::api::Labels;
 use crate::cluster::api::meta::IntOrPercent;
@@ -154,11 +152,10 @@ impl Sync {
 
 /// Synchronises a DaemonSet: pods where they should be, and when they are, the rolling update.
 pub fn sync(seen: &Observation<'_>) -> Sync {
-    let tolerations = daemon_tolerations(seen.template);
-    let fits: BTreeMap<NodeId, Fit> =
-        seen.nodes.iter().map(|node| (node.node, fit(seen.template, &tolerations, node))).collect();
-    let work = Work { seen, by_node: pods_by_node(seen), fits };
-    let desired = count_i32(work.fits.values().filter(|fit| fit.should_run).count());
+    let pods = pods_by_node(seen);
+    let work = Work { seen, places: places(seen, &pods) };
+    let runs = |place: &&Place<'_>| place.fit.is_some_and(|fit| fit.should_run);
+    let desired = count_i32(work.places.iter().filter(runs).count());
     let (max_surge, max_unavailable) = limits(seen.rolling_update, desired);
     let mut sync = Sync { desired, max_surge, max_unavailable, ..Sync::default() };
     work.manage(&mut sync);
@@ -212,22 +209,49 @@ fn limits(rolling_update: Option<DaemonSetRollingUpdate>, desired: i32) -> (i32,
     (surge, if impossible { 1 } else { unavailable })
 }
 
-/// Pods by the node that they are meant for; ended ones that are being deleted do not count.
-fn pods_by_node<'a>(seen: &Observation<'a>) -> BTreeMap<NodeId, Vec<&'a PodSeen<'a>>> {
-    let mut by_node: BTreeMap<NodeId, Vec<&PodSeen<'_>>> = BTreeMap::new();
-    for pod in seen.pods {
+/// The pods, those of a node together; ended ones that are being deleted do not count.
+fn pods_by_node<'a>(seen: &Observation<'a>) -> Vec<&'a PodSeen<'a>> {
+    let counts = |pod: &&PodSeen<'_>| {
         let ended = matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed);
-        if !(ended && pod.terminating) {
-            by_node.entry(pod.node).or_default().push(pod);
-        }
+        !(ended && pod.terminating)
+    };
+    let mut pods: Vec<&PodSeen<'_>> = seen.pods.iter().filter(counts).collect();
+    pods.sort_by_key(|pod| pod.node);
+    pods
+}
+
+/// A node and the pods that are meant for it.
+struct Place<'a> {
+    node: NodeId,
+    /// `None` when the node is gone.
+    fit: Option<Fit>,
+    pods: &'a [&'a PodSeen<'a>],
+}
+
+/// The nodes in their order, then those that are gone and have pods still.
+fn places<'a>(seen: &Observation<'a>, pods: &'a [&'a PodSeen<'a>]) -> Vec<Place<'a>> {
+    let tolerations = daemon_tolerations(seen.template);
+    let ids = seen.nodes.iter().map(|node| node.node).chain(pods.last().map(|pod| pod.node));
+    let mut by_id: Vec<&[&PodSeen<'_>]> =
+        vec![&[]; ids.map(|id| id.index() + 1).max().unwrap_or(0)];
+    for group in pods.chunk_by(|one, other| one.node == other.node) {
+        by_id[group[0].node.index()] = group;
     }
-    by_node
+    let mut places: Vec<Place<'_>> = Vec::with_capacity(seen.nodes.len());
+    for node in seen.nodes {
+        let fit = Some(fit(seen.template, &tolerations, node));
+        let pods = std::mem::take(&mut by_id[node.node.index()]);
+        places.push(Place { node: node.node, fit, pods });
+    }
+    // What was not taken belongs to nodes that are gone.
+    let left = by_id.into_iter().filter(|pods| !pods.is_empty());
+    places.extend(left.map(|pods| Place { node: pods[0].node, fit: None, pods }));
+    places
 }
 
 struct Work<'a> {
     seen: &'a Observation<'a>,
-    by_node: BTreeMap<NodeId, Vec<&'a PodSeen<'a>>>,
-    fits: BTreeMap<NodeId, Fit>,
+    places: Vec<Place<'a>>,
 }
 
 /// The one pod of the present and the one of an older template on a node.
@@ -244,24 +268,25 @@ impl<'a> Work<'a> {
 
     /// Pods where they are missing; none where they should not be; one where there are several.
     fn manage(&self, sync: &mut Sync) {
-        for node in self.seen.nodes {
-            let fit = self.fits[&node.node];
-            match self.by_node.get(&node.node) {
-                None if fit.should_run => sync.create.push(node.node),
-                None => {}
-                Some(pods) if fit.should_continue => {
-                    self.manage_node(node.node, pods, fit.should_run, sync);
+        for place in &self.places {
+            match place.fit {
+                None => {
+                    let unbound = place.pods.iter().filter(|pod| !pod.scheduled);
+                    sync.delete.extend(unbound.map(|pod| pod.pod));
                 }
-                Some(pods) => {
-                    let living = pods.iter().filter(|pod| !pod.terminating);
+                Some(fit) if place.pods.is_empty() => {
+                    if fit.should_run {
+                        sync.create.push(place.node);
+                    }
+                }
+                Some(fit) if fit.should_continue => {
+                    self.manage_node(place.node, place.pods, fit.should_run, sync);
+                }
+                Some(_) => {
+                    let living = place.pods.iter().filter(|pod| !pod.terminating);
                     sync.delete.extend(living.map(|pod| pod.pod));
                 }
             }
-        }
-        let known: BTreeSet<NodeId> = self.seen.nodes.iter().map(|node| node.node).collect();
-        for (_, pods) in self.by_node.iter().filter(|(node, _)| !known.contains(node)) {
-            let unbound = pods.iter().filter(|pod| !pod.scheduled);
-            sync.delete.extend(unbound.map(|pod| pod.pod));
         }
     }
 
@@ -311,15 +336,9 @@ impl<'a> Work<'a> {
     }
 
     /// The nodes in the order of choices: those that have pods or should have one.
-    fn nodes_to_update(&self) -> impl Iterator<Item = (NodeId, &[&'a PodSeen<'a>])> {
-        let mut nodes: Vec<NodeId> = self.seen.nodes.iter().map(|node| node.node).collect();
-        let gone = self.by_node.keys().filter(|node| !self.fits.contains_key(node));
-        nodes.extend(gone);
-        nodes.into_iter().filter_map(|node| {
-            let wanted = self.fits.get(&node).is_some_and(|fit| fit.should_run);
-            let pods = self.by_node.get(&node).map(Vec::as_slice);
-            pods.or_else(|| wanted.then_some([].as_slice())).map(|pods| (node, pods))
-        })
+    fn nodes_to_update(&self) -> impl Iterator<Item = &Place<'a>> {
+        let runs = |place: &Place<'_>| place.fit.is_some_and(|fit| fit.should_run);
+        self.places.iter().filter(move |place| !place.pods.is_empty() || runs(place))
     }
 
     /// The pods that are not terminating, unless there are two of a kind.
@@ -339,8 +358,8 @@ impl<'a> Work<'a> {
     fn update_in_place(&self, sync: &mut Sync) {
         let mut unavailable = 0;
         let mut candidates = Vec::new();
-        for (_, pods) in self.nodes_to_update() {
-            match Self::new_and_old(pods) {
+        for place in self.nodes_to_update() {
+            match Self::new_and_old(place.pods) {
                 Some((Some(new), None)) => {
                     if !self.is_available(new) {
                         unavailable += 1;
@@ -363,7 +382,7 @@ impl<'a> Work<'a> {
     fn update_by_surge(&self, sync: &mut Sync) {
         let (mut surge, mut available) = (0, 0);
         let (mut candidates, mut misplaced) = (Vec::new(), Vec::new());
-        for (node, pods) in self.nodes_to_update() {
+        for &Place { node, fit, pods } in self.nodes_to_update() {
             let Some((new, old)) = Self::new_and_old(pods) else {
                 surge += 1;
                 continue;
@@ -371,7 +390,6 @@ impl<'a> Work<'a> {
             if old.or(new).is_some_and(|pod| self.is_available(pod)) {
                 available += 1;
             }
-            let fit = self.fits.get(&node);
             let should_run = fit.is_some_and(|fit| fit.should_run);
             match (new, old) {
                 (_, None) => {}

@@ -1,29 +1,41 @@
 //! The disruption controller and the eviction subresource on live objects. Both write a budget's
 //! status, so they share one memory of it; the cluster's budgets show its figures.
 
+use std::sync::Arc;
+
 use super::{Observation, Owner, OwnerKind, Owners, PodSeen, StoredStatus, Sync, sync};
+use crate::cluster::api::budget::PodDisruptionBudgetSpec;
 use crate::cluster::api::workload::WorkloadKind;
-use crate::cluster::{Budget, Cluster, Pod, PodOwner};
+use crate::cluster::{Budget, Cluster, Pod, PodOwner, Workload};
 use crate::control::eviction::{self, BudgetSeen, Effect, PendingDeletion, Refusal, Request};
 use crate::model::Action;
 use crate::model::action::PodDeletion;
 use crate::model::id::{BudgetId, PodId, ReplicaSetId, WorkloadId};
 use crate::units::{SimDuration, SimTime};
 
-/// `metadata.generation` of every budget: specs do not change in a run.
-const GENERATION: i64 = 1;
-
 /// The statuses of all budgets in full.
 #[derive(Debug, Clone, Default)]
 pub struct Budgets {
     stored: Vec<StoredStatus>,
+    /// What the last look at each budget saw, if another that sees the same would do nothing.
+    settled: Vec<Option<Settled>>,
+}
+
+/// All that a look at a budget depends on.
+#[derive(Debug, Clone)]
+struct Settled {
+    spec: Arc<PodDisruptionBudgetSpec>,
+    specs_written: u64,
+    workloads: Vec<(WorkloadId, u64)>,
+    until: SimTime,
 }
 
 impl Budgets {
     /// Budgets that nobody has synchronised yet: evictions are refused until then.
     #[must_use]
     pub fn new(cluster: &Cluster) -> Self {
-        Self { stored: vec![StoredStatus::default(); cluster.budgets().len()] }
+        let count = cluster.budgets().len();
+        Self { stored: vec![StoredStatus::default(); count], settled: vec![None; count] }
     }
 
     /// The status of a budget.
@@ -53,18 +65,47 @@ impl Budgets {
         let sync = sync(&Observation {
             now,
             allowance: budget.spec.allowance,
-            generation: GENERATION,
+            generation: budget.generation,
             status: &self.stored[id.index()],
             pods: &pods,
             owners: &LiveOwners(cluster),
         });
         let action = sync.write.clone().map(|status| self.store(id, status));
+        self.settled[id.index()] = action.is_none().then(|| Settled {
+            spec: Arc::clone(&budget.spec),
+            specs_written: cluster.specs_written(),
+            workloads: selected_workloads(cluster, budget)
+                .map(|workload| (workload.id, cluster.workload_stamp(workload.id)))
+                .collect(),
+            until: sync.recheck.map_or(SimTime::MAX, |after| now + after),
+        });
         (action, sync)
+    }
+
+    /// A budget was deleted: what was known of it is forgotten.
+    pub fn forget(&mut self, id: BudgetId) {
+        self.stored[id.index()] = StoredStatus::default();
+        self.settled[id.index()] = None;
+    }
+
+    /// Whether the last look at a budget wrote nothing and all that it saw is as it was: then another
+    /// one would write nothing either, and look again no sooner.
+    #[must_use]
+    pub fn is_settled(&self, now: SimTime, cluster: &Cluster, id: BudgetId) -> bool {
+        self.settled[id.index()].as_ref().is_some_and(|settled| {
+            let same =
+                |(workload, stamp): &(WorkloadId, u64)| cluster.workload_stamp(*workload) == *stamp;
+            now < settled.until
+                && settled.specs_written == cluster.specs_written()
+                && Arc::ptr_eq(&settled.spec, &cluster.budget(id).spec)
+                && settled.workloads.iter().all(same)
+        })
     }
 
     fn store(&mut self, budget: BudgetId, status: StoredStatus) -> Action {
         let (figures, disrupted) = (status.figures, status.disrupted.clone());
         self.stored[budget.index()] = status;
+        self.settled[budget.index()] = None;
         Action::UpdateBudget { budget, status: figures, disrupted }
     }
 
@@ -92,7 +133,7 @@ impl Budgets {
             .map(|budget| BudgetSeen {
                 budget: budget.id,
                 name: &budget.spec.meta.name,
-                generation: GENERATION,
+                generation: budget.generation,
                 always_allow_unhealthy: budget.spec.always_allow_unhealthy,
                 status: &self.stored[budget.id.index()],
             })
@@ -126,18 +167,26 @@ fn observe(pod: &Pod) -> eviction::PodSeen {
     }
 }
 
-/// The pods that a budget selects, workload by workload. Labels are those of the template, so that
-/// whole workloads can be passed over.
+/// The pods that a budget selects, workload by workload.
 fn selected<'a>(cluster: &'a Cluster, budget: &'a Budget) -> impl Iterator<Item = &'a Pod> {
+    let workloads = selected_workloads(cluster, budget);
+    workloads.flat_map(|workload| cluster.pods_of(workload.id)).filter(|pod| budget.selects(pod))
+}
+
+/// The workloads some pod of which a budget may select. Labels are those of the template, so that
+/// whole workloads can be passed over.
+fn selected_workloads<'a>(
+    cluster: &'a Cluster,
+    budget: &'a Budget,
+) -> impl Iterator<Item = &'a Workload> {
     let selector = budget.spec.selector.as_ref();
     let namespace = &budget.spec.meta.namespace;
-    let workloads = cluster.workloads().iter().filter(move |workload| {
+    cluster.workloads().iter().filter(move |workload| {
         workload.spec.meta.namespace == *namespace
             && selector.is_some_and(|selector| {
                 workload.revisions.iter().any(|it| selector.matches(&it.template.labels))
             })
-    });
-    workloads.flat_map(|workload| cluster.pods_of(workload.id)).filter(|pod| budget.selects(pod))
+    })
 }
 
 /// What owns a live pod.

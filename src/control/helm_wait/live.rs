@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{DaemonSetSeen, DeploymentSeen, Readiness, Rule, StatefulSetSeen};
+use crate::cluster::api::job::JobTrigger;
 use crate::cluster::api::workload::{DeploymentStrategy, WorkloadKind};
-use crate::cluster::{Cluster, Pod, Workload};
+use crate::cluster::{Claim, Cluster, JobEnd, Pod, Workload};
 use crate::control::daemon_set;
 use crate::control::replica_set::is_available;
 use crate::control::workload::WorkloadControllers;
@@ -75,6 +76,32 @@ pub fn look(
         }
         // Pods of a bare ReplicaSet are not replaced; Jobs are waited for with --wait-for-jobs only.
         WorkloadKind::ReplicaSet | WorkloadKind::Job(_) => Readiness::Ready,
+    }
+}
+
+/// Whether a Job is complete, for `--wait-for-jobs` (ready.go `jobReady`; kstatus
+/// `jobConditions`). A CronJob always is.
+#[must_use]
+pub fn job(cluster: &Cluster, id: WorkloadId) -> Readiness {
+    let workload = cluster.workload(id);
+    let WorkloadKind::Job(spec) = &workload.spec.kind else { return Readiness::Ready };
+    if !matches!(spec.trigger, JobTrigger::Once) || !workload.exists {
+        return Readiness::Ready;
+    }
+    match workload.ended {
+        Some(JobEnd { failure: None }) => Readiness::Ready,
+        Some(JobEnd { failure: Some(why) }) => Readiness::Failed(format!("Job Failed. {why}")),
+        None => Readiness::InProgress("Job in progress".to_owned()),
+    }
+}
+
+/// Whether a claim is bound (ready.go `volumeReady`; kstatus `pvcConditions`).
+#[must_use]
+pub fn claim(claim: &Claim) -> Readiness {
+    if claim.bound {
+        Readiness::Ready
+    } else {
+        Readiness::InProgress("PVC is not Bound. phase: Pending".to_owned())
     }
 }
 

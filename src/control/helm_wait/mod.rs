@@ -11,7 +11,7 @@ mod live;
 use crate::cluster::api::workload::StatefulSetUpdate;
 use crate::control::deployment;
 
-pub use live::{look, unready_pods};
+pub use live::{claim, job, look, unready_pods};
 
 /// Which rule decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -65,6 +65,7 @@ mod tests {
             times: (1..5).map(|hour| SimTime::from_secs(hour * 3_600)).collect(),
             concurrency,
             starting_deadline: None,
+            suspended: false,
         }
     }
 

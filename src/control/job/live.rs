@@ -23,9 +23,18 @@ pub struct Memory {
     skipped: Option<SimTime>,
     /// When it was asked to be woken last, so that it is woken once.
     armed: Option<SimTime>,
+    /// `metadata.creationTimestamp`, when it was made while the cluster runs: schedules before do
+    /// not count.
+    made: Option<SimTime>,
 }
 
 impl Memory {
+    /// Of an object that was made then, or before the run.
+    #[must_use]
+    pub fn made(at: Option<SimTime>) -> Self {
+        Self { made: at, ..Self::default() }
+    }
+
     /// One look: whether a Job is to be made, and how those that run go on. A Job without a
     /// schedule or hook is made at the first look.
     pub fn reconcile(&mut self, now: SimTime, cluster: &Cluster, id: WorkloadId) -> Decision {
@@ -67,7 +76,8 @@ impl Memory {
         decision: &mut Decision,
     ) {
         let workload = cluster.workload(id);
-        let seen = CronSeen { now, schedule, last: self.last, active: workload.runs.len() };
+        let last = self.last.or(self.made);
+        let seen = CronSeen { now, schedule, last, active: workload.runs.len() };
         let step = cron(&seen);
         if step.replace {
             for run in &workload.runs {

@@ -12,7 +12,9 @@ impl NodeLifecycle {
     /// every [`NodeLifecycleSpec::monitor_period`](super::NodeLifecycleSpec::monitor_period).
     #[must_use]
     pub fn observe(&mut self, now: SimTime, cluster: &Cluster) -> Vec<Verdict> {
-        let registered = cluster.nodes().filter(|node| node.phase != NodePhase::Requested);
+        // A node that just registered says itself that it is not ready, and its taint says so.
+        let started = |node: &&Node| !node.is_coming() && node.phase != NodePhase::Registered;
+        let registered = cluster.nodes().filter(started);
         let nodes: Vec<NodeSeen<'_>> = registered
             .map(|node| NodeSeen {
                 node: node.id,

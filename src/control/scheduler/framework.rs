@@ -109,6 +109,25 @@ impl Framework {
         cycle.filter(memory, slot).map_or(Ok(()), Err)
     }
 
+    /// The first of these nodes that takes a pod, by all filters, with the number it comes with.
+    ///
+    /// [`Snapshot::nodes`] must have been called since the last change of nodes.
+    pub fn first_fit(
+        &mut self,
+        snapshot: &Snapshot,
+        pod: &PodInfo,
+        mut candidates: impl Iterator<Item = (usize, NodeSlot)>,
+    ) -> Option<(usize, NodeSlot)> {
+        let (rules, memory) = self.prepare(snapshot, pod.shape);
+        let before = pre_filter(snapshot, rules, &memory.tables, pod).ok()?;
+        let narrowed = before.narrowed.clone();
+        let cycle = Cycle::new(snapshot, rules, &memory.tables, before, pod);
+        candidates.find(|(_, slot)| {
+            narrowed.as_ref().is_none_or(|narrowed| narrowed.contains(slot))
+                && cycle.filter(memory, *slot).is_none()
+        })
+    }
+
     /// Looks for nodes that take a pod (schedule_one.go `findNodesThatFitPod`). `known` are answers
     /// for single nodes that were found by other means and stand.
     pub fn find(

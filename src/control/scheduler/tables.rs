@@ -68,11 +68,11 @@ impl Table {
         Self { in_use, ..Self::new(snapshot, places, snapshot.domain_count(key)) }
     }
 
-    fn add(&mut self, slot: NodeSlot, delta: i64, sign: i64) {
+    fn add(&mut self, slot: NodeSlot, delta: i64, pods: i64) {
         let place = self.places[slot.index()];
         if place != NO_DOMAIN {
-            self.counts[index(place)] += sign * delta;
-            self.entries += sign;
+            self.counts[index(place)] += pods * delta;
+            self.entries += pods;
         }
     }
 
@@ -150,26 +150,52 @@ impl Tables {
         self.layout = Some(snapshot.layout());
     }
 
+    /// Counts anew. What the shapes mean to each other stands, and with it which tables there are.
     fn rebuild(&mut self, snapshot: &Snapshot, rules: &[Rules], own: ShapeId) {
         let mine = &rules[own.index()];
-        *self = Self::default();
-        self.all.extend(spread_tables(snapshot, mine, &mine.hard, true, false));
-        self.all.extend(spread_tables(snapshot, mine, &mine.soft, mine.soft_requires_keys, true));
-        let keyed = mine.affinity.iter().chain(&mine.anti_affinity);
-        self.all.extend(keyed.map(|term| Table::by_key(snapshot, term.key)));
+        let mut all = spread_tables(snapshot, mine, &mine.hard, true, false);
+        all.extend(spread_tables(snapshot, mine, &mine.soft, mine.soft_requires_keys, true));
+        let keyed = mine.affinity.iter().chain(&mine.anti_affinity).map(|term| term.key);
+        let mut by_others: Vec<(KeyId, u32)> =
+            self.existing.iter().chain(&self.preferences).copied().collect();
+        by_others.sort_by_key(|(_, table)| *table);
+        let keyed = keyed.chain(by_others.into_iter().map(|(key, _)| key));
+        all.extend(keyed.map(|key| Table::by_key(snapshot, key)));
+        self.all = all;
         (self.hard, self.soft) = (mine.hard.len(), mine.soft.len());
         (self.affinity, self.anti_affinity) = (mine.affinity.len(), mine.anti_affinity.len());
-        for slot in snapshot.members() {
-            for pod in &snapshot.node(slot).pods {
-                let (shape, terminating) = (pod.shape, pod.terminating);
-                let change = Change { slot, shape, terminating, added: true };
-                self.apply(snapshot, rules, own, change);
+        for other in (0..rules.len()).map(ShapeId::at) {
+            let known = self.effects.get(other.index()).and_then(Option::as_deref);
+            if known.is_some_and(<[Effect]>::is_empty) {
+                continue;
+            }
+            let mut placements = snapshot.placements(other).peekable();
+            if placements.peek().is_none() || self.effects(snapshot, rules, own, other).is_empty() {
+                continue;
+            }
+            for (slot, placed) in placements {
+                self.put(slot, other, i64::from(placed.living), false);
+                self.put(slot, other, i64::from(placed.terminating), true);
             }
         }
     }
 
     fn apply(&mut self, snapshot: &Snapshot, rules: &[Rules], own: ShapeId, change: Change) {
-        let other = change.shape.index();
+        if !self.effects(snapshot, rules, own, change.shape).is_empty() {
+            let count = if change.added { 1 } else { -1 };
+            self.put(change.slot, change.shape, count, change.terminating);
+        }
+    }
+
+    /// What one more pod of a shape adds, worked out the first time.
+    fn effects(
+        &mut self,
+        snapshot: &Snapshot,
+        rules: &[Rules],
+        own: ShapeId,
+        other: ShapeId,
+    ) -> &[Effect] {
+        let other = other.index();
         if self.effects.len() <= other {
             self.effects.resize(rules.len().max(other + 1), None);
         }
@@ -177,11 +203,15 @@ impl Tables {
             let effects = self.effects_of(snapshot, &rules[own.index()], &rules[other]);
             self.effects[other] = Some(effects.into());
         }
-        let Some(effects) = &self.effects[other] else { return };
-        let sign = if change.added { 1 } else { -1 };
+        self.effects[other].as_deref().unwrap_or_default()
+    }
+
+    /// So many more pods of a shape whose effects are known, or fewer.
+    fn put(&mut self, slot: NodeSlot, shape: ShapeId, count: i64, terminating: bool) {
+        let effects = self.effects[shape.index()].as_deref().unwrap_or_default();
         for effect in effects {
-            if !(effect.live_only && change.terminating) {
-                self.all[index(effect.table)].add(change.slot, effect.delta, sign);
+            if !(effect.live_only && terminating) {
+                self.all[index(effect.table)].add(slot, effect.delta, count);
             }
         }
     }

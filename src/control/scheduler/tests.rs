@@ -266,6 +266,8 @@ fn budget(app: &str, allowed: i32, empty: bool) -> Budget {
     let selector = if empty { LabelSelector::default() } else { selector(app) };
     let meta = ObjectMeta { namespace: Arc::from("default"), ..ObjectMeta::default() };
     Budget {
+        exists: true,
+        generation: 1,
         id: BudgetId(0),
         spec: Arc::new(PodDisruptionBudgetSpec {
             meta,

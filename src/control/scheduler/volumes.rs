@@ -25,6 +25,8 @@ pub struct Claim {
 pub enum ClaimBinding {
     /// There is no such claim.
     Missing,
+    /// Someone deleted it, and a pod still uses it.
+    Deleting,
     /// Unbound, of a class that binds at once: nothing the scheduler could do.
     Immediate,
     /// Unbound, of a class that waits for the first consumer.
@@ -57,7 +59,9 @@ pub(crate) fn live_claims(cluster: &Cluster, pod: &Pod) -> Option<Arc<[Claim]>> 
 }
 
 fn seen(claim: &cluster::Claim) -> Claim {
-    let binding = if claim.bound {
+    let binding = if claim.deleting {
+        ClaimBinding::Deleting
+    } else if claim.bound {
         let node_affinity = claim.zone.as_ref().map(|zone| vec![zone_term(zone)]);
         ClaimBinding::Bound { node_affinity, labels: Labels::new() }
     } else if claim.waits_for_consumer {

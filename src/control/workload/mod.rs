@@ -4,6 +4,7 @@ use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::{Cluster, TemplateId};
 use crate::control::decision::Decision;
 use crate::control::{daemon_set, deployment, job, replica_set, stateful_set};
+use crate::model::Reason;
 use crate::model::id::WorkloadId;
 use crate::units::SimTime;
 
@@ -21,25 +22,37 @@ enum Memory {
     Forgetful,
 }
 
+impl Memory {
+    fn of(kind: &WorkloadKind, made: Option<SimTime>) -> Self {
+        match kind {
+            WorkloadKind::Deployment { .. } => Self::Deployment(deployment::Memory::default()),
+            WorkloadKind::StatefulSet { .. } => Self::StatefulSet(stateful_set::Memory::default()),
+            WorkloadKind::Job(_) => Self::Job(job::Memory::made(made)),
+            WorkloadKind::DaemonSet { .. } | WorkloadKind::ReplicaSet => Self::Forgetful,
+        }
+    }
+}
+
 impl WorkloadControllers {
     /// Controllers that have seen nothing yet.
     #[must_use]
     pub fn new(cluster: &Cluster) -> Self {
-        let memory = |kind: &WorkloadKind| match kind {
-            WorkloadKind::Deployment { .. } => Memory::Deployment(deployment::Memory::default()),
-            WorkloadKind::StatefulSet { .. } => {
-                Memory::StatefulSet(stateful_set::Memory::default())
-            }
-            WorkloadKind::Job(_) => Memory::Job(job::Memory::default()),
-            WorkloadKind::DaemonSet { .. } | WorkloadKind::ReplicaSet => Memory::Forgetful,
-        };
         let kinds = cluster.workloads().iter().map(|workload| &workload.spec.kind);
-        Self { memories: kinds.map(memory).collect() }
+        Self { memories: kinds.map(|kind| Memory::of(kind, None)).collect() }
+    }
+
+    /// A workload was made while the cluster runs: its controllers know nothing of a namesake that
+    /// was there before.
+    pub fn made(&mut self, now: SimTime, cluster: &Cluster, id: WorkloadId) {
+        self.memories[id.index()] = Memory::of(&cluster.workload(id).spec.kind, Some(now));
     }
 
     /// One look at a workload: its own controller's and, for Deployments, that of its ReplicaSets.
     /// To be called when the workload, one of its pods or, for DaemonSets, a node changed.
     pub fn reconcile(&mut self, now: SimTime, cluster: &Cluster, id: WorkloadId) -> Decision {
+        if !cluster.workload(id).exists {
+            return Decision::nothing(Reason::InSync);
+        }
         match &mut self.memories[id.index()] {
             Memory::Deployment(memory) => {
                 let mut decision = replica_set::reconcile(now, cluster, id);

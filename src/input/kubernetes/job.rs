@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::meta::{metadata, object_fields, seconds, template_metadata};
 use super::pod::template;
-use crate::cluster::api::job::{Concurrency, Hook, JobSpec, JobTrigger, Schedule};
+use crate::cluster::api::job::{Concurrency, Hook, HookDeletion, JobSpec, JobTrigger, Schedule};
 use crate::cluster::api::meta::{Labels, ObjectMeta};
 use crate::cluster::api::pod::{PodTemplate, RestartPolicy};
 use crate::cluster::api::selector::LabelSelector;
@@ -22,6 +22,7 @@ const DURATION: SimDuration = SimDuration::from_secs(300);
 const DURATION_KEY: &str = "aurelius.dev/duration";
 const HOOK: &str = "helm.sh/hook";
 const HOOK_WEIGHT: &str = "helm.sh/hook-weight";
+const HOOK_DELETE_POLICY: &str = "helm.sh/hook-delete-policy";
 
 /// Fields of a JobSpec that decide nothing here.
 const ASIDE: [&str; 9] = [
@@ -86,12 +87,11 @@ pub(super) fn cron_job(value: &Value<'_>) -> Option<WorkloadSpec> {
     let body = template.required("spec").and_then(|spec| job_spec(&spec));
     template.finish("JobTemplateSpec (batch/v1)");
     let (concurrency, starting_deadline) = (concurrency?, starting_deadline?);
-    let trigger = if suspended? || body.as_ref()?.suspended {
-        JobTrigger::Suspended
-    } else {
-        let (cron, times) = (schedule?, Vec::new());
-        JobTrigger::Schedule(Schedule { cron, times, concurrency, starting_deadline })
-    };
+    // A Job that is made suspended never runs, so that its schedule need not come either.
+    let suspended = suspended? || body.as_ref()?.suspended;
+    let (cron, times) = (schedule?, Vec::new());
+    let trigger =
+        JobTrigger::Schedule(Schedule { cron, times, concurrency, starting_deadline, suspended });
     let (_, annotations) = template_meta?;
     workload(value, meta?, trigger, body?, annotations)
 }
@@ -195,6 +195,25 @@ fn stated_duration(value: &Value<'_>, text: &str) -> Option<SimDuration> {
     }
 }
 
+/// `helm.sh/hook-delete-policy`, a list of words; nothing stated is `before-hook-creation`.
+fn hook_deletion(value: &Value<'_>, annotations: &Labels) -> Option<HookDeletion> {
+    let Some(stated) = annotations.get(HOOK_DELETE_POLICY) else {
+        return Some(HookDeletion { before_creation: true, succeeded: false, failed: false });
+    };
+    let known = ["before-hook-creation", "hook-succeeded", "hook-failed"];
+    let words: Vec<&str> = stated.split(',').map(str::trim).collect();
+    if let Some(word) = words.iter().find(|word| !known.contains(word)) {
+        let place = value.descend("metadata");
+        let message = format!("has an annotation {HOOK_DELETE_POLICY} with `{word}`");
+        let help = format!("helm knows {}", known.join(", "));
+        value.report(place.error(codes::INVALID_VALUE, &message).help(help));
+        return None;
+    }
+    let has = |word| words.contains(&word);
+    let (before_creation, succeeded, failed) = (has(known[0]), has(known[1]), has(known[2]));
+    Some(HookDeletion { before_creation, succeeded, failed })
+}
+
 /// The hook that an object is; `Some(None)` when it is none. Hooks of an installation, deletion or
 /// test run at no time of a rollout.
 fn hook(value: &Value<'_>, annotations: &Labels) -> Option<Option<Hook>> {
@@ -211,5 +230,6 @@ fn hook(value: &Value<'_>, annotations: &Labels) -> Option<Option<Hook>> {
         }
     };
     let (before_upgrade, after_upgrade) = (on("pre-upgrade"), on("post-upgrade"));
-    Some(Some(Hook { before_upgrade, after_upgrade, weight }))
+    let delete = hook_deletion(value, annotations)?;
+    Some(Some(Hook { before_upgrade, after_upgrade, weight, delete }))
 }

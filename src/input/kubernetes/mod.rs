@@ -37,7 +37,7 @@ pub use workload::REPLICAS_MOST;
 use super::codes;
 use super::decode::{Context, Value};
 use super::diagnostic::Diagnostic;
-use super::source::Span;
+use super::source::{FileId, Span};
 use super::yaml::Node;
 use crate::cluster::admission;
 use crate::cluster::api::meta::ObjectMeta;
@@ -284,6 +284,13 @@ impl Objects {
                 .secondary(first, "first here"),
         );
         false
+    }
+
+    /// The file in which an object was read.
+    #[must_use]
+    pub fn file_of(&self, kind: &str, meta: &ObjectMeta) -> Option<FileId> {
+        let key = (Arc::from(kind), Arc::clone(&meta.namespace), Arc::clone(&meta.name));
+        self.seen.get(&key).map(|span| span.file)
     }
 
     /// Gives the pods of every workload the priority of their class. Call it when all documents are

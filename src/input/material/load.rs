@@ -220,7 +220,7 @@ fn understand(context: Context<'_>, parts: &Parts) -> Understood {
     }
     objects.resolve_priorities(quiet);
     objects.resolve_limits(quiet);
-    resolve_hpas(&objects, quiet);
+    resolve_hpas(&objects.autoscalers, &objects, quiet);
     let mut extras = Extras::default();
     let mut written = BTreeMap::new();
     for node in files.manifests.iter().flat_map(|documents| &documents.nodes) {

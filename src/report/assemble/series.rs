@@ -116,8 +116,7 @@ fn pools(scenario: &Scenario, run: &RunResult) -> Vec<Course> {
     let pools = scenario.pools.iter().zip(&run.measurements.series().pools);
     pools
         .map(|(spec, points)| {
-            let price = spec.price_per_hour().and_then(|price| price.to_f64());
-            let cost = |sample: &PoolSample| Some(price? * f64::from(sample.nodes));
+            let cost = |sample: &PoolSample| sample.paid_per_hour.and_then(|paid| paid.to_f64());
             let mut columns = columns(points.iter(), POOL);
             columns
                 .push(Column { name: "cost_per_hour", values: points.iter().map(cost).collect() });

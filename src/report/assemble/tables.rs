@@ -111,8 +111,17 @@ pub(super) fn pools(scenario: &Scenario, run: &RunResult) -> Vec<PoolEntry> {
 }
 
 fn ends(ends: EndCounts) -> EndsEntry {
-    let EndCounts { completed, timed_out, refused, cut, failed } = ends;
-    EndsEntry { completed, timed_out, refused, cut, failed }
+    let EndCounts {
+        completed,
+        timed_out,
+        refused,
+        cut,
+        failed,
+        limited,
+        short_circuited,
+        abandoned,
+    } = ends;
+    EndsEntry { completed, timed_out, refused, cut, failed, limited, short_circuited, abandoned }
 }
 
 fn share(ends: EndCounts) -> Option<f64> {

@@ -154,6 +154,7 @@ impl Case {
             stations: vec![station("gpu", StationKind::Gpu(gpu))],
             operations: vec![work],
             classes: vec![class(vec![call(0, None)])],
+            ..ServiceGraph::default()
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::observation::{Budget, Controller, ControllerKind, ControllerUid, Pod};
 use super::super::options::Options;
+use crate::cluster::api::selector::SelectorIndex;
 use crate::model::id::{BudgetId, PodId};
 use crate::units::SimTime;
 
@@ -145,6 +146,16 @@ fn outcome(pod: &Pod, context: &DrainContext<'_>) -> Outcome {
     }
 }
 
+/// Until when the rules that ask neither budgets nor controllers answer of a pod as they do at `now`:
+/// a deletion may turn out to take long, and a system pod grows old enough to be moved.
+pub(crate) fn steady_until(pod: &Pod, options: &Options, now: SimTime) -> SimTime {
+    let long = pod.long_terminating_after();
+    let system = (&*pod.namespace == "kube-system")
+        .then(|| pod.created + options.blocking_system_pod_distruption_timeout);
+    let turns = [long, system].into_iter().flatten().filter(|turn| *turn >= now);
+    turns.min().unwrap_or(SimTime::MAX)
+}
+
 /// rules/replicacount: the controller is gone, or too small to lose a pod.
 fn controller_blocks(pod: &Pod, context: &DrainContext<'_>) -> Option<BlockingReason> {
     let controllers = context.controllers?;
@@ -185,33 +196,49 @@ fn is_replicated(pod: &Pod, known_kinds_only: bool) -> bool {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RemainingBudgets {
     budgets: Vec<(Budget, i32)>,
+    index: SelectorIndex,
 }
 
 impl RemainingBudgets {
     /// As the API says at the start of a loop.
     pub(crate) fn new(budgets: &[Budget]) -> Self {
         let fresh = |budget: &Budget| (budget.clone(), budget.disruptions_allowed);
-        Self { budgets: budgets.iter().map(fresh).collect() }
+        let index = SelectorIndex::new(budgets.iter().map(|budget| budget.selector.as_ref()));
+        Self { budgets: budgets.iter().map(fresh).collect(), index }
     }
 
     fn matching<'a>(&'a self, pod: &'a Pod) -> impl Iterator<Item = (BudgetId, i32)> + 'a {
-        let matching = self.budgets.iter().filter(|(budget, _)| budget.selects(pod));
-        matching.map(|(budget, allowed)| (budget.id, *allowed))
+        self.positions(pod).map(|position| {
+            let (budget, allowed) = &self.budgets[position];
+            (budget.id, *allowed)
+        })
+    }
+
+    /// The positions of the budgets that select a pod, in their order.
+    fn positions<'a>(&'a self, pod: &'a Pod) -> impl Iterator<Item = usize> + 'a {
+        let candidates = self.index.candidates(&pod.template.labels).into_iter();
+        candidates.filter(|position| self.budgets[*position].0.selects(pod))
+    }
+
+    /// How many of the pods each budget selects, by its position, where there are any.
+    fn counts(&self, pods: &[Arc<Pod>]) -> BTreeMap<usize, i32> {
+        let mut counts = BTreeMap::new();
+        for position in pods.iter().flat_map(|pod| self.positions(pod)) {
+            *counts.entry(position).or_insert(0) += 1;
+        }
+        counts
     }
 
     /// Whether no budget is exceeded when all these pods go at once.
     pub(crate) fn can_remove_in_parallel(&self, pods: &[Arc<Pod>]) -> bool {
-        self.budgets.iter().all(|(budget, allowed)| {
-            let count = pods.iter().filter(|pod| budget.selects(pod)).count();
-            i64::try_from(count).expect("pods are few") <= i64::from(*allowed).max(0)
-        })
+        let counts = self.counts(pods);
+        counts.into_iter().all(|(position, count)| count <= self.budgets[position].1.max(0))
     }
 
     /// Takes pods that are to go off the budgets, which may fall below zero.
     pub(crate) fn remove(&mut self, pods: &[Arc<Pod>]) {
-        for (budget, allowed) in &mut self.budgets {
-            let count = pods.iter().filter(|pod| budget.selects(pod)).count();
-            *allowed -= i32::try_from(count).expect("pods are few");
+        for (position, count) in self.counts(pods) {
+            self.budgets[position].1 -= count;
         }
     }
 }

@@ -10,6 +10,7 @@ mod budgets;
 mod drain;
 pub(super) mod drainability;
 mod eligibility;
+mod looks;
 pub(super) mod planner;
 pub(super) mod soft_taints;
 

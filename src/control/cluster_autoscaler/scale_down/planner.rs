@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use super::super::cloud::Cloud;
 use super::super::limits::{Bound, Limits};
-use super::super::observation::{DELETION_CANDIDATE, Node, Observation, Pod, TO_BE_DELETED};
+use super::super::observation::{DELETION_CANDIDATE, Node, Observation, TO_BE_DELETED};
 use super::super::options::Options;
 use super::super::placement::{Hints, place_all};
 use super::super::sight::Sight;
-use super::drainability::{DrainContext, PodsToMove, RemainingBudgets, pods_to_move};
-use super::eligibility::{self, Utilization};
+use super::drainability::{DrainContext, RemainingBudgets, pods_to_move};
+use super::eligibility::Utilization;
+use super::looks::{Load, Looks};
 use super::{UnneededNode, Unremovable, UnremovableReason};
 use crate::cluster::api::scheduling::{Taint, TaintEffect};
 use crate::control::scheduler::NodeSlot;
@@ -27,6 +28,7 @@ pub(crate) struct Planner {
     unremovable: BTreeMap<NodeId, Unremovable>,
     utilization: BTreeMap<NodeId, Utilization>,
     hints: Hints,
+    looks: Looks,
     latest: Option<SimTime>,
     least_interval: Option<SimDuration>,
 }
@@ -144,6 +146,30 @@ impl Planner {
         }
     }
 
+    /// Nodes that may be removed at all, those that cost the least trouble first: empty ones, then
+    /// those that were not needed before (processors/nodes, processors/scaledowncandidates).
+    pub(crate) fn candidates(&mut self, nodes: &[Arc<Node>], plan: &Plan<'_>) -> Vec<Arc<Node>> {
+        let targets = plan.cloud.targets();
+        let above_minimum = |node: &&Arc<Node>| {
+            let group = node.group.and_then(|group| plan.seen.group(group));
+            group.is_some_and(|group| targets[&group.id] > group.min)
+        };
+        self.looks.begin(plan.seen, plan.sight);
+        let (looks, unneeded) = (&mut self.looks, &self.unneeded);
+        let mut rank = |node: &Arc<Node>| {
+            // A node out of sight has no pods in the way.
+            let load =
+                plan.sight.slot_of(node.id).map_or(Load { is_empty: true, waits: false }, |slot| {
+                    looks.load(slot, plan.sight, plan.options, plan.seen.now)
+                });
+            (!load.is_empty, load.waits, !unneeded.contains_key(&node.id))
+        };
+        let mut ranked: Vec<_> =
+            nodes.iter().filter(above_minimum).map(|node| (rank(node), node)).collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        ranked.into_iter().map(|(_, node)| Arc::clone(node)).collect()
+    }
+
     /// Finds the nodes that could go together and starts or continues their timers
     /// (`UpdateClusterState`).
     pub(crate) fn update(
@@ -224,9 +250,9 @@ impl Planner {
                 self.unremovable.insert(node.id, UnremovableReason::RecentlyUnremovable.into());
                 continue;
             }
-            let pods = plan.sight.pods_on(slot);
+            let (sight, options, now) = (&*plan.sight, plan.options, plan.seen.now);
             let (reason, utilization) =
-                eligibility::check(node, &pods, &group.options, plan.options, plan.seen.now);
+                self.looks.eligibility(node, slot, &group.options, sight, options, now);
             self.utilization.extend(utilization.map(|found| (node.id, found)));
             match reason {
                 Some(reason) => {
@@ -260,6 +286,9 @@ impl Planner {
 
     /// Nodes whose time has come, empty ones and those to drain (`NodesToDelete`).
     pub(crate) fn due(&mut self, plan: &Plan<'_>) -> (Vec<NodeId>, Vec<NodeId>) {
+        if self.unneeded.is_empty() {
+            return (Vec::new(), Vec::new());
+        }
         let nodes = plan.sight.nodes().iter().map(|slot| plan.sight.facts(*slot));
         let shapes =
             nodes.map(|facts| (&facts.shape, facts.group.and_then(|group| plan.seen.group(group))));
@@ -396,7 +425,7 @@ fn simulate(
     let value = Arc::from(plan.seen.now.since(SimTime::ZERO).as_secs().to_string());
     let taint = Taint { key: Arc::from(TO_BE_DELETED), value, effect: TaintEffect::NoSchedule };
     plan.sight.taint(slot, taint);
-    let elsewhere = |_: &Sight, other: NodeSlot| other != slot && open.contains(&other);
+    let elsewhere = |other: NodeSlot| other != slot && open.contains(&other);
     let placed = place_all(plan.sight, hints, &moves.pods, true, &elsewhere);
     if placed.len() < moves.pods.len() {
         plan.sight.revert();
@@ -446,37 +475,7 @@ fn whole_groups_only<'r>(
 /// Nodes of a group that exist and have an instance.
 pub(super) fn registered(sight: &Sight, cloud: &Cloud, group: PoolId) -> usize {
     let nodes = sight.nodes().iter().filter_map(|slot| sight.facts(*slot).node.as_ref());
-    nodes.filter(|node| cloud.has_instance(group, &node.name)).count()
-}
-
-/// Nodes that may be removed at all, those that cost the least trouble first: empty ones, then those
-/// that were not needed before (processors/nodes, processors/scaledowncandidates).
-pub(crate) fn candidates(
-    nodes: &[Arc<Node>],
-    plan: &Plan<'_>,
-    previous: &BTreeSet<NodeId>,
-) -> Vec<Arc<Node>> {
-    let targets = plan.cloud.targets();
-    let above_minimum = |node: &&Arc<Node>| {
-        let group = node.group.and_then(|group| plan.seen.group(group));
-        group.is_some_and(|group| targets[&group.id] > group.min)
-    };
-    let budgets = RemainingBudgets::default();
-    let context = DrainContext {
-        now: plan.seen.now,
-        options: plan.options,
-        budgets: &budgets,
-        controllers: None,
-    };
-    let rank = |node: &Arc<Node>| {
-        let pods: Vec<Arc<Pod>> =
-            plan.sight.slot_of(node.id).map(|slot| plan.sight.pods_on(slot)).unwrap_or_default();
-        let moves: Option<PodsToMove> = pods_to_move(&pods, &context).ok();
-        let empty = moves.filter(|moves| moves.pods.is_empty());
-        let waits = empty.as_ref().is_some_and(|moves| !moves.on_completion.is_empty());
-        (empty.is_none(), waits, !previous.contains(&node.id))
-    };
-    let mut result: Vec<Arc<Node>> = nodes.iter().filter(above_minimum).map(Arc::clone).collect();
-    result.sort_by_cached_key(rank);
-    result
+    let mut names = cloud.instance_names();
+    let Some(names) = names.get_mut(&group) else { return 0 };
+    nodes.filter(|node| names.contains(&node.name)).count()
 }

@@ -128,7 +128,7 @@ impl<'a> Packing<'a> {
     fn onto_opened<'p>(&mut self, pods: &'p [Arc<Pod>]) -> &'p [Arc<Pod>] {
         for (position, pod) in pods.iter().enumerate() {
             let opened = &self.opened;
-            let found = self.sight.place_on_any(pod, &|_, slot| opened.contains(&slot));
+            let found = self.sight.place_on_any(pod, &|slot| opened.contains(&slot));
             let Some(slot) = found else {
                 return &pods[position..];
             };
@@ -166,7 +166,7 @@ impl<'a> Packing<'a> {
         let found = match self.sight.place(pod, newest) {
             Ok(()) => Some(newest),
             Err(Rejection::SpreadSkew) if spreads_over_hosts(pod) => {
-                self.sight.place_on_any(pod, &|_, other| other != newest)
+                self.sight.place_on_any(pod, &|other| other != newest)
             }
             Err(_) => None,
         };

@@ -66,9 +66,16 @@ fn named(snapshot: &Snapshot, names: &[Arc<str>]) -> Vec<NodeSlot> {
 /// (volumebinding/volume_binding.go `PreFilter`).
 fn refuse_claims(pod: &PodInfo) -> Result<(), Refusal> {
     for claim in pod.claims() {
-        if claim.binding == ClaimBinding::Missing {
+        let why = match claim.binding {
+            ClaimBinding::Missing => "not found",
+            ClaimBinding::Deleting => "is being deleted",
+            ClaimBinding::Immediate
+            | ClaimBinding::WaitsForConsumer { .. }
+            | ClaimBinding::Bound { .. } => continue,
+        };
+        {
             let name = claim.name.rsplit('/').next().unwrap_or_default();
-            let message = format!("persistentvolumeclaim \"{name}\" not found");
+            let message = format!("persistentvolumeclaim \"{name}\" {why}");
             return Err(Refusal { rejection: Rejection::ClaimMissing, message });
         }
     }

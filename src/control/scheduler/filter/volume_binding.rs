@@ -19,6 +19,7 @@ pub(super) fn filter(node: &NodeInfo, claims: &[Claim]) -> Option<Rejection> {
         }
         ClaimBinding::Bound { node_affinity: None, .. }
         | ClaimBinding::Missing
+        | ClaimBinding::Deleting
         | ClaimBinding::Immediate => None,
     })
 }

@@ -1,9 +1,11 @@
 //! ImageLocality: nodes that already have the pod's images are better, the larger and the more
 //! spread the images the more so (imagelocality/image_locality.go).
 
+use std::collections::BTreeMap;
+
 use crate::control::scheduler::rules::Rules;
 use crate::control::scheduler::score::{Candidates, MAX_NODE_SCORE};
-use crate::control::scheduler::snapshot::Snapshot;
+use crate::control::scheduler::snapshot::{NodeSlot, Snapshot};
 use crate::units::convert::{f64_from_usize, trunc_i64};
 
 /// Below this much image nothing is gained.
@@ -25,19 +27,23 @@ pub(super) fn score(candidates: &Candidates<'_>, scores: &mut Vec<i64>) -> bool 
 pub(crate) fn all(rules: &Rules, snapshot: &Snapshot) -> Vec<u8> {
     let images = &rules.shape.images;
     let total = f64_from_usize(snapshot.node_count());
-    let spread: Vec<f64> =
-        images.iter().map(|name| f64::from(snapshot.nodes_with_image(name)) / total).collect();
-    if spread.iter().all(|share| share.partial_cmp(&0.0) != Some(std::cmp::Ordering::Greater)) {
+    // What the images, repetitions counted, add up to on the nodes that have any of them.
+    let mut sums: BTreeMap<NodeSlot, i64> = BTreeMap::new();
+    for name in images {
+        let Some(nodes) = snapshot.nodes_with_image(name) else { continue };
+        let share = f64_from_usize(nodes.len()) / total;
+        for slot in nodes {
+            let size = snapshot.node(*slot).images.get(name).expect("the image lies on this node");
+            *sums.entry(*slot).or_insert(0) += trunc_i64(size.as_f64() * share);
+        }
+    }
+    if sums.is_empty() {
         return Vec::new();
     }
     let containers = i64::try_from(images.len()).expect("a count of containers fits 64 bits");
     let mut scores = vec![0; snapshot.slot_count()];
-    for slot in snapshot.members() {
-        let node = snapshot.node(slot);
-        let sizes = images.iter().zip(&spread).filter_map(|(name, share)| {
-            node.images.get(name).map(|size| trunc_i64(size.as_f64() * share))
-        });
-        scores[slot.index()] = scaled(sizes.sum(), containers);
+    for (slot, sum) in sums {
+        scores[slot.index()] = scaled(sum, containers);
     }
     scores
 }

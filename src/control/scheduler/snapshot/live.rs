@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cluster::api::{LabelSelector, Labels, WorkloadKind};
-use crate::cluster::{Cluster, Node, NodePhase, Pod, PodOwner, PodPhase};
+use crate::cluster::{Cluster, Node, Pod, PodOwner, PodPhase};
 use crate::control::scheduler::snapshot::shape::LiveShape;
 use crate::control::scheduler::snapshot::{NodeInfo, NodeSlot, PodDescription, PodInfo, Snapshot};
 use crate::control::scheduler::snapshot::{ShapeId, equals};
@@ -45,20 +45,34 @@ impl Snapshot {
         if self.live.generation == cluster.generation() {
             return;
         }
-        let gone: Vec<NodeSlot> = self
-            .members()
-            .filter(|slot| {
-                let id = self.node(*slot).id;
-                id.is_some_and(|id| !cluster.node(id).is_some_and(is_an_object))
-            })
-            .collect();
-        for slot in gone {
-            self.remove_node(slot);
-        }
-        for node in cluster.nodes().filter(|node| is_an_object(node)) {
-            self.sync_node(cluster, node);
+        match cluster.nodes_changed_since(self.live.generation) {
+            Some(changed) => {
+                let mut changed: Vec<NodeId> = changed.collect();
+                changed.sort_unstable();
+                changed.dedup();
+                changed.iter().for_each(|id| self.remove_gone(cluster, *id));
+                let present = changed.iter().filter_map(|id| cluster.node(*id));
+                for node in present.filter(|node| is_an_object(node)) {
+                    self.sync_node(cluster, node);
+                }
+            }
+            None => {
+                let known = self.members().filter_map(|slot| self.node(slot).id);
+                known.collect::<Vec<_>>().into_iter().for_each(|id| self.remove_gone(cluster, id));
+                for node in cluster.nodes().filter(|node| is_an_object(node)) {
+                    self.sync_node(cluster, node);
+                }
+            }
         }
         self.live.generation = cluster.generation();
+    }
+
+    fn remove_gone(&mut self, cluster: &Cluster, id: NodeId) {
+        if let Some(slot) = self.slot_of(id)
+            && !cluster.node(id).is_some_and(is_an_object)
+        {
+            self.remove_node(slot);
+        }
     }
 
     /// Spares the next [`Snapshot::sync`] a look at a node whose only change is the binding of a pod
@@ -162,7 +176,7 @@ impl Snapshot {
 
 /// How many volumes each driver attaches to a node (CSINode `allocatable.count`).
 fn volume_limits(cluster: &Cluster, node: &Node) -> BTreeMap<Arc<str>, i64> {
-    let limit = node.pool.and_then(|pool| cluster.pool(pool).spec.instance.max_volumes);
+    let limit = node.machine.instance.max_volumes;
     limit.map_or_else(BTreeMap::new, |limit| {
         cluster.volume_drivers().map(|driver| (driver, limit)).collect()
     })
@@ -171,7 +185,7 @@ fn volume_limits(cluster: &Cluster, node: &Node) -> BTreeMap<Arc<str>, i64> {
 /// Whether the API server has a Node object that pods may be bound to: not before the kubelet
 /// registered, and not once the instance is being given back.
 fn is_an_object(node: &Node) -> bool {
-    matches!(node.phase, NodePhase::Ready | NodePhase::Lost)
+    node.has_joined()
 }
 
 fn describe(cluster: &Cluster, pod: &Pod) -> PodDescription {
@@ -230,6 +244,7 @@ mod tests {
                 allocatable: size,
                 max_pods: 58,
                 max_volumes: None,
+                gpu_kind: None,
                 on_demand_per_hour: None,
                 spot_per_hour: None,
                 price_date: Arc::from("2026-01-01"),
@@ -242,6 +257,7 @@ mod tests {
             labels: Labels::new(),
             taints: Vec::new(),
             launch: Dist::fixed(SimDuration::from_secs(1)),
+            node_ready: None,
             gpu_ready: None,
             spot: false,
             autoscaled: false,

@@ -5,7 +5,7 @@
 //! change can be tried and taken back ([`Snapshot::fork`], [`Snapshot::revert`]): that is how a
 //! hypothetical node or placement is examined.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::cluster::api::selector::SelectorRequirement;
@@ -80,15 +80,26 @@ pub struct Snapshot {
     images_on: BTreeMap<Arc<str>, ImageUse>,
     /// How many pods there are of each priority.
     priorities: BTreeMap<i32, usize>,
+    /// On which nodes the pods of each shape are.
+    placements: Vec<BTreeMap<NodeSlot, Placed>>,
     live: live::LiveNodes,
     undo: Vec<Undo>,
     forks: Vec<usize>,
 }
 
-/// On how many nodes an image lies, and when that last changed.
-#[derive(Debug, Clone, Copy, Default)]
+/// How many pods of a shape are on a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Placed {
+    /// Those that stay.
+    pub(crate) living: u32,
+    /// Those whose deletion began.
+    pub(crate) terminating: u32,
+}
+
+/// On which nodes an image lies, and when that last changed.
+#[derive(Debug, Clone, Default)]
 struct ImageUse {
-    nodes: u32,
+    nodes: BTreeSet<NodeSlot>,
     changed: u64,
 }
 
@@ -130,6 +141,7 @@ impl Snapshot {
             }
         }
         self.shapes.push(Arc::new(shape));
+        self.placements.push(BTreeMap::new());
         ShapeId::at(self.shapes.len() - 1)
     }
 
@@ -234,6 +246,8 @@ impl Snapshot {
         }
         info.terminating = terminating;
         let shape = info.shape;
+        self.count_placed(slot, shape, before, false);
+        self.count_placed(slot, shape, terminating, true);
         self.journal.push(Change { slot, shape, terminating: before, added: false });
         self.journal.push(Change { slot, shape, terminating, added: true });
         self.touch(slot, false);
@@ -300,7 +314,7 @@ impl Snapshot {
     fn insert_pod(&mut self, slot: NodeSlot, pod: PodInfo, position: usize) {
         let shape = pod.shape;
         self.journal.push(Change { slot, shape, terminating: pod.terminating, added: true });
-        self.count_priority(shape, true);
+        self.count_pod(slot, shape, pod.terminating, true);
         self.nodes[slot.index()].add(pod, &self.shapes[shape.index()], position);
         self.touch(slot, false);
     }
@@ -310,7 +324,7 @@ impl Snapshot {
         let shape = node.pods[position].shape;
         let pod = node.remove(position, &self.shapes[shape.index()]);
         self.journal.push(Change { slot, shape, terminating: pod.terminating, added: false });
-        self.count_priority(shape, false);
+        self.count_pod(slot, shape, pod.terminating, false);
         self.touch(slot, false);
         pod
     }
@@ -327,10 +341,10 @@ impl Snapshot {
             self.stamps.resize_with(slot.index() + 1, Stamp::default);
         }
         self.topology.place(slot.index(), &node.labels);
-        self.count_images(&node, true);
+        self.note_images(slot, &node, true);
         self.live.set(node.id, Some(slot));
         for pod in &node.pods {
-            self.count_priority(pod.shape, true);
+            self.count_pod(slot, pod.shape, pod.terminating, true);
         }
         self.nodes[slot.index()] = node;
         self.touch(slot, true);
@@ -340,10 +354,10 @@ impl Snapshot {
 
     fn take(&mut self, slot: NodeSlot) -> NodeInfo {
         let node = std::mem::take(&mut self.nodes[slot.index()]);
-        self.count_images(&node, false);
+        self.note_images(slot, &node, false);
         self.live.set(node.id, None);
         for pod in &node.pods {
-            self.count_priority(pod.shape, false);
+            self.count_pod(slot, pod.shape, pod.terminating, false);
         }
         self.free_slots.push(slot);
         self.touch(slot, true);
@@ -355,7 +369,7 @@ impl Snapshot {
     fn replace(&mut self, slot: NodeSlot, after: NodeInfo) {
         let before = std::mem::take(&mut self.nodes[slot.index()]);
         if before.images != after.images {
-            self.exchange_images(&before, &after);
+            self.exchange_images(slot, &before, &after);
         }
         if before.labels != after.labels || before.taints != after.taints {
             self.topology.place(slot.index(), &after.labels);
@@ -369,13 +383,33 @@ impl Snapshot {
         self.touch(slot, true);
     }
 
-    fn count_priority(&mut self, shape: ShapeId, added: bool) {
+    fn count_pod(&mut self, slot: NodeSlot, shape: ShapeId, terminating: bool, added: bool) {
         let count = self.priorities.entry(self.shapes[shape.index()].priority()).or_insert(0);
         if added {
             *count += 1;
         } else {
             *count -= 1;
         }
+        self.count_placed(slot, shape, terminating, added);
+    }
+
+    fn count_placed(&mut self, slot: NodeSlot, shape: ShapeId, terminating: bool, added: bool) {
+        let placements = &mut self.placements[shape.index()];
+        let placed = placements.entry(slot).or_default();
+        let count = if terminating { &mut placed.terminating } else { &mut placed.living };
+        if added {
+            *count += 1;
+        } else {
+            *count -= 1;
+        }
+        if *placed == Placed::default() {
+            placements.remove(&slot);
+        }
+    }
+
+    /// The nodes that pods of a shape are on, and how many are on each.
+    pub(crate) fn placements(&self, shape: ShapeId) -> impl Iterator<Item = (NodeSlot, Placed)> {
+        self.placements[shape.index()].iter().map(|(slot, placed)| (*slot, *placed))
     }
 
     /// The lowest priority of any pod on a node.
@@ -383,36 +417,36 @@ impl Snapshot {
         self.priorities.iter().find(|(_, count)| **count > 0).map(|(priority, _)| *priority)
     }
 
-    fn count_images(&mut self, node: &NodeInfo, added: bool) {
+    fn note_images(&mut self, slot: NodeSlot, node: &NodeInfo, added: bool) {
         for image in node.images.keys() {
-            self.count_image(image, added);
+            self.note_image(slot, image, added);
         }
     }
 
     /// Only images that came or went are touched: a pull leaves the other images' scores standing.
-    fn exchange_images(&mut self, before: &NodeInfo, after: &NodeInfo) {
+    fn exchange_images(&mut self, slot: NodeSlot, before: &NodeInfo, after: &NodeInfo) {
         let stays = |image: &Arc<str>, in_other: &NodeInfo, size: Bytes| {
             in_other.images.get(image) == Some(&size)
         };
         for (image, size) in &before.images {
             if !stays(image, after, *size) {
-                self.count_image(image, false);
+                self.note_image(slot, image, false);
             }
         }
         for (image, size) in &after.images {
             if !stays(image, before, *size) {
-                self.count_image(image, true);
+                self.note_image(slot, image, true);
             }
         }
     }
 
-    fn count_image(&mut self, image: &Arc<str>, added: bool) {
+    fn note_image(&mut self, slot: NodeSlot, image: &Arc<str>, added: bool) {
         let used = self.images_on.entry(Arc::clone(image)).or_default();
         used.changed = self.count + 1;
         if added {
-            used.nodes += 1;
+            used.nodes.insert(slot);
         } else {
-            used.nodes -= 1;
+            used.nodes.remove(&slot);
         }
     }
 
@@ -443,9 +477,9 @@ impl Snapshot {
         images.iter().map(changed).fold(self.membership, u64::max)
     }
 
-    /// On how many nodes an image lies.
-    pub(crate) fn nodes_with_image(&self, image: &str) -> u32 {
-        self.images_on.get(image).map_or(0, |used| used.nodes)
+    /// The nodes on which an image lies.
+    pub(crate) fn nodes_with_image(&self, image: &str) -> Option<&BTreeSet<NodeSlot>> {
+        self.images_on.get(image).map(|used| &used.nodes)
     }
 
     /// The number of a topology key that some shape names.

@@ -1,10 +1,16 @@
 //! Services as validated: stations, operations, the calls between them, and what clients do.
 
+mod policy;
+
 use std::sync::Arc;
 
 use crate::engine::Dist;
 use crate::model::id::{ClassId, OperationId, StationId, WorkloadId};
 use crate::units::{Bytes, MilliCpu, SimDuration};
+
+pub use policy::{
+    BreakerSpec, HedgeSpec, Jitter, OnError, PolicySpec, RetryBudget, RetryOn, RetrySpec,
+};
 
 /// All services of a scenario. Ids are positions in these lists.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -15,6 +21,8 @@ pub struct ServiceGraph {
     pub operations: Vec<OperationSpec>,
     /// Client iterations.
     pub classes: Vec<ClassSpec>,
+    /// How places that make calls treat them, by number.
+    pub policies: Vec<PolicySpec>,
 }
 
 /// A station: the pods of one workload and how each of them serves.
@@ -42,6 +50,9 @@ pub struct StationSpec {
     pub memory_leak_per_hour: Bytes,
     /// How callers choose a pod.
     pub routing: Routing,
+    /// A request whose caller gave up while it waited is worked on nevertheless, as by servers that
+    /// do not look whether anybody still listens.
+    pub works_on_abandoned: bool,
 }
 
 /// How a pod of a station serves.
@@ -168,6 +179,10 @@ pub struct CallSpec {
     pub timeout: Option<SimDuration>,
     /// Whether the caller waits.
     pub mode: CallMode,
+    /// What a failure means for the caller.
+    pub on_error: OnError,
+    /// How it is treated, a number of [`ServiceGraph::policies`]; `None` is one plain attempt.
+    pub policy: Option<u32>,
 }
 
 /// Whether a caller waits for the answer.
@@ -199,9 +214,65 @@ pub enum ClientStep {
         timeout: Option<SimDuration>,
         /// Value of the `name` tag.
         name: Arc<str>,
+        /// How it is treated, a number of [`ServiceGraph::policies`]; `None` is one plain attempt.
+        policy: Option<u32>,
     },
     /// Pauses (s).
     Sleep(Dist),
+}
+
+impl StationSpec {
+    /// A station outside the cluster, with unlimited waiting places and nothing else stated.
+    #[must_use]
+    pub fn plain(name: impl Into<Arc<str>>, kind: StationKind) -> Self {
+        Self {
+            name: name.into(),
+            workload: None,
+            kind,
+            backlog: None,
+            start: Dist::fixed(SimDuration::ZERO),
+            warm_up: None,
+            idle_cpu: MilliCpu(0),
+            idle_memory: Bytes(0),
+            memory_per_request: Bytes(0),
+            memory_leak_per_hour: Bytes(0),
+            routing: Routing::Random,
+            works_on_abandoned: false,
+        }
+    }
+}
+
+impl OperationSpec {
+    /// An operation that needs nothing.
+    #[must_use]
+    pub fn plain(station: StationId, name: impl Into<Arc<str>>) -> Self {
+        Self {
+            station,
+            name: name.into(),
+            cpu: None,
+            wait: None,
+            gpu: None,
+            timeout: None,
+            payload: Bytes(0),
+            steps: Vec::new(),
+        }
+    }
+}
+
+impl CallSpec {
+    /// One plain call that is waited for as long as it takes.
+    #[must_use]
+    pub const fn to(operation: OperationId) -> Self {
+        Self {
+            operation,
+            count: 1,
+            probability: 1.0,
+            timeout: None,
+            mode: CallMode::Wait,
+            on_error: OnError::Fail,
+            policy: None,
+        }
+    }
 }
 
 impl ServiceGraph {
@@ -300,35 +371,16 @@ mod tests {
     fn demand_adds_up_over_calls_of_calls() {
         let second = |value| Some(Dist::constant(value).expect("valid"));
         let operation = |station, cpu, calls| OperationSpec {
-            station: StationId(station),
-            name: Arc::from("x"),
             cpu: second(cpu),
-            wait: None,
-            gpu: None,
-            timeout: None,
-            payload: Bytes(0),
             steps: vec![StepSpec { calls }],
+            ..OperationSpec::plain(StationId(station), "x")
         };
         let call = |operation, count, probability| CallSpec {
-            operation: OperationId(operation),
             count,
             probability,
-            timeout: None,
-            mode: CallMode::Wait,
+            ..CallSpec::to(OperationId(operation))
         };
-        let station = |name: &str| StationSpec {
-            name: Arc::from(name),
-            workload: None,
-            kind: StationKind::Delay,
-            backlog: None,
-            start: Dist::fixed(SimDuration::ZERO),
-            warm_up: None,
-            idle_cpu: MilliCpu(0),
-            idle_memory: Bytes(0),
-            memory_per_request: Bytes(0),
-            memory_leak_per_hour: Bytes(0),
-            routing: Routing::Random,
-        };
+        let station = |name: &str| StationSpec::plain(name, StationKind::Delay);
         let graph = ServiceGraph {
             stations: vec![station("a"), station("b")],
             operations: vec![
@@ -342,8 +394,10 @@ mod tests {
                     operation: OperationId(0),
                     timeout: None,
                     name: Arc::from("n"),
+                    policy: None,
                 }],
             }],
+            policies: Vec::new(),
         };
         assert_eq!(graph.cpu_demand_by_station(ClassId(0)), vec![1.0, 3.5]);
     }

@@ -1,0 +1,60 @@
+//! The lessons about services: what callers do to what they call.
+
+use super::*;
+use aurelius_sim::model::id::StationId;
+
+static STORM: LazyLock<Seen> = LazyLock::new(|| witness(shipped("retry-storm", 15), true));
+static BUDGET: LazyLock<Seen> = LazyLock::new(|| witness(shipped("retry-budget", 15), true));
+
+impl Seen {
+    /// Share of client calls that failed in each interval that lies within these minutes.
+    fn failed_shares(&self, from_minute: u64, to_minute: u64) -> Vec<f64> {
+        let series = self.measured.series();
+        let inside =
+            |time: &SimDuration| *time > minutes(from_minute) && *time <= minutes(to_minute);
+        let points = series.times.iter().zip(&series.traffic);
+        points
+            .filter(|(time, _)| inside(time))
+            .map(|(_, point)| point.calls.failed_share().unwrap_or(0.0))
+            .collect()
+    }
+
+    fn station(&self, name: &str) -> StationId {
+        self.scenario.services.station_named(name).expect("the profile has it")
+    }
+
+    /// Operations of a station per second, in each interval that lies within these minutes.
+    fn operations(&self, station: &str, from_minute: u64, to_minute: u64) -> Vec<f64> {
+        let series = self.measured.series();
+        let points = series.times.iter().zip(series.station(self.station(station)));
+        points
+            .filter(|(time, _)| **time > minutes(from_minute) && **time <= minutes(to_minute))
+            .map(|(_, point)| point.ended.completed_per_second + point.ended.failed_per_second)
+            .collect()
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    let count = u32::try_from(values.len()).expect("few points");
+    values.iter().sum::<f64>() / f64::from(count)
+}
+
+#[test]
+fn a_slow_minute_leaves_a_system_with_retries_down() {
+    assert!(mean(&STORM.failed_shares(0, 3)) < 0.001, "at 65 % nothing fails before");
+    let after = STORM.failed_shares(5, 15);
+    assert!(after.iter().all(|share| *share > 0.9), "ten minutes later it is down: {after:?}");
+    // The same 130 requests a second became nearly four times as many queries.
+    let queries = mean(&STORM.operations("store", 5, 15));
+    assert!((450.0..=535.0).contains(&queries), "{queries} queries/s");
+}
+
+#[test]
+fn with_a_retry_budget_the_same_minute_passes() {
+    let within = BUDGET.failed_shares(3, 4);
+    assert!(mean(&within) > 0.8, "the minute itself is as bad");
+    assert!(mean(&BUDGET.failed_shares(6, 15)) < 0.001, "then all is well");
+    // A fifth of the requests under way, pauses included, is less than a quarter more queries.
+    let queries = mean(&BUDGET.operations("store", 3, 4));
+    assert!(queries < 130.0 * 1.27, "{queries} queries/s");
+}
