@@ -2,7 +2,7 @@
 
 use crate::checks::subject::{Subject, WorkloadView, at};
 use crate::cluster::api::budget::{Allowance, PodDisruptionBudgetSpec};
-use crate::cluster::api::meta::IntOrPercent;
+use crate::cluster::api::meta::{IntOrPercent, Labels};
 use crate::input::codes;
 use crate::input::decode::Value;
 use crate::input::diagnostic::Severity::{Error, Note, Warning};
@@ -167,6 +167,11 @@ fn percent(
 }
 
 fn selects_nothing(subject: &Subject<'_>, budget: &PodDisruptionBudgetSpec, value: &Value<'_>) {
+    let matches =
+        |labels: &Labels| budget.selector.as_ref().is_some_and(|selector| selector.matches(labels));
+    if subject.may_be_unseen(&budget.meta.namespace, matches) {
+        return;
+    }
     let message = format!("{} selects no pod", value.object());
     let selector = value.at(&["spec", "selector"]).unwrap_or_else(|| value.clone());
     let namespace = &budget.meta.namespace;

@@ -76,7 +76,9 @@ fn nothing(
         .keys()
         .chain(service.selector.keys())
         .any(|key| key.contains("operator"));
-    if !same_namespace || owned {
+    let unseen =
+        subject.may_be_unseen(&service.meta.namespace, |labels| selects(&service.selector, labels));
+    if !same_namespace || owned || unseen {
         return;
     }
     let place = value.at(&["spec", "selector"]).unwrap_or_else(|| value.clone());
@@ -144,7 +146,9 @@ fn policies(subject: &Subject<'_>) {
         if policy.pod_selector.is_empty() || own.peek().is_none() || subject.is_platform(&value) {
             continue;
         }
-        if own.any(|workload| policy.pod_selector.matches(&workload.spec.template.labels)) {
+        let unseen = subject.may_be_unseen(namespace, |labels| policy.pod_selector.matches(labels));
+        if unseen || own.any(|workload| policy.pod_selector.matches(&workload.spec.template.labels))
+        {
             continue;
         }
         let message = format!("{} selects no pod", value.object());

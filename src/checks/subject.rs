@@ -183,6 +183,27 @@ impl<'a> Subject<'a> {
         self.workloads.iter().find(|workload| workload.position == position)
     }
 
+    /// Whether what selects in a namespace may mean pods that are not looked at here: pods without
+    /// a workload, and those of workloads that could not be read.
+    #[must_use]
+    pub fn may_be_unseen(&self, namespace: &str, matches: impl Fn(&Labels) -> bool) -> bool {
+        const KINDS: [&str; 6] =
+            ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob"];
+        let objects = &self.material.objects;
+        let alone = objects
+            .pods
+            .iter()
+            .any(|pod| *pod.meta.namespace == *namespace && matches(&pod.meta.labels));
+        let unread = self.material.written.keys().any(|key| {
+            KINDS.contains(&&*key.kind)
+                && *key.namespace == *namespace
+                && !objects.workloads.iter().any(|workload| {
+                    workload.meta.name == key.name && *workload.kind_name() == *key.kind
+                })
+        });
+        alone || unread
+    }
+
     /// The tree of an object.
     #[must_use]
     pub fn value(&self, kind: &str, meta: &ObjectMeta) -> Option<Value<'a>> {

@@ -11,7 +11,7 @@ use crate::input::cluster_profile::ClusterProfile;
 use crate::input::decode::{Context, Value};
 use crate::input::diagnostic::Diagnostics;
 use crate::input::documents::{Documents, paths, read, read_manifests};
-use crate::input::kubernetes::Objects;
+use crate::input::kubernetes::{AutoscalerSpec, Objects};
 use crate::input::loader::{
     Files, LoadOptions, decode, read_cluster, read_files, read_profile, read_services, single,
 };
@@ -220,7 +220,6 @@ fn understand(context: Context<'_>, parts: &Parts) -> Understood {
     }
     objects.resolve_priorities(quiet);
     objects.resolve_limits(quiet);
-    resolve_hpas(&objects.autoscalers, &objects, quiet);
     let mut extras = Extras::default();
     let mut written = BTreeMap::new();
     for node in files.manifests.iter().flat_map(|documents| &documents.nodes) {
@@ -231,6 +230,17 @@ fn understand(context: Context<'_>, parts: &Parts) -> Understood {
             }
         });
     }
+    // A target that is there and could not be read has been told of already.
+    let unread = |hpa: &&AutoscalerSpec| {
+        let kind = Arc::clone(&hpa.target_kind);
+        let (namespace, name) = (Arc::clone(&hpa.meta.namespace), Arc::clone(&hpa.target_name));
+        let wanted = format!("{kind}/{name}");
+        let decoded = objects.named(&wanted, Some(&namespace)).is_some();
+        !decoded && written.contains_key(&ObjectKey { kind, namespace, name })
+    };
+    let told: Vec<AutoscalerSpec> =
+        objects.autoscalers.iter().filter(|hpa| !unread(hpa)).cloned().collect();
+    resolve_hpas(&told, &objects, quiet);
     for node in parts.rules.iter().flat_map(|documents| &documents.nodes) {
         let value = Value::root(context, node, "");
         if let Some(groups) = value.get("groups") {
