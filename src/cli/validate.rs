@@ -56,7 +56,8 @@ pub(super) fn validate(args: &ValidateArgs, color: Color) -> Exit {
 
 fn inputs(args: &ValidateArgs) -> MaterialInputs {
     MaterialInputs {
-        files: args.inputs.manifests.iter().chain(&args.files).cloned().collect(),
+        files: args.files.clone(),
+        release: args.inputs.release(),
         cluster: args.inputs.cluster.clone(),
         services: args.services.clone(),
         requirements: args.requirements.clone(),
@@ -66,7 +67,7 @@ fn inputs(args: &ValidateArgs) -> MaterialInputs {
 
 /// What is wrong with the command line as a whole, if anything.
 fn conflict(args: &ValidateArgs) -> Option<String> {
-    if args.files.is_empty() && args.inputs.manifests.is_empty() {
+    if args.files.is_empty() && args.inputs.release().is_empty() {
         return Some(
             "nothing to validate: name manifests, a scenario, or `-` for standard input, as in \
              `helm template . | aurelius-sim validate -`"

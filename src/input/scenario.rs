@@ -9,6 +9,7 @@ use super::cluster_profile::{ClusterProfile, check_bounds, known_zone, volume_mo
 use super::codes;
 use super::decode::{Context, Fields, Value, nearest};
 use super::diagnostic::{Diagnostic, Severity};
+use super::kubernetes::meta::strings;
 use super::kubernetes::{AutoscalerSpec, Objects, REPLICAS_MOST};
 use super::load::{Surroundings, loads};
 use super::pool_events::PoolEvent;
@@ -51,7 +52,7 @@ pub(super) fn scenario(
 ) -> Option<ScenarioDocument> {
     let (objects, hpas) = (release.objects, release.hpas);
     let description = fields.read_or("description", Arc::from(""), Value::shared);
-    inputs(fields);
+    inputs(fields, release.stated);
     let start = fields.read("start", clock);
     let measured = fields.required("duration").and_then(|value| positive_duration(&value));
     let warm_up = fields.read_or("warmUp", SimDuration::ZERO, Value::duration);
@@ -95,9 +96,18 @@ pub(super) fn scenario(
 }
 
 /// `inputs` was followed when the files were read; here its shape is checked.
-fn inputs(fields: &Fields<'_>) -> Option<()> {
+fn inputs(fields: &Fields<'_>, stated: bool) -> Option<()> {
     let inputs = fields.required("inputs")?.fields()?;
-    inputs.required("manifests").and_then(|value| value.list(Value::non_empty));
+    let manifests = inputs.read("manifests", |value| value.list(Value::non_empty));
+    let chart = inputs.read("chart", Value::non_empty);
+    let values = inputs.read("values", |value| value.list(Value::non_empty));
+    inputs.read("release", Value::non_empty);
+    inputs.read("namespace", Value::non_empty);
+    if matches!((manifests, chart, values), (Some(None), Some(None), Some(None))) && !stated {
+        let value = inputs.value();
+        let error = value.error(codes::MISSING_FIELD, "needs `manifests`, `chart` or `values`");
+        value.report(error.primary(value.key_span(), ""));
+    }
     inputs.required("services").and_then(|value| value.list(Value::non_empty));
     inputs.required("cluster").and_then(|value| value.non_empty());
     inputs.finish("inputs");
@@ -232,12 +242,22 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
     let max = max_value.as_ref().map_or(Some(None), |value| count(value).map(Some));
     let initial = fields.read("initial", count);
     let spot = fields.read("spot", Value::boolean);
+    let labels = fields.read("labels", strings);
+    let launch = fields.read("launch", Value::distribution);
+    let node_ready = fields.read("nodeReady", Value::distribution);
+    let gpu_ready = fields.read("gpuReady", Value::distribution);
     fields.finish("an override of a node pool");
     let Some(pool) = pools.iter_mut().find(|pool| *pool.name == *name) else {
         let known: Vec<&str> = pools.iter().map(|pool| &*pool.name).collect();
         value.report(value.unknown_reference(name, "node pool", known));
         return None;
     };
+    if pool.node_pool.is_some() {
+        let message =
+            "is a NodePool of Karpenter, which has no size: change its limits or its requirements";
+        value.report(value.error(codes::UNSUPPORTED, message));
+        return None;
+    }
     let (min, max) = (min?.unwrap_or(pool.min), max?.unwrap_or(pool.max));
     let initial = initial?.unwrap_or_else(|| pool.initial.clamp(min.min(max), max));
     check_bounds(value, min, max, initial)?;
@@ -248,6 +268,14 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
     pool.autoscaled |= pool.min == pool.max && min < max;
     (pool.min, pool.max, pool.initial) = (min, max, initial);
     pool.spot = spot?.unwrap_or(pool.spot);
+    if let Some(labels) = labels? {
+        pool.labels = labels;
+    }
+    if let Some(launch) = launch? {
+        pool.launch = launch;
+    }
+    pool.node_ready = node_ready?.or(pool.node_ready.take());
+    pool.gpu_ready = gpu_ready?.or(pool.gpu_ready.take());
     Some(())
 }
 

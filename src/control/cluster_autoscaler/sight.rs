@@ -42,6 +42,8 @@ pub(super) struct Sight {
     pods: Pods,
     shapes: BTreeMap<(TemplateId, Arc<str>), (Arc<PodTemplate>, ShapeId)>,
     order: Vec<NodeSlot>,
+    /// The nodes that were followed last, by place.
+    followed: Vec<Option<Arc<Node>>>,
     forked_orders: Vec<Vec<NodeSlot>>,
     /// Position of the node that was found last; the next search begins behind it.
     last_found: usize,
@@ -101,7 +103,7 @@ impl Sight {
             let known = self.snapshot.slot_of(node.id);
             let slot = match known.filter(|slot| *self.name(*slot) == node.name) {
                 Some(slot) => {
-                    let before = self.facts(slot).node.as_ref();
+                    let before = self.followed.get(slot.index()).and_then(Option::as_ref);
                     if !before.is_some_and(|before| Arc::ptr_eq(before, node) || before == node) {
                         let facts = facts();
                         self.snapshot.update_node(slot, node_info(&facts));
@@ -119,6 +121,10 @@ impl Sight {
             if stays.len() <= slot.index() {
                 stays.resize(slot.index() + 1, false);
             }
+            if self.followed.len() <= slot.index() {
+                self.followed.resize(slot.index() + 1, None);
+            }
+            self.followed[slot.index()] = Some(Arc::clone(node));
             stays[slot.index()] = true;
             order.push(slot);
         }
@@ -270,6 +276,13 @@ impl Sight {
         self.framework.check(&mut self.snapshot, &info, slot)
     }
 
+    /// The scheduler's words on why a node does not take a pod.
+    pub(super) fn words(&mut self, pod: &Arc<Pod>, why: Rejection) -> Vec<Arc<str>> {
+        let info = self.pod_info(pod);
+        let words = why.reasons(self.snapshot.shape(info.shape));
+        words.into_iter().map(Arc::from).collect()
+    }
+
     /// Puts a pod on a node if it fits.
     ///
     /// # Errors
@@ -419,6 +432,7 @@ fn node_info(facts: &NodeFacts) -> NodeInfo {
         unschedulable: shape.unschedulable,
         allocatable: shape.allocatable.clone(),
         max_pods: shape.max_pods,
+        volume_limits: facts.node.as_ref().map_or_else(BTreeMap::new, |n| n.volume_limits.clone()),
         ..NodeInfo::default()
     }
 }

@@ -10,11 +10,12 @@ use super::{ClusterFacts, Extras, Material, ObjectKey, each_object};
 use crate::input::cluster_profile::ClusterProfile;
 use crate::input::decode::{Context, Value};
 use crate::input::diagnostic::Diagnostics;
-use crate::input::documents::{Documents, paths, read, read_manifests};
+use crate::input::documents::{Documents, paths, read};
 use crate::input::kubernetes::{AutoscalerSpec, Objects};
 use crate::input::loader::{
     Files, LoadOptions, decode, read_cluster, read_files, read_profile, read_services, single,
 };
+use crate::input::release::{Release, ReleaseInputs};
 use crate::input::scenario::resolve_hpas;
 use crate::input::source::{FileId, Sources};
 use crate::input::yaml::{Dialect, Node, parse};
@@ -27,6 +28,8 @@ pub struct MaterialInputs {
     /// Documents of any kind: manifests, and our own, which are told apart by what they say they
     /// are. `-` is standard input.
     pub files: Vec<PathBuf>,
+    /// A chart with values, values alone, further manifests.
+    pub release: ReleaseInputs,
     /// A cluster profile, in place of the scenario's.
     pub cluster: Option<PathBuf>,
     /// Service profiles.
@@ -102,7 +105,7 @@ fn read_all(
             None => parts.files.manifests.push(documents),
         }
     }
-    for path in &inputs.files {
+    for path in inputs.release.manifests.iter().chain(&inputs.files) {
         if path.is_dir() {
             manifests.push(path.clone());
             continue;
@@ -117,14 +120,13 @@ fn read_all(
         }
     }
     let cluster = inputs.cluster.clone().or(own.cluster);
+    let release = ReleaseInputs { manifests, ..inputs.release.clone() };
     if let Some(path) = own.scenario {
-        let options =
-            LoadOptions { manifests: manifests.clone(), cluster: cluster.clone(), seed: None };
+        let options = LoadOptions { release, cluster: cluster.clone(), seed: None };
         parts.files = read_files(&path, &options, sources, diagnostics);
     } else {
-        for path in &manifests {
-            parts.files.manifests.extend(read_manifests(path, None, sources, diagnostics));
-        }
+        let documents = Release::of(&release, None, Path::new("")).documents(sources, diagnostics);
+        parts.files.manifests.extend(documents);
         if let Some(path) = &cluster {
             read_cluster(&mut parts.files, path, None, sources, diagnostics);
         }
