@@ -9,6 +9,7 @@ use super::catalogue::{Catalogue, catalogue};
 use super::cluster_profile::{self, ClusterProfile, cluster_profile, profile_of};
 use super::codes;
 use super::cron::lay_schedules;
+use super::custom_metrics::custom_metrics;
 use super::decode::{Context, Fields, Shapes, Value, nearest};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::documents::{Documents, Listed, paths, read, read_manifests};
@@ -16,6 +17,7 @@ use super::jobs::{JobDurations, job_durations, set_durations};
 use super::karpenter;
 use super::kubernetes::Objects;
 use super::live_cluster::{is_objects, live_cluster};
+use super::processes::processes;
 use super::release::{Release, ReleaseInputs};
 use super::releases::register;
 use super::rollouts;
@@ -27,7 +29,8 @@ use crate::cluster::api::WorkloadSpec;
 use crate::control::scheduler::ServiceSelector;
 use crate::model::id::WorkloadId;
 use crate::scenario::{
-    DisruptionSpec, DisruptionTarget, HpaObject, InputFile, Later, Scenario, WorkloadChange,
+    CustomMetricSpec, DisruptionSpec, DisruptionTarget, HpaObject, InputFile, Later, Processes,
+    Scenario, WorkloadChange,
 };
 use crate::service::ServiceGraph;
 
@@ -204,7 +207,7 @@ pub(super) fn decode(
     let hpas = registered.hpas;
     let profile =
         files.profile.as_ref().and_then(|documents| read_profile(context, documents, files));
-    let (services, durations) = read_services(context, &files.services, &objects);
+    let (services, durations, processes) = read_services(context, &files.services, &objects);
     let documents = files.scenario.as_ref()?;
     let mut profile = profile;
     let attached = profile.as_mut().map(|it| karpenter::attach(context, &mut objects, it));
@@ -230,7 +233,9 @@ pub(super) fn decode(
         set_durations(&mut [(id.index(), workload)], &durations);
     }
     let (profile, services, later) = (profile?, services?, registered.later);
-    let parts = Parts { objects, hpas, profile, services, document, path, later };
+    let (processes, metrics) = processes?;
+    let parts =
+        Parts { objects, hpas, profile, services, document, path, later, processes, metrics };
     Some(assemble(context, parts, options))
 }
 
@@ -243,43 +248,37 @@ struct Parts {
     document: ScenarioDocument,
     path: Arc<str>,
     later: Later,
+    processes: Processes,
+    metrics: Vec<CustomMetricSpec>,
 }
 
 fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenario {
-    let Parts { mut objects, hpas, profile, services, mut document, path, later } = parts;
+    let Parts {
+        mut objects,
+        hpas,
+        profile,
+        services,
+        mut document,
+        path,
+        later,
+        processes,
+        metrics,
+    } = parts;
+    let mut idle = lay_all_schedules(&mut objects, &mut document);
     let total = document.warm_up + document.duration;
-    let (start, warm_up) = (document.start.as_deref(), document.warm_up);
-    let mut idle = lay_schedules(&mut objects.workloads, start, warm_up, total);
-    for (_, workload) in rewritten(&mut document.disruptions) {
-        let stated = document.start.as_deref();
-        idle.extend(lay_schedules(std::slice::from_mut(workload), stated, warm_up, total));
-    }
-    let laid = profile.draft.map(|draft| karpenter::lay(draft, start, warm_up, total));
+    let start = document.start.as_deref();
+    let laid = profile.draft.map(|draft| karpenter::lay(draft, start, document.warm_up, total));
     let (karpenter, unplaced) = laid.map_or((None, Vec::new()), |(it, idle)| (Some(it), idle));
     idle.extend(unplaced);
-    idle.sort();
-    idle.dedup();
     let not_simulated =
         idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
-    let inputs = context.sources.files().map(|(_, file)| InputFile {
-        path: Arc::clone(file.name()),
-        sha256: Arc::clone(file.sha256()),
-    });
-    let ignored = objects
-        .ignored
-        .iter()
-        .map(|(kind, count)| (Arc::from(kind.as_str()), u32::try_from(*count).unwrap_or(u32::MAX)));
-    let selectors = objects.services.iter().filter(|service| !service.selector.is_empty());
-    let selectors = selectors.map(|service| ServiceSelector {
-        namespace: Arc::clone(&service.meta.namespace),
-        selector: service.selector.clone(),
-    });
+    let passed_over = ignored(&objects);
     Scenario {
-        selectors: selectors.collect(),
+        selectors: selectors(&objects),
         name: document.name,
         path,
         description: document.description,
-        inputs: inputs.collect(),
+        inputs: input_files(context),
         cluster: profile.name,
         provider: profile.provider,
         machines: profile.machines,
@@ -304,7 +303,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         duration: document.duration,
         warm_up: document.warm_up,
         seed: options.seed.unwrap_or(document.seed),
-        ignored: ignored.collect(),
+        ignored: passed_over,
         not_simulated: not_simulated.chain(profile.ignored_flags).collect(),
         workloads: shared(objects.workloads),
         budgets: shared(objects.budgets),
@@ -312,9 +311,53 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         pulls: profile.pulls,
         quotas: shared(objects.quotas),
         later,
+        processes,
+        custom_metrics: metrics,
         claims: shared(objects.claims),
         storage_classes: shared(objects.storage_classes),
     }
+}
+
+/// Every file that was read, with its hash.
+fn input_files(context: Context<'_>) -> Vec<InputFile> {
+    let inputs = context.sources.files().map(|(_, file)| InputFile {
+        path: Arc::clone(file.name()),
+        sha256: Arc::clone(file.sha256()),
+    });
+    inputs.collect()
+}
+
+/// Objects that decide nothing, by kind.
+fn ignored(objects: &Objects) -> Vec<(Arc<str>, u32)> {
+    let counted = objects.ignored.iter();
+    let counted = counted
+        .map(|(kind, count)| (Arc::from(kind.as_str()), u32::try_from(*count).unwrap_or(u32::MAX)));
+    counted.collect()
+}
+
+/// Services that select pods.
+fn selectors(objects: &Objects) -> Vec<ServiceSelector> {
+    let selectors = objects.services.iter().filter(|service| !service.selector.is_empty());
+    let selectors = selectors.map(|service| ServiceSelector {
+        namespace: Arc::clone(&service.meta.namespace),
+        selector: service.selector.clone(),
+    });
+    selectors.collect()
+}
+
+/// Lays the schedules of all CronJobs on the clock of the run, those that upgrades write among them.
+/// Answers which of them never come, because the scenario states no start.
+fn lay_all_schedules(objects: &mut Objects, document: &mut ScenarioDocument) -> Vec<String> {
+    let total = document.warm_up + document.duration;
+    let (start, warm_up) = (document.start.as_deref(), document.warm_up);
+    let mut idle = lay_schedules(&mut objects.workloads, start, warm_up, total);
+    for (_, workload) in rewritten(&mut document.disruptions) {
+        let stated = document.start.as_deref();
+        idle.extend(lay_schedules(std::slice::from_mut(workload), stated, warm_up, total));
+    }
+    idle.sort();
+    idle.dedup();
+    idle
 }
 
 /// The specs that upgrades write, to fill in what other documents say about them.
@@ -370,7 +413,7 @@ pub(super) fn read_services(
     context: Context<'_>,
     files: &[Documents],
     objects: &Objects,
-) -> (Option<ServiceGraph>, Option<JobDurations>) {
+) -> (Option<ServiceGraph>, Option<JobDurations>, Option<(Processes, Vec<CustomMetricSpec>)>) {
     let mut complete = true;
     let mut documents = Vec::new();
     for node in files.iter().flat_map(|documents| &documents.nodes) {
@@ -384,10 +427,12 @@ pub(super) fn read_services(
     }
     let graph = service_graph(&documents, objects);
     let durations = job_durations(&documents, objects);
+    let processes = processes(&documents, graph.as_ref(), objects);
+    let metrics = custom_metrics(&documents, graph.as_ref());
     for fields in documents {
         fields.finish("ServiceProfiles (aurelius.dev/v1)");
     }
-    (graph.filter(|_| complete), durations)
+    (graph.filter(|_| complete), durations, processes.zip(metrics))
 }
 
 /// The manifests of each upgrade. Its objects may use classes and limits that are there already.
@@ -451,12 +496,13 @@ fn head<'a>(
     let fields = value.fields()?;
     let version = fields.required("apiVersion");
     let found = fields.required("kind");
+    let mut right = true;
     if let Some(version) =
         version.filter(|version| version.node().text() != Some("aurelius.dev/v1"))
     {
         let error = version.error(codes::UNKNOWN_KIND, "must be aurelius.dev/v1");
         value.report(error);
-        return None;
+        right = false;
     }
     let found = found?;
     let written = found.non_empty()?;
@@ -467,6 +513,9 @@ fn head<'a>(
             error = error.replace("did you mean", found.span(), kind);
         }
         value.report(error);
+        right = false;
+    }
+    if !right {
         return None;
     }
     let name = fields.required("metadata").and_then(|meta| {

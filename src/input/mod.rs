@@ -10,6 +10,7 @@ pub mod source;
 
 pub mod codes;
 pub mod diagnostic;
+mod processes;
 mod releases;
 pub mod render;
 
@@ -33,6 +34,7 @@ mod catalogue;
 mod cluster_profile;
 
 mod cron;
+mod custom_metrics;
 mod jobs;
 mod karpenter;
 mod load;

@@ -251,9 +251,9 @@ fn understand(context: Context<'_>, parts: &Parts) -> Understood {
     }
     let profile =
         files.profile.as_ref().and_then(|documents| read_profile(quiet, documents, files));
-    let (services, _) = match files.services.is_empty() {
-        true => (None, None),
-        false => read_services(quiet, &files.services, &objects),
+    let services = match files.services.is_empty() {
+        true => None,
+        false => read_services(quiet, &files.services, &objects).0,
     };
     let requirements = parts.requirements.as_ref().and_then(|documents| {
         single(context, documents, "Requirements", &mut |fields, name| {
