@@ -83,18 +83,21 @@ fn compare(name: &str, minutes: u64, seeds: u64) -> Compared {
 }
 
 impl Compared {
-    /// Values of a series of the fluid runs that lie more than one beside those of the request model
-    /// with the same seed, a few samples earlier or later allowed.
-    fn strays(&self, of: &dyn Fn(&RunResult) -> Vec<f64>) -> Vec<(usize, f64)> {
+    /// Values of a series of the fluid runs that lie more than one (two, where pods are busy) beside
+    /// those of the request model with the same seed, a few samples earlier or later allowed.
+    fn strays(&self, of: &dyn Fn(&RunResult) -> Vec<f64>) -> Vec<(usize, f64, f64, f64)> {
         let mut strays = Vec::new();
+        let stations = (0..self.scenario.services.stations.len()).map(StationId::at);
+        let busy = stations.into_iter().any(|station| self.busiest(station) >= 0.9);
+        let room = if busy { 2.0 } else { 1.0 };
         for (fluid, requests) in self.fluid.iter().zip(&self.requests) {
             let (fluid, requests) = (of(fluid), of(requests));
             for (at, value) in fluid.iter().enumerate() {
                 let around = at.saturating_sub(3)..=(at + 3).min(requests.len() - 1);
                 let low = requests[around.clone()].iter().copied().fold(f64::INFINITY, f64::min);
                 let high = requests[around].iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                if *value < low - 1.0 || *value > high + 1.0 {
-                    strays.push((at, *value));
+                if *value < low - room || *value > high + room {
+                    strays.push((at, *value, low, high));
                 }
             }
         }
@@ -110,8 +113,9 @@ impl Compared {
                 let series = result.measurements.series().workload(id);
                 series.iter().map(|sample| f64::from(sample.desired)).collect()
             };
-            if let Some((at, value)) = self.strays(&replicas).first() {
-                said.push(format!("replicas of {}: {value} at sample {at}", workload.meta.name));
+            if let Some((at, value, low, high)) = self.strays(&replicas).first() {
+                let name = &workload.meta.name;
+                said.push(format!("replicas of {name}: {value} at sample {at}, {low} to {high}"));
             }
         }
         for (position, pool) in self.scenario.pools.iter().enumerate() {
@@ -119,8 +123,9 @@ impl Compared {
                 let series = &result.measurements.series().pools[position];
                 series.iter().map(|sample| f64::from(sample.nodes)).collect()
             };
-            if let Some((at, value)) = self.strays(&nodes).first() {
-                said.push(format!("nodes of {}: {value} at sample {at}", pool.name));
+            if let Some((at, value, low, high)) = self.strays(&nodes).first() {
+                let name = &pool.name;
+                said.push(format!("nodes of {name}: {value} at sample {at}, {low} to {high}"));
             }
         }
         said
