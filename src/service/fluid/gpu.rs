@@ -40,6 +40,8 @@ pub(super) struct GpuView {
     pub(super) free_wait_s: f64,
     /// A wait in which all places are taken (s): whoever would wait longer is refused.
     pub(super) longest_s: f64,
+    /// By which share that varies, because services do.
+    pub(super) longest_spread: f64,
     /// The part that everyone has: a queue that stands (s).
     pub(super) backlog_s: f64,
     /// How long a batch takes (s).
@@ -61,6 +63,7 @@ struct State {
     waiting: f64,
     /// Would wait if there were places for all.
     unbounded: f64,
+    cs2: f64,
     busy: f64,
     batch_s: f64,
     size: f64,
@@ -125,7 +128,7 @@ impl GpuMix {
         let unbounded = rate * (wait_s + self.batched * company);
         let waiting = within(unbounded, busy, room);
         let served = rate * (self.batched * batch_s + (1.0 - self.batched) * self.alone_s);
-        State { inside: waiting + served, waiting, unbounded, busy, batch_s, size }
+        State { inside: waiting + served, waiting, unbounded, cs2, busy, batch_s, size }
     }
 
     /// What arrivals that are more or less regular than by chance make of a wait: Allen and Cunneen,
@@ -183,6 +186,7 @@ impl GpuMix {
             wait_s: waiting / rate * random,
             free_wait_s: state.unbounded.max(waiting) / rate * random,
             longest_s: (backlog + 1.0) / rate,
+            longest_spread: libm::sqrt(3.0 * state.cs2 / (backlog + 1.0)).min(1.0),
             backlog_s: waiting / rate * (1.0 - random),
             batch_s: state.batch_s,
             size: state.size,

@@ -252,11 +252,16 @@ fn gpu_s(
     if unit < free || view.wait_s <= 0.0 {
         return view.backlog_s + own_s;
     }
+    // As long as the places reach; how long that is varies as the services do (uniformly, by the same
+    // standard deviation).
+    let about = 2.0 * strata.turned(covers.left, request, 0) - 1.0;
+    let reach_s = view.longest_s * (1.0 + about * view.longest_spread);
     if view.utilisation > HEAVY {
         // Under heavy traffic the sum below is exponential (Kingman 1962).
         let busy = 1.0 - free;
-        let wait_s = strata.delayed(unit, busy, view.free_wait_s / busy);
-        return view.backlog_s + wait_s.min(view.longest_s) + own_s;
+        let mean_s = if view.backlog_s > 0.0 { view.wait_s } else { view.free_wait_s };
+        let wait_s = view.backlog_s + strata.delayed(unit, busy, mean_s / busy);
+        return wait_s.min(reach_s) + own_s;
     }
     // Pollaczek and Khinchine: as many residuals of services as a geometric number says.
     let ratio = view.utilisation.clamp(0.0, HEAVY);
@@ -287,11 +292,11 @@ fn gpu_s(
         }
         // The second time nearer to the beginning, where those are who were let in.
         place /= 2.0;
-        if sum * scale <= view.longest_s {
+        if view.backlog_s + sum * scale <= reach_s {
             return view.backlog_s + sum * scale + own_s;
         }
     }
-    view.backlog_s + view.longest_s + own_s
+    reach_s + own_s
 }
 
 /// What is left of what runs on a GPU, on average (s).
