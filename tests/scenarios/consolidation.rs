@@ -2,9 +2,9 @@
 
 use super::*;
 
-static CA: LazyLock<Seen> = LazyLock::new(|| witness(shipped("consolidation-ca", 150), true));
+static CA: LazyLock<Seen> = LazyLock::new(|| witness(shipped("consolidation-ca", 60), true));
 static KARPENTER: LazyLock<Seen> =
-    LazyLock::new(|| witness(shipped("consolidation-karpenter", 150), true));
+    LazyLock::new(|| witness(shipped("consolidation-karpenter", 60), true));
 
 /// Nodes that Karpenter takes away, with instant and reason.
 fn disrupted() -> Vec<(SimTime, NodeId, &'static str)> {
