@@ -12,6 +12,7 @@ mod hpa;
 mod jobs;
 mod lives;
 mod load;
+mod machines;
 mod nodes;
 mod pods;
 mod requests;
@@ -171,6 +172,7 @@ const RULES: &[Rule] = &[
     hpa::find,
     pods::find,
     nodes::find,
+    machines::find,
     lives::find,
     stations::find,
     requests::find,
