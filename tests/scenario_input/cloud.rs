@@ -63,10 +63,13 @@ fn capacity_that_cannot_be_meant_is_refused() {
 #[test]
 fn a_shortage_is_an_event_that_may_end() {
     let events = |event: &str| format!("{}events:\n  - {event}\n", FILES[0].1);
-    let (loaded, said) =
-        load_with(&[("scenario.yaml", &events("{at: 1m, for: 5m, capacityShortage: {instances: [\"*\"], zones: [b]}}"))]);
+    let (loaded, said) = load_with(&[(
+        "scenario.yaml",
+        &events("{at: 1m, for: 5m, capacityShortage: {instances: [\"*\"], zones: [b]}}"),
+    )]);
     let scenario = loaded.scenario.unwrap_or_else(|| panic!("{said}"));
-    let DisruptionTarget::CapacityShortage { of, duration } = &scenario.disruptions[0].target else {
+    let DisruptionTarget::CapacityShortage { of, duration } = &scenario.disruptions[0].target
+    else {
         panic!("{:?}", scenario.disruptions)
     };
     assert_eq!((of.zones.len(), *duration), (1, Some(SimDuration::from_secs(300))));
@@ -94,8 +97,12 @@ fn flags_of_the_autoscaler_are_known_by_their_names() {
     assert_eq!(scenario.autoscaler.scale_down_unneeded_time, SimDuration::from_secs(90));
     assert_eq!(scenario.autoscaler.expander, [Expander::Priority, Expander::LeastWaste]);
     assert_eq!(scenario.autoscaler.startup_taint, ["one", "two"]);
-    let ignored: Vec<&str> =
-        scenario.not_simulated.iter().map(|name| &**name).filter(|name| name.contains("clusterAutoscaler")).collect();
+    let ignored: Vec<&str> = scenario
+        .not_simulated
+        .iter()
+        .map(|name| &**name)
+        .filter(|name| name.contains("clusterAutoscaler"))
+        .collect();
     assert_eq!(ignored, ["clusterAutoscaler.write-status-configmap", "clusterAutoscaler.v"]);
     let (_, said) = with_profile(
         "clusterAutoscaler:
@@ -111,7 +118,8 @@ fn flags_of_the_autoscaler_are_known_by_their_names() {
 
 #[test]
 fn the_priority_expander_reads_its_config_map() {
-    let (_, manifests) = FILES.iter().find(|(file, _)| *file == "manifests.yaml").expect("it exists");
+    let (_, manifests) =
+        FILES.iter().find(|(file, _)| *file == "manifests.yaml").expect("it exists");
     let map = |text: &str| {
         format!(
             "{manifests}---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: \
