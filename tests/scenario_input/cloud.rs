@@ -57,7 +57,19 @@ fn capacity_that_cannot_be_meant_is_refused() {
   shortage: []
 ",
     );
-    expect![[""]].assert_eq(&headlines(&said));
+    expect![[r#"
+        error[AUR505]: capacity.failures[0].instances[0] is `g4dm.*`, which the catalogue does not list
+        error[AUR014]: capacity.failures[0].zones[0] names the zone `z`, which does not exist
+        error[AUR016]: capacity.failures[0].probability is 1.5, must be between 0 and 1
+        error[AUR012]: missing field `capacity.failures[1].probability`
+        error[AUR017]: capacity.failures[1].capacityType is `cheap`, must be one of spot, on-demand
+        error[AUR012]: capacity.quotas[0] limits nothing: give `vcpus`, `gpus` or both
+        error[AUR016]: capacity.quotas[1].vcpus is -1, must be between 0 and 10000000
+        error[AUR016]: capacity.spotInterruptions[0].every has a mean below a second: machines would be gone before they are there
+        error[AUR012]: missing field `capacity.spotInterruptions[1].every`
+        error[AUR016]: capacity.spotInterruptions[1].share is 2, must be between 0 and 1
+        error[AUR011]: unknown field `capacity.shortage`
+    "#]].assert_eq(&headlines(&said));
 }
 
 #[test]
@@ -78,7 +90,10 @@ fn a_shortage_is_an_event_that_may_end() {
         "scenario.yaml",
         &events("{at: 1m, capacityShortage: {instances: [m7.nano], zone: a}}"),
     )]);
-    expect![[""]].assert_eq(&headlines(&said));
+    expect![[r#"
+        error[AUR505]: events[0].capacityShortage.instances[0] is `m7.nano`, which the catalogue does not list
+        error[AUR011]: unknown field `events[0].capacityShortage.zone`
+    "#]].assert_eq(&headlines(&said));
 }
 
 #[test]
@@ -113,7 +128,13 @@ fn flags_of_the_autoscaler_are_known_by_their_names() {
   cores-total: {min: 1}
 ",
     );
-    expect![[""]].assert_eq(&headlines(&said));
+    expect![[r#"
+        error[AUR011]: clusterAutoscaler.scale-down-uneeded-time: cluster-autoscaler 1.37 has no such flag
+        error[AUR016]: clusterAutoscaler.scan-interval: expected a duration such as `10m`
+        error[AUR019]: clusterAutoscaler.salvo-scale-up: what this flag does is not simulated
+        error[AUR019]: clusterAutoscaler.expander is `price`, with which cluster-autoscaler does not start on this provider
+        error[AUR010]: clusterAutoscaler.cores-total must be a single value, or a list of them, not a mapping
+    "#]].assert_eq(&headlines(&said));
 }
 
 #[test]
@@ -132,7 +153,9 @@ fn the_priority_expander_reads_its_config_map() {
     let highest = scenario.expander_priorities.iter().next_back().expect("two numbers");
     assert_eq!((*highest.0, highest.1[0].text()), (50, "gpu.*spot"));
     let (_, said) = load_with(&[("manifests.yaml", &map("    high: [a]\n"))]);
-    expect![[""]].assert_eq(&headlines(&said));
+    expect![[r#"
+        error[AUR017]: ConfigMap/cluster-autoscaler-priority-expander: data.priorities has the key `high`, not a number; the priority expander would let every option pass
+    "#]].assert_eq(&headlines(&said));
 }
 
 #[test]
