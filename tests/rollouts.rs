@@ -289,7 +289,7 @@ fn what_cannot_be_rehearsed_is_refused_with_a_way_out() {
     };
     let said = refused("  - {at: 1m, upgrade: {values: [values.yaml]}}");
     assert!(
-        said.contains("charts are not rendered here") && said.contains("helm template"),
+        said.contains("neither chart nor values") && said.contains("manifests: [next.yaml]"),
         "{said}"
     );
     let said = refused("  - {at: 1m, rollout: {workload: wep, image: v2}}");

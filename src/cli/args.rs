@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::demo::DemoArgs;
+use crate::cli::init::InitArgs;
 use crate::cli::inputs::InputArgs;
+use crate::cli::values::ValuesCommand;
 
 /// Rehearse a Kubernetes rollout before it happens.
 ///
@@ -27,6 +30,22 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Simulate a scenario: does it hold, what happened, why, and what did it cost?
     Run(Box<RunArgs>),
+    /// Write a scenario for a chart or manifests, every guess marked FIXME.
+    Init(Box<InitArgs>),
+    /// Run a small shop that is inside the program: no file, cluster or network is needed.
+    Demo(DemoArgs),
+    /// Print the JSON Schema of a kind of document, for editors.
+    Schema {
+        /// Scenario, ClusterProfile or ServiceProfiles; without one, the kinds are listed.
+        kind: Option<String>,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print a chart's merged values: each leaf, where it comes from and what it overrode.
+    Values(Box<ValuesCommand>),
     /// Explain a code such as AUR301: what it means, why it matters, how to mend it.
     Explain {
         /// The code; without one, all codes are listed.
@@ -38,8 +57,9 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct RunArgs {
-    /// The scenario document.
-    pub(super) scenario: PathBuf,
+    /// The scenario document. Several are told side by side: verdict, nodes, cost, disruptions.
+    #[arg(required = true, num_args = 1.., value_name = "SCENARIO")]
+    pub(super) scenarios: Vec<PathBuf>,
     /// What is deployed, and where.
     #[command(flatten)]
     pub(super) inputs: InputArgs,
@@ -58,7 +78,7 @@ pub(super) struct RunArgs {
           value_parser = clap::value_parser!(u32).range(1..=1_024))]
     pub(super) jobs: Option<u32>,
     /// Print one line per loop of a controller, or the life of a pod or node:
-    /// `hpa/gateway[@30m..40m]`, `pod/gateway-7`, `node/general-3`. Repeatable.
+    /// `hpa/gateway[@30m..40m]`, `pod/gateway-7`, `node/general-3`, `nodepool/general`. Repeatable.
     #[arg(long, value_name = "SELECTOR")]
     pub(super) explain: Vec<String>,
     /// How much the terminal summary says.

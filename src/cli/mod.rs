@@ -1,12 +1,16 @@
 //! The command line: arguments, files, exit codes. The only room that reads clocks and writes files.
 
 mod args;
+mod demo;
 mod explain;
 mod files;
+mod init;
 mod inputs;
 mod outputs;
 mod progress;
 mod run;
+mod side_by_side;
+mod values;
 
 use std::error::Error;
 use std::panic;
@@ -61,7 +65,46 @@ fn dispatch(cli: Cli) -> Exit {
     choose_colour(cli.color);
     match cli.command {
         Command::Run(args) => run::run(&args, cli.color),
+        Command::Init(args) => init::init(&args, cli.color),
+        Command::Demo(args) => demo::demo(&args, cli.color),
+        Command::Schema { kind } => schema(kind.as_deref()),
+        Command::Completions { shell } => completions(shell),
+        Command::Values(args) => values::values(&args, cli.color),
         Command::Explain { code } => explain::explain(code.as_deref()),
+    }
+}
+
+/// Prints the schema of a kind, or the kinds there are.
+fn schema(kind: Option<&str>) -> Exit {
+    let text = match kind {
+        None => crate::input::schema::KINDS.join("\n") + "\n",
+        Some(kind) => match crate::input::schema::schema(kind) {
+            Some(schema) => format!("{schema:#}\n"),
+            None => {
+                let known = crate::input::schema::KINDS.join(", ");
+                to_stderr(&format!("error: there is no kind `{kind}` (known: {known})"));
+                return Exit::Usage;
+            }
+        },
+    };
+    print(&text)
+}
+
+/// Prints the completions of a shell.
+fn completions(shell: clap_complete::Shell) -> Exit {
+    let mut script = Vec::new();
+    let mut command = <Cli as clap::CommandFactory>::command();
+    clap_complete::generate(shell, &mut command, "aurelius-sim", &mut script);
+    print(&String::from_utf8_lossy(&script))
+}
+
+fn print(text: &str) -> Exit {
+    match files::to_stdout(text) {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            say_error(&error);
+            Exit::Usage
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! `run`: a scenario from its document to its verdict.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::cli::args::{Color, Format, OutputArg, ProgressArg, RunArgs, SummaryArg};
 use crate::cli::files::{to_stderr, to_stdout};
 use crate::cli::outputs::{Made, conflict, overwritten, write};
 use crate::cli::progress::Meter;
-use crate::cli::{Exit, say_error};
+use crate::cli::{Exit, say_error, side_by_side};
 use crate::findings::{Case, causes, check};
 use crate::input::render::{Colour as DiagnosticColour, render_all};
 use crate::input::{LoadOptions, Loaded, load_scenario};
@@ -21,18 +22,53 @@ use crate::sweep::{RunResult, SweepOptions, evaluate};
 use crate::trace::Keep;
 use crate::units::convert::{f64_from_u64, index};
 
-/// Runs a scenario and writes what was asked for.
+/// Runs a scenario and writes what was asked for, or several side by side.
 pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
     if let Some(text) = conflict(&args.output) {
         to_stderr(&format!("error: {text}"));
         return Exit::Usage;
     }
+    if args.scenarios.len() > 1 {
+        return side_by_side::run(args, color);
+    }
+    let Some(scenario) = args.scenarios.first().and_then(|path| load(path, args, color)) else {
+        return Exit::Usage;
+    };
+    run_one(args, color, &scenario)
+}
+
+/// Runs a scenario that was read by other means, and writes what was asked for.
+pub(super) fn run_loaded(args: &RunArgs, color: Color, loaded: Loaded) -> Exit {
+    match say_and_take(loaded, args, color) {
+        Some(scenario) => run_one(args, color, &scenario),
+        None => Exit::Usage,
+    }
+}
+
+fn run_one(args: &RunArgs, color: Color, scenario: &Scenario) -> Exit {
+    if let Some(path) = overwritten(&args.output, &scenario.inputs) {
+        to_stderr(&format!("error: {} is an input of this run; write elsewhere", path.display()));
+        return Exit::Usage;
+    }
+    match simulate_and_write(args, color, scenario) {
+        Ok(exit) => exit,
+        Err(exit) => exit,
+    }
+}
+
+/// Reads a scenario; what is wrong with it goes to stderr.
+pub(super) fn load(path: &Path, args: &RunArgs, color: Color) -> Option<Scenario> {
     let options = LoadOptions {
-        manifests: args.inputs.manifests.clone(),
+        release: args.inputs.release(),
         cluster: args.inputs.cluster.clone(),
         seed: args.seed,
     };
-    let Loaded { scenario, diagnostics, sources } = load_scenario(&args.scenario, &options);
+    say_and_take(load_scenario(path, &options), args, color)
+}
+
+/// Says what is wrong with a scenario; what is left of it.
+fn say_and_take(loaded: Loaded, args: &RunArgs, color: Color) -> Option<Scenario> {
+    let Loaded { scenario, diagnostics, sources } = loaded;
     let wanted = wants_colour(color, std::io::stderr().is_terminal());
     let colour = if wanted { DiagnosticColour::Coloured } else { DiagnosticColour::Plain };
     if scenario.is_none() || !args.quiet {
@@ -41,15 +77,7 @@ pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
             to_stderr(&text);
         }
     }
-    let Some(scenario) = scenario else { return Exit::Usage };
-    if let Some(path) = overwritten(&args.output, &scenario.inputs) {
-        to_stderr(&format!("error: {} is an input of this run; write elsewhere", path.display()));
-        return Exit::Usage;
-    }
-    match simulate_and_write(args, color, &scenario) {
-        Ok(exit) => exit,
-        Err(exit) => exit,
-    }
+    scenario
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command line may measure itself")]
@@ -81,7 +109,7 @@ fn simulate_and_write(args: &RunArgs, color: Color, scenario: &Scenario) -> Resu
 }
 
 /// Whether every threshold that counts is met.
-fn holds(scenario: &Scenario, result: &RunResult, strict: bool) -> bool {
+pub(super) fn holds(scenario: &Scenario, result: &RunResult, strict: bool) -> bool {
     let specs = scenario.thresholds.iter().zip(&result.thresholds);
     specs
         .filter(|(spec, _)| spec.terms().severity == Severity::Error)
@@ -201,7 +229,7 @@ fn text(
     text
 }
 
-fn wants_colour(color: Color, terminal: bool) -> bool {
+pub(super) fn wants_colour(color: Color, terminal: bool) -> bool {
     match color {
         Color::Always => true,
         Color::Never => false,

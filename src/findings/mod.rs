@@ -10,6 +10,7 @@ pub mod demand;
 pub mod finding;
 mod hpa;
 mod jobs;
+mod karpenter;
 mod lives;
 mod load;
 mod machines;
@@ -173,6 +174,7 @@ const RULES: &[Rule] = &[
     pods::find,
     nodes::find,
     machines::find,
+    karpenter::find,
     lives::find,
     stations::find,
     requests::find,

@@ -10,6 +10,7 @@ use super::catalogue::Catalogue;
 use super::codes;
 use super::decode::{Fields, Value, nearest};
 use super::diagnostic::Diagnostic;
+use super::karpenter;
 use super::kubernetes::meta::strings;
 use super::kubernetes::scheduling::taint;
 use super::live_cluster::LiveCluster;
@@ -42,6 +43,11 @@ pub(super) struct ClusterProfile {
     pub(super) images: ImageSizes,
     pub(super) metric_resolution: SimDuration,
     pub(super) autoscaler: Options,
+    /// Karpenter, when it runs here.
+    pub(super) karpenter: Option<karpenter::Profile>,
+    /// Its NodePools, once the manifests are read.
+    pub(super) draft: Option<karpenter::Draft>,
+    pub(super) catalogue: karpenter::Machines,
     /// Flags that were read and change nothing, by path.
     pub(super) ignored_flags: Vec<Arc<str>>,
     pub(super) hpa_config: HpaConfig,
@@ -84,6 +90,7 @@ pub(super) fn cluster_profile(
         fields.finish("metricsServer");
         resolution
     });
+    let karpenter = fields.read("karpenter", karpenter::profile);
     let provider = machines.as_ref().map(|machines| machines.provider);
     let autoscaler = fields
         .read_or("clusterAutoscaler", Default::default(), |value| autoscaler(value, provider));
@@ -105,6 +112,9 @@ pub(super) fn cluster_profile(
         timings: timings?,
         images: ImageSizes { by_name: images?, default: image_default? },
         metric_resolution: metric_resolution?,
+        karpenter: karpenter?,
+        draft: None,
+        catalogue: Arc::new(catalogue.cloned().unwrap_or_default()),
         autoscaler,
         ignored_flags,
         hpa_config: hpa_config?,
@@ -180,6 +190,9 @@ pub(super) fn profile_of(live: LiveCluster, name: Arc<str>) -> ClusterProfile {
         images: ImageSizes { by_name: BTreeMap::new(), default: IMAGE_SIZE },
         metric_resolution: SimDuration::from_secs(15),
         autoscaler: Options::default(),
+        karpenter: None,
+        draft: None,
+        catalogue: Arc::default(),
         ignored_flags: Vec::new(),
         hpa_config: HpaConfig::default(),
         prices: no_prices(),
@@ -279,6 +292,7 @@ fn node_pool(
         gpu_ready: gpu_ready?,
         spot: spot?,
         autoscaled: autoscaled?.unwrap_or(min < max),
+        node_pool: None,
     };
     Some((spec, options?))
 }

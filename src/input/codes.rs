@@ -154,6 +154,31 @@ codes! {
     INVALID_MEASURE = 108, "invalid-measure",
         "The text is not a rate (`200/s`, `12k/min`), percentage (`60%`) or amount of money \
          (`$0.10`).";
+    /// An assignment on the command line cannot be used.
+    INVALID_SET = 201, "invalid-set",
+        "An argument of `--set` or one of its relatives cannot be used. The grammar is Helm's: \
+         `a.b=1,c[0].d=x,e={1,2}`, a backslash before a letter that would mean something. Helm \
+         refuses to go through a value that is neither mapping nor list, such as `--set a.b=1` over \
+         `a: text`.";
+    /// Values and the chart's own have different shapes.
+    VALUES_CONFLICT = 202, "values-conflict",
+        "A value is a mapping in one place and something else in another. Helm warns and goes on \
+         with the value of the higher layer, so that everything the chart says below that key is \
+         lost.";
+    /// A chart cannot be rendered.
+    CHART_NOT_RENDERED = 203, "chart-not-rendered",
+        "`helm template` could not render the chart. The message holds the command as it was run \
+         and what Helm says; the same command shows it again. Helm is taken from `--helm-bin`, \
+         AURELIUS_HELM or PATH.";
+    /// Null in the values of a chart inside a chart.
+    NULL_IN_SUBCHART = 204, "null-in-subchart",
+        "A value of a chart inside the chart is null. Releases of Helm differ in whether that \
+         deletes the default of the inner chart: render with the Helm that will deploy.";
+    /// Values follow no known convention.
+    UNKNOWN_CONVENTION = 205, "unknown-convention",
+        "Objects can be told from values alone only for charts of a known convention: those of \
+         `helm create`, of Bitnami, and of Aurelius. For others the chart is needed, and `helm` to \
+         render it.";
     /// The HPA's maximum is below its minimum.
     HPA_MAX_BELOW_MIN = 301, "hpa-max-below-min",
         "`maxReplicas` of a HorizontalPodAutoscaler is below `minReplicas`. The API server \

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::cmp::Ordering;
 
 use super::codes::Code;
+use super::decode::Shapes;
 use super::source::{Sources, Span};
 
 /// How bad it is.
@@ -183,6 +184,7 @@ impl Diagnostic {
 #[derive(Debug, Default)]
 pub struct Diagnostics {
     found: RefCell<Vec<Diagnostic>>,
+    shapes: Option<RefCell<Shapes>>,
 }
 
 impl Diagnostics {
@@ -190,6 +192,25 @@ impl Diagnostics {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty collection that also writes down what decoders ask for.
+    #[must_use]
+    pub fn watching() -> Self {
+        Self { shapes: Some(RefCell::default()), ..Self::default() }
+    }
+
+    /// Notes what a decoder asks for, when anybody wants to know.
+    pub(super) fn learn(&self, note: impl FnOnce(&mut Shapes)) {
+        if let Some(shapes) = &self.shapes {
+            note(&mut shapes.borrow_mut());
+        }
+    }
+
+    /// What decoders asked for.
+    #[must_use]
+    pub fn into_shapes(self) -> Shapes {
+        self.shapes.map(RefCell::into_inner).unwrap_or_default()
     }
 
     /// Adds one.

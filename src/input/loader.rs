@@ -9,14 +9,16 @@ use super::catalogue::{Catalogue, catalogue};
 use super::cluster_profile::{self, ClusterProfile, cluster_profile, profile_of};
 use super::codes;
 use super::cron::lay_schedules;
-use super::decode::{Context, Fields, Value, nearest};
+use super::decode::{Context, Fields, Shapes, Value, nearest};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::documents::{Documents, Listed, paths, read, read_manifests};
 use super::jobs::{JobDurations, job_durations, set_durations};
+use super::karpenter;
 use super::kubernetes::Objects;
 use super::live_cluster::{is_objects, live_cluster};
+use super::release::{Release, ReleaseInputs};
 use super::releases::register;
-use super::rollouts::Release;
+use super::rollouts;
 use super::scenario::{ScenarioDocument, scenario};
 use super::services::service_graph;
 use super::source::{FileId, Sources, Span};
@@ -32,9 +34,8 @@ use crate::service::ServiceGraph;
 /// What the command line states instead of the scenario.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    /// Manifests in place of `inputs.manifests`; `-` is standard input. Empty keeps those of the
-    /// scenario.
-    pub manifests: Vec<PathBuf>,
+    /// What is deployed, in place of what `inputs` names; values go on top.
+    pub release: ReleaseInputs,
     /// Cluster profile in place of `inputs.cluster`.
     pub cluster: Option<PathBuf>,
     /// Seed in place of `seed`.
@@ -70,8 +71,13 @@ struct Files {
 /// right.
 #[must_use]
 pub fn load_scenario(path: &Path, options: &LoadOptions) -> Loaded {
+    load_scenario_from(Sources::new(), path, options)
+}
+
+/// As [`load_scenario`], with files that are there already: their paths are not looked for on disk.
+#[must_use]
+pub fn load_scenario_from(mut sources: Sources, path: &Path, options: &LoadOptions) -> Loaded {
     let diagnostics = Diagnostics::new();
-    let mut sources = Sources::new();
     let files = read_files(path, options, &mut sources, &diagnostics);
     let context = Context { sources: &sources, diagnostics: &diagnostics };
     let scenario = decode(context, &files, options);
@@ -80,6 +86,17 @@ pub fn load_scenario(path: &Path, options: &LoadOptions) -> Loaded {
     assert!(scenario.is_some() || diagnostics.has_errors(), "a refusal has its diagnostic");
     let diagnostics = diagnostics.sorted();
     Loaded { scenario, diagnostics, sources }
+}
+
+/// What decoders ask of the documents that a scenario names.
+pub(super) fn shapes(mut sources: Sources, paths: &[&Path]) -> Shapes {
+    let diagnostics = Diagnostics::watching();
+    for path in paths {
+        let options = LoadOptions::default();
+        let files = read_files(path, &options, &mut sources, &diagnostics);
+        decode(Context { sources: &sources, diagnostics: &diagnostics }, &files, &options);
+    }
+    diagnostics.into_shapes()
 }
 
 /// Follows the paths from document to document. Their shapes are judged later, when all texts are
@@ -96,14 +113,12 @@ fn read_files(
     };
     let inputs = documents.nodes.first().and_then(|node| node.get("inputs"));
     let listed = |name| inputs.map_or_else(Vec::new, |inputs| paths(inputs.get(name), path));
-    let manifests = stated_or(&options.manifests, listed("manifests"));
+    let release = Release::of(&options.release, inputs, path);
     let cluster = stated_or(options.cluster.as_slice(), listed("cluster"));
     for (path, span) in listed("services") {
         files.services.extend(read(&path, span, Dialect::Core, sources, diagnostics));
     }
-    for (path, span) in manifests {
-        files.manifests.extend(read_manifests(&path, span, sources, diagnostics));
-    }
+    files.manifests.extend(release.documents(sources, diagnostics));
     if let Some((profile_path, span)) = cluster.into_iter().next()
         && let Some(profile) = read_cluster(&profile_path, span, sources, diagnostics)
     {
@@ -126,6 +141,12 @@ fn read_files(
         let next = event.get("upgrade").and_then(|upgrade| upgrade.get("manifests"));
         for (path, span) in paths(next, path) {
             let read = read_manifests(&path, span, sources, diagnostics);
+            files.upgrades.extend(read.into_iter().map(|documents| (position, documents)));
+        }
+        let values = event.get("upgrade").and_then(|upgrade| upgrade.get("values"));
+        let values = paths(values, path);
+        if !values.is_empty() && release.has_values() {
+            let read = release.upgraded(values).documents(sources, diagnostics);
             files.upgrades.extend(read.into_iter().map(|documents| (position, documents)));
         }
     }
@@ -171,20 +192,23 @@ fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<
     let (services, durations) = read_services(context, &files.services, &objects);
     let documents = files.scenario.as_ref()?;
     let mut profile = profile;
+    let attached = profile.as_mut().map(|it| karpenter::attach(context, &mut objects, it));
     let document = {
         let mut read = |fields: &Fields<'_>, name| {
-            let release = Release {
+            let release = rollouts::Release {
                 objects: &objects,
                 hpas: &hpas,
                 upgrades: &upgrades,
                 upgraded_hpas: &registered.upgraded,
                 later: &registered.later,
+                stated: !options.release.is_empty(),
             };
             scenario(fields, name, &release, profile.as_mut(), services.as_ref())
         };
         single(context, documents, "Scenario", &mut read)
     };
     let path = Arc::clone(context.sources.file(documents.file).name());
+    attached.flatten()?;
     let (durations, mut document) = (durations?, document?);
     set_durations(&mut objects.workloads.iter_mut().enumerate().collect::<Vec<_>>(), &durations);
     for (id, workload) in rewritten(&mut document.disruptions) {
@@ -215,6 +239,9 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         let stated = document.start.as_deref();
         idle.extend(lay_schedules(std::slice::from_mut(workload), stated, warm_up, total));
     }
+    let laid = profile.draft.map(|draft| karpenter::lay(draft, start, warm_up, total));
+    let (karpenter, unplaced) = laid.map_or((None, Vec::new()), |(it, idle)| (Some(it), idle));
+    idle.extend(unplaced);
     idle.sort();
     idle.dedup();
     let not_simulated =
@@ -254,6 +281,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         metric_resolution: profile.metric_resolution,
         hpa_config: profile.hpa_config,
         autoscaler: profile.autoscaler,
+        karpenter,
         expander_priorities: objects.expander_priorities,
         group_options: profile.group_options,
         prices: profile.prices,
@@ -402,6 +430,7 @@ fn head<'a>(
     node: &'a Node,
     kind: &'static str,
 ) -> Option<(Fields<'a>, Option<Arc<str>>)> {
+    context.diagnostics.learn(|shapes| shapes.begin(node.span.file, kind));
     let value = Value::root(context, node, "");
     let fields = value.fields()?;
     let version = fields.required("apiVersion");

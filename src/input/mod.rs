@@ -20,6 +20,9 @@ pub mod scalar;
 
 pub mod kubernetes;
 
+pub mod adapters;
+pub mod values;
+
 mod call_loops;
 mod services;
 mod station;
@@ -31,6 +34,7 @@ mod cluster_profile;
 
 mod cron;
 mod jobs;
+mod karpenter;
 mod load;
 mod policy;
 mod pool_events;
@@ -39,9 +43,14 @@ mod scenario;
 mod thresholds;
 
 mod documents;
+mod helm;
 mod live_cluster;
 mod loader;
 mod objects;
+mod release;
+pub mod schema;
 
-pub use loader::{LoadOptions, Loaded, load_scenario};
-pub use objects::{LoadedObjects, ObjectInputs, load_objects};
+pub use helm::Helm;
+pub use loader::{LoadOptions, Loaded, load_scenario, load_scenario_from};
+pub use objects::{LoadedObjects, load_objects};
+pub use release::ReleaseInputs;

@@ -92,7 +92,8 @@ impl PoolEvent<'_> {
         let notice = fields.read_or("notice", NOTICE, Value::duration);
         let handler = fields.read_or("terminationHandler", false, Value::boolean);
         let pool = self.spec()?;
-        if !pool.spot {
+        let pools = self.pools.unwrap_or_default();
+        if !pools.iter().any(|other| pool.includes(other) && other.spot) {
             let value = fields.value();
             let message =
                 format!("reclaims machines of pool `{}`, which are no spot machines", pool.name);

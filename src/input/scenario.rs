@@ -52,7 +52,7 @@ pub(super) fn scenario(
 ) -> Option<ScenarioDocument> {
     let (objects, hpas) = (release.objects, release.hpas);
     let description = fields.read_or("description", Arc::from(""), Value::shared);
-    inputs(fields);
+    inputs(fields, release.stated);
     let start = fields.read("start", clock);
     let measured = fields.required("duration").and_then(|value| positive_duration(&value));
     let warm_up = fields.read_or("warmUp", SimDuration::ZERO, Value::duration);
@@ -96,9 +96,18 @@ pub(super) fn scenario(
 }
 
 /// `inputs` was followed when the files were read; here its shape is checked.
-fn inputs(fields: &Fields<'_>) -> Option<()> {
+fn inputs(fields: &Fields<'_>, stated: bool) -> Option<()> {
     let inputs = fields.required("inputs")?.fields()?;
-    inputs.required("manifests").and_then(|value| value.list(Value::non_empty));
+    let manifests = inputs.read("manifests", |value| value.list(Value::non_empty));
+    let chart = inputs.read("chart", Value::non_empty);
+    let values = inputs.read("values", |value| value.list(Value::non_empty));
+    inputs.read("release", Value::non_empty);
+    inputs.read("namespace", Value::non_empty);
+    if matches!((manifests, chart, values), (Some(None), Some(None), Some(None))) && !stated {
+        let value = inputs.value();
+        let error = value.error(codes::MISSING_FIELD, "needs `manifests`, `chart` or `values`");
+        value.report(error.primary(value.key_span(), ""));
+    }
     inputs.required("services").and_then(|value| value.list(Value::non_empty));
     inputs.required("cluster").and_then(|value| value.non_empty());
     inputs.finish("inputs");
@@ -243,6 +252,12 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
         value.report(value.unknown_reference(name, "node pool", known));
         return None;
     };
+    if pool.node_pool.is_some() {
+        let message =
+            "is a NodePool of Karpenter, which has no size: change its limits or its requirements";
+        value.report(value.error(codes::UNSUPPORTED, message));
+        return None;
+    }
     let (min, max) = (min?.unwrap_or(pool.min), max?.unwrap_or(pool.max));
     let initial = initial?.unwrap_or_else(|| pool.initial.clamp(min.min(max), max));
     check_bounds(value, min, max, initial)?;

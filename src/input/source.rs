@@ -143,6 +143,12 @@ impl Sources {
         self.insert(name, None, text, &hash(text.as_bytes()))
     }
 
+    /// Adds a text under a path: reading that path will give it.
+    pub fn embed(&mut self, path: &Path, text: &str) -> FileId {
+        let name = path.to_string_lossy().into_owned();
+        self.insert(&name, Some(path.to_owned()), text, &hash(text.as_bytes()))
+    }
+
     /// Reads a file as text: UTF-8, or UTF-16 with its byte-order mark as some shells write it. `-`
     /// is standard input.
     ///

@@ -98,6 +98,7 @@ fn pool(name: &str, price: Option<Decimal>) -> Arc<NodePoolSpec> {
         gpu_ready: None,
         spot: false,
         autoscaled: true,
+        node_pool: None,
     })
 }
 
@@ -190,6 +191,7 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         images: ImageSizes::default(),
         metric_resolution: SimDuration::from_secs(15),
         hpa_config: HpaConfig::default(),
+        karpenter: None,
         autoscaler: crate::control::cluster_autoscaler::Options::default(),
         prices: Prices {
             currency: Arc::from("USD"),

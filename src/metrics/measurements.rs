@@ -11,6 +11,8 @@ use crate::metrics::series::{CallsPoint, Series, StationPoint, TrafficPoint};
 use crate::metrics::start_up::{StartUpWatch, StartUps};
 use crate::metrics::tally::{Precision, Tally};
 use crate::metrics::watch::Watches;
+use crate::model::Reason;
+use crate::model::action::PodDeletion;
 use crate::model::id::{ClassId, LoadId, OperationId, PoolId, StationId, WorkloadId};
 use crate::model::observer::{ClientCall, Observer, OperationEnd, Sample};
 use crate::model::record::{Death, Record};
@@ -32,6 +34,8 @@ pub struct Measurements {
     node_time: NodeTime,
     evictions_blocked: u64,
     oom_kills: u64,
+    nodes_disrupted: u64,
+    pods_disrupted: u64,
     vus_max: u32,
     /// Virtual users that are initialised before anything begins.
     vus_pre_allocated: u32,
@@ -136,6 +140,8 @@ impl Measurements {
             node_time: NodeTime::new(scenario.pools.len()),
             evictions_blocked: 0,
             oom_kills: 0,
+            nodes_disrupted: 0,
+            pods_disrupted: 0,
             vus_max: 0,
             vus_pre_allocated: scenario
                 .loads
@@ -254,6 +260,18 @@ impl Measurements {
         self.oom_kills
     }
 
+    /// Nodes that an autoscaler decided to take away, for whatever reason.
+    #[must_use]
+    pub const fn nodes_disrupted(&self) -> u64 {
+        self.nodes_disrupted
+    }
+
+    /// Pods that an autoscaler made leave a node that it takes away.
+    #[must_use]
+    pub const fn pods_disrupted(&self) -> u64 {
+        self.pods_disrupted
+    }
+
     /// Most virtual users that were initialised at a time.
     #[must_use]
     pub const fn vus_max(&self) -> u32 {
@@ -273,8 +291,18 @@ impl Measurements {
                     self.watches.scaled(workload, took);
                 }
             }
-            Record::PodTerminating { pod, .. } | Record::PodGone(pod) => {
+            Record::PodTerminating { pod, because } => {
                 self.scaling.pod_lost(*pod);
+                if matches!(because, PodDeletion::NodeScaleDown | PodDeletion::NodeDisruption) {
+                    self.pods_disrupted += 1;
+                    self.watches.pod_disrupted();
+                }
+            }
+            Record::PodGone(pod) => self.scaling.pod_lost(*pod),
+            Record::NodeDisrupted { .. }
+            | Record::Decided { reason: Reason::ScaleDown { .. }, .. } => {
+                self.nodes_disrupted += 1;
+                self.watches.node_disrupted();
             }
             Record::NodeRequested { node, pool } => self.node_time.requested(*node, *pool),
             Record::NodeLaunched { node, machine } => self.node_time.launched(at, *node, machine),
@@ -434,6 +462,7 @@ impl Observer for Measurements {
         self.node_time.restart(at);
         self.evictions_blocked = 0;
         self.oom_kills = 0;
+        (self.nodes_disrupted, self.pods_disrupted) = (0, 0);
         self.interval.clear(at);
     }
 }

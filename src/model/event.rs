@@ -49,6 +49,8 @@ pub enum Event {
     Schedule,
     /// The Cluster Autoscaler's loop.
     ClusterAutoscaler,
+    /// One of Karpenter's controllers has something due.
+    Karpenter,
     /// The node life-cycle controller looks.
     NodeLifecycle,
     /// Kubelets look at the memory of their pods.
@@ -165,7 +167,7 @@ impl Event {
             Self::Hpa(_) => 9,
             Self::Workload(_) => 10,
             Self::Schedule => 11,
-            Self::ClusterAutoscaler => 12,
+            Self::ClusterAutoscaler | Self::Karpenter => 12,
             Self::Sample => 13,
             Self::Horizon => 14,
         })

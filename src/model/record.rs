@@ -185,6 +185,13 @@ pub enum Record {
         /// Since when, or `None` when it is needed again.
         since: Option<SimTime>,
     },
+    /// Karpenter lets a node go.
+    NodeDisrupted {
+        /// Which.
+        node: NodeId,
+        /// Why, in the word of its metrics: `Empty`, `Underutilized`, `Drifted`, `Expired`.
+        because: &'static str,
+    },
     /// An HPA synchronised.
     HpaSynced(HpaId, Box<HpaSync>),
     /// A controller decided.
@@ -304,6 +311,8 @@ pub enum About {
     Claim(Arc<str>),
     /// Of a timed disruption.
     Disruption(DisruptionId),
+    /// A NodePool's of Karpenter.
+    NodePool(Arc<str>),
 }
 
 /// Those who decide, apart from the HPAs.

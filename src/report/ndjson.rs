@@ -200,6 +200,7 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
         | Record::NodeRecovered(_)
         | Record::NodeRemoving(_)
         | Record::NodeGone(_)
+        | Record::NodeDisrupted { .. }
         | Record::NodeUnneeded { .. } => told_of_node(names, record),
         Record::HpaSynced(id, sync) => {
             let told = Told { hpa: Some(hpa_line(clock, sync)), ..plain() };
@@ -343,6 +344,9 @@ fn told_of_node<'a>(names: &Names, record: &Record) -> (&'static str, String, To
         Record::NodeRecovered(id) => ("node_recovered", id, plain()),
         Record::NodeRemoving(id) => ("node_removing", id, plain()),
         Record::NodeGone(id) => ("node_gone", id, plain()),
+        Record::NodeDisrupted { node, because } => {
+            ("node_disrupted", node, Told { reason: Some(because), ..plain() })
+        }
         Record::NodeUnneeded { node, since: Some(_) } => ("node_unneeded", node, plain()),
         Record::NodeUnneeded { node, since: None } => ("node_needed", node, plain()),
         _ => unreachable!("only records of nodes come here"),

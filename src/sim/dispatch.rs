@@ -48,6 +48,7 @@ impl<O: Observer> Run<'_, O> {
             Event::Hpa(hpa) => self.sync_hpa(now, hpa),
             Event::Schedule => self.schedule_pod(now),
             Event::ClusterAutoscaler => self.run_autoscaler(now),
+            Event::Karpenter => self.run_karpenter(now),
             Event::NodeLifecycle => self.sync_node_lifecycle(now),
             Event::Memory => self.look_at_memory(now),
             Event::PodGc => self.collect_pods(now),

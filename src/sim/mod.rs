@@ -12,6 +12,7 @@ mod dispatch;
 mod disruptions;
 mod hpa;
 mod jobs;
+mod karpenter;
 mod lifecycle;
 mod loads;
 mod memory;
@@ -123,6 +124,7 @@ struct Run<'a, O> {
     lifecycle: lifecycle::Lifecycle,
     workloads: workloads::WorkloadState,
     autoscaler: autoscaler::Autoscaler,
+    karpenter: karpenter::KarpenterState,
     disruptions: Vec<disruptions::DisruptionState>,
     volumes: volumes::Mounts,
     restarts: restarts::Restarts,
@@ -211,6 +213,7 @@ impl<'a, O: Observer> Run<'a, O> {
             lifecycle: lifecycle::Lifecycle::new(),
             workloads: workloads::WorkloadState::new(&cluster, &mut queue),
             autoscaler: autoscaler::Autoscaler::new(scenario, &streams, &mut queue),
+            karpenter: karpenter::KarpenterState::new(scenario, &streams, &mut queue),
             disruptions: scenario.disruptions.iter().map(|_| Default::default()).collect(),
             volumes: volumes::Mounts::default(),
             restarts: restarts::Restarts::default(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cluster::Occurrence;
 use crate::model::Action;
-use crate::model::id::PodId;
+use crate::model::id::{PodId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::{About, Record};
 use crate::sim::Run;
@@ -33,6 +33,7 @@ impl<O: Observer> Run<'_, O> {
             for record in std::mem::take(&mut self.records) {
                 self.react(now, &record);
                 self.rollouts_see(now, &record);
+                self.karpenter_sees(now, &record);
                 self.observer.record(now, record);
             }
         }
@@ -53,10 +54,7 @@ impl<O: Observer> Run<'_, O> {
             Record::PodCreated { pod, workload, name } => {
                 debug_assert_eq!(pod.index(), self.pod_names.len(), "pods are numbered in order");
                 self.pod_names.push(std::sync::Arc::clone(name));
-                self.pod_owners.push(*workload);
-                self.workloads.forbidden.remove(workload);
-                self.wake_workload(*workload);
-                self.pod_to_schedule(now, *pod);
+                self.pod_created(now, *pod, *workload);
             }
             Record::PodUnschedulable { pod, .. } => self.pod_calls_autoscaler(now, *pod),
             Record::PodBound { pod, node, .. } => self.pod_bound(now, *pod, *node),
@@ -104,6 +102,7 @@ impl<O: Observer> Run<'_, O> {
             | Record::NodeLaunched { .. }
             | Record::NodeLaunchFailed { .. }
             | Record::NodeUnneeded { .. }
+            | Record::NodeDisrupted { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
             | Record::AutoscalerStatus(_)
@@ -112,6 +111,13 @@ impl<O: Observer> Run<'_, O> {
             | Record::ContainerDied { .. }
             | Record::Announced { .. } => {}
         }
+    }
+
+    fn pod_created(&mut self, now: SimTime, pod: PodId, workload: WorkloadId) {
+        self.pod_owners.push(workload);
+        self.workloads.forbidden.remove(&workload);
+        self.wake_workload(workload);
+        self.pod_to_schedule(now, pod);
     }
 
     /// What counts pods looks: the owner, and the budgets.

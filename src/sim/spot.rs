@@ -58,8 +58,10 @@ impl<O: Observer> Run<'_, O> {
         notice: SimDuration,
         handler: bool,
     ) {
-        let nodes = self.nodes_to_drain(pool, count);
-        self.give_notice(&nodes, notice);
+        let mut nodes = self.nodes_to_drain(pool, u32::MAX);
+        nodes.retain(|node| self.is_spot(*node));
+        nodes.truncate(index(count));
+        self.give_notice(now, &nodes, notice);
         self.disruptions[id.index()].failed.clone_from(&nodes);
         self.schedule(notice, Event::Disruption(id, DisruptionStep::End));
         if handler {
@@ -67,6 +69,10 @@ impl<O: Observer> Run<'_, O> {
             self.disruptions[id.index()].drain = Some(Drain::new(spec, nodes));
             self.continue_drain(now, id);
         }
+    }
+
+    fn is_spot(&self, node: NodeId) -> bool {
+        self.cluster.node(node).is_some_and(|node| node.machine.spot)
     }
 
     /// The notice is over: the machines are gone.
@@ -135,7 +141,7 @@ impl<O: Observer> Run<'_, O> {
         if nodes.is_empty() {
             return;
         }
-        self.give_notice(&nodes, spec.notice);
+        self.give_notice(now, &nodes, spec.notice);
         let notice = count_u32(self.spot.notices.len());
         let drain = spec.handler.then(|| {
             let spec = DrainSpec { timeout: Some(spec.notice), ..DrainSpec::default() };
@@ -167,10 +173,11 @@ impl<O: Observer> Run<'_, O> {
         }
     }
 
-    fn give_notice(&mut self, nodes: &[NodeId], notice: SimDuration) {
+    fn give_notice(&mut self, now: SimTime, nodes: &[NodeId], notice: SimDuration) {
         for node in nodes {
             let message = format!("the machine will be taken back in {notice}");
             self.announce(About::Node(*node), "SpotInterruption", &message);
+            self.karpenter_loses_node(now, *node);
         }
     }
 

@@ -196,6 +196,7 @@ impl History {
             | Record::ReplicaSetCreated(..)
             | Record::EvictionRefused { .. }
             | Record::BudgetChanged { .. }
+            | Record::NodeDisrupted { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
             | Record::AutoscalerStatus(_)

@@ -137,6 +137,7 @@ pub const fn deletion(because: PodDeletion) -> &'static str {
         PodDeletion::OwnerDeleted => "its owner was deleted",
         PodDeletion::Drain => "its node is drained",
         PodDeletion::NodeScaleDown => "its node is scaled down",
+        PodDeletion::NodeDisruption => "its node is disrupted",
         PodDeletion::Preemption => "preempted",
         PodDeletion::NodeLost => "its node does not answer",
         PodDeletion::Taint => "its node has a taint it does not tolerate",
@@ -163,6 +164,7 @@ pub fn about(names: &Names, about: &About) -> String {
         About::Node(id) => format!("node/{}", names.node(*id)),
         About::Claim(name) => format!("pvc/{name}"),
         About::Disruption(id) => names.disruption(*id).to_owned(),
+        About::NodePool(name) => format!("nodepool/{name}"),
     }
 }
 

@@ -309,3 +309,39 @@ spec:
     let (_, shared) = took(slow);
     assert!(shared > 99.0 && shared < 101.0, "a gigabyte at 10 MB/s: {shared} s");
 }
+
+/// E29: a pod under two budgets cannot be evicted at all, and a managed node group gives up on its node
+/// after 15 minutes.
+#[test]
+fn two_budgets_on_a_pod_end_an_upgrade_of_eks() {
+    let second = "---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: again}\nspec: \
+                  {minAvailable: 0, selector: {matchLabels: {app: web}}}";
+    let upgrade = "events: [{at: 1m, upgradePool: {pool: pool, surge: 1}}]";
+    let words = [("REPLICAS", "3"), ("MORE", second), ("DURATION", "40m"), ("EVENTS", upgrade)];
+    let told = small(&words);
+    let failures = told.events("PodEvictionFailure");
+    let took = failures.first().expect("both budgets allow it, and still it is refused").0;
+    let took = took.since(told.begins()[0]);
+    assert!(took > SimDuration::from_secs(900) && took < SimDuration::from_secs(1200), "{took}");
+    let cordoned = told.history.nodes().filter(|node| node.cordoned.is_some()).count();
+    assert_eq!(cordoned, 3, "the old nodes stay cordoned");
+}
+
+/// E36: the machine of a pod dies. With its Node object left alone the pod is deleted 300 s after the
+/// taint, which comes at the first pass more than 50 s after the last renewal; with the object
+/// deleted after 30 s the collector of pods finds it 40 to 80 s later.
+#[test]
+fn a_pod_of_a_dead_machine_is_replaced_by_eviction_or_by_the_collector() {
+    let replaced = |event: &str| {
+        let told = small(&[("EVENTS", event), ("DURATION", "15m")]);
+        let failed = told.begins()[0];
+        let next = told.history.pods().filter(|pod| pod.created > failed).map(|pod| pod.created);
+        next.min().expect("its ReplicaSet makes another").since(failed).as_secs()
+    };
+    let evicted = replaced("events: [{at: 2m, failNode: {pool: pool, count: 1, running: web}}]");
+    assert!((340..=360).contains(&evicted), "{evicted}");
+    let collected = replaced(
+        "events: [{at: 2m, failNode: {pool: pool, count: 1, running: web, deleted: 30s}}]",
+    );
+    assert!((70..=110).contains(&collected), "{collected}");
+}

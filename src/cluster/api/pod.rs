@@ -349,6 +349,21 @@ mod tests {
         assert_eq!((requests.cpu, requests.memory), (MilliCpu(800), Bytes(510)));
     }
 
+    /// E2 of the worked cases: a sidecar counts for the steps behind it, not for those before.
+    #[test]
+    fn an_init_step_is_joined_by_the_sidecars_before_it() {
+        let sidecar = Container { sidecar: true, ..container(100, 10) };
+        let step = container(1000, 10);
+        for (init, expected) in [([&sidecar, &step], 1100), ([&step, &sidecar], 1000)] {
+            let spec = PodSpec {
+                containers: vec![container(200, 10), container(300, 10)],
+                init_containers: init.map(Clone::clone).into(),
+                ..PodSpec::default()
+            };
+            assert_eq!(spec.requests().cpu, MilliCpu(expected));
+        }
+    }
+
     #[test]
     fn pod_level_requests_replace_and_overhead_adds() {
         let spec = PodSpec {

@@ -40,6 +40,7 @@ impl<'a> Fields<'a> {
     #[must_use]
     pub fn required(&self, name: &'static str) -> Option<Value<'a>> {
         let found = self.optional(name);
+        self.value.learn(|shape| *shape.fields.entry(name).or_default() += 1);
         if found.is_none() {
             self.report_missing(name);
         }
@@ -122,6 +123,12 @@ impl<'a> Fields<'a> {
     /// Returns whether there was none.
     pub fn finish(self, what: &str) -> bool {
         let asked = self.asked.into_inner();
+        self.value.learn(|shape| {
+            shape.visits += 1;
+            for name in &asked {
+                shape.fields.entry(name).or_default();
+            }
+        });
         let mut known: Vec<&str> = asked.clone();
         known.dedup();
         for entry in self.entries.iter().filter(|entry| !asked.contains(&&*entry.key)) {

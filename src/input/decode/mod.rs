@@ -16,12 +16,14 @@ mod fields;
 mod leaf;
 mod measure;
 mod nearest;
+mod shapes;
 
 use std::fmt::Write as _;
 use std::rc::Rc;
 
 pub use fields::Fields;
 pub use nearest::nearest;
+pub use shapes::{Shape, Shapes};
 
 use super::codes::{self, Code};
 use super::diagnostic::{Diagnostic, Diagnostics};
@@ -53,6 +55,8 @@ enum Step<'a> {
     /// The document, with the name of the object in it (`Deployment/web`), or nothing.
     Root(String),
     Key(Rc<Self>, &'a str),
+    /// A key that its author chose.
+    Free(Rc<Self>, &'a str),
     Index(Rc<Self>, usize),
 }
 
@@ -118,6 +122,31 @@ impl<'a> Value<'a> {
         path
     }
 
+    /// The path with `*` for free keys and `[]` for items.
+    fn shape_path(&self) -> String {
+        fn write(step: &Step<'_>, path: &mut String) {
+            match step {
+                Step::Root(_) => {}
+                Step::Key(parent, key) => {
+                    write(parent, path);
+                    path.push('.');
+                    path.push_str(key);
+                }
+                Step::Free(parent, _) => {
+                    write(parent, path);
+                    path.push_str(".*");
+                }
+                Step::Index(parent, _) => {
+                    write(parent, path);
+                    path.push_str("[]");
+                }
+            }
+        }
+        let mut path = String::new();
+        write(&self.path, &mut path);
+        path
+    }
+
     /// `Deployment/web: `, or nothing when the root has no name.
     #[must_use]
     pub fn prefix(&self) -> String {
@@ -126,7 +155,9 @@ impl<'a> Value<'a> {
             match &**step {
                 Step::Root(object) if object.is_empty() => return String::new(),
                 Step::Root(object) => return format!("{object}: "),
-                Step::Key(parent, _) | Step::Index(parent, _) => step = parent,
+                Step::Key(parent, _) | Step::Free(parent, _) | Step::Index(parent, _) => {
+                    step = parent;
+                }
             }
         }
     }
@@ -158,6 +189,9 @@ impl<'a> Value<'a> {
     /// The value as a mapping with known fields.
     #[must_use]
     pub fn fields(&self) -> Option<Fields<'a>> {
+        self.learn(|shape| {
+            shape.types.insert("object");
+        });
         match self.node.mapping() {
             Some(entries) => Some(Fields::new(self.clone(), entries)),
             None => self.wrong_type("a mapping"),
@@ -167,9 +201,13 @@ impl<'a> Value<'a> {
     /// The value as a mapping whose keys are free, in the order of writing.
     #[must_use]
     pub fn entries(&self) -> Option<Vec<(Name<'a>, Self)>> {
+        self.learn(|shape| {
+            shape.types.insert("object");
+            shape.free = true;
+        });
         let Some(entries) = self.node.mapping() else { return self.wrong_type("a mapping") };
         let pair = |entry: &'a super::yaml::Entry| {
-            let value = self.child(Step::Key(Rc::clone(&self.path), &entry.key), &entry.value);
+            let value = self.child(Step::Free(Rc::clone(&self.path), &entry.key), &entry.value);
             (
                 Name { text: &entry.key, span: entry.key_span },
                 Self { key: Some(entry.key_span), ..value },
@@ -181,6 +219,9 @@ impl<'a> Value<'a> {
     /// The value as a list.
     #[must_use]
     pub fn items(&self) -> Option<Vec<Self>> {
+        self.learn(|shape| {
+            shape.types.insert("array");
+        });
         let Some(items) = self.node.sequence() else { return self.wrong_type("a list") };
         let item = |(at, node)| self.child(Step::Index(Rc::clone(&self.path), at), node);
         Some(items.iter().enumerate().map(item).collect())
@@ -281,7 +322,7 @@ fn write_path(step: &Step<'_>, path: &mut String) {
     // The depth of documents is bounded, and with it this recursion.
     match step {
         Step::Root(_) => {}
-        Step::Key(parent, key) => {
+        Step::Key(parent, key) | Step::Free(parent, key) => {
             write_path(parent, path);
             let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
             if !key.chars().all(plain) {

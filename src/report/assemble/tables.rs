@@ -4,7 +4,7 @@ use crate::metrics::cost::cents;
 use crate::metrics::start_up::StartPhase;
 use crate::metrics::tally::Tally;
 use crate::metrics::{EndCounts, StationPoint};
-use crate::model::id::{PoolId, StationId, WorkloadId};
+use crate::model::id::{StationId, WorkloadId};
 use crate::model::observer::{PoolSample, WorkloadSample};
 use crate::report::{EndsEntry, PoolEntry, ServiceEntry, StartUpEntry, WorkloadEntry};
 use crate::scenario::Scenario;
@@ -98,10 +98,12 @@ pub(super) fn start_ups(scenario: &Scenario, run: &RunResult) -> Vec<StartUpEntr
 }
 
 pub(super) fn pools(scenario: &Scenario, run: &RunResult) -> Vec<PoolEntry> {
-    let pools = scenario.pools.iter().zip(&run.cost.pools).enumerate();
-    pools
-        .map(|(position, (spec, cost))| {
-            let points = &run.measurements.series().pools[PoolId::at(position).index()];
+    let series = run.measurements.series();
+    series
+        .told_pools(&scenario.pools)
+        .map(|id| {
+            let (spec, cost) = (&scenario.pools[id.index()], &run.cost.pools[id.index()]);
+            let points = &series.pools[id.index()];
             let ready = || points.iter().map(|point| point.ready);
             let sum = |of: fn(&PoolSample) -> f64| points.iter().map(of).sum::<f64>();
             let average = |of: fn(&PoolSample) -> f64| mean(points.iter().map(of)).unwrap_or(0.0);

@@ -4,6 +4,7 @@
 //! are cut, never rounded up; a mark always stands beside a word that says the same.
 
 pub mod across;
+pub mod beside;
 mod layout;
 mod sections;
 mod services;

@@ -148,19 +148,17 @@ fn limited_by(told: &Told<'_>, id: StationId, workload: WorkloadId) -> Option<St
 
 pub(super) fn nodes(told: &Told<'_>, page: &mut Page, most: usize) {
     let pools = &told.case.scenario.pools;
-    if pools.is_empty() {
+    let told_pools: Vec<PoolId> = told.case.series.told_pools(pools).collect();
+    if told_pools.is_empty() {
         return;
     }
-    let mut rows = Vec::new();
-    for position in 0..pools.len().min(most) {
-        rows.push(pool_row(told, PoolId::at(position)));
-    }
+    let rows: Vec<_> = told_pools.iter().take(most).map(|id| pool_row(told, *id)).collect();
     page.table(
         &["NODES", "COUNT", "CPU REQUESTED", "MEM REQUESTED", "GPUS", "$/MO", "IDLE"],
         &rows,
     );
-    if pools.len() > most {
-        let text = format!("  and {} more pools", pools.len() - most);
+    if told_pools.len() > most {
+        let text = format!("  and {} more pools", told_pools.len() - most);
         page.add(Line::new().with(Role::Quiet, text));
     }
 }

@@ -261,6 +261,7 @@ mod tests {
             gpu_ready: None,
             spot: false,
             autoscaled: false,
+            node_pool: None,
         }
     }
 
