@@ -83,7 +83,7 @@ codes! {
     NODES_REMOVED = "AUR913", 3, "nodes-removed",
         "The Cluster Autoscaler removed nodes that were unneeded for --scale-down-unneeded-time.";
     /// The cloud had no machine.
-    LAUNCH_REFUSED = "AUR914", 2, "launch-refused",
+    MACHINES_REFUSED = "AUR914", 2, "machines-refused",
         "The cloud refused to make machines: it had none of the type in the zone, or the account's quota \
          is used up. The Cluster Autoscaler leaves the group alone for 5 minutes, then 10, 20 and 30. Give \
          it groups of other types or zones to fall back to, or have the quota raised.";

@@ -29,7 +29,9 @@ struct Refusals<'a> {
 
 fn refused(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let mut refusals: BTreeMap<(PoolId, &Arc<str>), Refusals<'_>> = BTreeMap::new();
-    for life in case.history.nodes() {
+    // What Karpenter is refused it tells itself.
+    let of_group = |pool: PoolId| case.scenario.pools[pool.index()].node_pool.is_none();
+    for life in case.history.nodes().filter(|life| of_group(life.pool)) {
         for (at, code, message) in &life.launch_failures {
             let told = refusals.entry((life.pool, code)).or_insert(Refusals {
                 from: *at,
@@ -53,7 +55,7 @@ fn refused(case: &Case<'_>, findings: &mut Vec<Finding>) {
         let name = case.history.names().pool(pool);
         let requests = plural(told.count, "request");
         findings.push(Finding {
-            code: &code::LAUNCH_REFUSED,
+            code: &code::MACHINES_REFUSED,
             severity: Severity::Warning,
             from: told.from,
             until: (told.last > told.from).then_some(told.last),
