@@ -37,6 +37,9 @@ impl Cluster {
         let quotas = self.quotas.iter().filter(|quota| quota.meta.namespace == *namespace);
         for quota in quotas {
             let spec = &revision.template.spec;
+            if !quota.scopes.iter().all(|scope| scope.matches(spec)) {
+                continue;
+            }
             let said = unstated(quota, spec).or_else(|| self.exceeded(now, quota, revision));
             if let Some(said) = said {
                 return Some(Arc::from(format!("pods \"{name}\" is forbidden: {said}")));
@@ -54,7 +57,9 @@ impl Cluster {
         let mut over = Vec::new();
         for (resource, hard) in &quota.hard {
             let pods = self.pods().filter(|pod| pod.namespace == quota.meta.namespace);
-            let counted = pods.filter(|pod| counts(now, pod));
+            let charged =
+                |pod: &&Pod| quota.scopes.iter().all(|scope| scope.matches(&pod.template.spec));
+            let counted = pods.filter(|pod| counts(now, pod)).filter(charged);
             let used: i64 = counted.map(|pod| usage(resource, &pod.template.spec)).sum();
             let asked = usage(resource, &revision.template.spec);
             if asked > 0 && used + asked > *hard {

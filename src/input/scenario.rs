@@ -187,7 +187,7 @@ fn replicas(value: &Value<'_>, objects: &Objects) -> Option<BTreeMap<usize, i32>
 
 fn named_workload(value: &Value<'_>, name: &str, objects: &Objects) -> Option<usize> {
     let found = objects.named(name, None);
-    if found.is_none() {
+    if found.is_none() && !objects.is_broken(name) {
         let known = objects.workloads.iter().map(|workload| &*workload.meta.name);
         value.report(value.unknown_reference(name, "workload", known));
     }
@@ -303,7 +303,31 @@ const EVENTS: [&str; 12] = [
     "capacityShortage",
 ];
 
+/// The names that are more than one word, as people who write YAML for Python spell them.
+const SPELLINGS: [(&str, &str); 6] = [
+    ("fail_node", "failNode"),
+    ("fail_zone", "failZone"),
+    ("delete_pod", "deletePod"),
+    ("upgrade_pool", "upgradePool"),
+    ("reclaim_spot", "reclaimSpot"),
+    ("capacity_shortage", "capacityShortage"),
+];
+
 impl Events<'_> {
+    /// What an event is, however its name is spelled.
+    fn kind<'v>(&self, fields: &Fields<'v>) -> Option<(&'static str, Value<'v>)> {
+        let other = fields.at_most_one(&SPELLINGS.map(|(spelled, _)| spelled))?;
+        let Some((spelled, body)) = other else { return fields.exactly_one(&EVENTS) };
+        if let Some((name, _)) = fields.at_most_one(&EVENTS)? {
+            let message = format!("has both `{spelled}` and `{name}`, which exclude each other");
+            let error = body.error(codes::EXCLUSIVE_FIELDS, &message);
+            body.report(error.primary(body.key_span(), ""));
+            return None;
+        }
+        let known = SPELLINGS.iter().find(|(it, _)| *it == spelled);
+        known.map(|(_, name)| (*name, body))
+    }
+
     fn all(&self, value: &Value<'_>) -> Option<Vec<DisruptionSpec>> {
         let items = value.items()?;
         let read: Vec<Option<_>> =
@@ -314,7 +338,7 @@ impl Events<'_> {
     fn event(&self, value: &Value<'_>, position: usize) -> Option<DisruptionSpec> {
         let fields = value.fields()?;
         let at = fields.required("at").and_then(|value| value.duration());
-        let kind = fields.exactly_one(&EVENTS);
+        let kind = self.kind(&fields);
         let lasting = fields.optional("for");
         let duration = lasting.as_ref().map_or(Some(None), |value| value.duration().map(Some));
         fields.finish("an event");
@@ -440,6 +464,9 @@ pub(super) fn resolve_hpas(
         let name = &hpa.meta.name;
         let found = objects.named(&wanted, Some(&hpa.meta.namespace)).map(WorkloadId::at);
         let Some(target) = found else {
+            if objects.is_broken(&wanted) {
+                continue;
+            }
             context.diagnostics.push(unknown_target(hpa, &wanted, objects));
             continue;
         };

@@ -179,6 +179,8 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         quotas: Vec::new(),
         hpas: Vec::new(),
         later: crate::scenario::Later::default(),
+        custom_metrics: Vec::new(),
+        processes: crate::scenario::Processes::default(),
         claims: Vec::new(),
         volumes: VolumeProfile::usual(crate::cluster::VolumeMode::Trusted),
         pulls: PullPolicy::default(),

@@ -311,12 +311,13 @@ impl Measurements {
                 self.evictions_blocked += 1;
                 self.watches.eviction_blocked();
             }
-            Record::ContainerDied { why: Death::OutOfMemory { .. }, .. } => {
-                self.oom_kills += 1;
-                self.watches.oom_kill();
+            Record::ContainerDied { why, .. } => {
+                if matches!(why, Death::OutOfMemory { .. }) {
+                    self.oom_kills += 1;
+                    self.watches.oom_kill();
+                }
             }
-            Record::ContainerDied { why: Death::Liveness | Death::Startup, .. }
-            | Record::WorkloadCreated(_)
+            Record::WorkloadCreated(_)
             | Record::WorkloadDeleted(_)
             | Record::WorkloadUpdated { .. }
             | Record::RolloutEnded(..)

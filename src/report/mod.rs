@@ -14,6 +14,7 @@ pub mod csv;
 pub mod explain;
 pub mod json;
 pub mod ndjson;
+pub mod review;
 pub mod sparkline;
 pub mod svg;
 pub mod text;

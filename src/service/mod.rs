@@ -13,6 +13,7 @@ mod gpu;
 mod graph;
 pub mod lane;
 mod pods;
+mod probe;
 pub mod processor;
 mod runtime;
 mod server;
@@ -20,5 +21,6 @@ pub mod spec;
 mod station;
 
 pub use pods::Usage;
+pub use probe::ProbeAnswer;
 pub use runtime::{CallTally, Ctx, IterationEnd, Services};
 pub use spec::ServiceGraph;

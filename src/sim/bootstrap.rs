@@ -56,6 +56,7 @@ impl<O: Observer> Run<'_, O> {
         self.start_karpenter();
         self.wake_budgets();
         self.start_memory();
+        self.start_probes();
         let first_sample = self.measured_from;
         self.queue.schedule(first_sample, Event::Sample.rank(), Event::Sample);
         self.queue.schedule(self.measured_from, Event::WarmUpEnds.rank(), Event::WarmUpEnds);

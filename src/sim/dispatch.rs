@@ -51,6 +51,7 @@ impl<O: Observer> Run<'_, O> {
             Event::Karpenter => self.run_karpenter(now),
             Event::NodeLifecycle => self.sync_node_lifecycle(now),
             Event::Memory => self.look_at_memory(now),
+            Event::Probes => self.look_at_probes(now),
             Event::PodGc => self.collect_pods(now),
             Event::Volumes => self.volumes_due(now),
             Event::Sample => self.sample(now),

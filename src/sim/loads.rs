@@ -156,6 +156,9 @@ impl<O: Observer> Run<'_, O> {
                 self.pod_drained(now, pod);
             }
             self.drained = drained;
+            for (call, answered) in self.services.take_probed() {
+                self.probe_answered(call, answered);
+            }
         }
     }
 

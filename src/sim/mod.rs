@@ -8,6 +8,8 @@ mod autoscaler;
 mod autoscaler_reasons;
 mod bootstrap;
 mod capacity;
+mod containers;
+mod custom_metrics;
 mod dispatch;
 mod disruptions;
 mod hpa;
@@ -20,13 +22,14 @@ mod nodes;
 mod pod_gc;
 mod pods;
 mod pool_upgrade;
+mod probes;
 mod releases;
-mod restarts;
 mod rollouts;
 mod sampling;
 mod scheduling;
 mod settle;
 mod spot;
+mod usage;
 mod volumes;
 mod workloads;
 
@@ -36,6 +39,7 @@ use std::sync::Arc;
 use crate::cluster::{Cluster, VolumesSpec};
 use crate::control::hpa::Hpa;
 use crate::control::kubelet::{KubeletSpec, Kubelets};
+use crate::control::metrics_adapter::Series;
 use crate::control::metrics_server::MetricsServer;
 use crate::engine::{EventQueue, Streams};
 use crate::model::Event;
@@ -118,6 +122,8 @@ struct Run<'a, O> {
     kubelets: Kubelets,
     metrics: MetricsServer,
     hpas: Vec<Hpa>,
+    /// The series of each custom metric of the scenario.
+    custom_metrics: Vec<Series>,
     /// When each autoscaler looks next; `None` is not there.
     hpa_due: Vec<Option<SimTime>>,
     scheduling: scheduling::Scheduling,
@@ -127,15 +133,14 @@ struct Run<'a, O> {
     karpenter: karpenter::KarpenterState,
     disruptions: Vec<disruptions::DisruptionState>,
     volumes: volumes::Mounts,
-    restarts: restarts::Restarts,
+    containers: containers::Containers,
+    probes: probes::Probes,
     memory: memory::Memory,
     pod_gc: pod_gc::Collector,
     capacity: capacity::Capacity,
     spot: spot::Spot,
     /// Rollouts that someone waits for, by their disruption.
     rollouts: BTreeMap<DisruptionId, rollouts::RolloutState>,
-    /// When the pulls of pods began that go on.
-    pulls_begun: BTreeMap<PodId, SimTime>,
     /// The server of each pod whose process runs.
     servers: BTreeMap<PodId, ServerId>,
     /// The station each workload's pods serve, by workload.
@@ -208,6 +213,7 @@ impl<'a, O: Observer> Run<'a, O> {
             kubelets,
             metrics: MetricsServer::new(scenario.metric_resolution, streams),
             hpas: scenario.hpas.iter().map(|hpa| Hpa::new(hpa.spec.clone())).collect(),
+            custom_metrics: vec![Series::default(); scenario.custom_metrics.len()],
             hpa_due: vec![None; scenario.hpas.len()],
             scheduling: scheduling::Scheduling::new(scenario, &streams, &mut queue),
             lifecycle: lifecycle::Lifecycle::new(),
@@ -216,13 +222,13 @@ impl<'a, O: Observer> Run<'a, O> {
             karpenter: karpenter::KarpenterState::new(scenario, &streams, &mut queue),
             disruptions: scenario.disruptions.iter().map(|_| Default::default()).collect(),
             volumes: volumes::Mounts::default(),
-            restarts: restarts::Restarts::default(),
+            containers: containers::Containers::default(),
+            probes: probes::Probes::default(),
             memory: memory::Memory::default(),
             pod_gc: pod_gc::Collector::default(),
             capacity: capacity::Capacity::default(),
             spot: spot::Spot::default(),
             rollouts: BTreeMap::new(),
-            pulls_begun: BTreeMap::new(),
             servers: BTreeMap::new(),
             stations,
             sampler: sampling::Sampler::new(scenario),

@@ -75,11 +75,12 @@ impl<O: Observer> Run<'_, O> {
             self.cluster.pods_on(id).map(|pod| (pod.id, pod.is_terminating())).collect();
         for (pod, terminating) in pods {
             self.stop_server(now, pod);
+            self.probes.forget(pod);
             self.occur(now, Occurrence::PodReady(pod, ConditionStatus::False));
             if terminating {
                 self.schedule(SimDuration::ZERO, Event::Pod(pod, PodStep::Kill));
             } else {
-                self.schedule(SimDuration::ZERO, Event::Pod(pod, PodStep::ImagesPulled));
+                self.begin_containers(now, pod);
             }
         }
         self.volumes_unmounted(now, id);

@@ -140,7 +140,8 @@ fn a_slow_starter_without_a_startup_probe_is_killed_in_a_loop() {
     assert_eq!(gaps, [30, 40, 50, 70, 110, 190, 330]);
     assert!(deaths.iter().all(|(_, why, _)| *why == Death::Liveness));
     let young = told.history.pod_named("web-2").expect("it was made");
-    assert_eq!(young.ready, None);
+    // Without a readiness probe it counts as ready from its first second, up or not.
+    assert!(young.ready.is_some() && young.unready.len() == deaths.len(), "{young:?}");
     // A startup probe with the patience for it lets the same pod live.
     let patient = "startupProbe: {httpGet: {path: /, port: 80}, failureThreshold: 10}";
     let words = [("START", "60s"), ("PROBES", patient), ("EVENTS", scale)];
@@ -216,6 +217,44 @@ fn a_budget_that_allows_nothing_blocks_an_upgrade_as_the_provider_says() {
     let took = forced.0.since(gke.begins()[0]);
     assert!(took > SimDuration::from_secs(3600) && took < SimDuration::from_secs(4000), "{took}");
     assert!(gke.events("PodEvictionFailure").is_empty());
+}
+
+/// Three nodes of a provider, by the ways that have names of their own.
+#[test]
+fn pools_are_replaced_without_a_machine_more_or_by_a_second_set() {
+    let words = |event: &'static str| {
+        [("REPLICAS", "3"), ("MIN_AVAILABLE", "1"), ("DURATION", "120m"), ("EVENTS", event)]
+    };
+    let most = |told: &Told| {
+        let mut changes: Vec<(SimTime, i32)> = Vec::new();
+        for node in told.history.nodes() {
+            changes.push((node.requested, 1));
+            changes.extend(node.removing.map(|at| (at, -1)));
+        }
+        changes.sort_unstable();
+        let sum = |sum: &mut i32, (_, change): &(SimTime, i32)| {
+            *sum += change;
+            Some(*sum)
+        };
+        let steps = changes.iter().scan(0, sum);
+        steps.max().expect("there are nodes")
+    };
+    let minimal =
+        small(&words("events: [{at: 1m, upgrade_pool: {pool: pool, strategy: minimal}}]"));
+    assert_eq!(most(&minimal), 3, "an old node goes before a new one comes");
+    assert_eq!(minimal.history.nodes().filter(|node| node.removing.is_some()).count(), 3);
+    let event =
+        "events: [{at: 1m, upgrade_pool: {pool: pool, as: gke, strategy: blueGreen, soak: 20m}}]";
+    let green = small(&words(event));
+    assert_eq!(most(&green), 6, "a whole second set comes");
+    let mut removed: Vec<SimTime> =
+        green.history.nodes().filter_map(|node| node.removing).collect();
+    removed.sort_unstable();
+    assert_eq!(removed.len(), 3);
+    assert_eq!(removed[0], removed[2], "the old ones go together");
+    let cordoned = green.history.nodes().filter_map(|node| node.cordoned).max();
+    let soaked = removed[0].since(cordoned.expect("they were cordoned"));
+    assert!(soaked >= SimDuration::from_secs(20 * 60), "{soaked}");
 }
 
 /// A StatefulSet whose pods have a disk each, and 30 disks for a machine that attaches 25.

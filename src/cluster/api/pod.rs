@@ -172,6 +172,9 @@ pub struct Probe {
     pub success_threshold: u32,
     /// `failureThreshold`, default 3.
     pub failure_threshold: u32,
+    /// `httpGet` or `grpc`: a request that the process has to serve. A connection (`tcpSocket`) or a
+    /// command (`exec`) is answered whatever it works on.
+    pub is_request: bool,
 }
 
 impl Default for Probe {
@@ -182,6 +185,7 @@ impl Default for Probe {
             timeout: SimDuration::from_secs(1),
             success_threshold: 1,
             failure_threshold: 3,
+            is_request: false,
         }
     }
 }

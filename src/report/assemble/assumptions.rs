@@ -9,6 +9,7 @@ use crate::scenario::Scenario;
 use crate::scenario::profile::HOURS_PER_MONTH;
 use crate::service::spec::StationKind;
 use crate::units::SimDuration;
+use crate::units::counted;
 
 /// What the figures of a run rest on beside its inputs, one sentence each.
 pub(in crate::report) fn assumptions(scenario: &Scenario) -> Vec<String> {
@@ -51,7 +52,7 @@ fn volumes(scenario: &Scenario) -> &'static str {
 /// What was read and decides nothing: fields, and objects by kind.
 pub(in crate::report) fn not_simulated(scenario: &Scenario) -> Vec<String> {
     let objects = scenario.ignored.iter();
-    let objects = objects.map(|(kind, count)| format!("{kind} ({count} object(s))"));
+    let objects = objects.map(|(kind, count)| format!("{kind} ({})", counted(*count, "object")));
     scenario.not_simulated.iter().map(ToString::to_string).chain(objects).collect()
 }
 
