@@ -302,6 +302,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         start: document.start,
         duration: document.duration,
         warm_up: document.warm_up,
+        model: document.model,
         seed: options.seed.unwrap_or(document.seed),
         ignored: passed_over,
         not_simulated: not_simulated.chain(profile.ignored_flags).collect(),

@@ -45,6 +45,8 @@ pub struct Report {
     pub inputs: Vec<InputEntry>,
     /// Root of all chance.
     pub seed: u64,
+    /// The model that served requests: `requests` or `fluid`.
+    pub model: &'static str,
     /// Measured time (s).
     pub duration_s: f64,
     /// Time before, not measured (s).
