@@ -58,14 +58,14 @@ pub struct Loaded {
 
 /// All files of a scenario, parsed.
 #[derive(Default)]
-struct Files {
-    scenario: Option<Documents>,
-    profile: Option<Documents>,
+pub(super) struct Files {
+    pub(super) scenario: Option<Documents>,
+    pub(super) profile: Option<Documents>,
     catalogue: Option<FileId>,
     /// The nodes of a live cluster that the profile names.
     nodes: Vec<Documents>,
-    services: Vec<Documents>,
-    manifests: Vec<Documents>,
+    pub(super) services: Vec<Documents>,
+    pub(super) manifests: Vec<Documents>,
     /// The manifests of upgrades, by the position of the event.
     upgrades: Vec<(usize, Documents)>,
 }
@@ -104,7 +104,7 @@ pub(super) fn shapes(mut sources: Sources, paths: &[&Path]) -> Shapes {
 
 /// Follows the paths from document to document. Their shapes are judged later, when all texts are
 /// there.
-fn read_files(
+pub(super) fn read_files(
     path: &Path,
     options: &LoadOptions,
     sources: &mut Sources,
@@ -122,21 +122,8 @@ fn read_files(
         files.services.extend(read(&path, span, Dialect::Core, sources, diagnostics));
     }
     files.manifests.extend(release.documents(sources, diagnostics));
-    if let Some((profile_path, span)) = cluster.into_iter().next()
-        && let Some(profile) = read_cluster(&profile_path, span, sources, diagnostics)
-    {
-        let node = profile.nodes.first();
-        let listed = |name| paths(node.and_then(|node| node.get(name)), &profile_path);
-        if let Some((path, span)) = listed("catalogue").into_iter().next() {
-            files.catalogue = sources.read(&path, span, diagnostics);
-        }
-        for (path, span) in listed("nodes") {
-            files.nodes.extend(read_manifests(&path, span, sources, diagnostics));
-        }
-        for (path, span) in listed("manifests") {
-            files.manifests.extend(read_manifests(&path, span, sources, diagnostics));
-        }
-        files.profile = Some(profile);
+    if let Some((path, span)) = cluster.into_iter().next() {
+        read_cluster(&mut files, &path, span, sources, diagnostics);
     }
     let events = documents.nodes.first().and_then(|node| node.get("events"));
     for (position, event) in events.and_then(Node::sequence).unwrap_or_default().iter().enumerate()
@@ -157,8 +144,32 @@ fn read_files(
     files
 }
 
+/// Reads a cluster with what its profile names: catalogue, nodes, and the objects that every such
+/// cluster has.
+pub(super) fn read_cluster(
+    files: &mut Files,
+    path: &Path,
+    span: Option<Span>,
+    sources: &mut Sources,
+    diagnostics: &Diagnostics,
+) {
+    let Some(profile) = read_profile_file(path, span, sources, diagnostics) else { return };
+    let node = profile.nodes.first();
+    let listed = |name| paths(node.and_then(|node| node.get(name)), path);
+    if let Some((path, span)) = listed("catalogue").into_iter().next() {
+        files.catalogue = sources.read(&path, span, diagnostics);
+    }
+    for (path, span) in listed("nodes") {
+        files.nodes.extend(read_manifests(&path, span, sources, diagnostics));
+    }
+    for (path, span) in listed("manifests") {
+        files.manifests.extend(read_manifests(&path, span, sources, diagnostics));
+    }
+    files.profile = Some(profile);
+}
+
 /// A cluster profile, or the nodes of a live cluster, whose texts follow the rules of Kubernetes.
-fn read_cluster(
+fn read_profile_file(
     path: &Path,
     span: Option<Span>,
     sources: &mut Sources,
@@ -180,7 +191,11 @@ fn stated_or(stated: &[PathBuf], written: Listed) -> Listed {
     }
 }
 
-fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<Scenario> {
+pub(super) fn decode(
+    context: Context<'_>,
+    files: &Files,
+    options: &LoadOptions,
+) -> Option<Scenario> {
     let mut objects = Objects::default();
     for node in files.manifests.iter().flat_map(|documents| &documents.nodes) {
         objects.read(context, node);
@@ -287,6 +302,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         start: document.start,
         duration: document.duration,
         warm_up: document.warm_up,
+        model: document.model,
         seed: options.seed.unwrap_or(document.seed),
         ignored: passed_over,
         not_simulated: not_simulated.chain(profile.ignored_flags).collect(),
@@ -368,7 +384,7 @@ fn shared<T>(items: Vec<T>) -> Vec<Arc<T>> {
     items.into_iter().map(Arc::new).collect()
 }
 
-fn read_profile(
+pub(super) fn read_profile(
     context: Context<'_>,
     documents: &Documents,
     files: &Files,
@@ -394,7 +410,7 @@ fn read_profile(
     single(context, documents, "ClusterProfile", &mut read)
 }
 
-fn read_services(
+pub(super) fn read_services(
     context: Context<'_>,
     files: &[Documents],
     objects: &Objects,
@@ -442,10 +458,10 @@ fn read_upgrades(
 }
 
 /// Reads the fields of a document behind its head; the name is `None` when it was wrong.
-type ReadDocument<'r, T> = dyn FnMut(&Fields<'_>, Option<Arc<str>>) -> Option<T> + 'r;
+pub(super) type ReadDocument<'r, T> = dyn FnMut(&Fields<'_>, Option<Arc<str>>) -> Option<T> + 'r;
 
 /// Reads the one document of a file.
-fn single<T>(
+pub(super) fn single<T>(
     context: Context<'_>,
     documents: &Documents,
     kind: &'static str,
@@ -467,7 +483,8 @@ fn single<T>(
 }
 
 /// The kinds of our own documents.
-const KINDS: [&str; 4] = ["Scenario", "ClusterProfile", "ServiceProfiles", "ScalingPolicy"];
+const KINDS: [&str; 5] =
+    ["Scenario", "ClusterProfile", "ServiceProfiles", "ScalingPolicy", "Requirements"];
 
 /// `apiVersion`, `kind` and `metadata.name` of one of our own documents.
 fn head<'a>(

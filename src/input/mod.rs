@@ -52,6 +52,8 @@ mod objects;
 mod release;
 pub mod schema;
 
+pub mod material;
+
 pub use helm::Helm;
 pub use loader::{LoadOptions, Loaded, load_scenario, load_scenario_from};
 pub use objects::{LoadedObjects, load_objects};

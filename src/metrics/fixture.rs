@@ -207,6 +207,7 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         start: None,
         duration: SimDuration::from_secs(60),
         warm_up: SimDuration::from_secs(100),
+        model: crate::scenario::ServiceModel::Requests,
         seed: 42,
         ignored: vec![(Arc::from("NetworkPolicy"), 2)],
         not_simulated: Vec::new(),

@@ -25,6 +25,8 @@ pub enum Event {
     Effort(EffortId, EffortStep),
     /// The next arrival of an open load.
     Arrival(LoadId),
+    /// The fluid model moves on.
+    Tick,
     /// The next change of the number of virtual users of a closed load.
     VirtualUsers(LoadId),
     /// The next step in a pod's life.
@@ -187,7 +189,8 @@ impl Event {
             Self::Effort(_, EffortStep::Retry | EffortStep::Hedge(_))
             | Self::ClientWakes(_)
             | Self::Arrival(_)
-            | Self::VirtualUsers(_) => 4,
+            | Self::VirtualUsers(_)
+            | Self::Tick => 4,
             Self::Pod(..) | Self::Node(..) | Self::Memory | Self::Probes | Self::Volumes => 5,
             Self::Disruption(..) | Self::SpotWave(_) | Self::SpotNotice(..) => 6,
             Self::Scrape => 7,

@@ -115,12 +115,41 @@ pub struct Scenario {
     pub duration: SimDuration,
     /// Time simulated before, not measured.
     pub warm_up: SimDuration,
+    /// Which model serves requests.
+    pub model: ServiceModel,
     /// Seed, unless the command line states another.
     pub seed: u64,
     /// Objects that were read and decide nothing: kind and count.
     pub ignored: Vec<(Arc<str>, u32)>,
     /// Fields that exist in Kubernetes and are not simulated, by path.
     pub not_simulated: Vec<Arc<str>>,
+}
+
+/// How requests are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ServiceModel {
+    /// Every request is an event.
+    #[default]
+    Requests,
+    /// Requests are rates, in ticks of time.
+    Fluid {
+        /// How long a tick is while anything changes.
+        tick: SimDuration,
+    },
+}
+
+impl ServiceModel {
+    /// The tick of a fluid model that states none.
+    pub const TICK: SimDuration = SimDuration::from_secs(1);
+
+    /// Its name in a scenario: `requests` or `fluid`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Fluid { .. } => "fluid",
+        }
+    }
 }
 
 /// Karpenter in a cluster.

@@ -306,7 +306,7 @@ impl Services {
 }
 
 /// Memory of a process of that age with so many requests inside (bytes).
-fn memory_of(spec: &StationSpec, age: SimDuration, inside: u32) -> f64 {
+pub(super) fn memory_of(spec: &StationSpec, age: SimDuration, inside: u32) -> f64 {
     let per_request = spec.memory_per_request.as_f64() * f64::from(inside);
     let leak = spec.memory_leak_per_hour.as_f64() * age.as_hours_f64();
     f64_from_i64(spec.idle_memory.0) + per_request + leak

@@ -9,7 +9,7 @@ use crate::units::convert::{count_u32, f64_from_usize};
 use crate::units::time::{SimDuration, SimTime};
 
 /// CPU that answering a probe takes (core-seconds): a handler that does next to nothing.
-const PROBE_CORE_S: f64 = 0.001;
+pub(super) const PROBE_CORE_S: f64 = 0.001;
 
 /// What becomes of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

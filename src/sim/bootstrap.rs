@@ -51,6 +51,7 @@ impl<O: Observer> Run<'_, O> {
     fn start_periodic(&mut self) {
         self.start_hpas();
         self.start_loads();
+        self.start_flows();
         self.schedule(self.metrics.resolution(), Event::Scrape);
         self.start_autoscaler();
         self.start_karpenter();

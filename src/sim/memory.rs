@@ -36,6 +36,10 @@ impl<O: Observer> Run<'_, O> {
     }
 
     fn look_interval(&self) -> SimDuration {
+        if self.flows.is_some() {
+            // The fluid model knows of no burst within a tick.
+            return PERIOD;
+        }
         let limited = self.scenario.services.stations.iter().any(|station| {
             let limits = station.workload.into_iter().flat_map(|workload| {
                 let spec = &self.scenario.workloads[workload.index()].template.spec;

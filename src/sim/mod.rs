@@ -12,6 +12,7 @@ mod containers;
 mod custom_metrics;
 mod dispatch;
 mod disruptions;
+mod flows;
 mod hpa;
 mod jobs;
 mod karpenter;
@@ -46,8 +47,8 @@ use crate::model::Event;
 use crate::model::id::{DisruptionId, PodId, ServerId, StationId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::Record;
-use crate::scenario::Scenario;
-use crate::service::{CallTally, IterationEnd, Services};
+use crate::scenario::{Scenario, ServiceModel};
+use crate::service::{CallTally, Fluid, IterationEnd, Model, Services};
 use crate::units::{SimDuration, SimTime};
 
 /// How a run is made, beside the scenario.
@@ -117,7 +118,9 @@ struct Run<'a, O> {
     queue: EventQueue<Event>,
     observer: &'a mut O,
     cluster: Cluster,
-    services: Services,
+    services: Model,
+    /// The loads of a fluid run; those of the other model are below.
+    flows: Option<flows::Flows>,
     loads: Vec<loads::LoadState>,
     kubelets: Kubelets,
     metrics: MetricsServer,
@@ -185,9 +188,7 @@ impl<'a, O: Observer> Run<'a, O> {
         let mut queue = EventQueue::new();
         let measured_from = SimTime::ZERO + scenario.warm_up;
         let cluster = cluster_of(scenario);
-        let services = Services::new(&scenario.services, &streams, &mut queue);
-        let load = |spec| loads::LoadState::new(spec, measured_from, &streams);
-        let loads = scenario.loads.iter().map(load).collect();
+        let Serving { services, flows, loads } = serve(scenario, &streams, &mut queue);
         let station_of =
             |workload: &crate::cluster::Workload| scenario.services.station_of(workload.id);
         let stations = cluster.workloads().iter().map(station_of).collect();
@@ -209,6 +210,7 @@ impl<'a, O: Observer> Run<'a, O> {
             streams,
             observer,
             services,
+            flows,
             loads,
             kubelets,
             metrics: MetricsServer::new(scenario.metric_resolution, streams),
@@ -250,6 +252,7 @@ impl<'a, O: Observer> Run<'a, O> {
     fn go(&mut self) {
         while let Some((now, event)) = self.queue.pop() {
             if event == Event::Horizon {
+                self.flow_until(now, event);
                 break;
             }
             self.dispatch(now, event);
@@ -289,6 +292,15 @@ impl<'a, O: Observer> Run<'a, O> {
             outcome.iterations_interrupted += load.interrupted;
             outcome.iterations_dropped += load.dropped;
         }
+        if let Some(fluid) = self.services.fluid() {
+            for position in 0..self.scenario.loads.len() {
+                let told = fluid.load_tally(position);
+                outcome.iterations_started += told.started;
+                outcome.iterations_ended += told.ended;
+                outcome.iterations_interrupted += told.interrupted;
+                outcome.iterations_dropped += told.dropped;
+            }
+        }
         for position in 0..self.scenario.services.stations.len() {
             let station = StationId::at(position);
             outcome.stations.push(StationOutcome {
@@ -297,5 +309,32 @@ impl<'a, O: Observer> Run<'a, O> {
             });
         }
         outcome
+    }
+}
+
+/// The services of a scenario, and its loads: one of the two is empty, by the model.
+struct Serving {
+    services: Model,
+    flows: Option<flows::Flows>,
+    loads: Vec<loads::LoadState>,
+}
+
+fn serve(scenario: &Scenario, streams: &Streams, queue: &mut EventQueue<Event>) -> Serving {
+    let measured_from = SimTime::ZERO + scenario.warm_up;
+    match scenario.model {
+        ServiceModel::Requests => {
+            let services = Services::new(&scenario.services, streams, queue);
+            let load = |spec| loads::LoadState::new(spec, measured_from, streams);
+            let loads = scenario.loads.iter().map(load).collect();
+            Serving { services: Model::Requests(Box::new(services)), flows: None, loads }
+        }
+        ServiceModel::Fluid { tick } => {
+            let loads = flows::Flows::loads_for_services(scenario);
+            let fluid = Fluid::new(&scenario.services, loads, streams);
+            let timer = queue.timer(Event::Tick);
+            let flows = flows::Flows::new(scenario, tick, measured_from, timer);
+            let services = Model::Fluid(Box::new(fluid));
+            Serving { services, flows: Some(flows), loads: Vec::new() }
+        }
     }
 }

@@ -6,6 +6,7 @@ use crate::model::event::{NodeStep, PodStep};
 use crate::model::id::NodeId;
 use crate::model::observer::Observer;
 use crate::sim::Run;
+use crate::sim::loads::ctx;
 use crate::units::{SimDuration, SimTime};
 
 impl<O: Observer> Run<'_, O> {
@@ -63,7 +64,7 @@ impl<O: Observer> Run<'_, O> {
         let pods: Vec<_> = self.cluster.pods_on(id).map(|pod| pod.id).collect();
         for pod in pods {
             if let Some(server) = self.servers.get(&pod) {
-                self.services.silence_server(now, *server, &mut self.queue);
+                self.services.silence_server(&mut ctx!(self, now), *server);
             }
         }
         self.watch_nodes(now);

@@ -91,7 +91,7 @@ impl<O: Observer> Run<'_, O> {
         let Some(pod) = self.cluster.pod(id) else { return };
         if let Some(station) = self.stations[pod.workload().index()] {
             let cores = self.cores_of(id);
-            let server = self.services.create_server(now, station, id, cores, &mut self.queue);
+            let server = self.services.create_server(&mut ctx!(self, now), station, id, cores);
             self.servers.insert(id, server);
         }
     }

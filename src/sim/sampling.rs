@@ -52,7 +52,7 @@ impl<O: Observer> Run<'_, O> {
         let rates = self.scenario.loads.iter().filter_map(|load| load.offered_rate(measured));
         let sample = Sample {
             offered_per_second: rates.sum(),
-            virtual_users: self.loads.iter().map(super::loads::LoadState::busy).sum(),
+            virtual_users: self.busy_users(),
             workloads: self.sample_workloads(now, elapsed_s),
             stations: self.sample_stations(now, elapsed_s),
             pools: self.sample_pools(),

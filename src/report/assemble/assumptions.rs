@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::cluster::VolumeMode;
 use crate::model::id::WorkloadId;
-use crate::scenario::Scenario;
 use crate::scenario::profile::HOURS_PER_MONTH;
+use crate::scenario::{Scenario, ServiceModel};
 use crate::service::spec::StationKind;
 use crate::units::SimDuration;
 use crate::units::counted;
@@ -29,14 +29,37 @@ pub(in crate::report) fn assumptions(scenario: &Scenario) -> Vec<String> {
             .to_owned(),
         "latencies are known to 0.05 %, those of single intervals and windows to 0.4 %".to_owned(),
         volumes(scenario).to_owned(),
-        "memory is held against limits once a second, as the most that was held".to_owned(),
+        memory(scenario).to_owned(),
         "checks are client calls that were answered well".to_owned(),
         format!("a month has {HOURS_PER_MONTH} hours at the mean cost rate of the measured time"),
     ];
+    said.extend(fluid(scenario));
     said.extend(unprofiled(scenario));
     said.extend(unsized_images(scenario));
     said.extend(prefetching(scenario));
     said
+}
+
+fn memory(scenario: &Scenario) -> &'static str {
+    match scenario.model {
+        ServiceModel::Requests => {
+            "memory is held against limits once a second, as the most that was held"
+        }
+        ServiceModel::Fluid { .. } => {
+            "memory is held against limits every 10s, as the most that was held at a tick"
+        }
+    }
+}
+
+/// What the fluid model does without.
+fn fluid(scenario: &Scenario) -> Option<String> {
+    let ServiceModel::Fluid { tick } = scenario.model else { return None };
+    Some(format!(
+        "model: fluid, in ticks of {tick}, longer while nothing changes: requests are rates, waiting is \
+         that of queueing formulas, and bursts that only single requests make are not seen; a client's \
+         calls come at the rate of its iterations, pauses do not set them off in time; iterations at \
+         the end of a load run on",
+    ))
 }
 
 fn volumes(scenario: &Scenario) -> &'static str {
