@@ -369,6 +369,9 @@ fn what_names_no_container_is_refused() {
     assert!(said.contains("names the container `none`"), "{said}");
     let said = refused(&[("EXTRA", "containers: {web: {duration: 1s}}")]);
     assert!(said.contains("must be WORKLOAD/CONTAINER"), "{said}");
+    let many = format!("initContainers: [{}]", "{name: init, image: i}, ".repeat(255));
+    let said = refused(&[("INIT", &many)]);
+    assert!(said.contains("has 256 containers"), "{said}");
     let said = refused(&[("EXTRA", "containers: {web/web: {failure: 120%}}")]);
     assert!(said.contains("between 0% and 100%"), "{said}");
 }

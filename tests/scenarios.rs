@@ -22,6 +22,8 @@ use aurelius_sim::units::{SimDuration, SimTime};
 
 #[path = "scenarios/capacity.rs"]
 mod capacity;
+#[path = "scenarios/consolidation.rs"]
+mod consolidation;
 #[path = "scenarios/gpu_surge.rs"]
 mod gpu_surge;
 #[path = "scenarios/load.rs"]

@@ -82,6 +82,16 @@ codes! {
     /// The Cluster Autoscaler removed nodes.
     NODES_REMOVED = "AUR913", 3, "nodes-removed",
         "The Cluster Autoscaler removed nodes that were unneeded for --scale-down-unneeded-time.";
+    /// The cloud had no machine.
+    MACHINES_REFUSED = "AUR914", 2, "machines-refused",
+        "The cloud refused to make machines: it had none of the type in the zone, or the account's quota \
+         is used up. The Cluster Autoscaler leaves the group alone for 5 minutes, then 10, 20 and 30. Give \
+         it groups of other types or zones to fall back to, or have the quota raised.";
+    /// The cloud took spot machines back.
+    SPOT_RECLAIMED = "AUR915", 1, "spot-reclaimed",
+        "The cloud took spot machines back. What still ran there was cut off: two minutes of notice are \
+         worth something only with a termination handler that drains. Spread over types and zones, which \
+         are taken back together.";
     /// A budget refused evictions.
     EVICTION_REFUSED = "AUR920", 2, "eviction-refused",
         "The eviction API refused because the PodDisruptionBudget allowed no disruption. A budget that \

@@ -13,6 +13,7 @@ mod jobs;
 mod karpenter;
 mod lives;
 mod load;
+mod machines;
 mod nodes;
 mod pods;
 mod requests;
@@ -181,6 +182,7 @@ const RULES: &[Rule] = &[
     hpa::find,
     pods::find,
     nodes::find,
+    machines::find,
     karpenter::find,
     lives::find,
     stations::find,

@@ -521,4 +521,6 @@ fn version_warning(value: &Value<'_>, message: &str, current: &str) -> Diagnosti
 }
 
 #[cfg(test)]
+mod karpenter_tests;
+#[cfg(test)]
 mod tests;

@@ -37,7 +37,26 @@ pub(in crate::report) fn assumptions(scenario: &Scenario) -> Vec<String> {
     said.extend(unprofiled(scenario));
     said.extend(unsized_images(scenario));
     said.extend(prefetching(scenario));
+    said.extend(karpenter(scenario));
     said
+}
+
+/// What Karpenter's part rests on.
+fn karpenter(scenario: &Scenario) -> Vec<String> {
+    if scenario.karpenter.is_none() {
+        return Vec::new();
+    }
+    [
+        "of the spot pools that would do, Karpenter's launches take the cheapest of the better half; how \
+         deep a pool is nobody publishes: it is drawn once from the seed",
+        "startup taints of a node go when the DaemonSet pods that tolerate them are ready there, or with \
+         the node Ready when no DaemonSet does",
+        "Karpenter's planning takes no time and never runs out of it; its nodes drift when an \
+         `upgradePool` event replaces their image, and for no other reason",
+        "node repair, reserved capacity, static pools and node overlays of Karpenter are not simulated",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 fn memory(scenario: &Scenario) -> &'static str {
