@@ -11,6 +11,9 @@ use aurelius_sim::units::SimDuration;
 use expect_test::{expect, expect_file};
 use proptest::prelude::*;
 
+#[path = "scenario_input/cloud.rs"]
+mod cloud;
+
 const FILES: [(&str, &str); 5] = [
     ("scenario.yaml", include_str!("data/scenario/scenario.yaml")),
     ("manifests.yaml", include_str!("data/scenario/manifests.yaml")),

@@ -10,6 +10,7 @@ mod outputs;
 mod progress;
 mod run;
 mod side_by_side;
+mod validate;
 mod values;
 
 use std::error::Error;
@@ -26,6 +27,8 @@ use files::to_stderr;
 enum Exit {
     /// It ran, and all thresholds hold.
     Success,
+    /// A review found what it must not find.
+    Findings,
     /// It ran, and a threshold failed: k6's number.
     ThresholdFailed,
     /// The input or the usage is wrong; nothing was simulated.
@@ -38,6 +41,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Success => 0,
+            Exit::Findings => 1,
             Exit::ThresholdFailed => 99,
             Exit::Usage => 2,
             Exit::Bug => 70,
@@ -65,6 +69,7 @@ fn dispatch(cli: Cli) -> Exit {
     choose_colour(cli.color);
     match cli.command {
         Command::Run(args) => run::run(&args, cli.color),
+        Command::Validate(args) => validate::validate(&args, cli.color),
         Command::Init(args) => init::init(&args, cli.color),
         Command::Demo(args) => demo::demo(&args, cli.color),
         Command::Schema { kind } => schema(kind.as_deref()),

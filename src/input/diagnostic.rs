@@ -55,6 +55,8 @@ pub struct Help {
     pub text: String,
     /// The edit, when there is one.
     pub replacement: Option<Replacement>,
+    /// Whether the edit is what the author meant beyond doubt, so that a program may apply it.
+    pub certain: bool,
 }
 
 /// One fault of a document. Build it with [`Diagnostic::error`] and the methods that follow.
@@ -68,6 +70,8 @@ pub struct Diagnostic {
     secondary: Vec<Label>,
     notes: Vec<String>,
     helps: Vec<Help>,
+    object: String,
+    path: String,
 }
 
 impl Diagnostic {
@@ -75,7 +79,9 @@ impl Diagnostic {
     /// the values.
     pub fn new(severity: Severity, code: Code, message: impl Into<String>) -> Self {
         let (primary, secondary, notes, helps) = (None, Vec::new(), Vec::new(), Vec::new());
-        Self { code, severity, message: message.into(), primary, secondary, notes, helps }
+        let (object, path) = (String::new(), String::new());
+        let message = message.into();
+        Self { code, severity, message, primary, secondary, notes, helps, object, path }
     }
 
     /// An error: the documents cannot be used.
@@ -108,15 +114,42 @@ impl Diagnostic {
 
     /// Adds advice in words.
     pub fn help(mut self, text: impl Into<String>) -> Self {
-        self.helps.push(Help { text: text.into(), replacement: None });
+        self.helps.push(Help { text: text.into(), replacement: None, certain: false });
         self
     }
 
     /// Adds advice as an edit.
     pub fn replace(mut self, help: impl Into<String>, span: Span, text: impl Into<String>) -> Self {
         let replacement = Some(Replacement { span, text: text.into() });
-        self.helps.push(Help { text: help.into(), replacement });
+        self.helps.push(Help { text: help.into(), replacement, certain: false });
         self
+    }
+
+    /// Adds advice as an edit that may be applied unseen.
+    pub fn fix(mut self, help: impl Into<String>, span: Span, text: impl Into<String>) -> Self {
+        let replacement = Some(Replacement { span, text: text.into() });
+        self.helps.push(Help { text: help.into(), replacement, certain: true });
+        self
+    }
+
+    /// Says whom it is about: the object (`Deployment/web`) and the path inside it. They name a
+    /// fault also after lines have moved.
+    pub fn about(mut self, object: impl Into<String>, path: impl Into<String>) -> Self {
+        self.object = object.into();
+        self.path = path.into();
+        self
+    }
+
+    /// The object it is about, `Deployment/web`; empty when there is none.
+    #[must_use]
+    pub fn object(&self) -> &str {
+        &self.object
+    }
+
+    /// The path inside the object; may be empty.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     /// The code.

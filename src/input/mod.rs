@@ -10,6 +10,7 @@ pub mod source;
 
 pub mod codes;
 pub mod diagnostic;
+mod processes;
 mod releases;
 pub mod render;
 
@@ -33,6 +34,7 @@ mod catalogue;
 mod cluster_profile;
 
 mod cron;
+mod custom_metrics;
 mod jobs;
 mod karpenter;
 mod load;
@@ -49,6 +51,8 @@ mod loader;
 mod objects;
 mod release;
 pub mod schema;
+
+pub mod material;
 
 pub use helm::Helm;
 pub use loader::{LoadOptions, Loaded, load_scenario, load_scenario_from};

@@ -88,6 +88,9 @@ impl Release<'_> {
     fn workload(&self, value: &Value<'_>) -> Option<WorkloadId> {
         let name = value.non_empty()?;
         let Some(found) = self.objects.named(name, None) else {
+            if self.objects.is_broken(name) {
+                return None;
+            }
             let known = self.objects.workloads.iter().map(|workload| &*workload.meta.name);
             value.report(value.unknown_reference(name, "workload", known));
             return None;

@@ -54,6 +54,8 @@ pub struct Services {
     pub(super) ended: Vec<IterationEnd>,
     /// Draining servers that have nothing inside any more.
     drained: Vec<PodId>,
+    /// Probes that were answered, and whether well.
+    pub(super) probed: Vec<(CallId, bool)>,
     /// Client calls begun and ended, by how.
     pub(super) tally: CallTally,
 }
@@ -148,6 +150,7 @@ impl Services {
             work: Vec::new(),
             ended: Vec::new(),
             drained: Vec::new(),
+            probed: Vec::new(),
             tally: CallTally::default(),
         }
     }
@@ -202,7 +205,7 @@ impl Services {
     /// Whether anything waits in [`Services::take_ended`] or [`Services::take_drained`].
     #[must_use]
     pub fn has_news(&self) -> bool {
-        !self.ended.is_empty() || !self.drained.is_empty()
+        !self.ended.is_empty() || !self.drained.is_empty() || !self.probed.is_empty()
     }
 
     /// Client calls so far.
@@ -258,7 +261,7 @@ impl Services {
         (lane, site, repeats_left): (u32, u32, u32),
     ) {
         let deadline = match caller {
-            Caller::Client(_) | Caller::Nobody => SimTime::MAX,
+            Caller::Client(_) | Caller::Kubelet | Caller::Nobody => SimTime::MAX,
             Caller::Call(parent) => self.calls.get(parent.slot).deadline,
             Caller::Effort(effort) => self.efforts.get(effort.slot).deadline,
         };
@@ -284,7 +287,7 @@ impl Services {
         match caller {
             Caller::Client(client) => self.clients.get_mut(client.slot).awaits = Awaits::Call(id),
             Caller::Effort(effort) => self.attempt_began(effort, id),
-            Caller::Call(_) | Caller::Nobody => {}
+            Caller::Call(_) | Caller::Kubelet | Caller::Nobody => {}
         }
         let station = self.operations[operation.index()].station;
         self.stations[station.index()].count(ctx.now, true);
@@ -402,6 +405,10 @@ impl Services {
         let call = self.calls.get_mut(id.slot);
         debug_assert_eq!(call.generation, id.generation, "work is done at the instant it is due");
         if call.phase == Phase::Stalled {
+            return;
+        }
+        if call.caller == Caller::Kubelet {
+            self.end(ctx, id, CallEnd::Completed);
             return;
         }
         let operation = &mut self.operations[call.operation.index()];

@@ -60,7 +60,7 @@ impl<'a> Value<'a> {
                 self.warning(codes::MEMORY_IN_MILLI, &message)
                     .primary(self.node.span, label)
                     .note(why)
-                    .replace("use a binary suffix", self.node.span, format!("{number}Mi")),
+                    .fix("use a binary suffix", self.node.span, format!("{number}Mi")),
             );
         }
         Some(Bytes(quantity.value_ceil()))

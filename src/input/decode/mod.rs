@@ -150,11 +150,19 @@ impl<'a> Value<'a> {
     /// `Deployment/web: `, or nothing when the root has no name.
     #[must_use]
     pub fn prefix(&self) -> String {
+        match self.object() {
+            "" => String::new(),
+            object => format!("{object}: "),
+        }
+    }
+
+    /// `Deployment/web`, or nothing when the root has no name.
+    #[must_use]
+    pub fn object(&self) -> &str {
         let mut step = &self.path;
         loop {
             match &**step {
-                Step::Root(object) if object.is_empty() => return String::new(),
-                Step::Root(object) => return format!("{object}: "),
+                Step::Root(object) => return object,
                 Step::Key(parent, _) | Step::Free(parent, _) | Step::Index(parent, _) => {
                     step = parent;
                 }
@@ -162,17 +170,40 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The value of a key, when this is a mapping that has it; nothing is reported.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<Self> {
+        let entry = self.node.mapping()?.iter().find(|entry| &*entry.key == key)?;
+        let child = self.child(Step::Key(Rc::clone(&self.path), &entry.key), &entry.value);
+        Some(Self { key: Some(entry.key_span), ..child })
+    }
+
+    /// The value at the end of a chain of keys.
+    #[must_use]
+    pub fn at(&self, keys: &[&str]) -> Option<Self> {
+        keys.iter().try_fold(self.clone(), |value, key| value.get(key))
+    }
+
+    /// The items, when this is a list; nothing is reported.
+    #[must_use]
+    pub fn elements(&self) -> Vec<Self> {
+        let items = self.node.sequence().unwrap_or_default().iter().enumerate();
+        items.map(|(at, node)| self.child(Step::Index(Rc::clone(&self.path), at), node)).collect()
+    }
+
     /// An error at this value; the message opens with object and path: `web: spec.replicas must be
     /// ...`.
     pub fn error(&self, code: Code, message: &str) -> Diagnostic {
         Diagnostic::error(code, format!("{}{} {message}", self.prefix(), self.subject()))
             .primary(self.span(), "")
+            .about(self.object(), self.path())
     }
 
     /// A warning at this value, worded as [`Value::error`].
     pub fn warning(&self, code: Code, message: &str) -> Diagnostic {
         Diagnostic::warning(code, format!("{}{} {message}", self.prefix(), self.subject()))
             .primary(self.span(), "")
+            .about(self.object(), self.path())
     }
 
     /// The path, or `the document` at the root.
