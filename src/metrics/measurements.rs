@@ -278,6 +278,7 @@ impl Measurements {
                 self.watches.oom_kill();
             }
             Record::ContainerDied { why: Death::Liveness | Death::Startup, .. }
+            | Record::TasksInterrupted { .. }
             | Record::WorkloadUpdated { .. }
             | Record::RolloutEnded(..)
             | Record::JobStarted { .. }

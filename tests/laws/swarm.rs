@@ -35,8 +35,9 @@ fn random_kind(stream: &mut Stream) -> StationKind {
         }),
         3 => StationKind::Worker(WorkerSpec {
             concurrency: stream.random_range(1..3),
-            prefetch: 1,
+            prefetch: stream.random_range(0..4),
             late_acks: stream.random(),
+            visibility_timeout: ms(stream.random_range(20..2_000)),
         }),
         _ => StationKind::Delay,
     }

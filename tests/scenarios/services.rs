@@ -2,6 +2,7 @@
 
 use super::*;
 use aurelius_sim::model::id::StationId;
+use aurelius_sim::model::record::TaskLosses;
 
 static STORM: LazyLock<Seen> = LazyLock::new(|| witness(shipped("retry-storm", 15), true));
 static BUDGET: LazyLock<Seen> = LazyLock::new(|| witness(shipped("retry-budget", 15), true));
@@ -57,4 +58,45 @@ fn with_a_retry_budget_the_same_minute_passes() {
     // A fifth of the requests under way, pauses included, is less than a quarter more queries.
     let queries = mean(&BUDGET.operations("store", 3, 4));
     assert!(queries < 130.0 * 1.27, "{queries} queries/s");
+}
+
+static WORKERS: LazyLock<Seen> = LazyLock::new(|| witness(shipped("celery-scale-in", 30), true));
+
+/// What became of a fleet's tasks, summed over its pods that ended.
+fn losses(fleet: &str) -> TaskLosses {
+    let wanted = WORKERS.workload(fleet);
+    let mut sum = TaskLosses::default();
+    for (_, record) in WORKERS.records() {
+        let Record::TasksInterrupted { pod, losses } = record else { continue };
+        if WORKERS.pod(*pod).workload == wanted {
+            sum.lost += losses.lost;
+            sum.invisible += losses.invisible;
+            sum.repeated += losses.repeated;
+            sum.returned += losses.returned;
+        }
+    }
+    sum
+}
+
+#[test]
+fn scale_in_loses_work_repeats_it_or_waits_for_it() {
+    let [hasty, careful, patient] = ["hasty", "careful", "patient"].map(losses);
+    assert!(hasty.lost >= 2 && hasty.repeated == 0, "{hasty:?}");
+    assert!(careful.lost == 0 && careful.repeated >= 2, "{careful:?}");
+    assert_eq!((patient.lost, patient.invisible), (0, 0), "{patient:?}");
+    // Every order was one task for each fleet: done, or lost. Careful work is late, not gone.
+    let done = |fleet: &str| {
+        let series = WORKERS.measured.series();
+        let points = series.station(WORKERS.station(fleet)).iter();
+        points.map(|point| point.ended.completed_per_second).sum::<f64>()
+    };
+    let step = {
+        let times = &WORKERS.measured.series().times;
+        (times[2].as_secs_f64() - times[1].as_secs_f64()).max(1.0)
+    };
+    let [hasty_done, careful_done, patient_done] =
+        ["hasty", "careful", "patient"].map(|fleet| done(fleet) * step);
+    let lost = f64::from(hasty.lost);
+    assert!((patient_done - careful_done).abs() < 0.5, "{patient_done} and {careful_done}");
+    assert!((patient_done - hasty_done - lost).abs() < 2.5, "{patient_done}, {hasty_done}, {lost}");
 }
