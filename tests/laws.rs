@@ -7,13 +7,17 @@ use aurelius_sim::model::id::{ClassId, OperationId, ServerId, StationId};
 use aurelius_sim::model::observer::{CallEnd, ClientCall, OperationEnd};
 use aurelius_sim::model::record::TaskLosses;
 use aurelius_sim::service::spec::{
-    BatchLatency, BreakerSpec, CallMode, CallSpec, ClientStep, GpuSpec, GpuWork, HedgeSpec, Jitter,
-    OnError, PolicySpec, RetryBudget, RetryOn, RetrySpec, StationKind, StepSpec, WorkerSpec,
+    BatchLatency, BouncerMode, BouncerSpec, BreakerSpec, CallMode, CallSpec, ClientStep,
+    ConnectionLimitSpec, ConnectionSpec, GpuSpec, GpuWork, HedgeSpec, Hold, Jitter, LimitKey,
+    OnError, PolicySpec, PoolSpec, RateLimitSpec, RetryBudget, RetryOn, RetrySpec, StationKind,
+    StationSpec, StepSpec, WorkerSpec,
 };
 use aurelius_sim::service::{CallTally, ServiceGraph};
 use aurelius_sim::units::{SimDuration, SimTime};
 use rand::RngExt;
 
+#[path = "laws/fronts.rs"]
+mod fronts;
 #[path = "harness/mod.rs"]
 mod harness;
 #[path = "laws/k6_oracle.rs"]
@@ -259,7 +263,7 @@ fn late_acks_lose_nothing_and_early_acks_what_was_inside() {
         let (lost, repeated) = if late_acks { (0, 2) } else { (2, 0) };
         let spent = SimDuration::from_secs(1);
         assert_eq!(tasks, TaskLosses { lost, invisible: 2, repeated, returned: 0, spent });
-        run_until(&mut world, at(32.0));
+        run_until(&mut world, at(29.0));
         assert_eq!(world.services.waiting(StationId(0)), 2, "nobody knows of them for 30 s");
         run_until(&mut world, at(40.0));
         let tally = world.services.tally();

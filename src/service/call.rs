@@ -163,6 +163,11 @@ impl<T> Arena<T> {
         &mut self.slots[index(slot)]
     }
 
+    /// All slots there are.
+    pub(super) fn len(&self) -> u32 {
+        count_u32(self.slots.len())
+    }
+
     /// Slots in use.
     pub(super) fn in_use(&self) -> usize {
         self.slots.len() - self.free.len()

@@ -37,8 +37,8 @@ impl RateLimit {
             let leaked = now.since(bucket.looked).as_secs_f64() * spec.per_second;
             (ahead - leaked + 1.0).max(0.0)
         });
-        // Rounding must not turn away a request that comes exactly in time.
-        if ahead > f64::from(spec.burst) + 1e-9 {
+        // Rounding must not turn away a request that comes in time; nginx counts in thousandths.
+        if ahead > f64::from(spec.burst) + 1e-6 {
             return Verdict::Reject;
         }
         *bucket = Bucket { ahead: Some(ahead), looked: now };
