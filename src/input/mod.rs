@@ -29,6 +29,7 @@ mod catalogue;
 mod cluster_profile;
 
 mod cron;
+mod front;
 mod jobs;
 mod load;
 mod policy;

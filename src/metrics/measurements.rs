@@ -280,6 +280,7 @@ impl Measurements {
             Record::ContainerDied { why: Death::Liveness | Death::Startup, .. }
             | Record::WorkloadCreated(_)
             | Record::WorkloadDeleted(_)
+            | Record::TasksInterrupted { .. }
             | Record::WorkloadUpdated { .. }
             | Record::RolloutEnded(..)
             | Record::JobStarted { .. }

@@ -32,6 +32,10 @@ impl<O: Observer> Run<'_, O> {
                 self.services.client_wakes(&mut ctx!(self, now), client);
                 return self.hear_services(now);
             }
+            Event::ConnectTimeout(call) => {
+                self.services.connect_timed_out(&mut ctx!(self, now), call);
+                return self.hear_services(now);
+            }
             Event::Effort(effort, step) => {
                 self.services.effort_due(&mut ctx!(self, now), effort, step);
                 return self.hear_services(now);

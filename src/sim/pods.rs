@@ -8,6 +8,7 @@ use crate::model::action::PodDeletion;
 use crate::model::event::PodStep;
 use crate::model::id::{NodeId, PodId};
 use crate::model::observer::Observer;
+use crate::model::record::Record;
 use crate::sim::Run;
 use crate::sim::loads::ctx;
 use crate::units::{SimDuration, SimTime};
@@ -240,7 +241,11 @@ impl<O: Observer> Run<'_, O> {
     pub(super) fn stop_server(&mut self, now: SimTime, id: PodId) {
         self.workloads.sigterm_sent.remove(&id);
         if let Some(server) = self.servers.remove(&id) {
-            self.services.destroy_server(&mut ctx!(self, now), server);
+            let ended = self.services.destroy_server(&mut ctx!(self, now), server);
+            if ended.tasks.any() {
+                let losses = ended.tasks;
+                self.records.push(Record::TasksInterrupted { pod: id, losses });
+            }
             self.hear_services(now);
         }
     }
