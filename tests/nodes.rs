@@ -14,6 +14,8 @@ use aurelius_sim::units::{SimDuration, SimTime};
 mod lost;
 #[path = "nodes/small.rs"]
 mod small;
+#[path = "nodes/start_up.rs"]
+mod start_up;
 #[path = "nodes/upgrade.rs"]
 mod upgrade;
 #[path = "nodes/volumes.rs"]
@@ -52,7 +54,7 @@ impl Told {
                 let about = match about {
                     About::Pod(id) => names.pod(*id).to_owned(),
                     About::Node(id) => names.node(*id).to_owned(),
-                    About::Claim(name) => name.to_string(),
+                    About::Claim(name) | About::NodePool(name) => name.to_string(),
                     About::Disruption(id) => names.disruption(*id).to_owned(),
                 };
                 found.push((entry.first, about, message.to_string()));

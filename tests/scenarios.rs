@@ -20,6 +20,8 @@ use aurelius_sim::scenario::Scenario;
 use aurelius_sim::trace::{NodeLife, PodLife};
 use aurelius_sim::units::{SimDuration, SimTime};
 
+#[path = "scenarios/capacity.rs"]
+mod capacity;
 #[path = "scenarios/gpu_surge.rs"]
 mod gpu_surge;
 #[path = "scenarios/load.rs"]

@@ -38,8 +38,9 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct RunArgs {
-    /// The scenario document.
-    pub(super) scenario: PathBuf,
+    /// The scenario document. Several are told side by side: verdict, nodes, cost, disruptions.
+    #[arg(required = true, num_args = 1.., value_name = "SCENARIO")]
+    pub(super) scenarios: Vec<PathBuf>,
     /// What is deployed, and where.
     #[command(flatten)]
     pub(super) inputs: InputArgs,
@@ -58,7 +59,7 @@ pub(super) struct RunArgs {
           value_parser = clap::value_parser!(u32).range(1..=1_024))]
     pub(super) jobs: Option<u32>,
     /// Print one line per loop of a controller, or the life of a pod or node:
-    /// `hpa/gateway[@30m..40m]`, `pod/gateway-7`, `node/general-3`. Repeatable.
+    /// `hpa/gateway[@30m..40m]`, `pod/gateway-7`, `node/general-3`, `nodepool/general`. Repeatable.
     #[arg(long, value_name = "SELECTOR")]
     pub(super) explain: Vec<String>,
     /// How much the terminal summary says.

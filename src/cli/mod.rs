@@ -7,6 +7,7 @@ mod inputs;
 mod outputs;
 mod progress;
 mod run;
+mod side_by_side;
 
 use std::error::Error;
 use std::panic;

@@ -1,13 +1,14 @@
 //! `run`: a scenario from its document to its verdict.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::cli::args::{Color, Format, OutputArg, ProgressArg, RunArgs, SummaryArg};
 use crate::cli::files::{to_stderr, to_stdout};
 use crate::cli::outputs::{Made, conflict, overwritten, write};
 use crate::cli::progress::Meter;
-use crate::cli::{Exit, say_error};
+use crate::cli::{Exit, say_error, side_by_side};
 use crate::findings::{Case, causes, check};
 use crate::input::render::{Colour as DiagnosticColour, render_all};
 use crate::input::{LoadOptions, Loaded, load_scenario};
@@ -21,27 +22,18 @@ use crate::sweep::{RunResult, SweepOptions, evaluate};
 use crate::trace::Keep;
 use crate::units::convert::{f64_from_u64, index};
 
-/// Runs a scenario and writes what was asked for.
+/// Runs a scenario and writes what was asked for, or several side by side.
 pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
     if let Some(text) = conflict(&args.output) {
         to_stderr(&format!("error: {text}"));
         return Exit::Usage;
     }
-    let options = LoadOptions {
-        manifests: args.inputs.manifests.clone(),
-        cluster: args.inputs.cluster.clone(),
-        seed: args.seed,
-    };
-    let Loaded { scenario, diagnostics, sources } = load_scenario(&args.scenario, &options);
-    let wanted = wants_colour(color, std::io::stderr().is_terminal());
-    let colour = if wanted { DiagnosticColour::Coloured } else { DiagnosticColour::Plain };
-    if scenario.is_none() || !args.quiet {
-        let text = render_all(&diagnostics, &sources, colour);
-        if !text.is_empty() {
-            to_stderr(&text);
-        }
+    if args.scenarios.len() > 1 {
+        return side_by_side::run(args, color);
     }
-    let Some(scenario) = scenario else { return Exit::Usage };
+    let Some(scenario) = args.scenarios.first().and_then(|path| load(path, args, color)) else {
+        return Exit::Usage;
+    };
     if let Some(path) = overwritten(&args.output, &scenario.inputs) {
         to_stderr(&format!("error: {} is an input of this run; write elsewhere", path.display()));
         return Exit::Usage;
@@ -50,6 +42,25 @@ pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
         Ok(exit) => exit,
         Err(exit) => exit,
     }
+}
+
+/// Reads a scenario; what is wrong with it goes to stderr.
+pub(super) fn load(path: &Path, args: &RunArgs, color: Color) -> Option<Scenario> {
+    let options = LoadOptions {
+        manifests: args.inputs.manifests.clone(),
+        cluster: args.inputs.cluster.clone(),
+        seed: args.seed,
+    };
+    let Loaded { scenario, diagnostics, sources } = load_scenario(path, &options);
+    let wanted = wants_colour(color, std::io::stderr().is_terminal());
+    let colour = if wanted { DiagnosticColour::Coloured } else { DiagnosticColour::Plain };
+    if scenario.is_none() || !args.quiet {
+        let text = render_all(&diagnostics, &sources, colour);
+        if !text.is_empty() {
+            to_stderr(&text);
+        }
+    }
+    scenario
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command line may measure itself")]
@@ -81,7 +92,7 @@ fn simulate_and_write(args: &RunArgs, color: Color, scenario: &Scenario) -> Resu
 }
 
 /// Whether every threshold that counts is met.
-fn holds(scenario: &Scenario, result: &RunResult, strict: bool) -> bool {
+pub(super) fn holds(scenario: &Scenario, result: &RunResult, strict: bool) -> bool {
     let specs = scenario.thresholds.iter().zip(&result.thresholds);
     specs
         .filter(|(spec, _)| spec.terms().severity == Severity::Error)

@@ -9,7 +9,7 @@ use crate::cluster::occur::ZONE;
 use crate::cluster::pod::{Deletion, Pod, PodOwner, PodPhase};
 use crate::cluster::state::Cluster;
 use crate::cluster::workload::{ReplicaSet, Revision};
-use crate::model::action::{Action, PodDeletion};
+use crate::model::action::{Action, NodeLaunch, PodDeletion};
 use crate::model::id::{NodeId, PodId, PoolId, ReplicaSetId, WorkloadId};
 use crate::model::record::Record;
 use crate::units::{SimDuration, SimTime};
@@ -61,6 +61,10 @@ impl Cluster {
             Action::AddNode(pool) => {
                 let node = self.create_group_node(now, *pool);
                 records.push(Record::NodeRequested { node, pool: *pool });
+            }
+            Action::LaunchNode(launch) => {
+                let node = self.create_launched_node(now, launch);
+                records.push(Record::NodeRequested { node, pool: launch.pool });
             }
             Action::RemoveNode(id) => {
                 if self.node(*id).is_some_and(|node| node.phase != NodePhase::Removing) {
@@ -283,6 +287,21 @@ impl Cluster {
         let labels = node_labels(&pool.spec.labels, &name, &machine);
         let (id, taints) = (pool.id, pool.spec.taints.clone());
         self.create_node(now, id, name, machine, (labels, taints), true)
+    }
+
+    /// Makes the node of a machine that was chosen with its zone.
+    fn create_launched_node(&mut self, now: SimTime, launch: &NodeLaunch) -> NodeId {
+        let name = self.next_name(launch.pool);
+        let spec = &self.pool(launch.pool).spec;
+        let instance = Arc::clone(&spec.instance);
+        let zone = Some(Arc::clone(&launch.zone));
+        let machine = Machine { instance, zone, spot: spec.spot };
+        let mut labels = node_labels(&spec.labels, &name, &machine);
+        labels.extend(launch.labels.clone());
+        let taints = spec.taints.clone();
+        let node = self.create_node(now, launch.pool, name, machine, (labels, taints), false);
+        self.node_mut(node).annotations.clone_from(&launch.annotations);
+        node
     }
 
     fn next_name(&mut self, pool: PoolId) -> Arc<str> {

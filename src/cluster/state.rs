@@ -264,6 +264,11 @@ impl Cluster {
         &self.budgets
     }
 
+    /// Zones in which no instance can be had now.
+    pub fn failed_zones(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.failed_zones.iter()
+    }
+
     /// A pool.
     #[must_use]
     pub fn pool(&self, id: PoolId) -> &Pool {

@@ -14,6 +14,7 @@ pub mod eviction;
 pub mod helm_wait;
 pub mod hpa;
 pub mod job;
+pub mod karpenter;
 pub mod kubelet;
 pub mod metrics_server;
 pub mod node_lifecycle;

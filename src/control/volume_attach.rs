@@ -104,6 +104,12 @@ impl AttachDetach {
         }
     }
 
+    /// Whether any volume is attached to a node, or not off it yet.
+    #[must_use]
+    pub fn holds(&self, node: NodeId) -> bool {
+        self.volumes.values().flatten().any(|known| known.node == node)
+    }
+
     /// When something is due next.
     #[must_use]
     pub fn next(&self) -> Option<SimTime> {

@@ -69,6 +69,10 @@ impl<'a> Search<'a> {
             "evictions_blocked" => {
                 self.tell_best(&code::EVICTION_REFUSED, None);
             }
+            "nodes_disrupted" | "pods_disrupted" => {
+                let _ = self.tell_best(&code::NODES_DISRUPTED, None)
+                    || self.tell_best(&code::NODES_REMOVED, None);
+            }
             "cost_per_month" | "cost_per_million_requests" | "nodes" => self.nodes(),
             _ => self.traffic(),
         }
@@ -152,13 +156,14 @@ impl<'a> Search<'a> {
 
     /// What the pools grew to.
     fn nodes(&mut self) {
-        for (position, pool) in self.case.scenario.pools.iter().enumerate() {
-            let counts = self.case.series.pools.get(position).map_or(&[][..], Vec::as_slice);
-            let most = counts.iter().map(|sample| sample.nodes).max().unwrap_or(0);
-            let first = counts.first().map_or(0, |sample| sample.nodes);
+        let (scenario, series) = (self.case.scenario, self.case.series);
+        for (name, pools) in scenario.node_groups() {
+            let counts = (0..series.times.len()).map_while(|at| series.nodes_of(&pools, at));
+            let most = counts.clone().max().unwrap_or(0);
+            let first = counts.clone().next().unwrap_or(0);
             if most > first {
-                let origin = &pool.max_origin;
-                self.parts.push(format!("pool {} grew from {first} to {most} nodes", pool.name));
+                let origin = &scenario.pools[pools[0].index()].max_origin;
+                self.parts.push(format!("pool {name} grew from {first} to {most} nodes"));
                 self.origins.push(origin.clone());
             }
         }

@@ -171,6 +171,16 @@ codes! {
     UPGRADE_BLOCKED = "AUR965", 2, "upgrade-blocked",
         "Pods of a node that is upgraded did not go in the provider's time: EKS and AKS fail the upgrade, \
          GKE deletes them without asking their budgets. See the budget that refused.";
+    /// Karpenter took nodes away.
+    NODES_DISRUPTED = "AUR970", 3, "nodes-disrupted",
+        "Karpenter took nodes away: empty or underutilized ones, such as are not what their NodePool says \
+         (drift), too old, or about to be taken back. `disruption.consolidateAfter` and \
+         `disruption.budgets` of the NodePool say how soon and how many at a time; \
+         `--explain nodepool/NAME` tells each.";
+    /// The cloud did not have the machines that Karpenter asked for.
+    LAUNCH_REFUSED = "AUR971", 3, "launch-refused",
+        "Karpenter asked for machines that the cloud did not have, and shuns them for 3 minutes. The more \
+         types, zones and capacity types a NodePool allows, the less often its pods wait for this.";
 }
 
 #[cfg(test)]

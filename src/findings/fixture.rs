@@ -146,7 +146,7 @@ fn growth(tell: &mut impl FnMut(SimTime, Record)) {
         tell(at(bound + 20), Record::PodBecameReady(pod));
     }
     let (node, pool) = (NodeId(4), PoolId(0));
-    let reason = Reason::ScaleUp { pod: PodId(20), pods: 3, pool };
+    let reason = Reason::ScaleUp { pod: PodId(20), pods: 3, pool, from: 2, to: 3, max: 4 };
     tell(at(712), Record::Decided { by: Decider::ClusterAutoscaler, reason });
     tell(at(712), Record::NodeRequested { node, pool });
     tell(at(712), launched(node, pool));
@@ -241,7 +241,10 @@ fn drain(tell: &mut impl FnMut(SimTime, Record)) {
     tell(at(2_290), Record::PodGone(PodId(1)));
     let pools = vec![
         (PoolId(0), NoScaleUp::MaxSizeReached),
-        (PoolId(1), NoScaleUp::DoesNotFit(crate::model::reason::Misfit::Taint)),
+        (
+            PoolId(1),
+            NoScaleUp::DoesNotFit { rule: crate::model::reason::Misfit::Taint, words: Vec::new() },
+        ),
     ];
     let pod = PodId(23);
     let name = Arc::from("checkout-20");

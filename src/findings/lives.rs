@@ -166,7 +166,10 @@ fn subject(workload: Option<WorkloadId>, about: Option<&About>) -> Subject {
     match (workload, about) {
         (Some(workload), _) => Subject::Workload(workload),
         (None, Some(About::Disruption(id))) => Subject::Disruption(*id),
-        (None, Some(About::Pod(_) | About::Node(_) | About::Claim(_)) | None) => Subject::Run,
+        (
+            None,
+            Some(About::Pod(_) | About::Node(_) | About::Claim(_) | About::NodePool(_)) | None,
+        ) => Subject::Run,
     }
 }
 
@@ -180,6 +183,6 @@ fn origin(case: &Case<'_>, about: &About) -> Vec<Origin> {
             claims.map(|claim| claim.meta.origin.clone()).collect()
         }
         About::Disruption(id) => vec![case.scenario.disruptions[id.index()].origin.clone()],
-        About::Claim(_) | About::Pod(_) | About::Node(_) => Vec::new(),
+        About::Claim(_) | About::Pod(_) | About::Node(_) | About::NodePool(_) => Vec::new(),
     }
 }

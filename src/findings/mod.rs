@@ -10,6 +10,7 @@ pub mod demand;
 pub mod finding;
 mod hpa;
 mod jobs;
+mod karpenter;
 mod lives;
 mod load;
 mod nodes;
@@ -172,6 +173,7 @@ const RULES: &[Rule] = &[
     hpa::find,
     pods::find,
     nodes::find,
+    karpenter::find,
     lives::find,
     stations::find,
     requests::find,

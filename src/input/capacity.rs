@@ -6,8 +6,11 @@ use super::catalogue::Catalogue;
 use super::cluster_profile::known_zone;
 use super::codes;
 use super::decode::{Fields, Value, nearest};
+use super::pool_events::NOTICE;
 use crate::cluster::api::InstanceType;
-use crate::scenario::capacity::{self, CapacitySpec, FailureRate, MachineFilter, Quota};
+use crate::scenario::capacity::{
+    self, CapacitySpec, FailureRate, MachineFilter, Quota, SpotInterruptions,
+};
 
 /// What may be named: machine types and zones.
 #[derive(Clone, Copy, Default)]
@@ -23,8 +26,11 @@ pub(super) fn capacity(value: &Value<'_>, known: Known<'_>) -> Option<CapacitySp
         .read_or("failures", Vec::new(), |value| value.list(|value| failure_rate(value, known)));
     let quotas =
         fields.read_or("quotas", Vec::new(), |value| value.list(|value| quota(value, known)));
+    let interruptions = fields.read_or("spotInterruptions", Vec::new(), |value| {
+        value.list(|value| spot_interruptions(value, known))
+    });
     fields.finish("capacity");
-    Some(CapacitySpec { failures: failures?, quotas: quotas? })
+    Some(CapacitySpec { failures: failures?, quotas: quotas?, interruptions: interruptions? })
 }
 
 fn failure_rate(value: &Value<'_>, known: Known<'_>) -> Option<FailureRate> {
@@ -33,6 +39,30 @@ fn failure_rate(value: &Value<'_>, known: Known<'_>) -> Option<FailureRate> {
     let probability = fields.required("probability").and_then(|value| value.number(0.0..=1.0));
     fields.finish("a failure rate");
     Some(FailureRate { of: of?, probability: probability? })
+}
+
+fn spot_interruptions(value: &Value<'_>, known: Known<'_>) -> Option<SpotInterruptions> {
+    let fields = value.fields()?;
+    let instances = fields.read_or("instances", Vec::new(), |value| {
+        value.list(|pattern| known_instances(pattern, known.machines))
+    });
+    let zones = fields
+        .read_or("zones", Vec::new(), |value| value.list(|zone| known_zone(zone, known.zones)));
+    let every = fields.required("every");
+    let spans = every.as_ref().and_then(Value::distribution);
+    let share = fields.read_or("share", 1.0, |value| value.number(0.0..=1.0));
+    let notice = fields.read_or("notice", NOTICE, Value::duration);
+    let handler = fields.read_or("terminationHandler", false, Value::boolean);
+    fields.finish("spot interruptions");
+    let (every, spans) = (every?, spans?);
+    if spans.mean() < 1.0 {
+        let message = "has a mean below a second: machines would be gone before they are there";
+        every.report(every.error(codes::OUT_OF_RANGE, message));
+        return None;
+    }
+    let of = MachineFilter { instances: instances?, zones: zones?, spot: Some(true) };
+    let (share, notice, handler) = (share?, notice?, handler?);
+    Some(SpotInterruptions { of, every: spans, share, notice, handler })
 }
 
 fn quota(value: &Value<'_>, known: Known<'_>) -> Option<Quota> {

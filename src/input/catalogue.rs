@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
+use super::allocatable;
 use super::codes;
 use super::decode::Context;
 use super::diagnostic::Diagnostic;
@@ -97,6 +98,11 @@ impl Row<'_> {
         number.ok_or_else(|| format!("`{column}` is `{cell}`, must be a whole number"))
     }
 
+    /// A whole number; empty, or a column that is not there, is not known.
+    fn optional(&self, column: &str) -> Result<Option<i64>, String> {
+        if self.cell(column).is_empty() { Ok(None) } else { self.whole(column).map(Some) }
+    }
+
     /// A price; empty is not known.
     fn price(&self, column: &str) -> Result<Option<Decimal>, String> {
         let cell = self.cell(column);
@@ -122,19 +128,22 @@ impl Row<'_> {
             resources
         };
         let cores = self.whole("vcpu")?.saturating_mul(1000);
+        let memory = self.whole("memory_mib")?;
+        let enis = self.optional("enis")?.zip(self.optional("ipv4_per_eni")?);
+        let pods = allocatable::max_pods(provider, enis);
+        let max_pods = self.optional("max_pods")?.unwrap_or(pods);
+        let free_cores = allocatable::cpu_millis(provider, cores);
+        let free_memory = allocatable::memory_mib(provider, memory, max_pods);
         Ok(InstanceType {
             name: name.into(),
-            capacity: resources(cores, self.whole("memory_mib")?, disk),
+            capacity: resources(cores, memory, disk),
             allocatable: resources(
-                self.whole("allocatable_cpu_millis")?,
-                self.whole("allocatable_memory_mib")?,
+                self.optional("allocatable_cpu_millis")?.unwrap_or(free_cores),
+                self.optional("allocatable_memory_mib")?.unwrap_or(free_memory),
                 disk_for_pods,
             ),
-            max_pods: self.whole("max_pods")?,
-            max_volumes: match self.cell("max_volumes") {
-                "" => None,
-                _ => Some(self.whole("max_volumes")?),
-            },
+            max_pods,
+            max_volumes: self.optional("max_volumes")?,
             gpu_kind: Some(self.cell("gpu_kind")).filter(|kind| !kind.is_empty()).map(Arc::from),
             on_demand_per_hour: self.price("on_demand_usd_per_hour")?,
             spot_per_hour: self.price("spot_usd_per_hour")?,

@@ -8,15 +8,17 @@ use rust_decimal::Decimal;
 use super::capacity::{Known, capacity, report_instance};
 use super::catalogue::Catalogue;
 use super::codes;
-use super::decode::{Fields, Value};
+use super::decode::{Fields, Value, nearest};
 use super::diagnostic::Diagnostic;
+use super::karpenter;
 use super::kubernetes::meta::strings;
 use super::kubernetes::scheduling::taint;
 use super::live_cluster::LiveCluster;
+use super::source::Span;
 use crate::cluster::VolumeMode;
 use crate::cluster::api::{InstanceType, Labels, NodePoolSpec};
 use crate::control::cluster_autoscaler::Options;
-use crate::control::cluster_autoscaler::options::OptionError;
+use crate::control::cluster_autoscaler::options::{Expander, GroupOptions, OptionError};
 use crate::control::hpa::HpaConfig;
 use crate::engine::Dist;
 use crate::scenario::{
@@ -33,12 +35,21 @@ pub(super) struct ClusterProfile {
     pub(super) provider: Provider,
     pub(super) zones: Vec<Arc<str>>,
     pub(super) pools: Vec<NodePoolSpec>,
+    /// What each pool overrides of the Cluster Autoscaler's flags.
+    pub(super) group_options: Vec<GroupOptions>,
     pub(super) machines: Vec<Arc<InstanceType>>,
     pub(super) capacity: CapacitySpec,
     pub(super) timings: Timings,
     pub(super) images: ImageSizes,
     pub(super) metric_resolution: SimDuration,
     pub(super) autoscaler: Options,
+    /// Karpenter, when it runs here.
+    pub(super) karpenter: Option<karpenter::Profile>,
+    /// Its NodePools, once the manifests are read.
+    pub(super) draft: Option<karpenter::Draft>,
+    pub(super) catalogue: karpenter::Machines,
+    /// Flags that were read and change nothing, by path.
+    pub(super) ignored_flags: Vec<Arc<str>>,
     pub(super) hpa_config: HpaConfig,
     pub(super) prices: Prices,
     pub(super) volumes: VolumeProfile,
@@ -79,24 +90,33 @@ pub(super) fn cluster_profile(
         fields.finish("metricsServer");
         resolution
     });
-    let autoscaler = fields.read_or("clusterAutoscaler", Options::default(), autoscaler);
+    let karpenter = fields.read("karpenter", karpenter::profile);
+    let provider = machines.as_ref().map(|machines| machines.provider);
+    let autoscaler = fields
+        .read_or("clusterAutoscaler", Default::default(), |value| autoscaler(value, provider));
     let hpa_config = fields.read_or("horizontalPodAutoscaler", HpaConfig::default(), hpa_config);
     let prices = prices(fields);
     let volumes =
         fields.read_or("volumes", VolumeProfile::usual(VolumeMode::Enforced), volume_profile);
     let pulls = fields.read_or("kubelet", PullPolicy::default(), pulls);
-    let Machines { provider, zones, pools, types } = machines?;
+    let (autoscaler, ignored_flags) = autoscaler?;
+    let Machines { provider, zones, pools, group_options, types } = machines?;
     Some(ClusterProfile {
         name: name?,
         provider,
         zones,
         pools,
+        group_options,
         machines: types,
         capacity: capacity?,
         timings: timings?,
         images: ImageSizes { by_name: images?, default: image_default? },
         metric_resolution: metric_resolution?,
-        autoscaler: autoscaler?,
+        karpenter: karpenter?,
+        draft: None,
+        catalogue: Arc::new(catalogue.cloned().unwrap_or_default()),
+        autoscaler,
+        ignored_flags,
         hpa_config: hpa_config?,
         prices: prices?,
         volumes: volumes?,
@@ -109,6 +129,7 @@ struct Machines {
     provider: Provider,
     zones: Vec<Arc<str>>,
     pools: Vec<NodePoolSpec>,
+    group_options: Vec<GroupOptions>,
     /// Machine types that can be had.
     types: Vec<Arc<InstanceType>>,
 }
@@ -124,11 +145,13 @@ fn stated_machines(fields: &Fields<'_>, catalogue: Option<&Catalogue>) -> Option
     let known_zones = zones.as_ref().unwrap_or(&empty);
     let pools = fields.required("nodePools").and_then(|pools| {
         let read = pools.list(|pool| node_pool(pool, catalogue, known_zones))?;
+        let (read, options): (Vec<_>, Vec<_>) = read.into_iter().unzip();
         unique_pools(&pools, &read)?;
-        Some(read)
+        Some((read, options))
     });
     let types = catalogue.into_iter().flat_map(Catalogue::values).cloned().collect();
-    Some(Machines { provider: provider?, zones: zones?, pools: pools?, types })
+    let (pools, group_options) = pools?;
+    Some(Machines { provider: provider?, zones: zones?, pools, group_options, types })
 }
 
 /// Pools as the nodes of a live cluster show them; the catalogue is only asked for prices.
@@ -146,7 +169,7 @@ fn live_machines(fields: &Fields<'_>, live: Option<LiveCluster>) -> Option<Machi
     let LiveCluster { pools, zones, provider } = live?;
     let types = types_of(&pools);
     let provider = stated?.or(provider).unwrap_or(Provider::Eks);
-    Some(Machines { provider, zones, pools, types })
+    Some(Machines { provider, zones, pools, group_options: Vec::new(), types })
 }
 
 fn types_of(pools: &[NodePoolSpec]) -> Vec<Arc<InstanceType>> {
@@ -162,10 +185,15 @@ pub(super) fn profile_of(live: LiveCluster, name: Arc<str>) -> ClusterProfile {
         machines: types_of(&live.pools),
         capacity: CapacitySpec::default(),
         pools: live.pools,
+        group_options: Vec::new(),
         timings: default_timings(),
         images: ImageSizes { by_name: BTreeMap::new(), default: IMAGE_SIZE },
         metric_resolution: SimDuration::from_secs(15),
         autoscaler: Options::default(),
+        karpenter: None,
+        draft: None,
+        catalogue: Arc::default(),
+        ignored_flags: Vec::new(),
         hpa_config: HpaConfig::default(),
         prices: no_prices(),
         volumes: VolumeProfile::usual(VolumeMode::Enforced),
@@ -218,7 +246,7 @@ fn node_pool(
     value: &Value<'_>,
     catalogue: Option<&Catalogue>,
     zones: &[Arc<str>],
-) -> Option<NodePoolSpec> {
+) -> Option<(NodePoolSpec, GroupOptions)> {
     let fields = value.fields()?;
     let name = fields.required("name").and_then(|name| name.non_empty().map(Arc::from));
     let instance_value = fields.required("instance");
@@ -237,6 +265,7 @@ fn node_pool(
     let gpu_ready = fields.read("gpuReady", Value::distribution);
     let spot = fields.read_or("spot", false, Value::boolean);
     let autoscaled = fields.read("autoscaled", Value::boolean);
+    let options = fields.read_or("clusterAutoscaler", GroupOptions::default(), group_options);
     fields.finish("a node pool");
     let (instance_value, instance_name) = (instance_value?, instance_name?);
     let catalogue = catalogue?;
@@ -247,7 +276,7 @@ fn node_pool(
     let (min, max) = (min?, max?);
     let initial = initial?.unwrap_or(min);
     check_bounds(value, min, max, initial)?;
-    Some(NodePoolSpec {
+    let spec = NodePoolSpec {
         name: name?,
         origin: value.origin(),
         instance: Arc::clone(instance),
@@ -263,6 +292,34 @@ fn node_pool(
         gpu_ready: gpu_ready?,
         spot: spot?,
         autoscaled: autoscaled?.unwrap_or(min < max),
+        node_pool: None,
+    };
+    Some((spec, options?))
+}
+
+/// `clusterAutoscaler` of a pool: flags that hold otherwise for its nodes.
+fn group_options(value: &Value<'_>) -> Option<GroupOptions> {
+    let fields = value.fields()?;
+    let share = |name| fields.read(name, |value| value.number(0.0..=1.0));
+    let threshold = share("scale-down-utilization-threshold");
+    let gpu_threshold = share("scale-down-gpu-utilization-threshold");
+    let span = |name| fields.read(name, Value::duration);
+    let unneeded = span("scale-down-unneeded-time");
+    let unready = span("scale-down-unready-time");
+    let provision = span("max-node-provision-time");
+    let startup = span("max-node-startup-time");
+    let daemons = fields.read("ignore-daemonsets-utilization", Value::boolean);
+    let zero_or_max = fields.read_or("zero-or-max-node-scaling", false, Value::boolean);
+    fields.finish("the flags that a pool may override");
+    Some(GroupOptions {
+        scale_down_utilization_threshold: threshold?,
+        scale_down_gpu_utilization_threshold: gpu_threshold?,
+        scale_down_unneeded_time: unneeded?,
+        scale_down_unready_time: unready?,
+        max_node_provision_time: provision?,
+        max_node_startup_time: startup?,
+        ignore_daemonsets_utilization: daemons?,
+        zero_or_max_node_scaling: zero_or_max?,
     })
 }
 
@@ -348,28 +405,67 @@ fn amounts<'a, T>(
     read.into_iter().collect()
 }
 
-/// Flags by their own names with their texts: what they mean is the controller's business.
-/// Flags of the Cluster Autoscaler by their own names.
-fn autoscaler(value: &Value<'_>) -> Option<Options> {
+/// Flags of the Cluster Autoscaler by their own names with their texts: what they mean is the
+/// controller's business. Returns the names of those that change nothing, too.
+fn autoscaler(value: &Value<'_>, provider: Option<Provider>) -> Option<(Options, Vec<Arc<str>>)> {
     let mut options = Options::default();
+    let mut ignored = Vec::new();
     let mut complete = true;
     for (name, value) in value.entries()? {
-        let Some(scalar) = value.node().scalar() else {
-            complete = value.wrong_type::<()>("a single value").is_some();
+        let texts = match value.node().sequence() {
+            // A flag that may be given several times.
+            Some(items) => items.iter().map(|item| item.scalar()).collect(),
+            None => vec![value.node().scalar()],
+        };
+        let Some(texts) = texts.into_iter().collect::<Option<Vec<_>>>() else {
+            complete = value.wrong_type::<()>("a single value, or a list of them").is_some();
             continue;
         };
-        if let Err(error) = options.set(name.text, &scalar.text) {
-            complete = false;
-            let (code, span) = match error {
-                OptionError::Unknown => (codes::UNKNOWN_FIELD, name.span),
-                OptionError::NotSimulated => (codes::UNSUPPORTED, name.span),
-                OptionError::Invalid(_) => (codes::OUT_OF_RANGE, value.node().span),
-            };
-            let message = format!("{}{error}", value.prefix());
-            value.report(Diagnostic::error(code, message).primary(span, ""));
+        if Options::is_ignored(name.text) {
+            ignored.push(Arc::from(format!("clusterAutoscaler.{}", name.text)));
+        }
+        for text in texts {
+            if let Err(error) = options.set(name.text, &text.text) {
+                complete = false;
+                report_flag(&value, name.text, name.span, &error);
+            }
+        }
+        if name.text == "expander" && complete {
+            complete = check_expander(&value, &options, provider);
         }
     }
-    complete.then_some(options)
+    complete.then_some((options, ignored))
+}
+
+fn report_flag(value: &Value<'_>, name: &str, span: Span, error: &OptionError) {
+    let (code, span) = match error {
+        OptionError::Unknown => (codes::UNKNOWN_FIELD, span),
+        OptionError::NotSimulated => (codes::UNSUPPORTED, span),
+        OptionError::Invalid(_) => (codes::OUT_OF_RANGE, value.node().span),
+    };
+    let message = format!("{}{error}", value.prefix());
+    let mut diagnostic = Diagnostic::error(code, message).primary(span, "");
+    if *error == OptionError::Unknown
+        && let Some(near) = nearest(name, Options::flags())
+    {
+        diagnostic = diagnostic.replace("a flag with a similar name exists", span, near);
+    }
+    value.report(diagnostic);
+}
+
+/// Only clouds with a price list of their own let the price expander start
+/// (cloudprovider/*/: `Pricing`).
+fn check_expander(value: &Value<'_>, options: &Options, provider: Option<Provider>) -> bool {
+    let priced = provider.is_none_or(|provider| provider == Provider::Gke);
+    if priced || !options.expander.contains(&Expander::Price) {
+        return true;
+    }
+    let message = "is `price`, with which cluster-autoscaler does not start on this provider";
+    let error = value.error(codes::UNSUPPORTED, message);
+    value.report(error.note("the provider has no price list for it; only GCE does").help(
+        "use `least-waste`, or `priority` with a ConfigMap that names the cheaper pools first",
+    ));
+    false
 }
 
 fn hpa_config(value: &Value<'_>) -> Option<HpaConfig> {

@@ -58,6 +58,25 @@ fn times(cron: &Cron, start: &str, warm_up: SimDuration, total: SimDuration) -> 
     found
 }
 
+/// The windows that a schedule opens for so long, as far as they touch the run: also those that were
+/// open when it began.
+pub(super) fn windows(
+    cron: &Cron,
+    start: &str,
+    warm_up: SimDuration,
+    total: SimDuration,
+    length: SimDuration,
+) -> Vec<(SimTime, SimTime)> {
+    // The hits of a run that began one window's length earlier, on its clock: what is then one
+    // length after the hit is the hit itself on the clock of this run.
+    let lead = SimTime::ZERO + length;
+    let from = |hit: SimTime| {
+        if hit > lead { SimTime::ZERO + hit.since(lead) } else { SimTime::ZERO }
+    };
+    let hits = times(cron, start, warm_up + length, total + length);
+    hits.into_iter().map(|hit| (from(hit), hit)).collect()
+}
+
 fn span(span: SimDuration) -> chrono::TimeDelta {
     let nanos = i64::try_from(span.as_nanos()).expect("a run is shorter than 292 years");
     chrono::TimeDelta::nanoseconds(nanos)
@@ -115,6 +134,17 @@ mod tests {
         assert_eq!(hours("30/20 7 * * *", "2026-11-23T07:00:00", 0, 2), [0.5, 50.0 / 60.0]);
         // Both days restricted: either is enough.
         assert_eq!(hours("0 0 25 * 1", "2026-11-23T00:00:00", 0, 72), [0.0, 48.0]);
+    }
+
+    #[test]
+    fn windows_that_were_open_at_the_start_count() {
+        let cron = parse("0 7 * * *").expect("a schedule");
+        let (hour, day) = (SimDuration::from_secs(3_600), SimDuration::from_secs(86_400));
+        let found = |start| windows(&cron, start, SimDuration::ZERO, day, hour + hour);
+        let at = |hours: u64| SimTime::from_secs(hours * 3_600);
+        assert_eq!(found("2026-11-23T06:00:00"), [(at(1), at(3))]);
+        assert_eq!(found("2026-11-23T08:00:00"), [(at(0), at(1)), (at(23), at(25))]);
+        assert_eq!(found("2026-11-23T09:30:00").len(), 1);
     }
 
     #[test]

@@ -139,6 +139,7 @@ fn pool(
         gpu_ready: None,
         spot: is_spot(first),
         autoscaled: false,
+        node_pool: None,
     }
 }
 

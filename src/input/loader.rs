@@ -13,6 +13,7 @@ use super::decode::{Context, Fields, Value, nearest};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::documents::{Documents, Listed, paths, read, read_manifests};
 use super::jobs::{JobDurations, job_durations, set_durations};
+use super::karpenter;
 use super::kubernetes::Objects;
 use super::live_cluster::{is_objects, live_cluster};
 use super::releases::register;
@@ -171,6 +172,7 @@ fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<
     let (services, durations) = read_services(context, &files.services, &objects);
     let documents = files.scenario.as_ref()?;
     let mut profile = profile;
+    let attached = profile.as_mut().map(|it| karpenter::attach(context, &mut objects, it));
     let document = {
         let mut read = |fields: &Fields<'_>, name| {
             let release = Release {
@@ -185,6 +187,7 @@ fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<
         single(context, documents, "Scenario", &mut read)
     };
     let path = Arc::clone(context.sources.file(documents.file).name());
+    attached.flatten()?;
     let (durations, mut document) = (durations?, document?);
     set_durations(&mut objects.workloads.iter_mut().enumerate().collect::<Vec<_>>(), &durations);
     for (id, workload) in rewritten(&mut document.disruptions) {
@@ -215,6 +218,9 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         let stated = document.start.as_deref();
         idle.extend(lay_schedules(std::slice::from_mut(workload), stated, warm_up, total));
     }
+    let laid = profile.draft.map(|draft| karpenter::lay(draft, start, warm_up, total));
+    let (karpenter, unplaced) = laid.map_or((None, Vec::new()), |(it, idle)| (Some(it), idle));
+    idle.extend(unplaced);
     idle.sort();
     idle.dedup();
     let not_simulated =
@@ -254,13 +260,16 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         metric_resolution: profile.metric_resolution,
         hpa_config: profile.hpa_config,
         autoscaler: profile.autoscaler,
+        karpenter,
+        expander_priorities: objects.expander_priorities,
+        group_options: profile.group_options,
         prices: profile.prices,
         start: document.start,
         duration: document.duration,
         warm_up: document.warm_up,
         seed: options.seed.unwrap_or(document.seed),
         ignored: ignored.collect(),
-        not_simulated: not_simulated.collect(),
+        not_simulated: not_simulated.chain(profile.ignored_flags).collect(),
         workloads: shared(objects.workloads),
         budgets: shared(objects.budgets),
         volumes: profile.volumes,

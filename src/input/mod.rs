@@ -24,6 +24,7 @@ mod call_loops;
 mod services;
 mod station;
 
+mod allocatable;
 mod capacity;
 mod catalogue;
 mod cluster_profile;
@@ -31,6 +32,7 @@ mod cluster_profile;
 mod cron;
 mod front;
 mod jobs;
+mod karpenter;
 mod load;
 mod policy;
 mod pool_events;

@@ -10,7 +10,7 @@ use crate::units::SimDuration;
 use crate::units::convert::count_u32;
 
 /// Notice that clouds give before they take a spot machine back (AWS: 2 min).
-const NOTICE: SimDuration = SimDuration::from_secs(120);
+pub(super) const NOTICE: SimDuration = SimDuration::from_secs(120);
 
 /// An event of a pool, of which only the pool is read.
 pub(super) struct PoolEvent<'a> {
@@ -92,7 +92,8 @@ impl PoolEvent<'_> {
         let notice = fields.read_or("notice", NOTICE, Value::duration);
         let handler = fields.read_or("terminationHandler", false, Value::boolean);
         let pool = self.spec()?;
-        if !pool.spot {
+        let pools = self.pools.unwrap_or_default();
+        if !pools.iter().any(|other| pool.includes(other) && other.spot) {
             let value = fields.value();
             let message =
                 format!("reclaims machines of pool `{}`, which are no spot machines", pool.name);

@@ -9,6 +9,7 @@ use super::cluster_profile::{ClusterProfile, check_bounds, known_zone, volume_mo
 use super::codes;
 use super::decode::{Context, Fields, Value, nearest};
 use super::diagnostic::{Diagnostic, Severity};
+use super::kubernetes::meta::strings;
 use super::kubernetes::{AutoscalerSpec, Objects, REPLICAS_MOST};
 use super::load::{Surroundings, loads};
 use super::pool_events::PoolEvent;
@@ -232,12 +233,22 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
     let max = max_value.as_ref().map_or(Some(None), |value| count(value).map(Some));
     let initial = fields.read("initial", count);
     let spot = fields.read("spot", Value::boolean);
+    let labels = fields.read("labels", strings);
+    let launch = fields.read("launch", Value::distribution);
+    let node_ready = fields.read("nodeReady", Value::distribution);
+    let gpu_ready = fields.read("gpuReady", Value::distribution);
     fields.finish("an override of a node pool");
     let Some(pool) = pools.iter_mut().find(|pool| *pool.name == *name) else {
         let known: Vec<&str> = pools.iter().map(|pool| &*pool.name).collect();
         value.report(value.unknown_reference(name, "node pool", known));
         return None;
     };
+    if pool.node_pool.is_some() {
+        let message =
+            "is a NodePool of Karpenter, which has no size: change its limits or its requirements";
+        value.report(value.error(codes::UNSUPPORTED, message));
+        return None;
+    }
     let (min, max) = (min?.unwrap_or(pool.min), max?.unwrap_or(pool.max));
     let initial = initial?.unwrap_or_else(|| pool.initial.clamp(min.min(max), max));
     check_bounds(value, min, max, initial)?;
@@ -248,6 +259,14 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
     pool.autoscaled |= pool.min == pool.max && min < max;
     (pool.min, pool.max, pool.initial) = (min, max, initial);
     pool.spot = spot?.unwrap_or(pool.spot);
+    if let Some(labels) = labels? {
+        pool.labels = labels;
+    }
+    if let Some(launch) = launch? {
+        pool.launch = launch;
+    }
+    pool.node_ready = node_ready?.or(pool.node_ready.take());
+    pool.gpu_ready = gpu_ready?.or(pool.gpu_ready.take());
     Some(())
 }
 

@@ -98,6 +98,7 @@ fn pool(name: &str, price: Option<Decimal>) -> Arc<NodePoolSpec> {
         gpu_ready: None,
         spot: false,
         autoscaled: true,
+        node_pool: None,
     })
 }
 
@@ -162,6 +163,8 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
     Scenario {
         machines: Vec::new(),
         capacity: crate::scenario::CapacitySpec::default(),
+        expander_priorities: BTreeMap::new(),
+        group_options: Vec::new(),
         name: Arc::from("peak"),
         path: Arc::from("scenarios/peak.yaml"),
         description: Arc::from("a small one"),
@@ -188,6 +191,7 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         images: ImageSizes::default(),
         metric_resolution: SimDuration::from_secs(15),
         hpa_config: HpaConfig::default(),
+        karpenter: None,
         autoscaler: crate::control::cluster_autoscaler::Options::default(),
         prices: Prices {
             currency: Arc::from("USD"),

@@ -8,8 +8,11 @@ use crate::metrics::judge::CoursePoint;
 use crate::metrics::node_time::NodeTime;
 use crate::metrics::scaling::Scaling;
 use crate::metrics::series::{CallsPoint, Series, StationPoint, TrafficPoint};
+use crate::metrics::start_up::{StartUpWatch, StartUps};
 use crate::metrics::tally::{Precision, Tally};
 use crate::metrics::watch::Watches;
+use crate::model::Reason;
+use crate::model::action::PodDeletion;
 use crate::model::id::{ClassId, LoadId, OperationId, PoolId, StationId, WorkloadId};
 use crate::model::observer::{ClientCall, Observer, OperationEnd, Sample};
 use crate::model::record::{Death, Record};
@@ -27,9 +30,12 @@ pub struct Measurements {
     series: Series,
     watches: Watches,
     scaling: Scaling,
+    start_ups: StartUpWatch,
     node_time: NodeTime,
     evictions_blocked: u64,
     oom_kills: u64,
+    nodes_disrupted: u64,
+    pods_disrupted: u64,
     vus_max: u32,
     /// Virtual users that are initialised before anything begins.
     vus_pre_allocated: u32,
@@ -130,9 +136,12 @@ impl Measurements {
             stations: vec![fresh; stations],
             series: Series::new(scenario.workloads.len(), stations, scenario.pools.len()),
             scaling: Scaling::new(scenario.workloads.len()),
+            start_ups: StartUpWatch::new(),
             node_time: NodeTime::new(scenario.pools.len()),
             evictions_blocked: 0,
             oom_kills: 0,
+            nodes_disrupted: 0,
+            pods_disrupted: 0,
             vus_max: 0,
             vus_pre_allocated: scenario
                 .loads
@@ -239,10 +248,28 @@ impl Measurements {
         self.evictions_blocked
     }
 
+    /// From pending to serving: pods of a workload that waited for a machine, when there were any.
+    #[must_use]
+    pub fn start_ups(&self, workload: WorkloadId) -> Option<&StartUps> {
+        self.start_ups.of(workload)
+    }
+
     /// Containers that were killed because they held more memory than their limit.
     #[must_use]
     pub const fn oom_kills(&self) -> u64 {
         self.oom_kills
+    }
+
+    /// Nodes that an autoscaler decided to take away, for whatever reason.
+    #[must_use]
+    pub const fn nodes_disrupted(&self) -> u64 {
+        self.nodes_disrupted
+    }
+
+    /// Pods that an autoscaler made leave a node that it takes away.
+    #[must_use]
+    pub const fn pods_disrupted(&self) -> u64 {
+        self.pods_disrupted
     }
 
     /// Most virtual users that were initialised at a time.
@@ -253,6 +280,7 @@ impl Measurements {
 
     /// Takes in a fact about the control plane.
     pub fn note(&mut self, at: SimTime, record: &Record) {
+        self.start_ups.note(at, record);
         match record {
             Record::WorkloadScaled { workload, from, to } => {
                 self.scaling.scaled(at, *workload, *from, *to);
@@ -263,8 +291,18 @@ impl Measurements {
                     self.watches.scaled(workload, took);
                 }
             }
-            Record::PodTerminating { pod, .. } | Record::PodGone(pod) => {
+            Record::PodTerminating { pod, because } => {
                 self.scaling.pod_lost(*pod);
+                if matches!(because, PodDeletion::NodeScaleDown | PodDeletion::NodeDisruption) {
+                    self.pods_disrupted += 1;
+                    self.watches.pod_disrupted();
+                }
+            }
+            Record::PodGone(pod) => self.scaling.pod_lost(*pod),
+            Record::NodeDisrupted { .. }
+            | Record::Decided { reason: Reason::ScaleDown { .. }, .. } => {
+                self.nodes_disrupted += 1;
+                self.watches.node_disrupted();
             }
             Record::NodeRequested { node, pool } => self.node_time.requested(*node, *pool),
             Record::NodeLaunched { node, machine } => self.node_time.launched(at, *node, machine),
@@ -307,6 +345,7 @@ impl Measurements {
             | Record::NodeUnneeded { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
+            | Record::AutoscalerStatus(_)
             | Record::DisruptionBegan(_)
             | Record::DisruptionEnded(_)
             | Record::Announced { .. } => {}
@@ -420,9 +459,11 @@ impl Observer for Measurements {
         self.iterations.clear();
         self.watches.clear();
         self.scaling.clear();
+        self.start_ups.clear();
         self.node_time.restart(at);
         self.evictions_blocked = 0;
         self.oom_kills = 0;
+        (self.nodes_disrupted, self.pods_disrupted) = (0, 0);
         self.interval.clear(at);
     }
 }

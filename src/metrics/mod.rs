@@ -19,6 +19,7 @@ pub mod measurements;
 pub mod node_time;
 pub mod scaling;
 pub mod series;
+pub mod start_up;
 pub mod tally;
 pub mod value;
 mod watch;

@@ -3,7 +3,10 @@
 //! Every list has one entry for each instant of [`Series::times`]. How many there are is bounded by
 //! the run's sampling interval, not by its requests.
 
-use crate::model::id::{StationId, WorkloadId};
+use std::sync::Arc;
+
+use crate::cluster::api::NodePoolSpec;
+use crate::model::id::{PoolId, StationId, WorkloadId};
 use crate::model::observer::{PoolSample, StationSample, WorkloadSample};
 use crate::units::SimDuration;
 
@@ -73,6 +76,26 @@ impl CallsPoint {
 }
 
 impl Series {
+    /// Nodes of several pools together at an instant; `None` after the end.
+    #[must_use]
+    pub fn nodes_of(&self, pools: &[PoolId], instant: usize) -> Option<u32> {
+        let samples = pools.iter().map(|id| self.pools.get(id.index())?.get(instant));
+        samples.map(|sample| sample.map(|sample| sample.nodes)).sum()
+    }
+
+    /// The pools worth a word: those of the profile, and of Karpenter's those that ever had a node.
+    pub fn told_pools<'a>(
+        &'a self,
+        pools: &'a [Arc<NodePoolSpec>],
+    ) -> impl Iterator<Item = PoolId> + 'a {
+        let had_nodes = |at: usize| {
+            let samples = self.pools.get(at).into_iter().flatten();
+            samples.into_iter().any(|sample| sample.nodes > 0)
+        };
+        let told = move |at: &usize| pools[*at].node_pool.is_none() || had_nodes(*at);
+        (0..pools.len()).filter(told).map(PoolId::at)
+    }
+
     /// With room for so many workloads, stations and pools, and no instant yet.
     #[must_use]
     pub fn new(workloads: usize, stations: usize, pools: usize) -> Self {

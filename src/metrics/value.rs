@@ -135,7 +135,9 @@ impl<'a> MetricView<'a> {
     fn matching_pools(&self) -> Vec<PoolId> {
         let pools = &self.scenario.pools;
         let matches = |id: &PoolId| {
-            self.selector.matches(|key| (key == "pool").then(|| &*pools[id.index()].name))
+            let spec = &pools[id.index()];
+            let named = |name: &str| self.selector.matches(|key| (key == "pool").then_some(name));
+            named(&spec.name) || spec.node_pool.as_deref().is_some_and(named)
         };
         (0..pools.len()).map(PoolId::at).filter(matches).collect()
     }
@@ -323,6 +325,12 @@ impl MetricValue for MetricView<'_> {
             }
             "oom_kills" if self.selector.tags().next().is_none() => {
                 self.counter(self.measured.oom_kills(), method)
+            }
+            "nodes_disrupted" if self.selector.tags().next().is_none() => {
+                self.counter(self.measured.nodes_disrupted(), method)
+            }
+            "pods_disrupted" if self.selector.tags().next().is_none() => {
+                self.counter(self.measured.pods_disrupted(), method)
             }
             // The worst moment is what the metric is about.
             "min_headroom" if method == Method::Value => self.gauge_figure(Method::Min),

@@ -31,6 +31,8 @@ enum Source {
     TimeToScale,
     EvictionsBlocked,
     OomKills,
+    NodesDisrupted,
+    PodsDisrupted,
 }
 
 impl Source {
@@ -47,6 +49,8 @@ impl Source {
             "time_to_scale" => Self::TimeToScale,
             "evictions_blocked" => Self::EvictionsBlocked,
             "oom_kills" => Self::OomKills,
+            "nodes_disrupted" => Self::NodesDisrupted,
+            "pods_disrupted" => Self::PodsDisrupted,
             _ => return None,
         })
     }
@@ -62,7 +66,9 @@ impl Source {
             | Self::Iterations
             | Self::Dropped
             | Self::EvictionsBlocked
-            | Self::OomKills => Fold::Sum(0),
+            | Self::OomKills
+            | Self::NodesDisrupted
+            | Self::PodsDisrupted => Fold::Sum(0),
         }
     }
 
@@ -78,7 +84,9 @@ impl Source {
             | Self::Dropped
             | Self::TimeToScale
             | Self::EvictionsBlocked
-            | Self::OomKills => false,
+            | Self::OomKills
+            | Self::NodesDisrupted
+            | Self::PodsDisrupted => false,
         }
     }
 }
@@ -282,7 +290,9 @@ impl Watches {
                 | Source::Dropped
                 | Source::TimeToScale
                 | Source::EvictionsBlocked
-                | Source::OomKills => (false, 1),
+                | Source::OomKills
+                | Source::NodesDisrupted
+                | Source::PodsDisrupted => (false, 1),
             };
             watch.add(took, hit, amount);
         }
@@ -312,6 +322,14 @@ impl Watches {
 
     pub(super) fn oom_kill(&mut self) {
         self.counted(Source::OomKills);
+    }
+
+    pub(super) fn node_disrupted(&mut self) {
+        self.counted(Source::NodesDisrupted);
+    }
+
+    pub(super) fn pod_disrupted(&mut self) {
+        self.counted(Source::PodsDisrupted);
     }
 
     fn counted(&mut self, source: Source) {

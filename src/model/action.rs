@@ -104,6 +104,8 @@ pub enum Action {
     Uncordon(NodeId),
     /// Adds a node to a pool: the cloud is asked for an instance.
     AddNode(PoolId),
+    /// Adds a node of a chosen zone to a pool of Karpenter's: its instance was launched.
+    LaunchNode(Box<NodeLaunch>),
     /// Gives a node's instance back to the cloud.
     RemoveNode(NodeId),
     /// Writes a budget's status.
@@ -115,6 +117,19 @@ pub enum Action {
         /// `disruptedPods`: evicted, and not yet seen to terminate.
         disrupted: BTreeMap<PodId, SimTime>,
     },
+}
+
+/// The node that a launched instance will become.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeLaunch {
+    /// Its pool.
+    pub pool: PoolId,
+    /// Its zone.
+    pub zone: Arc<str>,
+    /// Labels beside those of the pool.
+    pub labels: BTreeMap<Arc<str>, Arc<str>>,
+    /// Annotations.
+    pub annotations: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 /// Who deletes a pod, and why.
@@ -130,6 +145,8 @@ pub enum PodDeletion {
     Drain,
     /// The Cluster Autoscaler removes its node.
     NodeScaleDown,
+    /// Karpenter disrupts its node.
+    NodeDisruption,
     /// A pod of higher priority needs its place.
     Preemption,
     /// Its node does not answer.

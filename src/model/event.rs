@@ -35,6 +35,10 @@ pub enum Event {
     Node(NodeId, NodeStep),
     /// A timed disruption of the scenario begins, or goes on.
     Disruption(DisruptionId, DisruptionStep),
+    /// The cloud takes spot machines of a type in a zone back.
+    SpotWave(u32),
+    /// Machines that were given notice: their drain goes on, or they go.
+    SpotNotice(u32, DisruptionStep),
     /// metrics-server scrapes all nodes.
     Scrape,
     /// The disruption controller recomputes budgets.
@@ -47,6 +51,8 @@ pub enum Event {
     Schedule,
     /// The Cluster Autoscaler's loop.
     ClusterAutoscaler,
+    /// One of Karpenter's controllers has something due.
+    Karpenter,
     /// The node life-cycle controller looks.
     NodeLifecycle,
     /// Kubelets look at the memory of their pods.
@@ -157,13 +163,13 @@ impl Event {
             | Self::Arrival(_)
             | Self::VirtualUsers(_) => 4,
             Self::Pod(..) | Self::Node(..) | Self::Memory | Self::Volumes => 5,
-            Self::Disruption(..) => 6,
+            Self::Disruption(..) | Self::SpotWave(_) | Self::SpotNotice(..) => 6,
             Self::Scrape => 7,
             Self::NodeLifecycle | Self::PodGc | Self::Budgets => 8,
             Self::Hpa(_) => 9,
             Self::Workload(_) => 10,
             Self::Schedule => 11,
-            Self::ClusterAutoscaler => 12,
+            Self::ClusterAutoscaler | Self::Karpenter => 12,
             Self::Sample => 13,
             Self::Horizon => 14,
         })

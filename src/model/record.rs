@@ -185,6 +185,13 @@ pub enum Record {
         /// Since when, or `None` when it is needed again.
         since: Option<SimTime>,
     },
+    /// Karpenter lets a node go.
+    NodeDisrupted {
+        /// Which.
+        node: NodeId,
+        /// Why, in the word of its metrics: `Empty`, `Underutilized`, `Drifted`, `Expired`.
+        because: &'static str,
+    },
     /// An HPA synchronised.
     HpaSynced(HpaId, Box<HpaSync>),
     /// A controller decided.
@@ -194,6 +201,8 @@ pub enum Record {
         /// Why.
         reason: Reason,
     },
+    /// The Cluster Autoscaler wrote another status than before.
+    AutoscalerStatus(Box<AutoscalerStatus>),
     /// A timed disruption began.
     DisruptionBegan(DisruptionId),
     /// A timed disruption is over.
@@ -261,6 +270,50 @@ impl TaskLosses {
     }
 }
 
+/// What the ConfigMap `cluster-autoscaler-status` says (clusterstate/api/types.go).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AutoscalerStatus {
+    /// The whole cluster.
+    pub cluster: GroupStatus,
+    /// Each autoscaled group.
+    pub groups: Vec<GroupStatus>,
+}
+
+/// What the status says of a group of nodes, or of all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GroupStatus {
+    /// Which pool; `None` is the whole cluster.
+    pub pool: Option<PoolId>,
+    /// `Healthy` or `Unhealthy`, and since when.
+    pub health: (&'static str, SimTime),
+    /// Nodes that are registered.
+    pub registered: u32,
+    /// Nodes that are ready.
+    pub ready: u32,
+    /// Nodes that are young and not ready yet.
+    pub not_started: u32,
+    /// Nodes whose instance is being deleted.
+    pub being_deleted: u32,
+    /// Nodes that are not ready any more, or still.
+    pub unready: u32,
+    /// Ready nodes without the accelerators they should have.
+    pub resource_unready: u32,
+    /// Instances that did not become nodes in time.
+    pub long_unregistered: u32,
+    /// Instances that are no nodes yet.
+    pub unregistered: u32,
+    /// Size asked of the cloud, least and most size; of a group.
+    pub sizes: Option<(i64, i64, i64)>,
+    /// `InProgress`, `Unhealthy`, `Backoff` or `NoActivity`, and since when.
+    pub scale_up: (&'static str, SimTime),
+    /// Code and sentence of the error for which a group backs off.
+    pub backoff: Option<(Arc<str>, Arc<str>)>,
+    /// `CandidatesPresent` or `NoCandidates`, and since when.
+    pub scale_down: (&'static str, SimTime),
+    /// Nodes that are not needed.
+    pub candidates: u32,
+}
+
 /// Why a process was killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Death {
@@ -288,6 +341,8 @@ pub enum About {
     Claim(Arc<str>),
     /// Of a timed disruption.
     Disruption(DisruptionId),
+    /// A NodePool's of Karpenter.
+    NodePool(Arc<str>),
 }
 
 /// Those who decide, apart from the HPAs.

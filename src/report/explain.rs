@@ -1,15 +1,17 @@
-//! Why one object did what it did: each sync of an HPA, the life of a pod, the life of a node.
+//! Why one object did what it did: each sync of an HPA, the life of a pod or a node, what Karpenter
+//! did for a NodePool.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::model::id::HpaId;
-use crate::model::record::{HpaMetricSync, HpaSync, Record};
+use crate::model::id::{HpaId, NodeId};
+use crate::model::record::{About, HpaMetricSync, HpaSync, Record};
+use crate::report::autoscaler_status;
 use crate::trace::{Clock, Entry, History, NodeLife, PodLife, tell};
 use crate::units::{SimDuration, SimTime};
 
-/// What is asked about: `hpa/gateway`, `pod/gateway-7`, `node/general-3`, the first with a span of
-/// time if wanted: `hpa/gateway@30m..40m`.
+/// What is asked about: `hpa/gateway`, `pod/gateway-7`, `node/general-3`, `nodepool/general`, the first
+/// and the last with a span of time if wanted: `hpa/gateway@30m..40m`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selector {
     kind: Kind,
@@ -19,11 +21,16 @@ pub struct Selector {
     until: Option<SimDuration>,
 }
 
+/// The Cluster Autoscaler as an object of explanations: there is one.
+const AUTOSCALER: &str = "cluster-autoscaler";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Hpa,
     Pod,
     Node,
+    NodePool,
+    Autoscaler,
 }
 
 /// Why nothing can be explained.
@@ -31,7 +38,7 @@ enum Kind {
 pub enum ExplainError {
     /// No slash, or an unknown word before it.
     #[error(
-        "`{0}` names nothing to explain; write hpa/NAME, pod/NAME or node/NAME, then @FROM..UNTIL if wanted"
+        "`{0}` names nothing to explain; write hpa/NAME, pod/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted"
     )]
     Form(String),
     /// What stands after `@` is no span.
@@ -65,6 +72,8 @@ impl Kind {
             Self::Hpa => "hpa",
             Self::Pod => "pod",
             Self::Node => "node",
+            Self::NodePool => "nodepool",
+            Self::Autoscaler => AUTOSCALER,
         }
     }
 }
@@ -78,11 +87,17 @@ impl std::str::FromStr for Selector {
             Some((object, span)) => (object, Some(span)),
             None => (text, None),
         };
-        let (kind, name) = object.split_once('/').ok_or_else(form)?;
+        let (kind, name) = match object.split_once('/') {
+            Some(parts) => parts,
+            None if object == AUTOSCALER => (AUTOSCALER, AUTOSCALER),
+            None => return Err(form()),
+        };
         let kind = match kind.to_ascii_lowercase().as_str() {
             "hpa" | "horizontalpodautoscaler" => Kind::Hpa,
             "pod" | "pods" | "po" => Kind::Pod,
             "node" | "nodes" | "no" => Kind::Node,
+            "nodepool" | "nodepools" => Kind::NodePool,
+            AUTOSCALER => Kind::Autoscaler,
             _ => return Err(form()),
         };
         if name.is_empty() {
@@ -154,10 +169,61 @@ pub fn explain(history: &History, selector: &str) -> Result<String, ExplainError
             .pod_named(&selector.name)
             .map(|life| explain_pod(history, life))
             .ok_or_else(|| unknown(&selector, names.pods.values().cloned())),
+        Kind::Autoscaler => Ok(autoscaler_status::explain(history, from, until)),
         Kind::Node => history
             .node_named(&selector.name)
             .map(|life| explain_node(history, life))
             .ok_or_else(|| unknown(&selector, names.nodes.values().cloned())),
+        Kind::NodePool => explain_node_pool(history, &selector.name, from, until)
+            .ok_or_else(|| unknown(&selector, node_pools(history).into_iter())),
+    }
+}
+
+/// The NodePools that anything was said of.
+fn node_pools(history: &History) -> Vec<Arc<str>> {
+    let mut names = Vec::new();
+    for entry in history.entries() {
+        if let Record::Announced { about: About::NodePool(name), .. } = &entry.record {
+            names.push(Arc::clone(name));
+        }
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// What Karpenter did for a NodePool: claims, launches, disruptions, each with its reason.
+fn explain_node_pool(
+    history: &History,
+    name: &str,
+    from: SimTime,
+    until: SimTime,
+) -> Option<String> {
+    let mut lines = Lines { clock: history.clock(), lines: Vec::new() };
+    let mut known = false;
+    for entry in history.entries() {
+        let Record::Announced { about: About::NodePool(pool), event, message } = &entry.record
+        else {
+            continue;
+        };
+        if **pool == *name {
+            known = true;
+            if entry.last >= from && entry.first <= until {
+                lines.add(entry.first, format!("{event}: {message}"));
+            }
+        }
+    }
+    known.then(|| lines.write(&format!("nodepool/{name}")))
+}
+
+/// What was said of an object as its events.
+fn add_events(lines: &mut Lines, history: &History, of: &About) {
+    for entry in history.entries() {
+        if let Record::Announced { about, event, message } = &entry.record
+            && about == of
+        {
+            lines.add(entry.first, format!("{event}: {message}"));
+        }
     }
 }
 
@@ -309,6 +375,7 @@ fn explain_pod(history: &History, life: &PodLife) -> String {
             lines.add(entry.first, format!("eviction refused ×{}: {why}", entry.count));
         }
     }
+    add_events(&mut lines, history, &About::Pod(*id));
     if let Some((at, node)) = bound {
         lines.add(*at, format!("bound to {}", names.node(*node)));
     }
@@ -382,32 +449,44 @@ fn explain_node(history: &History, life: &NodeLife) -> String {
         lines.add_if(*until, "answers again");
     }
     lines.add_if(*unneeded, "unneeded for the cluster-autoscaler");
+    add_events(&mut lines, history, &About::Node(*id));
+    add_what_happened_to(&mut lines, history, *id);
+    lines.add_if(*removing, "instance is given back");
+    lines.add_if(*gone, "gone");
+    lines.write(&format!("node/{name}"))
+}
+
+/// Pods that came to a node, and what others decided about it.
+fn add_what_happened_to(lines: &mut Lines, history: &History, id: NodeId) {
+    let names = history.names();
     for pod in history.pods() {
         if let Some((at, node)) = pod.bound
-            && node == *id
+            && node == id
         {
             lines.add(at, format!("takes {}", pod.name));
         }
     }
     for entry in history.entries() {
         if let Some((_, crate::model::Reason::NoScaleDown { node, .. })) = entry.decision()
-            && node == id
+            && *node == id
         {
             let (_, reason) = entry.decision().expect("it was one a line above");
             let text = tell::reason(names, history.clock(), reason);
             lines.add(entry.first, format!("cluster-autoscaler: {text} (×{})", entry.count));
         }
+        if let Record::NodeDisrupted { node, because } = &entry.record
+            && *node == id
+        {
+            lines.add(entry.first, format!("disrupted by Karpenter: {because}"));
+        }
         if let Record::EvictionRefused { pod, node, reason } = &entry.record
-            && node == id
+            && *node == id
         {
             let why = tell::reason(names, history.clock(), reason);
             let pod = names.pod(*pod);
             lines.add(entry.first, format!("eviction of {pod} refused ×{}: {why}", entry.count));
         }
     }
-    lines.add_if(*removing, "instance is given back");
-    lines.add_if(*gone, "gone");
-    lines.write(&format!("node/{name}"))
 }
 
 #[cfg(test)]
@@ -440,7 +519,7 @@ mod tests {
             pod/checkout-17
                11m45s       +0s  created by checkout
                11m46s       +1s  pending: 0/4 nodes are available: 2 Insufficient cpu, 2 node(s) had untolerated taint(s).
-               11m52s       +7s  cluster-autoscaler: adds a node to general for 3 pod(s), among them checkout-17
+               11m52s       +7s  cluster-autoscaler: checkout-17: pod triggered scale-up: [{general 2->3 (max: 4)}], for 3 pod(s) in all
                13m15s    +1m30s  bound to general-3
                13m24s    +1m39s  images pulled in 8s
                13m26s    +1m41s  containers started
@@ -464,8 +543,8 @@ mod tests {
             ["hpa", "service/x", "hpa/chekout", "pod/zzzzzzz", "hpa/ml@5", "hpa/ml@40m..30m"];
         let errors: String = wrong.into_iter().map(explained).collect();
         expect![[r#"
-            error: `hpa` names nothing to explain; write hpa/NAME, pod/NAME or node/NAME, then @FROM..UNTIL if wanted
-            error: `service/x` names nothing to explain; write hpa/NAME, pod/NAME or node/NAME, then @FROM..UNTIL if wanted
+            error: `hpa` names nothing to explain; write hpa/NAME, pod/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
+            error: `service/x` names nothing to explain; write hpa/NAME, pod/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
             error: no hpa `chekout` in this run; did you mean `checkout`?
             error: no pod `zzzzzzz` in this run; there were checkout-0, checkout-1, checkout-10, checkout-11, checkout-12, checkout-13, checkout-14, checkout-15
             error: `5` is no span of time; write @30m..40m, @30m.. or @..40m

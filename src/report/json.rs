@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 use crate::report::{
     CostEntry, EndsEntry, FindingEntry, InputEntry, Location, MetricEntry, PoolEntry, Report,
-    RunEntry, ServiceEntry, ThresholdEntry, ThresholdStatus, TimelineEntry, VolumeEntry,
-    WorkloadEntry,
+    RunEntry, ServiceEntry, StartUpEntry, ThresholdEntry, ThresholdStatus, TimelineEntry,
+    VolumeEntry, WorkloadEntry,
 };
 
 /// Version of the form: a minor adds fields, a major changes or removes them.
@@ -54,6 +54,7 @@ struct Document<'a> {
     metrics: Map<String, Value>,
     services: Vec<Service<'a>>,
     workloads: Vec<Workload<'a>>,
+    pending_to_serving: Vec<StartUp<'a>>,
     node_pools: Vec<Pool<'a>>,
     cost: Cost<'a>,
     timeline: Vec<Happening<'a>>,
@@ -70,6 +71,23 @@ struct Tool<'a> {
     version: &'static str,
     kubernetes: &'static str,
     catalog: &'a str,
+}
+
+#[derive(Serialize)]
+struct StartUp<'a> {
+    workload: &'a str,
+    pods: u64,
+    phases: Vec<Phase>,
+    total_p50_s: f64,
+    total_p95_s: f64,
+    total_max_s: f64,
+}
+
+#[derive(Serialize)]
+struct Phase {
+    phase: &'static str,
+    p50_s: f64,
+    p95_s: f64,
 }
 
 #[derive(Serialize)]
@@ -278,6 +296,7 @@ fn document(report: &Report) -> Document<'_> {
         metrics: report.metrics.iter().map(metric).collect(),
         services: report.services.iter().map(service).collect(),
         workloads: report.workloads.iter().map(workload).collect(),
+        pending_to_serving: report.start_ups.iter().map(start_up).collect(),
         node_pools: report.node_pools.iter().map(pool).collect(),
         cost: cost(&report.cost),
         timeline: report.timeline.iter().map(happening).collect(),
@@ -386,6 +405,19 @@ fn workload(entry: &WorkloadEntry) -> Workload<'_> {
         scaled_pods: entry.scaled_pods,
         time_to_scale_p50_s: entry.time_to_scale_p50_s,
         time_to_scale_max_s: entry.time_to_scale_max_s,
+    }
+}
+
+fn start_up(entry: &StartUpEntry) -> StartUp<'_> {
+    let phases = entry.phases.iter();
+    let (total_p50_s, total_p95_s, total_max_s) = entry.total_s;
+    StartUp {
+        workload: &entry.workload,
+        pods: entry.pods,
+        phases: phases.map(|&(phase, p50_s, p95_s)| Phase { phase, p50_s, p95_s }).collect(),
+        total_p50_s,
+        total_p95_s,
+        total_max_s,
     }
 }
 

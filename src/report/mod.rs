@@ -8,6 +8,7 @@
 //! [`Report::runs`] has a line for each.
 
 pub mod assemble;
+mod autoscaler_status;
 pub mod columns;
 pub mod csv;
 pub mod explain;
@@ -59,6 +60,8 @@ pub struct Report {
     pub services: Vec<ServiceEntry>,
     /// Workloads in the order of the scenario.
     pub workloads: Vec<WorkloadEntry>,
+    /// From pending to serving: workloads whose pods waited for machines.
+    pub start_ups: Vec<StartUpEntry>,
     /// Node pools in the order of the scenario.
     pub node_pools: Vec<PoolEntry>,
     /// Money.
@@ -75,6 +78,19 @@ pub struct Report {
     pub courses: Courses,
     /// A line for each run.
     pub runs: Vec<RunEntry>,
+}
+
+/// How long the pods of a workload took from pending to serving, when they waited for a machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StartUpEntry {
+    /// `Deployment/ml-service`.
+    pub workload: String,
+    /// How many pods.
+    pub pods: u64,
+    /// Each part of the way, in order: name, median and 95th percentile (s).
+    pub phases: Vec<(&'static str, f64, f64)>,
+    /// All of it: median, 95th percentile and longest (s).
+    pub total_s: (f64, f64, f64),
 }
 
 /// An input file.

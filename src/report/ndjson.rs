@@ -8,6 +8,7 @@
 use serde::Serialize;
 
 use crate::model::record::{HpaMetricSync, HpaSync, Record};
+use crate::report::autoscaler_status;
 use crate::scenario::Scenario;
 use crate::trace::{Clock, Entry, History, Names, tell};
 use crate::units::SimDuration;
@@ -200,6 +201,7 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
         | Record::NodeRecovered(_)
         | Record::NodeRemoving(_)
         | Record::NodeGone(_)
+        | Record::NodeDisrupted { .. }
         | Record::NodeUnneeded { .. } => told_of_node(names, record),
         Record::HpaSynced(id, sync) => {
             let told = Told { hpa: Some(hpa_line(clock, sync)), ..plain() };
@@ -209,6 +211,10 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
             let message = tell::reason(names, clock, reason);
             let told = told_words(tell::reason_word(reason), &message);
             ("decided", tell::decider(names, *by), told)
+        }
+        Record::AutoscalerStatus(status) => {
+            let message = Some(autoscaler_status::line(names, status));
+            ("autoscaler_status", "cluster-autoscaler".to_owned(), Told { message, ..plain() })
         }
         Record::Announced { about, event, message } => {
             ("announced", tell::about(names, about), told_words(event, message))
@@ -339,6 +345,9 @@ fn told_of_node<'a>(names: &Names, record: &Record) -> (&'static str, String, To
         Record::NodeRecovered(id) => ("node_recovered", id, plain()),
         Record::NodeRemoving(id) => ("node_removing", id, plain()),
         Record::NodeGone(id) => ("node_gone", id, plain()),
+        Record::NodeDisrupted { node, because } => {
+            ("node_disrupted", node, Told { reason: Some(because), ..plain() })
+        }
         Record::NodeUnneeded { node, since: Some(_) } => ("node_unneeded", node, plain()),
         Record::NodeUnneeded { node, since: None } => ("node_needed", node, plain()),
         _ => unreachable!("only records of nodes come here"),
@@ -459,10 +468,10 @@ mod tests {
         expect![[r#"
             {"schema":"https://aurelius.dev/schema/events.v1.json","version":"1.0.0","tool_version":"0.1.0","scenario":"peak","seed":42,"warm_up_s":300.0,"duration_s":2700.0}
             {"t_s":706.0,"event":"pod_unschedulable","object":"pod/checkout-17","reason":"FailedScheduling","message":"0/4 nodes are available: 2 Insufficient cpu, 2 node(s) had untolerated taint(s)."}
-            {"t_s":712.0,"event":"decided","object":"cluster-autoscaler","reason":"TriggeredScaleUp","message":"adds a node to general for 3 pod(s), among them checkout-17"}
+            {"t_s":712.0,"event":"decided","object":"cluster-autoscaler","reason":"TriggeredScaleUp","message":"checkout-17: pod triggered scale-up: [{general 2->3 (max: 4)}], for 3 pod(s) in all"}
             {"t_s":645.0,"until_s":690.0,"count":4,"event":"hpa_synced","object":"hpa/checkout","hpa":{"current_replicas":7,"metrics":[{"label":"cpu resource utilization (percentage of request)","current":"96%","target":"80%","ratio":1.2,"proposal_replicas":9,"failure":null,"pods_counted":7,"pods_left_out":[]}],"proposal_replicas":9,"stabilized_replicas":7,"held_until_s":705.0,"desired_replicas":7,"rescaled":false,"rescale_reason":"","conditions":[{"type":"AbleToScale","status":true,"reason":"ScaleUpStabilized"},{"type":"ScalingActive","status":true,"reason":"ValidMetricFound"},{"type":"ScalingLimited","status":false,"reason":"DesiredWithinRange"}]}}
             {"t_s":2280.0,"until_s":2695.0,"count":84,"event":"eviction_refused","object":"pod/postgresql-0","reason":"DisruptionBudget","message":"Cannot evict pod as it would violate the pod's disruption budget. (budget postgresql)","node":"general-2"}
-            {"t_s":2290.0,"until_s":2690.0,"count":41,"event":"decided","object":"cluster-autoscaler","reason":"NotTriggerScaleUp","message":"adds no node for checkout-20: general: max node group size reached; gpu: node(s) had untolerated taint(s)"}
+            {"t_s":2290.0,"until_s":2690.0,"count":41,"event":"decided","object":"cluster-autoscaler","reason":"NotTriggerScaleUp","message":"checkout-20: pod didn't trigger scale-up: 1 max node group size reached, 1 node(s) had untolerated taint(s) (general: max node group size reached; gpu: node(s) had untolerated taint(s))"}
             {"t_s":-300.0,"event":"node_gpus_allocatable","object":"node/general-1"}
         "#]].assert_eq(&shown);
         for line in text.lines() {

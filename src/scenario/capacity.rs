@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use crate::cluster::LaunchFailure;
 use crate::cluster::api::Machine;
+use crate::engine::Dist;
+use crate::model::record::MachineKind;
 use crate::scenario::Provider;
+use crate::units::SimDuration;
 
 /// Which machines something holds for. What is not stated holds for all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,7 +25,13 @@ impl MachineFilter {
     /// Whether a machine is meant.
     #[must_use]
     pub fn matches(&self, machine: &Machine) -> bool {
-        let name = &*machine.instance.name;
+        self.matches_kind(&machine.kind())
+    }
+
+    /// Whether machines of a kind are meant.
+    #[must_use]
+    pub fn matches_kind(&self, machine: &MachineKind) -> bool {
+        let name = &*machine.instance;
         let zone = machine.zone.as_deref();
         (self.instances.is_empty() || self.instances.iter().any(|one| matches(one, name)))
             && (self.zones.is_empty() || self.zones.iter().any(|one| Some(&**one) == zone))
@@ -78,13 +87,30 @@ pub struct Quota {
     pub gpus: Option<i64>,
 }
 
-/// What the cloud gives.
+/// Spot machines taken back by chance: those of one type in one zone share their fate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SpotInterruptions {
+    /// Which machines.
+    pub of: MachineFilter,
+    /// Time between two waves in a zone for a type (s).
+    pub every: Dist,
+    /// Share of the machines there that a wave takes, at least one.
+    pub share: f64,
+    /// How long before it says so.
+    pub notice: SimDuration,
+    /// Whether a termination handler hears the notice, cordons and drains.
+    pub handler: bool,
+}
+
+/// What the cloud gives, and takes back.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CapacitySpec {
     /// Chances to find nothing.
     pub failures: Vec<FailureRate>,
     /// Quotas.
     pub quotas: Vec<Quota>,
+    /// Spot machines taken back by chance.
+    pub interruptions: Vec<SpotInterruptions>,
 }
 
 impl Provider {

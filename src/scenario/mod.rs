@@ -16,10 +16,13 @@ use crate::cluster::api::{
     ResourceQuotaSpec, StorageClassSpec, WorkloadSpec,
 };
 use crate::control::cluster_autoscaler;
+use crate::control::cluster_autoscaler::options::GroupOptions;
 use crate::control::hpa::{HpaConfig, HpaSpec};
+use crate::control::karpenter::KarpenterSpec;
 use crate::control::scheduler::ServiceSelector;
+use crate::engine::Dist;
 use crate::load::LoadSpec;
-use crate::model::id::WorkloadId;
+use crate::model::id::{PoolId, WorkloadId};
 use crate::service::ServiceGraph;
 use crate::units::{Origin, SimDuration};
 
@@ -88,8 +91,14 @@ pub struct Scenario {
     pub metric_resolution: SimDuration,
     /// Flags of the HPA controller.
     pub hpa_config: HpaConfig,
+    /// Karpenter, when it runs.
+    pub karpenter: Option<Karpenter>,
     /// Flags of the Cluster Autoscaler.
     pub autoscaler: cluster_autoscaler::Options,
+    /// What its priority expander prefers.
+    pub expander_priorities: cluster_autoscaler::Priorities,
+    /// What pools override of its flags, by pool.
+    pub group_options: Vec<GroupOptions>,
     /// Prices beside those of machines.
     pub prices: Prices,
     /// Wall clock at the start of measuring, `YYYY-MM-DDTHH:MM:SS`, when stated.
@@ -104,6 +113,15 @@ pub struct Scenario {
     pub ignored: Vec<(Arc<str>, u32)>,
     /// Fields that exist in Kubernetes and are not simulated, by path.
     pub not_simulated: Vec<Arc<str>>,
+}
+
+/// Karpenter in a cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Karpenter {
+    /// NodePools and flags.
+    pub spec: KarpenterSpec,
+    /// From a claim to its machine (s): one call to the cloud.
+    pub launch_call: Dist,
 }
 
 /// An input file.
@@ -144,6 +162,21 @@ impl Scenario {
     #[must_use]
     pub fn total_time(&self) -> SimDuration {
         self.warm_up + self.duration
+    }
+
+    /// Pools as people think of them: each of the profile, and each NodePool of Karpenter with all the
+    /// machine types its nodes may be of.
+    #[must_use]
+    pub fn node_groups(&self) -> Vec<(Arc<str>, Vec<PoolId>)> {
+        let mut groups: Vec<(Arc<str>, Vec<PoolId>)> = Vec::new();
+        for (position, pool) in self.pools.iter().enumerate() {
+            let name = pool.node_pool.as_ref().unwrap_or(&pool.name);
+            match groups.iter_mut().find(|(known, _)| known == name) {
+                Some((_, members)) => members.push(PoolId::at(position)),
+                None => groups.push((Arc::clone(name), vec![PoolId::at(position)])),
+            }
+        }
+        groups
     }
 
     /// A workload by `Kind/name` or plain name.

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::cluster::api::Machine;
 use crate::cluster::api::scheduling::{Taint, TaintEffect};
-use crate::control::cluster_autoscaler::live::Live;
+use crate::control::cluster_autoscaler::live::{Live, ProviderView};
 use crate::control::cluster_autoscaler::observation::{DELETION_CANDIDATE, TO_BE_DELETED};
 use crate::control::cluster_autoscaler::{
     Call, ClusterAutoscaler, Command, DeletionOutcome, EvictionAnswer, LoopStatus, Observation,
-    Priorities, TieBreak,
+    TieBreak,
 };
 use crate::control::eviction::Request;
 use crate::control::scheduler::Surroundings;
@@ -17,9 +16,9 @@ use crate::engine::{EventQueue, Streams, TimerId};
 use crate::model::action::PodDeletion;
 use crate::model::id::{NodeId, PodId, PoolId};
 use crate::model::observer::Observer;
-use crate::model::record::{Decider, Record};
+use crate::model::record::{AutoscalerStatus, Decider, Record};
 use crate::model::{Action, Event, Reason};
-use crate::scenario::Scenario;
+use crate::scenario::{Provider, Scenario};
 use crate::sim::Run;
 use crate::sim::autoscaler_reasons::{told_growth, told_misfit, told_stay};
 use crate::units::{SimDuration, SimTime};
@@ -28,12 +27,20 @@ use crate::units::{SimDuration, SimTime};
 /// live cluster means after this.
 const LOOP_TIME: SimDuration = SimDuration::from_secs(1);
 
+/// Age up to which the condition of a pod that fits nowhere starts a loop.
+const RECENT: SimDuration = SimDuration::from_secs(10);
+
 /// The autoscaler and what it was shown last.
 pub(super) struct Autoscaler {
     autoscaler: ClusterAutoscaler,
     timer: TimerId,
     previous_loop: SimTime,
+    last_loop: SimTime,
     next_loop: SimTime,
+    /// Whether any pool may change at all.
+    active: bool,
+    /// Since when the condition `PodScheduled` of pods is False.
+    waiting_since: BTreeMap<PodId, SimTime>,
     /// How the cluster is shown to it.
     live: Live,
     /// What was last told of each pod that no group helps.
@@ -42,6 +49,8 @@ pub(super) struct Autoscaler {
     told_nodes: BTreeMap<NodeId, Reason>,
     /// Since when each node is not needed, as last told.
     unneeded: BTreeMap<NodeId, SimTime>,
+    /// Its status, as last written.
+    written: AutoscalerStatus,
 }
 
 impl Autoscaler {
@@ -52,18 +61,22 @@ impl Autoscaler {
     ) -> Self {
         let mut options = scenario.autoscaler.clone();
         options.gpu_label = scenario.provider.gpu_label().to_owned();
+        let priorities = scenario.expander_priorities.clone();
         let tie = TieBreak::Random(streams.of("cluster-autoscaler/ties"));
-        let autoscaler =
-            ClusterAutoscaler::new(options, Priorities::default(), Surroundings::default(), tie);
+        let autoscaler = ClusterAutoscaler::new(options, priorities, Surroundings::default(), tie);
         Self {
             autoscaler,
             timer: queue.timer(Event::ClusterAutoscaler),
             previous_loop: SimTime::ZERO,
+            last_loop: SimTime::ZERO,
             next_loop: SimTime::ZERO,
+            active: false,
+            waiting_since: BTreeMap::new(),
             live: Live::default(),
             told_pods: BTreeMap::new(),
             told_nodes: BTreeMap::new(),
             unneeded: BTreeMap::new(),
+            written: AutoscalerStatus::default(),
         }
     }
 }
@@ -73,6 +86,7 @@ impl<O: Observer> Run<'_, O> {
     pub(super) fn start_autoscaler(&mut self) {
         if self.cluster.pools().iter().any(|pool| pool.spec.autoscaled) {
             let first = SimTime::ZERO + self.autoscaler.autoscaler.options().scan_interval;
+            self.autoscaler.active = true;
             self.autoscaler.next_loop = first;
             self.arm_autoscaler(SimTime::ZERO);
         }
@@ -84,19 +98,40 @@ impl<O: Observer> Run<'_, O> {
         self.queue.arm(self.autoscaler.timer, next.max(now), Event::ClusterAutoscaler.rank());
     }
 
+    /// The scheduler wrote on a pod that it fits nowhere. With frequent loops that starts the next
+    /// loop at once, unless the pod has waited for long already (loop/trigger.go
+    /// `StartPodObserver`, `isRecentUnschedulablePod`).
+    pub(super) fn pod_calls_autoscaler(&mut self, now: SimTime, pod: PodId) {
+        let autoscaler = &mut self.autoscaler;
+        if !autoscaler.active || !autoscaler.autoscaler.options().frequent_loops_enabled {
+            return;
+        }
+        let since = *autoscaler.waiting_since.entry(pod).or_insert(now);
+        if since + RECENT >= now {
+            let soonest = autoscaler.last_loop + LOOP_TIME;
+            autoscaler.next_loop = autoscaler.next_loop.min(soonest.max(now));
+            self.arm_autoscaler(now);
+        }
+    }
+
     /// A loop, or the next step of removals under way.
     pub(super) fn run_autoscaler(&mut self, now: SimTime) {
         // A removal that falls due at a loop's instant goes on before the loop looks.
         self.go_on_with_removals(now);
         if now >= self.autoscaler.next_loop {
+            let cluster = &self.cluster;
+            let waits = |pod: &PodId| cluster.pod(*pod).is_some_and(|pod| pod.node.is_none());
+            self.autoscaler.waiting_since.retain(|pod, _| waits(pod));
             let observation = self.look(now);
             let status = self.autoscaler.autoscaler.run_once(&observation);
+            self.write_status(&observation);
             self.autoscaler.live.recycle(observation);
             self.tell_loop(&status);
             self.carry_out_calls(now, &status.calls);
             let autoscaler = &mut self.autoscaler;
             let previous = std::mem::replace(&mut autoscaler.previous_loop, now);
             let next = autoscaler.autoscaler.next_loop(previous, now);
+            autoscaler.last_loop = now;
             autoscaler.next_loop = next.max(now + LOOP_TIME);
             self.go_on_with_removals(now);
         }
@@ -200,9 +235,16 @@ impl<O: Observer> Run<'_, O> {
         for reason in told_growth(up) {
             tell(reason);
         }
+        let pools: Vec<PoolId> = self
+            .cluster
+            .pools()
+            .iter()
+            .filter(|pool| pool.spec.autoscaled)
+            .map(|pool| pool.id)
+            .collect();
         let mut told_pods = BTreeMap::new();
         for pod in &up.remain_unschedulable {
-            let reason = told_misfit(up, pod);
+            let reason = told_misfit(up, pod, &pools);
             if autoscaler.told_pods.get(&pod.pod) != Some(&reason) {
                 tell(reason.clone());
             }
@@ -241,12 +283,30 @@ impl<O: Observer> Run<'_, O> {
         autoscaler.unneeded = since;
     }
 
+    /// Writes the ConfigMap of the autoscaler's status, where it changed.
+    fn write_status(&mut self, seen: &Observation) {
+        let Self { autoscaler, records, .. } = self;
+        let status = autoscaler.autoscaler.status(seen, &autoscaler.written);
+        if status != autoscaler.written {
+            autoscaler.written.clone_from(&status);
+            records.push(Record::AutoscalerStatus(Box::new(status)));
+        }
+    }
+
     /// Gathers what the autoscaler sees.
     fn look(&mut self, now: SimTime) -> Observation {
         let scheduling = &self.scheduling;
         let nominated = |pod| scheduling.nominated_node(pod);
         let provider = self.scenario.provider;
-        let code = |why, machine: &Machine| Arc::from(provider.refusal(why, machine).0);
-        self.autoscaler.live.observe(&self.cluster, now, nominated, &code)
+        let view = ProviderView {
+            error_code: &|why, machine| Arc::from(provider.refusal(why, machine).0),
+            templates_know_reservations: provider == Provider::Gke,
+        };
+        let mut seen = self.autoscaler.live.observe(&self.cluster, now, nominated, &view);
+        for group in &mut seen.groups {
+            let options = self.scenario.group_options.get(group.id.index());
+            group.options = options.copied().unwrap_or_default();
+        }
+        seen
     }
 }

@@ -1,10 +1,12 @@
 //! The autoscaler's findings in the words of the decision log.
 
+use std::sync::Arc;
+
 use crate::control::cluster_autoscaler::scale_down::{
     BlockingReason, Unremovable, UnremovableReason,
 };
 use crate::control::cluster_autoscaler::status::{
-    NoScaleUp as Helpless, RejectReason, ScaleUpStatus, SkipReason,
+    NoScaleUp as Helpless, RejectReason, ScaleUpResult, ScaleUpStatus, SkipReason,
 };
 use crate::control::scheduler::Plugin;
 use crate::model::Reason;
@@ -24,14 +26,22 @@ pub(super) fn told_growth(status: &ScaleUpStatus) -> Vec<Reason> {
         let Some(option) = helped(change.group) else { continue };
         let Some(pod) = option.pods.first().copied() else { continue };
         let pods = count_u32(option.pods.len());
-        reasons.push(Reason::ScaleUp { pod, pods, pool: change.group });
+        let (pool, from, to, max) = (change.group, change.from, change.to, change.max);
+        reasons.push(Reason::ScaleUp { pod, pods, pool, from, to, max });
     }
     reasons
 }
 
-/// Why no pool grows for a pod.
-pub(super) fn told_misfit(status: &ScaleUpStatus, pod: &Helpless) -> Reason {
-    let rejected = pod.rejected.iter().map(|(pool, why)| (*pool, rejection(*why)));
+/// Why no pool grows for a pod; `pools` are those that are autoscaled.
+pub(super) fn told_misfit(status: &ScaleUpStatus, pod: &Helpless, pools: &[PoolId]) -> Reason {
+    if status.result == ScaleUpResult::LimitedByMaxNodesTotal {
+        let pools = pools.iter().map(|pool| (*pool, NoScaleUp::MaxNodesTotal)).collect();
+        return Reason::NoScaleUp { pod: pod.pod, pools };
+    }
+    let rejected = pod.rejected.iter().map(|(pool, why)| {
+        let words = pod.words.get(pool).cloned().unwrap_or_default();
+        (*pool, rejection(*why, words))
+    });
     let skipped = status.skipped.iter().map(|(pool, why)| (*pool, skipping(why)));
     let mut pools: Vec<(PoolId, NoScaleUp)> = rejected.chain(skipped).collect();
     pools.sort_unstable();
@@ -39,31 +49,37 @@ pub(super) fn told_misfit(status: &ScaleUpStatus, pod: &Helpless) -> Reason {
     Reason::NoScaleUp { pod: pod.pod, pools }
 }
 
-fn rejection(why: RejectReason) -> NoScaleUp {
+fn rejection(why: RejectReason, words: Vec<Arc<str>>) -> NoScaleUp {
     match why {
-        RejectReason::Filter(rejection) => NoScaleUp::DoesNotFit(match rejection.plugin() {
-            Plugin::NodeAffinity => Misfit::NodeAffinity,
-            Plugin::TaintToleration => Misfit::Taint,
-            Plugin::NodeResourcesFit => Misfit::Resources,
-            Plugin::VolumeBinding | Plugin::VolumeZone => Misfit::Volume,
-            Plugin::PodTopologySpread | Plugin::InterPodAffinity => Misfit::OtherPods,
-            Plugin::NodeUnschedulable
-            | Plugin::NodeName
-            | Plugin::NodePorts
-            | Plugin::VolumeRestrictions
-            | Plugin::NodeVolumeLimits
-            | Plugin::NodeResourcesBalancedAllocation
-            | Plugin::ImageLocality => Misfit::Other,
-        }),
-        RejectReason::ExecutionFailed | RejectReason::FilteredOut => NoScaleUp::BackOff,
+        RejectReason::Filter(rejection) => NoScaleUp::DoesNotFit {
+            words,
+            rule: match rejection.plugin() {
+                Plugin::NodeAffinity => Misfit::NodeAffinity,
+                Plugin::TaintToleration => Misfit::Taint,
+                Plugin::NodeResourcesFit => Misfit::Resources,
+                Plugin::VolumeBinding | Plugin::VolumeZone => Misfit::Volume,
+                Plugin::PodTopologySpread | Plugin::InterPodAffinity => Misfit::OtherPods,
+                Plugin::NodeUnschedulable
+                | Plugin::NodeName
+                | Plugin::NodePorts
+                | Plugin::VolumeRestrictions
+                | Plugin::NodeVolumeLimits
+                | Plugin::NodeResourcesBalancedAllocation
+                | Plugin::ImageLocality => Misfit::Other,
+            },
+        },
+        RejectReason::ExecutionFailed => NoScaleUp::ExecutionFailed,
+        RejectReason::FilteredOut => NoScaleUp::FilteredOut,
     }
 }
 
 fn skipping(why: &SkipReason) -> NoScaleUp {
     match why {
         SkipReason::MaxSizeReached => NoScaleUp::MaxSizeReached,
-        SkipReason::Backoff | SkipReason::NotReady => NoScaleUp::BackOff,
-        SkipReason::Limits(_) | SkipReason::AtomicExceedsNodeCount => NoScaleUp::MaxSizeReached,
+        SkipReason::Backoff => NoScaleUp::BackOff,
+        SkipReason::NotReady => NoScaleUp::NotReady,
+        SkipReason::Limits(resources) => NoScaleUp::Limits(resources.clone()),
+        SkipReason::AtomicExceedsNodeCount => NoScaleUp::AtomicExceedsNodeCount,
     }
 }
 

@@ -33,13 +33,14 @@ impl<O: Observer> Run<'_, O> {
             }
         }
         self.run_instant();
+        self.boot_karpenter(now);
         self.booting = false;
         self.kubelets.settle();
         self.start_periodic();
     }
 
     /// Takes every event that is due at the first instant, pods' starts included.
-    fn run_instant(&mut self) {
+    pub(super) fn run_instant(&mut self) {
         while self.queue.next_time() == Some(SimTime::ZERO) {
             let Some((now, event)) = self.queue.pop() else { break };
             self.dispatch(now, event);
@@ -52,6 +53,7 @@ impl<O: Observer> Run<'_, O> {
         self.start_loads();
         self.schedule(self.metrics.resolution(), Event::Scrape);
         self.start_autoscaler();
+        self.start_karpenter();
         self.wake_budgets();
         self.start_memory();
         let first_sample = self.measured_from;

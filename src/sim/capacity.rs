@@ -51,8 +51,13 @@ impl Capacity {
         self.launching.remove(&node)
     }
 
+    /// Whether it has all of everything.
+    pub(super) fn is_endless(&self, spec: &CapacitySpec) -> bool {
+        self.shortages.is_empty() && *spec == CapacitySpec::default()
+    }
+
     /// Whether the cloud has such a machine; `in_use` are those that run.
-    fn answer(
+    pub(super) fn answer(
         &self,
         spec: &CapacitySpec,
         machine: &Machine,
@@ -144,7 +149,7 @@ impl<O: Observer> Run<'_, O> {
     }
 
     /// The machine runs: the kubelet registers, and its node becomes Ready.
-    fn boot(&mut self, id: NodeId) {
+    pub(super) fn boot(&mut self, id: NodeId) {
         let Some(node) = self.cluster.node(id) else { return };
         let Some(pool) = node.pool else { return };
         let spec = Arc::clone(&self.cluster.pool(pool).spec);

@@ -76,7 +76,7 @@ impl<O: Observer> Run<'_, O> {
                         self.cluster.pods_on(node.id).any(|pod| pod.workload() == workload)
                     })
                 };
-                let nodes = self.ready_nodes(|node| node.pool == Some(*pool) && runs(node));
+                let nodes = self.ready_nodes(|node| self.is_of_pool(node, *pool) && runs(node));
                 if let Some(after) = deleted {
                     self.schedule(*after, Event::Disruption(id, DisruptionStep::NodesDeleted));
                 }
@@ -142,11 +142,17 @@ impl<O: Observer> Run<'_, O> {
         let mut nodes: Vec<&Node> = self
             .cluster
             .nodes()
-            .filter(|node| node.pool == Some(pool) && node.is_ready() && !node.unschedulable)
+            .filter(|node| self.is_of_pool(node, pool) && node.is_ready() && !node.unschedulable)
             .collect();
         nodes.sort_by_key(|node| std::cmp::Reverse(movable(self, node)));
         let count = crate::units::convert::index(count);
         nodes.into_iter().take(count).map(|node| node.id).collect()
+    }
+
+    /// Whether a node is of a pool, or of a machine type of the same NodePool.
+    pub(super) fn is_of_pool(&self, node: &Node, pool: PoolId) -> bool {
+        let pool = &self.cluster.pool(pool).spec;
+        node.pool.is_some_and(|own| pool.includes(&self.cluster.pool(own).spec))
     }
 
     fn ready_nodes(&self, which: impl Fn(&Node) -> bool) -> Vec<NodeId> {

@@ -12,6 +12,7 @@ mod dispatch;
 mod disruptions;
 mod hpa;
 mod jobs;
+mod karpenter;
 mod lifecycle;
 mod loads;
 mod memory;
@@ -123,12 +124,14 @@ struct Run<'a, O> {
     lifecycle: lifecycle::Lifecycle,
     workloads: workloads::WorkloadState,
     autoscaler: autoscaler::Autoscaler,
+    karpenter: karpenter::KarpenterState,
     disruptions: Vec<disruptions::DisruptionState>,
     volumes: volumes::Mounts,
     restarts: restarts::Restarts,
     memory: memory::Memory,
     pod_gc: pod_gc::Collector,
     capacity: capacity::Capacity,
+    spot: spot::Spot,
     /// Rollouts that someone waits for, by their disruption.
     rollouts: BTreeMap<DisruptionId, rollouts::RolloutState>,
     /// When the pulls of pods began that go on.
@@ -210,12 +213,14 @@ impl<'a, O: Observer> Run<'a, O> {
             lifecycle: lifecycle::Lifecycle::new(),
             workloads: workloads::WorkloadState::new(&cluster, &mut queue),
             autoscaler: autoscaler::Autoscaler::new(scenario, &streams, &mut queue),
+            karpenter: karpenter::KarpenterState::new(scenario, &streams, &mut queue),
             disruptions: scenario.disruptions.iter().map(|_| Default::default()).collect(),
             volumes: volumes::Mounts::default(),
             restarts: restarts::Restarts::default(),
             memory: memory::Memory::default(),
             pod_gc: pod_gc::Collector::default(),
             capacity: capacity::Capacity::default(),
+            spot: spot::Spot::default(),
             rollouts: BTreeMap::new(),
             pulls_begun: BTreeMap::new(),
             servers: BTreeMap::new(),

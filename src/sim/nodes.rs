@@ -19,6 +19,14 @@ impl<O: Observer> Run<'_, O> {
         if self.booting {
             return;
         }
+        if node.pool.is_some_and(|pool| self.cluster.pool(pool).spec.node_pool.is_some()) {
+            // Karpenter asked, and has its answer with the machine: its call took the time.
+            let (zone, now) = (node.machine.zone.clone(), node.created);
+            self.capacity.launching(id, stream);
+            self.occur(now, Occurrence::NodeLaunched(id, zone));
+            self.boot(id);
+            return;
+        }
         let cloud = self.scenario.timings.cloud_delay.sample_span(&mut stream);
         self.capacity.launching(id, stream);
         self.schedule(cloud, Event::Node(id, NodeStep::Launched));

@@ -18,6 +18,11 @@ impl<O: Observer> Run<'_, O> {
         pool: PoolId,
         spec: UpgradeSpec,
     ) {
+        if let Some(name) = self.cluster.pool(pool).spec.node_pool.clone() {
+            self.karpenter_pool_drifts(now, &name);
+            self.records.push(Record::DisruptionEnded(id));
+            return;
+        }
         let upgrade = Upgrade::new(spec, pool, &self.cluster);
         self.disruptions[id.index()].upgrade = Some(upgrade);
         self.continue_upgrade(now, id);

@@ -76,6 +76,15 @@ impl<O: Observer> Run<'_, O> {
         self.arm_scheduler(now);
     }
 
+    /// Pods that fitted nowhere are tried at once, as if they were new.
+    pub(super) fn retry_unschedulable(&mut self, now: SimTime) {
+        let waiting = self.cluster.pending().filter(|pod| pod.unschedulable.is_some());
+        for id in waiting.map(|pod| pod.id).collect::<Vec<_>>() {
+            self.scheduling.queue.remove(id);
+            self.pod_to_schedule(now, id);
+        }
+    }
+
     /// Arms the scheduler for its next cycle or flush.
     fn arm_scheduler(&mut self, now: SimTime) {
         let scheduling = &self.scheduling;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cluster::Occurrence;
 use crate::model::Action;
-use crate::model::id::PodId;
+use crate::model::id::{PodId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::{About, Record};
 use crate::sim::Run;
@@ -33,6 +33,7 @@ impl<O: Observer> Run<'_, O> {
             for record in std::mem::take(&mut self.records) {
                 self.react(now, &record);
                 self.rollouts_see(now, &record);
+                self.karpenter_sees(now, &record);
                 self.observer.record(now, record);
             }
         }
@@ -53,11 +54,9 @@ impl<O: Observer> Run<'_, O> {
             Record::PodCreated { pod, workload, name } => {
                 debug_assert_eq!(pod.index(), self.pod_names.len(), "pods are numbered in order");
                 self.pod_names.push(std::sync::Arc::clone(name));
-                self.pod_owners.push(*workload);
-                self.workloads.forbidden.remove(workload);
-                self.wake_workload(*workload);
-                self.pod_to_schedule(now, *pod);
+                self.pod_created(now, *pod, *workload);
             }
+            Record::PodUnschedulable { pod, .. } => self.pod_calls_autoscaler(now, *pod),
             Record::PodBound { pod, node, .. } => self.pod_bound(now, *pod, *node),
             Record::PodBecameReady(pod) => {
                 self.pod_became_ready(now, *pod);
@@ -73,6 +72,9 @@ impl<O: Observer> Run<'_, O> {
             }
             Record::PodGone(pod) => self.pod_gone(now, *pod),
             Record::NodeRequested { node, .. } => self.node_requested(*node),
+            Record::NodeLaunched { machine, .. } if machine.spot => {
+                self.watch_spot(now, machine);
+            }
             Record::NodeRegistered(node) => {
                 self.wake_daemon_sets();
                 self.node_changed(now, *node);
@@ -92,23 +94,31 @@ impl<O: Observer> Run<'_, O> {
             | Record::RolloutEnded(..)
             | Record::JobSkipped(_)
             | Record::PodEnded { .. }
-            | Record::PodUnschedulable { .. }
             | Record::PodImagesPulled { .. }
             | Record::PodStarted(_)
             | Record::EvictionRefused { .. }
             | Record::BudgetChanged { .. }
-            | Record::NodeLaunched { .. }
             | Record::NodeReclaimed(_)
+            | Record::NodeLaunched { .. }
             | Record::NodeLaunchFailed { .. }
             | Record::NodeUnneeded { .. }
+            | Record::NodeDisrupted { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
+            | Record::AutoscalerStatus(_)
             | Record::DisruptionBegan(_)
             | Record::DisruptionEnded(_)
             | Record::ContainerDied { .. }
             | Record::TasksInterrupted { .. }
             | Record::Announced { .. } => {}
         }
+    }
+
+    fn pod_created(&mut self, now: SimTime, pod: PodId, workload: WorkloadId) {
+        self.pod_owners.push(workload);
+        self.workloads.forbidden.remove(&workload);
+        self.wake_workload(workload);
+        self.pod_to_schedule(now, pod);
     }
 
     /// What counts pods looks: the owner, and the budgets.

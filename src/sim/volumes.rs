@@ -40,6 +40,13 @@ impl<O: Observer> Run<'_, O> {
         self.disks_of(id).is_empty()
     }
 
+    /// Nodes with volumes on them that no pod needs any more.
+    pub(super) fn nodes_with_leftovers(&self) -> BTreeSet<NodeId> {
+        let used: BTreeSet<NodeId> = self.volumes.of.values().map(|(node, _)| *node).collect();
+        let nodes = self.cluster.nodes().map(|node| node.id);
+        nodes.filter(|id| !used.contains(id) && self.volumes.controller.holds(*id)).collect()
+    }
+
     fn disks_of(&self, id: PodId) -> Vec<Arc<str>> {
         let Some(pod) = self.cluster.pod(id) else { return Vec::new() };
         let mut names = self.cluster.claims_of(pod);

@@ -197,8 +197,10 @@ impl History {
             | Record::ReplicaSetCreated(..)
             | Record::EvictionRefused { .. }
             | Record::BudgetChanged { .. }
+            | Record::NodeDisrupted { .. }
             | Record::HpaSynced(..)
             | Record::Decided { .. }
+            | Record::AutoscalerStatus(_)
             | Record::DisruptionBegan(_)
             | Record::DisruptionEnded(_)
             | Record::Announced { .. } => {}

@@ -1,7 +1,7 @@
 //! Records and reasons in words, with names in place of ids.
 
 use crate::model::action::PodDeletion;
-use crate::model::reason::{NoScaleDown, Reason};
+use crate::model::reason::{NoScaleDown, Reason, not_trigger_scale_up};
 use crate::model::record::{About, Death, Decider, HpaMetricSync, HpaSync, TaskLosses};
 use crate::model::rollout::{RollbackOutcome, RolloutEnd, RolloutOutcome};
 use crate::trace::{Clock, Names};
@@ -49,14 +49,18 @@ pub fn reason(names: &Names, clock: Clock, reason: &Reason) -> String {
         Reason::RollingOut => "moves pods to the new template".to_owned(),
         Reason::Scheduled { feasible } => format!("{feasible} node(s) passed all filters"),
         Reason::Unschedulable { message } => message.to_string(),
-        Reason::ScaleUp { pod, pods, pool } => {
+        Reason::ScaleUp { pod, pods, pool, from, to, max } => {
             let (pool, pod) = (names.pool(*pool), names.pod(*pod));
-            format!("adds a node to {pool} for {pods} pod(s), among them {pod}")
+            format!(
+                "{pod}: pod triggered scale-up: [{{{pool} {from}->{to} (max: {max})}}], for {pods} \
+                 pod(s) in all"
+            )
         }
         Reason::NoScaleUp { pod, pools } => {
+            let event = not_trigger_scale_up(pools);
             let pools: Vec<String> =
                 pools.iter().map(|(pool, why)| format!("{}: {why}", names.pool(*pool))).collect();
-            format!("adds no node for {}: {}", names.pod(*pod), pools.join("; "))
+            format!("{}: {event} ({})", names.pod(*pod), pools.join("; "))
         }
         Reason::ScaleDown { node, unneeded_since } => {
             let (node, since) = (names.node(*node), clock.offset(*unneeded_since));
@@ -133,6 +137,7 @@ pub const fn deletion(because: PodDeletion) -> &'static str {
         PodDeletion::OwnerDeleted => "its owner was deleted",
         PodDeletion::Drain => "its node is drained",
         PodDeletion::NodeScaleDown => "its node is scaled down",
+        PodDeletion::NodeDisruption => "its node is disrupted",
         PodDeletion::Preemption => "preempted",
         PodDeletion::NodeLost => "its node does not answer",
         PodDeletion::Taint => "its node has a taint it does not tolerate",
@@ -173,6 +178,7 @@ pub fn about(names: &Names, about: &About) -> String {
         About::Node(id) => format!("node/{}", names.node(*id)),
         About::Claim(name) => format!("pvc/{name}"),
         About::Disruption(id) => names.disruption(*id).to_owned(),
+        About::NodePool(name) => format!("nodepool/{name}"),
     }
 }
 

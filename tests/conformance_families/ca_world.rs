@@ -398,6 +398,7 @@ impl World {
             group,
             shape: Shape { unschedulable: doc.unschedulable, ..shape.read() },
             annotations: labels(doc.annotations.clone()),
+            volume_limits: BTreeMap::new(),
             created: at(doc.created),
             ready: doc.ready.unwrap_or(true),
             ready_since: at(doc.ready_since.unwrap_or(doc.created)),

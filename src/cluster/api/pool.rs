@@ -44,6 +44,9 @@ pub struct NodePoolSpec {
     pub spot: bool,
     /// Whether the Cluster Autoscaler may change its size.
     pub autoscaled: bool,
+    /// The `karpenter.sh/v1` NodePool whose nodes of one machine type and capacity these are;
+    /// Karpenter alone makes and removes them.
+    pub node_pool: Option<Arc<str>>,
 }
 
 /// A row of the instance catalogue, with what the cloud leaves to pods.
@@ -120,6 +123,13 @@ impl Machine {
 }
 
 impl NodePoolSpec {
+    /// Whether nodes of another pool are nodes of this one too: those of one NodePool are spread over
+    /// a pool for each machine type.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        self.name == other.name || (self.node_pool.is_some() && self.node_pool == other.node_pool)
+    }
+
     /// Price of one of its nodes per hour, when the catalogue knows it.
     #[must_use]
     pub fn price_per_hour(&self) -> Option<Decimal> {

@@ -1,6 +1,7 @@
 //! Back-off of node groups that failed to grow (utils/backoff/exponential_backoff.go).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::options::Options;
 use crate::model::id::PoolId;
@@ -10,6 +11,8 @@ use crate::units::{SimDuration, SimTime};
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Backoff {
     entries: BTreeMap<PoolId, Entry>,
+    /// Code and sentence of the last error of each group.
+    errors: BTreeMap<PoolId, (Arc<str>, Arc<str>)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,6 +35,16 @@ impl Backoff {
         };
         let entry = Entry { duration, until: now + duration, last_failure: now };
         self.entries.insert(group, entry);
+    }
+
+    /// Notes which error a group backs off for.
+    pub(super) fn because(&mut self, group: PoolId, code: &Arc<str>, message: &str) {
+        self.errors.insert(group, (Arc::clone(code), Arc::from(message)));
+    }
+
+    /// The error a group backs off for, or did.
+    pub(super) fn error(&self, group: PoolId) -> Option<(Arc<str>, Arc<str>)> {
+        self.errors.get(&group).cloned()
     }
 
     /// Whether a group backs off, the last instant included.

@@ -16,10 +16,24 @@ use crate::cluster::pod::TemplateId;
 use crate::cluster::{
     self, Cluster, LaunchFailure, NodePhase, PodOwner, PodPhase, Pool, Workload, node_labels,
 };
+use crate::control::scheduler::snapshot::volume_limits;
 use crate::control::scheduler::volumes::live_claims;
 use crate::model::id::{NodeId, PodId, WorkloadId};
 use crate::units::SimTime;
 use crate::units::convert::count_u32;
+
+/// Pods of a node in templates of providers that do not compute it.
+const DEFAULT_MAX_PODS: i64 = 110;
+
+/// What differs between providers in the autoscaler's eyes.
+pub struct ProviderView<'a> {
+    /// What the cloud calls the error of a machine it cannot make.
+    pub error_code: &'a dyn Fn(LaunchFailure, &Machine) -> Arc<str>,
+    /// Whether the provider subtracts from a template what the kubelet reserves. AWS and Azure offer
+    /// all a machine has and 110 pods (cloudprovider/aws/aws_manager.go `buildNodeFromTemplate`,
+    /// azure/azure_template.go); GCE computes it (cloudprovider/gce/templates.go).
+    pub templates_know_reservations: bool,
+}
 
 /// Makes observations of one cluster, and keeps what did not change since the last one.
 #[derive(Debug, Default)]
@@ -53,13 +67,13 @@ impl Live {
     }
 
     /// What the autoscaler would see now. `nominated` tells for which node the scheduler holds a
-    /// place for a pending pod, `code` what the cloud calls the error of a machine it cannot make.
+    /// place for a pending pod.
     pub fn observe(
         &mut self,
         cluster: &Cluster,
         now: SimTime,
         nominated: impl Fn(PodId) -> Option<NodeId>,
-        code: &dyn Fn(LaunchFailure, &Machine) -> Arc<str>,
+        provider: &ProviderView<'_>,
     ) -> Observation {
         self.nodes.retain(|id, _| cluster.node(*id).is_some());
         Observation {
@@ -68,7 +82,7 @@ impl Live {
                 .pools()
                 .iter()
                 .filter(|pool| pool.spec.autoscaled)
-                .map(|pool| group(cluster, pool, code))
+                .map(|pool| group(cluster, pool, provider))
                 .collect(),
             nodes: cluster
                 .nodes()
@@ -108,6 +122,7 @@ impl Live {
                 max_pods: node.max_pods,
             },
             annotations: node.annotations.clone(),
+            volume_limits: volume_limits(cluster, node),
             created: node.created,
             ready: node.is_ready(),
             ready_since: node.phase_since,
@@ -305,12 +320,8 @@ fn budget(budget: &cluster::Budget) -> Budget {
 }
 
 /// A pool as a node group: nodes that were asked for are instances being made, those being given
-/// back or taken by the cloud are gone. `code` tells why an instance cannot be made.
-fn group(
-    cluster: &Cluster,
-    pool: &Pool,
-    code: &dyn Fn(LaunchFailure, &Machine) -> Arc<str>,
-) -> Group {
+/// back or taken by the cloud are gone.
+fn group(cluster: &Cluster, pool: &Pool, provider: &ProviderView<'_>) -> Group {
     let spec = &pool.spec;
     let members = pool.nodes.iter().filter_map(|id| cluster.node(*id));
     let instances: Vec<Instance> = members
@@ -319,7 +330,7 @@ fn group(
             name: Arc::clone(&node.name),
             state: if node.is_coming() { InstanceState::Creating } else { InstanceState::Running },
             error: match node.phase {
-                NodePhase::Failed(why) => Some(code(why, &node.machine)),
+                NodePhase::Failed(why) => Some((provider.error_code)(why, &node.machine)),
                 NodePhase::Requested
                 | NodePhase::Registered
                 | NodePhase::Ready
@@ -339,8 +350,16 @@ fn group(
         taints: spec.taints.clone(),
         unschedulable: false,
         capacity: spec.instance.capacity.clone(),
-        allocatable: spec.instance.allocatable.clone(),
-        max_pods: spec.instance.max_pods,
+        allocatable: if provider.templates_know_reservations {
+            spec.instance.allocatable.clone()
+        } else {
+            spec.instance.capacity.clone()
+        },
+        max_pods: if provider.templates_know_reservations {
+            spec.instance.max_pods
+        } else {
+            DEFAULT_MAX_PODS
+        },
     };
     let price = spec.price_per_hour().and_then(|price| price.to_string().parse().ok());
     Group {

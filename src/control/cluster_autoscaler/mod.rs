@@ -19,6 +19,7 @@ use crate::units::{SimDuration, SimTime};
 
 pub mod backoff;
 pub mod cloud;
+mod flags;
 mod limits;
 pub mod live;
 pub mod observation;
@@ -30,6 +31,7 @@ pub mod scale_down;
 pub mod scale_up;
 mod sight;
 pub mod status;
+mod status_map;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -287,7 +289,11 @@ impl ClusterAutoscaler {
             status.result = ScaleUpResult::NotNeeded;
         } else if total > 0 && run.ready >= total {
             status.result = ScaleUpResult::LimitedByMaxNodesTotal;
-            let stuck = |pod: &Arc<Pod>| NoScaleUp { pod: pod.id, rejected: BTreeMap::new() };
+            let stuck = |pod: &Arc<Pod>| NoScaleUp {
+                pod: pod.id,
+                rejected: BTreeMap::new(),
+                words: BTreeMap::new(),
+            };
             status.remain_unschedulable = waiting.iter().map(stuck).collect();
         } else if pods::all_new(&waiting, now) {
             status.result = ScaleUpResult::InCooldown;

@@ -109,6 +109,9 @@ pub struct Node {
     pub shape: Shape,
     /// Annotations.
     pub annotations: Labels,
+    /// Volumes that can be attached at once, by driver (its CSINode); nodes that do not exist yet have
+    /// none, and so no limit.
+    pub volume_limits: BTreeMap<Arc<str>, i64>,
     /// When the object was made.
     pub created: SimTime,
     /// Whether the Ready condition is True (and no condition speaks against it).

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::flags::{IGNORED, OFF, SIMULATED};
 use crate::units::SimDuration;
 
 /// Flags that change what the autoscaler decides (config/flags/flags.go, release 1.37).
@@ -69,6 +70,8 @@ pub struct Options {
     pub force_ds: bool,
     /// Taints that mark a node as still starting.
     pub startup_taint: Vec<String>,
+    /// Beginnings of the keys of such taints.
+    pub startup_taint_prefix: Vec<String>,
     /// Taints that templates do not inherit.
     pub status_taint: Vec<String>,
     /// Old name of `startup-taint`.
@@ -195,6 +198,7 @@ impl Default for Options {
             node_info_cache_expire_time: minutes(87_600 * 60),
             force_ds: false,
             startup_taint: Vec::new(),
+            startup_taint_prefix: Vec::new(),
             status_taint: Vec::new(),
             ignore_taint: Vec::new(),
             scale_from_unschedulable: false,
@@ -278,75 +282,6 @@ impl fmt::Display for OptionError {
     }
 }
 
-/// Flags that only concern operation: accepted, without effect on a decision.
-const OPERATIONAL: [&str; 44] = [
-    "address",
-    "async-node-groups",
-    "aws-use-static-instance-list",
-    "bulk-mig-instances-listing-enabled",
-    "cloud-config",
-    "cloud-provider",
-    "cluster-name",
-    "cluster-snapshot-parallelism",
-    "config-map-name",
-    "debugging-snapshot-enabled",
-    "dynamic-node-delete-delay-after-taint-enabled",
-    "emit-per-nodegroup-metrics",
-    "enable-dynamic-resource-allocation",
-    "estimator",
-    "gce-concurrent-refreshes",
-    "kube-api-content-type",
-    "kube-client-burst",
-    "kube-client-qps",
-    "kubeconfig",
-    "kubernetes",
-    "leader-elect",
-    "log-file-max-size",
-    "logtostderr",
-    "max-binpacking-time",
-    "max-bulk-soft-taint-time",
-    "max-failing-time",
-    "max-inactivity",
-    "max-nodegroup-binpacking-duration",
-    "max-startup-time",
-    "namespace",
-    "node-group-auto-discovery",
-    "nodes",
-    "pending-pods-batching-timeout",
-    "predicate-parallelism",
-    "profiling",
-    "record-duplicated-events",
-    "regional",
-    "scale-down-candidates-pool-min-count",
-    "scale-down-candidates-pool-ratio",
-    "scale-down-non-empty-candidates-count",
-    "scale-down-simulation-timeout",
-    "skip-nodes-with-system-pods-timeout",
-    "stderrthreshold",
-    "write-status-configmap",
-];
-
-/// Flags whose behaviour is off by default and not modelled.
-const NOT_SIMULATED: [&str; 17] = [
-    "allowed-scheduler-names",
-    "bypassed-scheduler-names",
-    "capacity-buffer-controller-enabled",
-    "capacity-buffer-pod-injection-enabled",
-    "capacity-quotas-enabled",
-    "check-capacity-batch-processing",
-    "enable-csi-node-aware-scheduling",
-    "enable-graceful-degradation",
-    "enable-proactive-scaleup",
-    "enable-provisioning-requests",
-    "force-delete-failed-nodes",
-    "grpc-expander-url",
-    "node-autoprovisioning-enabled",
-    "salvo-scale-up",
-    "scaleup-simulation-for-skipped-node-groups-enabled",
-    "scheduler-config-file",
-    "startup-taint-prefix",
-];
-
 impl Options {
     /// Sets a flag from its text, as on the command line. A flag that may be given several times is
     /// added to; a list flag takes commas.
@@ -365,13 +300,23 @@ impl Options {
             *slot = value.parse().map_err(|_| OptionError::Invalid("a count"))?;
         } else if let Some(slot) = self.list(flag) {
             slot.push(value.to_owned());
-        } else if OPERATIONAL.contains(&flag) {
-        } else if NOT_SIMULATED.contains(&flag) {
-            return Err(OptionError::NotSimulated);
-        } else {
+        } else if let Some((_, off)) = OFF.iter().find(|(name, _)| *name == flag) {
+            return if value == *off { Ok(()) } else { Err(OptionError::NotSimulated) };
+        } else if !Self::is_ignored(flag) {
             return self.set_special(flag, value);
         }
         Ok(())
+    }
+
+    /// Whether a flag exists and cannot matter here: it is accepted, and changes nothing.
+    #[must_use]
+    pub fn is_ignored(flag: &str) -> bool {
+        IGNORED.contains(&flag)
+    }
+
+    /// The names of all flags.
+    pub fn flags() -> impl Iterator<Item = &'static str> {
+        SIMULATED.into_iter().chain(IGNORED).chain(OFF.iter().map(|(name, _)| *name))
     }
 
     fn set_special(&mut self, flag: &str, value: &str) -> Result<(), OptionError> {
@@ -509,6 +454,7 @@ impl Options {
             "balancing-label" => &mut self.balancing_label,
             "balancing-ignore-label" => &mut self.balancing_ignore_label,
             "startup-taint" => &mut self.startup_taint,
+            "startup-taint-prefix" => &mut self.startup_taint_prefix,
             "status-taint" => &mut self.status_taint,
             "ignore-taint" => &mut self.ignore_taint,
             _ => return None,

@@ -52,12 +52,15 @@ struct Unregistered {
 /// Nodes of a group by readiness class.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Readiness {
-    ready: usize,
-    unready: usize,
-    not_started: Vec<NodeId>,
-    registered: usize,
-    long_unregistered: usize,
-    unregistered: usize,
+    pub(super) ready: usize,
+    pub(super) unready: usize,
+    pub(super) not_started: Vec<NodeId>,
+    pub(super) registered: usize,
+    pub(super) deleted: usize,
+    /// Those that only lack their accelerators.
+    pub(super) resource_unready: usize,
+    pub(super) long_unregistered: usize,
+    pub(super) unregistered: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -164,8 +167,10 @@ impl Registry {
                 }
                 let own = self.readiness.entry(group).or_default();
                 own.count(node, gone, startup, seen.now);
+                own.resource_unready += usize::from(lacks_gpus(node, options) && !gone);
             }
             self.total.count(node, gone, startup, seen.now);
+            self.total.resource_unready += usize::from(lacks_gpus(node, options) && !gone);
         }
         for entry in self.unregistered.values() {
             let long = seen
@@ -231,10 +236,11 @@ impl Registry {
                     *unseen.entry(Arc::clone(code)).or_default() += 1;
                 }
             }
-            for count in unseen.into_values() {
+            for (code, count) in unseen {
                 if self.is_scaling_up(group.id) {
                     self.register_scale_up(group, -count, options, seen.now);
                     self.failed(group.id, has_template, options, seen.now);
+                    self.backoff.because(group.id, &code, &format!("{count} instance(s): {code}"));
                 }
             }
         }
@@ -312,7 +318,22 @@ impl Registry {
         range.target - signed(present)
     }
 
-    fn is_scaling_up(&self, group: PoolId) -> bool {
+    /// Nodes of a group by readiness class, when it has any.
+    pub(super) fn readiness(&self, group: PoolId) -> Option<&Readiness> {
+        self.readiness.get(&group)
+    }
+
+    /// The size asked of the cloud for a group, as of the last change.
+    pub(super) fn target(&self, group: PoolId) -> i64 {
+        self.ranges.get(&group).map_or(0, |range| range.target)
+    }
+
+    /// All nodes by readiness class.
+    pub(super) fn total(&self) -> &Readiness {
+        &self.total
+    }
+
+    pub(super) fn is_scaling_up(&self, group: PoolId) -> bool {
         self.upcoming_in(group) > 0 && self.requests.contains_key(&group)
     }
 
@@ -401,6 +422,7 @@ impl Readiness {
     fn count(&mut self, node: &Node, gone: bool, startup: SimDuration, now: SimTime) {
         self.registered += 1;
         if gone {
+            self.deleted += 1;
         } else if node.is_ready() {
             self.ready += 1;
         } else if node.created + startup > now {
@@ -409,6 +431,13 @@ impl Readiness {
             self.unready += 1;
         }
     }
+}
+
+/// Whether a node shows by its label that accelerators are still to come.
+fn lacks_gpus(node: &Node, options: &Options) -> bool {
+    !node.is_ready()
+        && node.shape.labels.contains_key(&*options.gpu_label)
+        && node.shape.allocatable_gpu().is_none()
 }
 
 /// The error code of an instance that could not be made.

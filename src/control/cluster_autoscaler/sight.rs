@@ -270,6 +270,13 @@ impl Sight {
         self.framework.check(&mut self.snapshot, &info, slot)
     }
 
+    /// The scheduler's words on why a node does not take a pod.
+    pub(super) fn words(&mut self, pod: &Arc<Pod>, why: Rejection) -> Vec<Arc<str>> {
+        let info = self.pod_info(pod);
+        let words = why.reasons(self.snapshot.shape(info.shape));
+        words.into_iter().map(Arc::from).collect()
+    }
+
     /// Puts a pod on a node if it fits.
     ///
     /// # Errors
@@ -419,6 +426,7 @@ fn node_info(facts: &NodeFacts) -> NodeInfo {
         unschedulable: shape.unschedulable,
         allocatable: shape.allocatable.clone(),
         max_pods: shape.max_pods,
+        volume_limits: facts.node.as_ref().map_or_else(BTreeMap::new, |n| n.volume_limits.clone()),
         ..NodeInfo::default()
     }
 }

@@ -113,6 +113,8 @@ pub struct NoScaleUp {
     pub pod: PodId,
     /// Why each group looked at would not help.
     pub rejected: BTreeMap<PoolId, RejectReason>,
+    /// The scheduler's words on each group whose new node would not take it.
+    pub words: BTreeMap<PoolId, Vec<Arc<str>>>,
 }
 
 /// Why a group was not looked at (core/scaleup/orchestrator/skippedreasons.go).

@@ -54,6 +54,7 @@ pub(super) struct TemplateCache {
 pub(super) fn is_startup_taint(key: &str, options: &Options) -> bool {
     let listed = options.startup_taint.iter().chain(&options.ignore_taint);
     listed.into_iter().any(|taint| taint == key)
+        || options.startup_taint_prefix.iter().any(|prefix| key.starts_with(&**prefix))
         || STARTUP_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
 }
 

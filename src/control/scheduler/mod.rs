@@ -16,7 +16,7 @@ mod nomination;
 pub mod preemption;
 pub mod queue;
 pub mod rejection;
-mod rules;
+pub(in crate::control) mod rules;
 mod score;
 pub mod snapshot;
 mod tables;

@@ -91,7 +91,10 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 /// podtopologyspread/common.go `mergeLabelSetWithSelector`: the values the pod has for
 /// `matchLabelKeys` are demanded too. An absent selector has no requirements of its own, so with
 /// such keys it stops matching nothing.
-fn with_label_keys(constraint: &TopologySpreadConstraint, own: &Labels) -> Option<LabelSelector> {
+pub(in crate::control) fn with_label_keys(
+    constraint: &TopologySpreadConstraint,
+    own: &Labels,
+) -> Option<LabelSelector> {
     let demanded: Vec<SelectorRequirement> = constraint
         .match_label_keys
         .iter()
@@ -144,7 +147,11 @@ impl TermRule {
 
 /// The API server writes `matchLabelKeys` and `mismatchLabelKeys` into the selector when the pod is
 /// made (pkg/registry/core/pod/strategy.go `applyMatchLabelKeysAndMismatchLabelKeys`).
-fn completed(mut selector: LabelSelector, term: &PodAffinityTerm, own: &Labels) -> LabelSelector {
+pub(in crate::control) fn completed(
+    mut selector: LabelSelector,
+    term: &PodAffinityTerm,
+    own: &Labels,
+) -> LabelSelector {
     for key in &term.match_label_keys {
         selector.match_expressions.extend(own.get(key).map(|value| equals(key, value)));
     }

@@ -97,6 +97,7 @@ fn pool(nodes: u32) -> Arc<NodePoolSpec> {
         gpu_ready: None,
         spot: false,
         autoscaled: false,
+        node_pool: None,
     })
 }
 

@@ -9,7 +9,9 @@ mod budget;
 mod container;
 mod daemon_set;
 mod deployment;
+mod expander_priorities;
 mod job;
+pub(in crate::input) mod karpenter;
 mod limit;
 pub(in crate::input) mod meta;
 mod node;
@@ -27,6 +29,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 pub use autoscaler::AutoscalerSpec;
+pub use karpenter::{NodeClassObject, NodePoolObject};
 pub use node::NodeObject;
 pub use pod::PodObject;
 pub use scaled_object::{ScaledObjectSpec, TriggerSpec};
@@ -45,6 +48,7 @@ use crate::cluster::api::{
     LimitRangeSpec, PersistentVolumeClaimSpec, PodDisruptionBudgetSpec, ResourceQuotaSpec,
     StorageClassSpec, WorkloadSpec,
 };
+use crate::control::cluster_autoscaler::Priorities;
 
 /// The objects of all manifests of a run, in the order of reading.
 #[derive(Debug, Default)]
@@ -67,6 +71,12 @@ pub struct Objects {
     pub quotas: Vec<ResourceQuotaSpec>,
     /// LimitRanges.
     pub limit_ranges: Vec<LimitRangeSpec>,
+    /// NodePools of Karpenter.
+    pub node_pools: Vec<NodePoolObject>,
+    /// EC2NodeClasses of Karpenter.
+    pub node_classes: Vec<NodeClassObject>,
+    /// What the priority expander of the Cluster Autoscaler reads, when there is such a ConfigMap.
+    pub expander_priorities: Priorities,
     /// Nodes of a live cluster.
     pub nodes: Vec<NodeObject>,
     /// Pods that no controller made; they are read and not simulated.
@@ -101,7 +111,9 @@ macro_rules! named {
 named!(
     AutoscalerSpec,
     LimitRangeSpec,
+    NodeClassObject,
     NodeObject,
+    NodePoolObject,
     PersistentVolumeClaimSpec,
     PodDisruptionBudgetSpec,
     PodObject,
@@ -130,6 +142,8 @@ enum Kind {
     CronJob,
     Quota,
     LimitRange,
+    NodePool,
+    NodeClass,
     Node,
     Pod,
     ScaledObject,
@@ -186,6 +200,10 @@ impl Objects {
                     error.help(format!("the current version is {current}, whose fields differ")),
                 );
             }
+            Judgement::Ignore if kind == "ConfigMap" && name == Some(expander_priorities::NAME) => {
+                let read = expander_priorities::expander_priorities(&value);
+                self.expander_priorities = read.unwrap_or_default();
+            }
             Judgement::Ignore => self.ignore(&value),
         }
     }
@@ -207,6 +225,12 @@ impl Objects {
             Kind::Quota => self.keep(value, limit::resource_quota(value), |it| &mut it.quotas),
             Kind::LimitRange => {
                 self.keep(value, limit::limit_range(value), |it| &mut it.limit_ranges);
+            }
+            Kind::NodePool => {
+                self.keep(value, karpenter::node_pool(value), |it| &mut it.node_pools);
+            }
+            Kind::NodeClass => {
+                self.keep(value, karpenter::node_class(value), |it| &mut it.node_classes);
             }
             Kind::Autoscaler { first_version } => {
                 let spec = autoscaler::autoscaler(value, first_version);
@@ -425,6 +449,8 @@ fn judge(version: &str, kind: &str) -> Judgement {
         "CronJob" => Kind::CronJob,
         "ResourceQuota" => Kind::Quota,
         "LimitRange" => Kind::LimitRange,
+        "NodePool" => Kind::NodePool,
+        "EC2NodeClass" => Kind::NodeClass,
         "Node" => Kind::Node,
         "Pod" => Kind::Pod,
         "ScaledObject" => Kind::ScaledObject,
@@ -442,6 +468,8 @@ fn judge(version: &str, kind: &str) -> Judgement {
         Kind::Job | Kind::CronJob => "batch/v1",
         Kind::StorageClass => "storage.k8s.io/v1",
         Kind::PriorityClass => "scheduling.k8s.io/v1",
+        Kind::NodePool => "karpenter.sh/v1",
+        Kind::NodeClass => "karpenter.k8s.aws/v1",
     };
     match version {
         _ if version == current => Decode(known),
@@ -451,6 +479,7 @@ fn judge(version: &str, kind: &str) -> Judgement {
         | "batch/v1beta1"
         | "storage.k8s.io/v1beta1"
         | "scheduling.k8s.io/v1beta1" => Outdated(known, current),
+        "karpenter.sh/v1beta1" | "karpenter.k8s.aws/v1beta1" => Gone(current),
         "apps/v1beta1" | "apps/v1beta2" | "extensions/v1beta1" | "autoscaling/v2beta1" => {
             Gone(current)
         }

@@ -65,6 +65,7 @@ pub fn assemble(
         metrics: metrics::entries(scenario, &first.measurements),
         services: tables::services(scenario, first),
         workloads: tables::workloads(scenario, first),
+        start_ups: tables::start_ups(scenario, first),
         node_pools: tables::pools(scenario, first),
         cost: cost(first),
         timeline: told.timeline,

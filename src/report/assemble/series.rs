@@ -113,9 +113,11 @@ fn load(run: &RunResult) -> Vec<Column> {
 }
 
 fn pools(scenario: &Scenario, run: &RunResult) -> Vec<Course> {
-    let pools = scenario.pools.iter().zip(&run.measurements.series().pools);
-    pools
-        .map(|(spec, points)| {
+    let series = run.measurements.series();
+    series
+        .told_pools(&scenario.pools)
+        .map(|id| {
+            let (spec, points) = (&scenario.pools[id.index()], &series.pools[id.index()]);
             let cost = |sample: &PoolSample| sample.paid_per_hour.and_then(|paid| paid.to_f64());
             let mut columns = columns(points.iter(), POOL);
             columns

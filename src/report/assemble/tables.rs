@@ -1,10 +1,12 @@
 //! Services, workloads and node pools of a run, a row each.
 
 use crate::metrics::cost::cents;
+use crate::metrics::start_up::StartPhase;
+use crate::metrics::tally::Tally;
 use crate::metrics::{EndCounts, StationPoint};
-use crate::model::id::{PoolId, StationId, WorkloadId};
+use crate::model::id::{StationId, WorkloadId};
 use crate::model::observer::{PoolSample, WorkloadSample};
-use crate::report::{EndsEntry, PoolEntry, ServiceEntry, WorkloadEntry};
+use crate::report::{EndsEntry, PoolEntry, ServiceEntry, StartUpEntry, WorkloadEntry};
 use crate::scenario::Scenario;
 use crate::sweep::RunResult;
 use crate::units::convert::{f64_from_i64, f64_from_u64, f64_from_usize};
@@ -70,11 +72,38 @@ pub(super) fn workloads(scenario: &Scenario, run: &RunResult) -> Vec<WorkloadEnt
         .collect()
 }
 
+pub(super) fn start_ups(scenario: &Scenario, run: &RunResult) -> Vec<StartUpEntry> {
+    let workloads = scenario.workloads.iter().enumerate();
+    let measured = workloads.filter_map(|(position, spec)| {
+        Some((spec, run.measurements.start_ups(WorkloadId::at(position))?))
+    });
+    measured
+        .map(|(spec, start_ups)| {
+            let at = |tally: &Tally, percent| tally.percentile_ms(percent).unwrap_or(0.0) / 1000.0;
+            let phases = StartPhase::ALL.iter().zip(&start_ups.phases);
+            StartUpEntry {
+                workload: spec.to_string(),
+                pods: start_ups.total.count(),
+                phases: phases
+                    .map(|(phase, tally)| (phase.name(), at(tally, 50.0), at(tally, 95.0)))
+                    .collect(),
+                total_s: (
+                    at(&start_ups.total, 50.0),
+                    at(&start_ups.total, 95.0),
+                    start_ups.total.max_ms().unwrap_or(0.0) / 1000.0,
+                ),
+            }
+        })
+        .collect()
+}
+
 pub(super) fn pools(scenario: &Scenario, run: &RunResult) -> Vec<PoolEntry> {
-    let pools = scenario.pools.iter().zip(&run.cost.pools).enumerate();
-    pools
-        .map(|(position, (spec, cost))| {
-            let points = &run.measurements.series().pools[PoolId::at(position).index()];
+    let series = run.measurements.series();
+    series
+        .told_pools(&scenario.pools)
+        .map(|id| {
+            let (spec, cost) = (&scenario.pools[id.index()], &run.cost.pools[id.index()]);
+            let points = &series.pools[id.index()];
             let ready = || points.iter().map(|point| point.ready);
             let sum = |of: fn(&PoolSample) -> f64| points.iter().map(of).sum::<f64>();
             let average = |of: fn(&PoolSample) -> f64| mean(points.iter().map(of)).unwrap_or(0.0);

@@ -1,7 +1,7 @@
 //! What each chart shows, from the measured series.
 
 use crate::findings::Case;
-use crate::model::id::{PoolId, WorkloadId};
+use crate::model::id::WorkloadId;
 use crate::report::svg::draw::Colour;
 use crate::report::svg::figure::{Dash, Figure, Join, Series};
 use crate::scenario::threshold::{Method, Operator};
@@ -115,11 +115,10 @@ pub(super) fn nodes(case: &Case<'_>) -> Figure {
     let mut figure = Figure::new("Nodes of each pool, and pods that wait for one", "count");
     let dashes = [Dash::Solid, Dash::Dashed, Dash::Solid, Dash::Dashed];
     let looks = Colour::CYCLE.into_iter().zip(dashes);
-    for ((position, pool), (colour, dash)) in case.scenario.pools.iter().enumerate().zip(looks) {
-        let samples = &case.series.pools[PoolId::at(position).index()];
-        let name = format!("nodes {}", pool.name);
+    for ((name, pools), (colour, dash)) in case.scenario.node_groups().into_iter().zip(looks) {
+        let name = format!("nodes {name}");
         figure.series.push(series(case, name, (colour, dash, Join::Step), |at| {
-            samples.get(at).map(|sample| f64::from(sample.nodes))
+            case.series.nodes_of(&pools, at).map(f64::from)
         }));
     }
     let pending = &case.series.pods_pending;

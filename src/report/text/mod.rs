@@ -4,6 +4,7 @@
 //! are cut, never rounded up; a mark always stands beside a word that says the same.
 
 pub mod across;
+pub mod beside;
 mod layout;
 mod sections;
 mod services;
@@ -134,6 +135,7 @@ fn full(told: &Told<'_>, page: &mut Page) {
     sections::timeline(told, page, usize::MAX);
     sections::causes(told, page);
     services::services(told, page, usize::MAX);
+    services::start_ups(told, page);
     services::nodes(told, page, usize::MAX);
     sections::cost(told, page);
     sections::assumed(told, page);

@@ -3,6 +3,7 @@
 use crate::findings::text::{cores, millis, percent};
 use crate::findings::{Finding, Subject, code};
 use crate::metrics::cost::cents;
+use crate::metrics::start_up::StartPhase;
 use crate::model::id::{HpaId, PoolId, StationId, WorkloadId};
 use crate::model::observer::{PoolSample, WorkloadSample};
 use crate::report::sparkline::sparkline;
@@ -147,19 +148,17 @@ fn limited_by(told: &Told<'_>, id: StationId, workload: WorkloadId) -> Option<St
 
 pub(super) fn nodes(told: &Told<'_>, page: &mut Page, most: usize) {
     let pools = &told.case.scenario.pools;
-    if pools.is_empty() {
+    let told_pools: Vec<PoolId> = told.case.series.told_pools(pools).collect();
+    if told_pools.is_empty() {
         return;
     }
-    let mut rows = Vec::new();
-    for position in 0..pools.len().min(most) {
-        rows.push(pool_row(told, PoolId::at(position)));
-    }
+    let rows: Vec<_> = told_pools.iter().take(most).map(|id| pool_row(told, *id)).collect();
     page.table(
         &["NODES", "COUNT", "CPU REQUESTED", "MEM REQUESTED", "GPUS", "$/MO", "IDLE"],
         &rows,
     );
-    if pools.len() > most {
-        let text = format!("  and {} more pools", pools.len() - most);
+    if told_pools.len() > most {
+        let text = format!("  and {} more pools", told_pools.len() - most);
         page.add(Line::new().with(Role::Quiet, text));
     }
 }
@@ -209,4 +208,36 @@ fn pool_row(told: &Told<'_>, id: PoolId) -> Vec<(Role, String)> {
         ),
     ];
     cells.into_iter().map(|text| (Role::Plain, text)).collect()
+}
+
+/// From pending to serving, for workloads whose pods waited for machines.
+pub(super) fn start_ups(told: &Told<'_>, page: &mut Page) {
+    let scenario = told.case.scenario;
+    let measured = scenario.workloads.iter().enumerate().filter_map(|(position, spec)| {
+        Some((spec, told.measured.start_ups(WorkloadId::at(position))?))
+    });
+    let span = |ms: Option<f64>| millis(ms.unwrap_or(0.0));
+    let rows: Vec<Vec<(Role, String)>> = measured
+        .map(|(spec, start_ups)| {
+            let mut row = vec![
+                (Role::Plain, spec.meta.name.to_string()),
+                (Role::Plain, start_ups.total.count().to_string()),
+            ];
+            let all = start_ups.phases.iter().chain([&start_ups.total]);
+            row.extend(all.map(|tally| (Role::Plain, span(tally.percentile_ms(50.0)))));
+            row
+        })
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    let phases = StartPhase::ALL.iter().map(|phase| phase.name().to_uppercase());
+    let head: Vec<String> = ["PENDING TO SERVING", "PODS"]
+        .iter()
+        .map(ToString::to_string)
+        .chain(phases)
+        .chain(["IN ALL".to_owned()])
+        .collect();
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    page.table(&head, &rows);
 }

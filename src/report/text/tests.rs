@@ -143,6 +143,9 @@ fn the_full_summary_cuts_nothing() {
           ml          2      ▄▄▄▄▄▄  5%       55%      80ms   80ms   80ms   0%      GPU, HPA blind
           postgresql  1      ▄▄▄▄▄▄  20%      55%      2.0ms  2.0ms  2.0ms  0%      —
 
+          PENDING TO SERVING  PODS  DETECT  DECIDE  LAUNCH  READY  GPU    BIND   PULL   START  MODEL LOAD  IN ALL
+          checkout            3     1.00s   6.00s   0.0ms   1m22s  0.0ms  1.00s  9.00s  2.00s  9.00s       1m50s
+
           NODES    COUNT  CPU REQUESTED  MEM REQUESTED  GPUS    $/MO     IDLE
           general  2→3    3.4 (58%)      5.6Gi (26%)    —       $191.76  $68.24 (35%)
           gpu      2      2.1 (54%)      3.7Gi (26%)    2 of 2  $767.96  $0.00 (0%)

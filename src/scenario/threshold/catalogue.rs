@@ -153,6 +153,18 @@ pub const METRICS: &[Metric] = &[
     ours("queue_depth", MetricKind::Gauge, Contains::Number, "requests or tasks that wait"),
     ours("oom_kills", MetricKind::Counter, Contains::Number, "containers killed over their limit"),
     ours("evictions_blocked", MetricKind::Counter, Contains::Number, "evictions a budget refused"),
+    ours(
+        "nodes_disrupted",
+        MetricKind::Counter,
+        Contains::Number,
+        "nodes an autoscaler decided to take away",
+    ),
+    ours(
+        "pods_disrupted",
+        MetricKind::Counter,
+        Contains::Number,
+        "pods an autoscaler made leave their nodes",
+    ),
     ours("cost_per_month", MetricKind::Gauge, Contains::Money, "the run's cost over 730 hours"),
     ours(
         "cost_per_million_requests",

@@ -68,13 +68,13 @@ impl ScaleUp<'_> {
         status.options = options.iter().map(OptionStatus::of).collect();
         if options.is_empty() {
             status.result = ScaleUpResult::NoOptionsAvailable;
-            status.remain_unschedulable = remaining(&groups);
+            status.remain_unschedulable = self.remaining(&groups);
             return Vec::new();
         }
         let Some(best) = self.best(&options, node_count, status) else {
             mark(&mut groups, |_| true, RejectReason::FilteredOut);
             status.result = ScaleUpResult::NoOptionsAvailable;
-            status.remain_unschedulable = remaining(&groups);
+            status.remain_unschedulable = self.remaining(&groups);
             return Vec::new();
         };
         match self.plan(best, &helped, &mut limits, node_count) {
@@ -93,11 +93,34 @@ impl ScaleUp<'_> {
         Limits::new(nodes, Bound::Maximum, self.options)
     }
 
-    fn fail(&self, groups: &mut [PodGroup], error: &str, status: &mut ScaleUpStatus) {
+    /// The pods that nobody helps, with why.
+    fn remaining(&mut self, groups: &[PodGroup]) -> Vec<NoScaleUp> {
+        let mut remaining = Vec::new();
+        for group in groups.iter().filter(|group| !group.schedulable) {
+            let words: BTreeMap<PoolId, Vec<Arc<str>>> = group
+                .rejected
+                .iter()
+                .filter_map(|(&id, why)| match why {
+                    RejectReason::Filter(rejection) => {
+                        Some((id, self.sight.words(&group.pods[0], *rejection)))
+                    }
+                    RejectReason::ExecutionFailed | RejectReason::FilteredOut => None,
+                })
+                .collect();
+            remaining.extend(group.pods.iter().map(|pod| NoScaleUp {
+                pod: pod.id,
+                rejected: group.rejected.clone(),
+                words: words.clone(),
+            }));
+        }
+        remaining
+    }
+
+    fn fail(&mut self, groups: &mut [PodGroup], error: &str, status: &mut ScaleUpStatus) {
         mark(groups, |_| true, RejectReason::ExecutionFailed);
         status.result = ScaleUpResult::Error;
         status.error = Some(error.to_owned());
-        status.remain_unschedulable = remaining(groups);
+        status.remain_unschedulable = self.remaining(groups);
     }
 
     fn group(&self, id: PoolId) -> &Group {
@@ -331,7 +354,7 @@ impl ScaleUp<'_> {
             status.await_evaluation =
                 waiting.flat_map(|group| group.pods.iter().map(|pod| pod.id)).collect();
         }
-        status.remain_unschedulable = remaining(groups);
+        status.remain_unschedulable = self.remaining(groups);
         grown
     }
 
@@ -418,15 +441,6 @@ fn mark(groups: &mut [PodGroup], lost: impl Fn(PoolId) -> bool, reason: RejectRe
         }
         group.rejected.extend(gone.into_iter().map(|id| (id, reason)));
     }
-}
-
-fn remaining(groups: &[PodGroup]) -> Vec<NoScaleUp> {
-    let helpless = groups.iter().filter(|group| !group.schedulable);
-    helpless
-        .flat_map(|group| {
-            group.pods.iter().map(|pod| NoScaleUp { pod: pod.id, rejected: group.rejected.clone() })
-        })
-        .collect()
 }
 
 impl OptionStatus {

@@ -1,5 +1,6 @@
 //! Edge cases with worked figures, in small made-up clusters.
 
+mod chains;
 mod scale_down;
 mod scale_up;
 mod state;
@@ -95,6 +96,7 @@ impl Scene {
             group,
             shape,
             annotations: Labels::new(),
+            volume_limits: std::collections::BTreeMap::new(),
             created: SimTime::from_secs(ZERO - OLD),
             ready: true,
             ready_since: SimTime::from_secs(ZERO - OLD),

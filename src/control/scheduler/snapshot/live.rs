@@ -175,7 +175,7 @@ impl Snapshot {
 }
 
 /// How many volumes each driver attaches to a node (CSINode `allocatable.count`).
-fn volume_limits(cluster: &Cluster, node: &Node) -> BTreeMap<Arc<str>, i64> {
+pub(crate) fn volume_limits(cluster: &Cluster, node: &Node) -> BTreeMap<Arc<str>, i64> {
     let limit = node.machine.instance.max_volumes;
     limit.map_or_else(BTreeMap::new, |limit| {
         cluster.volume_drivers().map(|driver| (driver, limit)).collect()
@@ -261,6 +261,7 @@ mod tests {
             gpu_ready: None,
             spot: false,
             autoscaled: false,
+            node_pool: None,
         }
     }
 

@@ -24,6 +24,7 @@ mod tests;
 mod topology;
 
 pub(crate) use journal::{Change, Journal};
+pub(crate) use live::volume_limits;
 pub use node::NodeInfo;
 pub use shape::{PodDescription, PodInfo, ServiceSelector, Shape, ShapeId};
 pub(crate) use topology::{KeyId, NO_DOMAIN};
