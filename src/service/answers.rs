@@ -55,7 +55,7 @@ impl Services {
             self.uncount(station, call.counted);
         }
         if call.held != Held::default() || call.held_for_calls != Held::default() {
-            self.give_back(station, call.held, call.held_for_calls);
+            self.give_back((id, station), call.held, call.held_for_calls);
         }
         // Pushed last, so done first: whoever waits gets the place before the answered caller can
         // come again.

@@ -115,7 +115,11 @@ impl Services {
     ) -> bool {
         let store = self.graph.stations[station.index()].connections;
         match self.wanted(station, id) {
-            Wanted::Nothing => true,
+            Wanted::Nothing => {
+                // The request's connection serves all its calls; a statement is lent for anew.
+                let statement = |bouncer: BouncerSpec| bouncer.mode == BouncerMode::Statement;
+                !self.bouncer(station).is_some_and(statement) || self.lend(ctx, station, id)
+            }
             Wanted::Own => {
                 let Some(store) = store else { return true };
                 if !self.open(station, &store) {
@@ -178,9 +182,12 @@ impl Services {
         }
     }
 
-    /// A call has a connection of a pool: for itself, or for the request that makes it.
+    /// A call has a connection of a pool: for itself, or for the request that makes it. A request holds
+    /// one connection; what it needs beside it is held by the call.
     fn hold(&mut self, number: u32, id: CallId) {
-        match (self.pools[index(number)].spec.hold, self.parent_of(id)) {
+        let free = |parent: &CallId| self.calls.get(parent.slot).held_for_calls.pool == 0;
+        let parent = self.parent_of(id).filter(free);
+        match (self.pools[index(number)].spec.hold, parent) {
             (Hold::Request, Some(parent)) => {
                 self.calls.get_mut(parent.slot).held_for_calls.pool = number + 1;
             }
@@ -265,7 +272,12 @@ impl Services {
     }
 
     /// A call that ended gives back what it held for itself and for the calls it made.
-    pub(super) fn give_back(&mut self, station: StationId, held: Held, for_calls: Held) {
+    pub(super) fn give_back(
+        &mut self,
+        (id, station): (CallId, StationId),
+        held: Held,
+        for_calls: Held,
+    ) {
         if held.lent {
             self.lend_on(station);
         }
@@ -280,7 +292,13 @@ impl Services {
             if for_calls.lent {
                 self.lend_on(to);
             }
-            self.free(for_calls.pool - 1);
+            if self.keeps_sessions(to) && self.forget_waiting_call_of(to, id) {
+                // The session never had a connection of the store.
+                self.pools[index(for_calls.pool - 1)].busy -= 1;
+                self.connections[to.index()].clients -= 1;
+            } else {
+                self.free(for_calls.pool - 1);
+            }
         }
     }
 
@@ -309,6 +327,26 @@ impl Services {
             }
             self.connections[station.index()].clients -= 1;
         }
+    }
+
+    /// A request that ended may have left a call behind that waits for the bouncer: it is cut.
+    fn forget_waiting_call_of(&mut self, to: StationId, parent: CallId) -> bool {
+        let mut left = None;
+        for call in &self.connections[to.index()].waiting {
+            let caller = match self.calls.get(call.slot).caller {
+                Caller::Effort(effort) => self.efforts.get(effort.slot).caller,
+                caller @ (Caller::Call(_) | Caller::Client(_) | Caller::Nobody) => caller,
+            };
+            let held = self.calls.get(call.slot).held;
+            if caller == Caller::Call(parent) && held == Held::default() {
+                left = Some(*call);
+            }
+        }
+        let Some(call) = left else { return false };
+        self.connections[to.index()].waiting.retain(|it| *it != call);
+        self.calls.get_mut(call.slot).phase = Phase::Queued;
+        self.work.push(Work::End(call, CallEnd::Cut));
+        true
     }
 
     /// A connection of a pool is free: the next takes it, or it stays open, or it is closed.

@@ -100,10 +100,13 @@ impl Services {
                 self.stations[station.index()].broker.push_front(renamed);
                 self.wake_worker(station);
             } else {
+                let before = self.stations[station.index()].broker.len();
                 self.begin(ctx, call.operation, Caller::Nobody, (NO_LANE, 0, 0));
                 // What is delivered again comes before what was never delivered.
                 let broker = &mut self.stations[station.index()].broker;
-                broker.rotate_right(usize::from(!broker.is_empty()));
+                if broker.len() > before {
+                    broker.rotate_right(1);
+                }
             }
             self.run(ctx);
         }
