@@ -20,6 +20,7 @@ pub mod sim;
 pub mod metrics;
 pub mod trace;
 
+pub mod checks;
 pub mod findings;
 
 pub mod sweep;

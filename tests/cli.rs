@@ -183,6 +183,7 @@ fn what_is_asked_to_be_explained_is_printed_line_by_line() {
             0m00s       +0s  ready
         node/general-1
             0m00s       +0s  instance of pool general asked for
+            0m00s       +0s  machine m6i.large in a launched
             0m00s       +0s  Ready
             0m00s       +0s  takes postgresql-0
             0m00s       +0s  takes gateway-2
@@ -207,7 +208,7 @@ fn a_wrong_selector_says_what_there_is_and_writes_nothing() {
     expect![[r#"
         error: no hpa `gatway` in this run; did you mean `gateway`?
         error: no pod `gateway-99` in this run; did you mean `gateway-1`?
-        error: `gateway` names nothing to explain; write hpa/NAME, pod/NAME, node/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
+        error: `gateway` names nothing to explain; write hpa/NAME, pod/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
         error: `noon` is no span of time; write @30m..40m, @30m.. or @..40m
     "#]].assert_eq(&said);
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use aurelius_sim::input::diagnostic::Severity;
-use aurelius_sim::input::{LoadOptions, LoadedObjects, ObjectInputs, load_objects, load_scenario};
+use aurelius_sim::input::{LoadOptions, LoadedObjects, ReleaseInputs, load_objects, load_scenario};
 use expect_test::expect_file;
 
 fn data(name: &str) -> PathBuf {
@@ -62,7 +62,10 @@ fn every_set_of_manifests_is_read() {
             .collect();
         files.sort();
         for file in files {
-            let loaded = load_objects(&ObjectInputs { manifests: vec![file.clone()] });
+            let loaded = load_objects(&ReleaseInputs {
+                manifests: vec![file.clone()],
+                ..Default::default()
+            });
             let name = file.strip_prefix(data("")).expect("it lies there").display().to_string();
             text.push_str(&describe(&name, &loaded));
         }
@@ -78,7 +81,8 @@ fn live(name: &str) -> PathBuf {
 /// are simulated: only what nobody would make again counts.
 #[test]
 fn a_dump_of_a_namespace_gives_what_people_wrote() {
-    let loaded = load_objects(&ObjectInputs { manifests: vec![live("dump.yaml")] });
+    let loaded =
+        load_objects(&ReleaseInputs { manifests: vec![live("dump.yaml")], ..Default::default() });
     let text = describe("dump", &loaded);
     assert_eq!(
         text,
@@ -94,7 +98,8 @@ fn a_dump_of_a_namespace_gives_what_people_wrote() {
 #[test]
 fn a_scaled_object_becomes_the_autoscaler_that_keda_makes() {
     use aurelius_sim::control::hpa::{MetricSpec, ResourceName};
-    let loaded = load_objects(&ObjectInputs { manifests: vec![live("dump.yaml")] });
+    let loaded =
+        load_objects(&ReleaseInputs { manifests: vec![live("dump.yaml")], ..Default::default() });
     let hpa = &loaded.objects.autoscalers[0];
     assert_eq!(&*hpa.meta.name, "keda-hpa-worker");
     assert_eq!((hpa.spec.min_replicas, hpa.spec.max_replicas), (Some(1), 12));

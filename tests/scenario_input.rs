@@ -4,12 +4,15 @@ use std::path::Path;
 
 use aurelius_sim::input::diagnostic::Severity;
 use aurelius_sim::input::render::{Colour, concise, render_all};
-use aurelius_sim::input::{LoadOptions, Loaded, load_scenario};
+use aurelius_sim::input::{LoadOptions, Loaded, ReleaseInputs, load_scenario};
 use aurelius_sim::load::Executor;
 use aurelius_sim::scenario::{DisruptionTarget, Scenario};
 use aurelius_sim::units::SimDuration;
 use expect_test::{expect, expect_file};
 use proptest::prelude::*;
+
+#[path = "scenario_input/cloud.rs"]
+mod cloud;
 
 const FILES: [(&str, &str); 5] = [
     ("scenario.yaml", include_str!("data/scenario/scenario.yaml")),
@@ -110,7 +113,10 @@ fn events_and_overrides_are_applied() {
 #[test]
 fn the_command_line_may_state_files_and_seed() {
     let options = LoadOptions {
-        manifests: vec!["tests/data/manifests/metrics-server-ha/manifests.yaml".into()],
+        release: ReleaseInputs {
+            manifests: vec!["tests/data/manifests/metrics-server-ha/manifests.yaml".into()],
+            ..ReleaseInputs::default()
+        },
         seed: Some(7),
         ..LoadOptions::default()
     };
@@ -122,7 +128,7 @@ fn the_command_line_may_state_files_and_seed() {
         ),
         "{said}"
     );
-    let only_seed = LoadOptions { manifests: Vec::new(), ..options };
+    let only_seed = LoadOptions { release: ReleaseInputs::default(), ..options };
     let loaded = load_scenario(Path::new("tests/data/scenario/scenario.yaml"), &only_seed);
     assert_eq!(loaded.scenario.map(|scenario| scenario.seed), Some(7));
 }

@@ -22,6 +22,8 @@ use aurelius_sim::units::{SimDuration, SimTime};
 
 #[path = "scenarios/capacity.rs"]
 mod capacity;
+#[path = "scenarios/consolidation.rs"]
+mod consolidation;
 #[path = "scenarios/gpu_surge.rs"]
 mod gpu_surge;
 #[path = "scenarios/load.rs"]
@@ -185,9 +187,12 @@ fn the_steps_of_every_pods_life_follow_each_other() {
             let told: Vec<SimTime> = steps.into_iter().flatten().collect();
             assert!(told.is_sorted(), "{}: {pod:?}", seen.scenario.name);
             if let (Some((bound, _)), Some((pulled, took))) = (pod.bound, pod.pulled) {
-                // A pull begins when the volumes are mounted, and disks of their own take their time.
+                // A pull begins when the volumes are mounted, and disks of their own take their time; so
+                // does each container that is started before the next one's pull.
                 let owner = &seen.scenario.workloads[pod.workload.index()];
-                let waits = matches!(owner.kind, WorkloadKind::StatefulSet { .. });
+                let spec = &owner.template.spec;
+                let waits = matches!(owner.kind, WorkloadKind::StatefulSet { .. })
+                    || spec.containers.len() + spec.init_containers.len() > 1;
                 assert!(
                     bound + took == pulled || waits && bound + took < pulled,
                     "{}: {pod:?}",

@@ -13,17 +13,18 @@ const FLOORS: [&[&str]; 12] = [
     &["scenario"],
     &["sim", "input"],
     &["trace", "metrics"],
-    &["findings"],
+    &["findings", "checks"],
     &["sweep"],
     &["report"],
     &["cli"],
 ];
 
 /// Exceptions to the floors: a room that must not import another although it is lower.
-const FORBIDDEN: [(&str, &[&str]); 5] = [
+const FORBIDDEN: [(&str, &[&str]); 6] = [
     ("trace", &["sim", "input"]),
     ("metrics", &["sim", "input"]),
     ("findings", &["sim", "input"]),
+    ("checks", &["sim", "trace", "metrics"]),
     ("sweep", &["input"]),
     ("report", &["sim", "input"]),
 ];

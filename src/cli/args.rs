@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::demo::DemoArgs;
+use crate::cli::init::InitArgs;
 use crate::cli::inputs::InputArgs;
+use crate::cli::values::ValuesCommand;
 
 /// Rehearse a Kubernetes rollout before it happens.
 ///
@@ -27,6 +30,24 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Simulate a scenario: does it hold, what happened, why, and what did it cost?
     Run(Box<RunArgs>),
+    /// Find what can never work, without simulating: figures, budgets, placement, storage, network.
+    Validate(Box<ValidateArgs>),
+    /// Write a scenario for a chart or manifests, every guess marked FIXME.
+    Init(Box<InitArgs>),
+    /// Run a small shop that is inside the program: no file, cluster or network is needed.
+    Demo(DemoArgs),
+    /// Print the JSON Schema of a kind of document, for editors.
+    Schema {
+        /// Scenario, ClusterProfile or ServiceProfiles; without one, the kinds are listed.
+        kind: Option<String>,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print a chart's merged values: each leaf, where it comes from and what it overrode.
+    Values(Box<ValuesCommand>),
     /// Explain a code such as AUR301: what it means, why it matters, how to mend it.
     Explain {
         /// The code; without one, all codes are listed.
@@ -83,6 +104,126 @@ pub(super) struct RunArgs {
     /// Progress on stderr.
     #[arg(long, value_enum, default_value_t = ProgressArg::Auto, env = "AURELIUS_PROGRESS")]
     pub(super) progress: ProgressArg,
+}
+
+/// Arguments of `validate`.
+#[derive(Debug, Args)]
+#[command(visible_alias = "lint", after_help = VALIDATE_EXIT_CODES)]
+pub(super) struct ValidateArgs {
+    /// Documents of any kind: manifests, a scenario, a cluster profile, service profiles,
+    /// requirements; `-` is standard input.
+    pub(super) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) inputs: InputArgs,
+    /// Service profiles: with them calls, grace periods and memory targets are judged. Repeatable.
+    #[arg(long, value_name = "FILE")]
+    pub(super) services: Vec<PathBuf>,
+    /// Stated requirements to hold the objects against.
+    #[arg(long, value_name = "FILE")]
+    pub(super) requirements: Option<PathBuf>,
+    /// Output format, repeatable: text, concise, json, sarif, junit, github, gitlab, markdown (each
+    /// to stdout or =PATH).
+    #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_review_output)]
+    pub(super) output: Vec<ReviewOutputArg>,
+    /// The least severity that ends with exit code 1.
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = FailOn::Error, env = "AURELIUS_FAIL_ON")]
+    pub(super) fail_on: FailOn,
+    /// End with 0 whatever is found. Documents that cannot be read still end with 2.
+    #[arg(long)]
+    pub(super) exit_zero: bool,
+    /// Only these codes, or those that begin so (`AUR4`). Repeatable, comma separated.
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = parse_code_prefix)]
+    pub(super) select: Vec<String>,
+    /// None of these codes, or of those that begin so. Repeatable, comma separated.
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = parse_code_prefix)]
+    pub(super) ignore: Vec<String>,
+    /// An earlier result (`-o json=FILE`): what it knows is suppressed.
+    #[arg(long, value_name = "FILE")]
+    pub(super) baseline: Option<PathBuf>,
+    /// Apply the certain fixes to the files, comments and order kept.
+    #[arg(long)]
+    pub(super) fix: bool,
+    /// Only errors on the terminal, and no table.
+    #[arg(short, long, env = "AURELIUS_QUIET")]
+    pub(super) quiet: bool,
+    /// Plain ASCII instead of ticks and crosses.
+    #[arg(long)]
+    pub(super) ascii: bool,
+}
+
+const VALIDATE_EXIT_CODES: &str = "Exit codes: 0 nothing at or above --fail-on · 1 findings · \
+2 unreadable input or wrong usage · 70 a bug in aurelius-sim";
+
+/// From which severity on `validate` fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    /// Errors.
+    Error,
+    /// Errors and warnings.
+    Warning,
+    /// Anything.
+    Note,
+    /// Nothing.
+    Never,
+}
+
+/// Output formats of a review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(super) enum ReviewFormat {
+    /// Snippets, the table of checks and a summary line.
+    Text,
+    /// One line a finding.
+    Concise,
+    /// One JSON document.
+    Json,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// JUnit.
+    Junit,
+    /// Annotations of GitHub Actions.
+    Github,
+    /// Code quality report of GitLab.
+    Gitlab,
+    /// A comment for a pull request.
+    Markdown,
+}
+
+/// `FMT[=PATH]` of a review.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ReviewOutputArg {
+    /// The format.
+    pub(super) format: ReviewFormat,
+    /// Where to; `None` is stdout.
+    pub(super) path: Option<PathBuf>,
+}
+
+fn parse_review_output(text: &str) -> Result<ReviewOutputArg, String> {
+    let (name, path) = match text.split_once('=') {
+        Some((name, path)) => (name, Some(PathBuf::from(path))),
+        None => (text, None),
+    };
+    let format =
+        ReviewFormat::from_str(name, false).map_err(|_| unknown_format::<ReviewFormat>(name))?;
+    match &path {
+        Some(path) if path.as_os_str().is_empty() => {
+            Err(format!("`{text}` has no path after the equals sign"))
+        }
+        Some(_) | None => Ok(ReviewOutputArg { format, path }),
+    }
+}
+
+/// `AUR401`, or the beginning of codes: `AUR4`.
+fn parse_code_prefix(text: &str) -> Result<String, String> {
+    let upper = text.trim().to_ascii_uppercase();
+    let digits = upper.strip_prefix("AUR").unwrap_or("?");
+    let well_formed = digits.len() <= 3 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if well_formed {
+        Ok(upper)
+    } else {
+        Err(format!(
+            "`{text}` is no code: codes look like AUR401, and AUR4 means all that begin so"
+        ))
+    }
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 all thresholds hold · 99 a threshold failed · \
@@ -157,7 +298,7 @@ fn parse_output(text: &str) -> Result<OutputArg, String> {
         Some((name, path)) => (name, Some(PathBuf::from(path))),
         None => (text, None),
     };
-    let format = Format::from_str(name, false).map_err(|_| unknown_format(name))?;
+    let format = Format::from_str(name, false).map_err(|_| unknown_format::<Format>(name))?;
     match &path {
         None if format.is_folder() => {
             Err(format!("`{name}` writes several files: say where, as in `{name}=DIR`"))
@@ -169,8 +310,8 @@ fn parse_output(text: &str) -> Result<OutputArg, String> {
     }
 }
 
-fn unknown_format(name: &str) -> String {
-    let known = Format::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+fn unknown_format<F: ValueEnum>(name: &str) -> String {
+    let known = F::value_variants().iter().filter_map(ValueEnum::to_possible_value);
     let names: Vec<String> = known.map(|value| value.get_name().to_owned()).collect();
     let near = names
         .iter()

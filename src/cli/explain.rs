@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::checks;
 use crate::cli::Exit;
 use crate::cli::files::{to_stderr, to_stdout};
 use crate::findings;
@@ -46,10 +47,44 @@ fn list() -> String {
 fn explanation(code: &str) -> Option<String> {
     if let Some(code) = codes::Code::parse(code) {
         let entry = code.entry();
-        return Some(page(&entry.code.to_string(), entry.slug, entry.explanation));
+        let page = page(&entry.code.to_string(), entry.slug, entry.explanation);
+        return Some(page + &example(code).unwrap_or_default());
     }
     let found = findings::code::CODES.iter().find(|known| known.id.eq_ignore_ascii_case(code))?;
     Some(page(found.id, found.slug, found.explanation))
+}
+
+/// The difference between a text that breaks the rule and one that keeps it, as `diff` shows it.
+fn example(code: codes::Code) -> Option<String> {
+    let example = checks::examples::example(code)?;
+    let (wrong, right) = (example.wrong(), example.right());
+    let mut text = "\nExample (`-` breaks the rule, `+` keeps it):\n\n".to_owned();
+    let (wrong, right): (Vec<&str>, Vec<&str>) = (wrong.lines().collect(), right.lines().collect());
+    let (mut at, mut other) = (0, 0);
+    while at < wrong.len() || other < right.len() {
+        if at < wrong.len() && wrong.get(at) == right.get(other) {
+            let _ = writeln!(text, "    {}", wrong[at]);
+            at += 1;
+            other += 1;
+            continue;
+        }
+        // The texts meet again at the first line that both still have.
+        let meets = |line: &&str| right[other..].contains(line);
+        let gone = wrong[at..].iter().position(meets).unwrap_or(wrong.len() - at);
+        let come = match wrong.get(at + gone) {
+            Some(line) => right[other..].iter().position(|it| it == line).unwrap_or(0),
+            None => right.len() - other,
+        };
+        for line in &wrong[at..at + gone] {
+            let _ = writeln!(text, "  - {line}");
+        }
+        for line in &right[other..other + come] {
+            let _ = writeln!(text, "  + {line}");
+        }
+        at += gone;
+        other += come;
+    }
+    Some(text)
 }
 
 fn page(code: &str, slug: &str, explanation: &str) -> String {
@@ -81,7 +116,8 @@ mod tests {
             let code = line.split(' ').next().expect("a line starts with its code");
             let page = explanation(code).expect("a listed code is explained");
             assert!(page.starts_with(code), "{page}");
-            assert!(page.lines().all(|line| line.chars().count() <= 96), "{page}");
+            let (prose, _) = page.split_once("\nExample").unwrap_or((&page, ""));
+            assert!(prose.lines().all(|line| line.chars().count() <= 96), "{page}");
         }
         assert_eq!(explanation("AUR999"), None);
         assert!(explanation("aur301").is_some());

@@ -1,8 +1,13 @@
 //! Arguments that say what is deployed and where; every command that reads objects takes them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
+
+use crate::input::adapters::ReleaseName;
+use crate::input::values::ValueInputs;
+use crate::input::{Helm, ReleaseInputs};
 
 /// Inputs that stand in for those of the scenario.
 #[derive(Debug, Clone, Default, Args)]
@@ -11,7 +16,78 @@ pub(super) struct InputArgs {
     /// Manifests, repeatable: a file, a folder, or `-` for standard input (`helm template . | ...`).
     #[arg(short = 'f', long = "manifests", value_name = "PATH")]
     pub(super) manifests: Vec<PathBuf>,
+    /// Chart: its folder, rendered by `helm` when there is one, else told by its conventions.
+    #[arg(long, value_name = "DIR")]
+    pub(super) chart: Option<PathBuf>,
     /// Cluster: a ClusterProfile, or the output of `kubectl get nodes -o yaml`.
     #[arg(long, value_name = "PATH")]
     pub(super) cluster: Option<PathBuf>,
+    /// Values and how they are rendered.
+    #[command(flatten)]
+    pub(super) values: ValueArgs,
+}
+
+/// Helm values, in the words of Helm.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Values")]
+pub(super) struct ValueArgs {
+    /// Values file, repeatable, the later over the earlier.
+    #[arg(long = "values", value_name = "FILE")]
+    values: Vec<PathBuf>,
+    /// Values as `a.b=1,c[0]=x`, repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// As --set, every value as text.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set_string: Vec<String>,
+    /// As --set, values in JSON; or one JSON object.
+    #[arg(long, value_name = "KEY=JSON")]
+    set_json: Vec<String>,
+    /// As --set, values from files.
+    #[arg(long, value_name = "KEY=FILE")]
+    set_file: Vec<String>,
+    /// One value, everything behind the equals sign as it is.
+    #[arg(long, value_name = "KEY=TEXT")]
+    set_literal: Vec<String>,
+    /// Name of the release; the chart's when absent.
+    #[arg(long, value_name = "NAME")]
+    release: Option<String>,
+    /// Namespace of the release.
+    #[arg(short, long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// The helm that renders charts; found on PATH when absent.
+    #[arg(long, value_name = "PATH", env = "AURELIUS_HELM")]
+    helm_bin: Option<PathBuf>,
+}
+
+impl InputArgs {
+    /// What is deployed, as the loader takes it.
+    pub(super) fn release(&self) -> ReleaseInputs {
+        ReleaseInputs {
+            manifests: self.manifests.clone(),
+            chart: self.chart.clone(),
+            values: self.values.values(),
+            release: self.values.release_name(),
+            helm: self.values.helm_bin.clone().map_or(Helm::OnPath, Helm::At),
+        }
+    }
+}
+
+impl ValueArgs {
+    /// The values as given.
+    pub(super) fn values(&self) -> ValueInputs {
+        ValueInputs {
+            files: self.values.clone(),
+            set_json: self.set_json.clone(),
+            set: self.set.clone(),
+            set_string: self.set_string.clone(),
+            set_file: self.set_file.clone(),
+            set_literal: self.set_literal.clone(),
+        }
+    }
+
+    fn release_name(&self) -> ReleaseName {
+        let shared = |text: &Option<String>| text.as_deref().map(Arc::from);
+        ReleaseName { name: shared(&self.release), namespace: shared(&self.namespace) }
+    }
 }

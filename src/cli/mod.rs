@@ -1,13 +1,17 @@
 //! The command line: arguments, files, exit codes. The only room that reads clocks and writes files.
 
 mod args;
+mod demo;
 mod explain;
 mod files;
+mod init;
 mod inputs;
 mod outputs;
 mod progress;
 mod run;
 mod side_by_side;
+mod validate;
+mod values;
 
 use std::error::Error;
 use std::panic;
@@ -23,6 +27,8 @@ use files::to_stderr;
 enum Exit {
     /// It ran, and all thresholds hold.
     Success,
+    /// A review found what it must not find.
+    Findings,
     /// It ran, and a threshold failed: k6's number.
     ThresholdFailed,
     /// The input or the usage is wrong; nothing was simulated.
@@ -35,6 +41,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Success => 0,
+            Exit::Findings => 1,
             Exit::ThresholdFailed => 99,
             Exit::Usage => 2,
             Exit::Bug => 70,
@@ -62,7 +69,47 @@ fn dispatch(cli: Cli) -> Exit {
     choose_colour(cli.color);
     match cli.command {
         Command::Run(args) => run::run(&args, cli.color),
+        Command::Validate(args) => validate::validate(&args, cli.color),
+        Command::Init(args) => init::init(&args, cli.color),
+        Command::Demo(args) => demo::demo(&args, cli.color),
+        Command::Schema { kind } => schema(kind.as_deref()),
+        Command::Completions { shell } => completions(shell),
+        Command::Values(args) => values::values(&args, cli.color),
         Command::Explain { code } => explain::explain(code.as_deref()),
+    }
+}
+
+/// Prints the schema of a kind, or the kinds there are.
+fn schema(kind: Option<&str>) -> Exit {
+    let text = match kind {
+        None => crate::input::schema::KINDS.join("\n") + "\n",
+        Some(kind) => match crate::input::schema::schema(kind) {
+            Some(schema) => format!("{schema:#}\n"),
+            None => {
+                let known = crate::input::schema::KINDS.join(", ");
+                to_stderr(&format!("error: there is no kind `{kind}` (known: {known})"));
+                return Exit::Usage;
+            }
+        },
+    };
+    print(&text)
+}
+
+/// Prints the completions of a shell.
+fn completions(shell: clap_complete::Shell) -> Exit {
+    let mut script = Vec::new();
+    let mut command = <Cli as clap::CommandFactory>::command();
+    clap_complete::generate(shell, &mut command, "aurelius-sim", &mut script);
+    print(&String::from_utf8_lossy(&script))
+}
+
+fn print(text: &str) -> Exit {
+    match files::to_stdout(text) {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            say_error(&error);
+            Exit::Usage
+        }
     }
 }
 

@@ -34,11 +34,23 @@ pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
     let Some(scenario) = args.scenarios.first().and_then(|path| load(path, args, color)) else {
         return Exit::Usage;
     };
+    run_one(args, color, &scenario)
+}
+
+/// Runs a scenario that was read by other means, and writes what was asked for.
+pub(super) fn run_loaded(args: &RunArgs, color: Color, loaded: Loaded) -> Exit {
+    match say_and_take(loaded, args, color) {
+        Some(scenario) => run_one(args, color, &scenario),
+        None => Exit::Usage,
+    }
+}
+
+fn run_one(args: &RunArgs, color: Color, scenario: &Scenario) -> Exit {
     if let Some(path) = overwritten(&args.output, &scenario.inputs) {
         to_stderr(&format!("error: {} is an input of this run; write elsewhere", path.display()));
         return Exit::Usage;
     }
-    match simulate_and_write(args, color, &scenario) {
+    match simulate_and_write(args, color, scenario) {
         Ok(exit) => exit,
         Err(exit) => exit,
     }
@@ -47,11 +59,16 @@ pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
 /// Reads a scenario; what is wrong with it goes to stderr.
 pub(super) fn load(path: &Path, args: &RunArgs, color: Color) -> Option<Scenario> {
     let options = LoadOptions {
-        manifests: args.inputs.manifests.clone(),
+        release: args.inputs.release(),
         cluster: args.inputs.cluster.clone(),
         seed: args.seed,
     };
-    let Loaded { scenario, diagnostics, sources } = load_scenario(path, &options);
+    say_and_take(load_scenario(path, &options), args, color)
+}
+
+/// Says what is wrong with a scenario; what is left of it.
+fn say_and_take(loaded: Loaded, args: &RunArgs, color: Color) -> Option<Scenario> {
+    let Loaded { scenario, diagnostics, sources } = loaded;
     let wanted = wants_colour(color, std::io::stderr().is_terminal());
     let colour = if wanted { DiagnosticColour::Coloured } else { DiagnosticColour::Plain };
     if scenario.is_none() || !args.quiet {
@@ -212,7 +229,7 @@ fn text(
     text
 }
 
-fn wants_colour(color: Color, terminal: bool) -> bool {
+pub(super) fn wants_colour(color: Color, terminal: bool) -> bool {
     match color {
         Color::Always => true,
         Color::Never => false,

@@ -206,6 +206,7 @@ impl Cluster {
             deletion: None,
             unschedulable: None,
             restarts: 0,
+            sidecar_restarts: 0,
         })));
         self.pod_stamps.push(1);
         self.live_pods += 1;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::cluster::api::job::{FailureAction, FailureCause, FailureRule};
+use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::pod::{Pod, PodOwner, PodPhase};
 use crate::cluster::state::Cluster;
 use crate::cluster::workload::Workload;
@@ -34,10 +36,41 @@ pub struct JobRun {
     pub failures_in_row: u32,
     /// When the last one failed.
     pub last_failure: Option<SimTime>,
+    /// A rule of its policy says that it has failed.
+    pub failed_by_rule: bool,
+}
+
+/// How a Job's pod failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failure {
+    /// Its container ended with this code.
+    Exit(i32),
+    /// Someone deleted it; a disruption has its own condition.
+    Deleted { disrupted: bool },
+}
+
+impl Failure {
+    fn is_of(self, cause: &FailureCause) -> bool {
+        match (self, cause) {
+            (Self::Exit(code), FailureCause::ExitCode { one_of, codes }) => {
+                codes.contains(&code) == *one_of
+            }
+            (Self::Deleted { disrupted }, FailureCause::Disruption) => disrupted,
+            (Self::Exit(_), FailureCause::Disruption)
+            | (Self::Deleted { .. }, FailureCause::ExitCode { .. }) => false,
+        }
+    }
 }
 
 impl JobRun {
-    fn pod_failed(&mut self, now: SimTime) {
+    /// A pod failed: the first rule that is about it decides, and without one it counts.
+    fn pod_failed(&mut self, now: SimTime, failure: Failure, rules: &[FailureRule]) {
+        let rule = rules.iter().find(|rule| failure.is_of(&rule.on));
+        match rule.map_or(FailureAction::Count, |rule| rule.action) {
+            FailureAction::Ignore => return,
+            FailureAction::FailJob => self.failed_by_rule = true,
+            FailureAction::Count => {}
+        }
         self.failed += 1;
         self.failures_in_row += 1;
         self.last_failure = Some(now);
@@ -51,8 +84,16 @@ impl Workload {
         self.runs.iter().find(|run| run.number == number)
     }
 
-    fn run_mut(&mut self, number: u32) -> Option<&mut JobRun> {
-        self.runs.iter_mut().find(|run| run.number == number)
+    /// A Job that runs, and the rules for its failed pods.
+    fn run_and_rules(&mut self, number: u32) -> (Option<&mut JobRun>, Vec<FailureRule>) {
+        let rules = match &self.spec.kind {
+            WorkloadKind::Job(spec) => spec.failure_rules.clone(),
+            WorkloadKind::Deployment { .. }
+            | WorkloadKind::StatefulSet { .. }
+            | WorkloadKind::DaemonSet { .. }
+            | WorkloadKind::ReplicaSet => Vec::new(),
+        };
+        (self.runs.iter_mut().find(|run| run.number == number), rules)
     }
 
     /// A pod vanished with its node, without a deletion that would have been counted.
@@ -60,9 +101,9 @@ impl Workload {
         let ended = matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed);
         if !ended
             && !pod.is_terminating()
-            && let Some(run) = self.run_mut(run)
+            && let (Some(run), rules) = self.run_and_rules(run)
         {
-            run.pod_failed(now);
+            run.pod_failed(now, Failure::Deleted { disrupted: true }, &rules);
         }
     }
 }
@@ -84,6 +125,7 @@ impl Cluster {
             failed: 0,
             failures_in_row: 0,
             last_failure: None,
+            failed_by_rule: false,
         });
         workload.next_run += 1;
         records.push(Record::JobStarted { workload: id, name: Arc::clone(name) });
@@ -136,13 +178,13 @@ impl Cluster {
         self.pod_mut(id).phase = phase;
         if let PodOwner::Job(workload, number) = owner
             && !counted
-            && let Some(run) = self.workloads[workload.index()].run_mut(number)
+            && let (Some(run), rules) = self.workloads[workload.index()].run_and_rules(number)
         {
             if succeeded {
                 run.succeeded += 1;
                 run.failures_in_row = 0;
             } else {
-                run.pod_failed(now);
+                run.pod_failed(now, Failure::Exit(1), &rules);
             }
         }
         records.push(Record::PodEnded { pod: id, succeeded });
@@ -156,9 +198,11 @@ impl Cluster {
             return;
         };
         if because != PodDeletion::ScaleDown
-            && let Some(run) = self.workloads[workload.index()].run_mut(number)
+            && let (Some(run), rules) = self.workloads[workload.index()].run_and_rules(number)
         {
-            run.pod_failed(now);
+            // Someone's own deletion is no disruption; evictions, preemption and lost nodes are.
+            let disrupted = because != PodDeletion::Scenario;
+            run.pod_failed(now, Failure::Deleted { disrupted }, &rules);
         }
     }
 }

@@ -26,4 +26,5 @@ pub use occur::Occurrence;
 pub use pod::{ConditionStatus, Deletion, Pod, PodOwner, PodPhase, ReadyCondition, TemplateId};
 pub use state::{Cluster, Pool};
 pub use volume::{Claim, VolumeMode, VolumesSpec};
+pub(crate) use volume::{driver, is_block_disk, refusal};
 pub use workload::{ReplicaSet, Revision, Workload};

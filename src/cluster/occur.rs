@@ -25,27 +25,33 @@ const NOT_READY: &str = "node.kubernetes.io/not-ready";
 pub enum Occurrence {
     /// The kubelet took the pod: `status.startTime`.
     PodTaken(PodId),
-    /// The pod's images are on its node.
+    /// Images of the pod are on its node.
     ImagesPulled {
         /// Which pod.
         pod: PodId,
         /// The images as they lie on the node.
         images: Vec<NodeImage>,
-        /// How long the pull took; zero when all were cached.
-        took: SimDuration,
+        /// How long all pulls of the pod took, zero when all were cached; told with the last.
+        took: Option<SimDuration>,
     },
     /// All containers run.
     PodStarted(PodId),
     /// The Ready condition changed.
     PodReady(PodId, ConditionStatus),
-    /// The process of a pod was killed; its container is started again.
+    /// The process of a container is dead; the container is started again.
     ContainerDied {
         /// Which pod.
         pod: PodId,
+        /// Which container, by name.
+        container: Arc<str>,
+        /// Whether it is a sidecar.
+        sidecar: bool,
         /// Why.
         why: Death,
         /// How long the kubelet waits before it starts it again.
         again_after: SimDuration,
+        /// How often this container was restarted, this time included.
+        restarts: u32,
     },
     /// The kubelet evicted the pod: it ended badly, and its object stays.
     PodFailed(PodId),
@@ -143,14 +149,7 @@ impl Cluster {
                 }
             }
             Occurrence::PodReady(id, status) => self.pod_ready(now, id, status, records),
-            Occurrence::ContainerDied { pod, why, again_after } => {
-                if self.pod(pod).is_some() {
-                    let life = self.pod_mut(pod);
-                    life.restarts += 1;
-                    let restarts = life.restarts;
-                    records.push(Record::ContainerDied { pod, why, again_after, restarts });
-                }
-            }
+            Occurrence::ContainerDied { .. } => self.container_died(fact, records),
             Occurrence::PodFailed(id) => {
                 if self.pod(id).is_some() {
                     self.leave_node(id);
@@ -237,11 +236,25 @@ impl Cluster {
         fits
     }
 
+    fn container_died(&mut self, fact: Occurrence, records: &mut Vec<Record>) {
+        let Occurrence::ContainerDied { pod, container, sidecar, why, again_after, restarts } =
+            fact
+        else {
+            return;
+        };
+        if self.pod(pod).is_some() {
+            let life = self.pod_mut(pod);
+            let most = if sidecar { &mut life.sidecar_restarts } else { &mut life.restarts };
+            *most = restarts.max(*most);
+            records.push(Record::ContainerDied { pod, container, why, again_after, restarts });
+        }
+    }
+
     fn images_pulled(
         &mut self,
         pod: PodId,
         images: Vec<NodeImage>,
-        took: SimDuration,
+        took: Option<SimDuration>,
         records: &mut Vec<Record>,
     ) {
         let Some(node) = self.pod(pod).and_then(|pod| pod.node) else { return };
@@ -250,7 +263,7 @@ impl Cluster {
                 self.node_mut(node).images.push(image);
             }
         }
-        records.push(Record::PodImagesPulled { pod, took });
+        records.extend(took.map(|took| Record::PodImagesPulled { pod, took }));
     }
 
     fn pod_ready(

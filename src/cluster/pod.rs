@@ -42,8 +42,10 @@ pub struct Pod {
     pub deletion: Option<Deletion>,
     /// kube-scheduler's sentence, while it fits nowhere.
     pub unschedulable: Option<Arc<str>>,
-    /// Restarts of its containers.
+    /// Most restarts of one of its containers.
     pub restarts: u32,
+    /// Most restarts of one of its sidecars.
+    pub sidecar_restarts: u32,
 }
 
 /// The controller of a pod.

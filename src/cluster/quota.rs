@@ -37,6 +37,9 @@ impl Cluster {
         let quotas = self.quotas.iter().filter(|quota| quota.meta.namespace == *namespace);
         for quota in quotas {
             let spec = &revision.template.spec;
+            if !quota.scopes.iter().all(|scope| scope.matches(spec)) {
+                continue;
+            }
             let said = unstated(quota, spec).or_else(|| self.exceeded(now, quota, revision));
             if let Some(said) = said {
                 return Some(Arc::from(format!("pods \"{name}\" is forbidden: {said}")));
@@ -54,7 +57,9 @@ impl Cluster {
         let mut over = Vec::new();
         for (resource, hard) in &quota.hard {
             let pods = self.pods().filter(|pod| pod.namespace == quota.meta.namespace);
-            let counted = pods.filter(|pod| counts(now, pod));
+            let charged =
+                |pod: &&Pod| quota.scopes.iter().all(|scope| scope.matches(&pod.template.spec));
+            let counted = pods.filter(|pod| counts(now, pod)).filter(charged);
             let used: i64 = counted.map(|pod| usage(resource, &pod.template.spec)).sum();
             let asked = usage(resource, &revision.template.spec);
             if asked > 0 && used + asked > *hard {
@@ -150,5 +155,47 @@ fn shown(resource: &QuotaResource, amount: i64) -> String {
         | QuotaResource::LimitsMemory
         | QuotaResource::RequestsEphemeralStorage => Bytes(amount).to_string(),
         QuotaResource::Pods | QuotaResource::RequestsExtended(_) => amount.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Cluster;
+    use crate::cluster::api::{LabelSelector, ObjectMeta};
+
+    use crate::cluster::api::workload::{WorkloadKind, WorkloadSpec};
+    use crate::cluster::pod::Deletion;
+    use crate::model::Action;
+    use crate::model::action::PodDeletion;
+    use crate::model::id::{PodId, ReplicaSetId, WorkloadId};
+    use crate::units::{Origin, SimDuration};
+
+    /// E46 of the worked cases: a pod on a dead node, deleted at 0 with 30 s of grace, is charged until
+    /// its deadline has passed by another 30 s.
+    #[test]
+    fn a_pod_stuck_in_its_deletion_is_charged_for_its_grace_once_more() {
+        let spec = WorkloadSpec {
+            meta: ObjectMeta::default(),
+            selector: LabelSelector::default(),
+            replicas: 1,
+            replicas_origin: Origin::default(),
+            min_ready: SimDuration::ZERO,
+            template: std::sync::Arc::default(),
+            kind: WorkloadKind::ReplicaSet,
+        };
+        let mut cluster = Cluster::new(&[], &[std::sync::Arc::new(spec)], &[]);
+        let (now, records) = (SimTime::ZERO, &mut Vec::new());
+        let create = Action::CreateReplicaSet { workload: WorkloadId(0), replicas: 1 };
+        cluster.apply(now, &create, records);
+        cluster.apply(now, &Action::CreateReplica(ReplicaSetId(0)), records);
+        let mut pod = cluster.pod(PodId(0)).expect("it was just made").clone();
+        assert!(counts(SimTime::from_secs(1_000), &pod));
+        let (began, deadline) = (SimTime::ZERO, SimTime::from_secs(30));
+        pod.deletion = Some(Deletion { began, deadline, because: PodDeletion::NodeLost });
+        let rows = [(0, true), (30, true), (60, true), (61, false)];
+        for (second, charged) in rows {
+            assert_eq!(counts(SimTime::from_secs(second), &pod), charged, "at {second} s");
+        }
     }
 }

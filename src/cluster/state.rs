@@ -4,7 +4,7 @@
 //! [`Cluster::apply`] (what controllers want, `apply.rs`) and [`Cluster::occur`] (what kubelets and
 //! the cloud report, `occur.rs`).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::cluster::admission::{admit, daemon_tolerations};
@@ -15,7 +15,7 @@ use crate::cluster::api::pool::NodePoolSpec;
 use crate::cluster::api::workload::{WorkloadKind, WorkloadSpec};
 use crate::cluster::budget::Budget;
 use crate::cluster::node::Node;
-use crate::cluster::pod::{Pod, TemplateId};
+use crate::cluster::pod::{Pod, PodOwner, PodPhase, TemplateId};
 use crate::cluster::volume::Volumes;
 use crate::cluster::workload::{ReplicaSet, Revision, Workload};
 use crate::model::action::BudgetStatus;
@@ -345,6 +345,70 @@ impl Cluster {
         &mut self.workloads[id.index()]
     }
 
+    /// No more disks on a node than its instance attaches: the scheduler counts those of all pods bound
+    /// to it, and a claim that several of them mount once.
+    fn check_disks(&self, node: &Node, now: SimTime) {
+        let most = node.pool.and_then(|pool| self.pool(pool).spec.instance.max_volumes);
+        let Some(most) = most else { return };
+        let disks: BTreeSet<Arc<str>> = self
+            .pods_on(node.id)
+            .flat_map(|pod| self.claims_of(pod))
+            .filter(|name| self.claim(name).is_some_and(|claim| claim.driver.is_some()))
+            .collect();
+        let count = i64::try_from(disks.len()).unwrap_or(i64::MAX);
+        assert!(count <= most, "{} has {count} disks at {now}, at most {most}", node.name);
+    }
+
+    /// Owners and what they own know each other: every pod of a ReplicaSet is one of its workload's,
+    /// an ordinal has one pod, and a claim of one pod has at most one that is bound.
+    fn check_owners(&self, now: SimTime) {
+        for set in self.replica_sets.iter().flatten() {
+            for pod in set.pods.iter().filter_map(|id| self.pod(*id)) {
+                let owner = PodOwner::ReplicaSet(set.workload, set.id);
+                assert_eq!(pod.owner, owner, "{} is in another's list at {now}", pod.name);
+            }
+        }
+        let mut claimed: BTreeSet<Arc<str>> = BTreeSet::new();
+        for workload in &self.workloads {
+            assert!(workload.pods.is_sorted(), "{}: pods out of order at {now}", workload.spec);
+            for (ordinal, id) in &workload.ordinals {
+                let owner = PodOwner::Ordinal(workload.id, *ordinal);
+                let known = self.pod(*id).is_some_and(|pod| pod.owner == owner);
+                assert!(known, "{} {ordinal} has no pod at {now}", workload.spec);
+            }
+        }
+        for pod in self.pods().filter(|pod| pod.node.is_some() && !pod.has_ended()) {
+            for name in self.claims_of(pod) {
+                let alone = self.claim(&name).is_some_and(|claim| claim.one_pod);
+                assert!(
+                    !alone || claimed.insert(Arc::clone(&name)),
+                    "{name} has two pods at {now}"
+                );
+            }
+        }
+        for budget in &self.budgets {
+            let allowed = budget.status.disruptions_allowed;
+            assert!(allowed >= 0, "{} allows {allowed} at {now}", budget.spec.meta.name);
+        }
+    }
+
+    /// A disk that one node may mount is used on one node: pods that run, and that nobody deletes, are
+    /// all on it. (A lost node whose disk was taken by force may come back with a pod that is going.)
+    fn check_mounts(&self, now: SimTime) {
+        let mut used_on: BTreeMap<Arc<str>, NodeId> = BTreeMap::new();
+        let runs = |pod: &&Pod| pod.phase == PodPhase::Running && !pod.is_terminating();
+        for pod in self.pods().filter(runs) {
+            let node = pod.node.and_then(|node| self.node(node)).filter(|node| node.is_ready());
+            let Some(node) = node else { continue };
+            for name in self.claims_of(pod) {
+                if self.claim(&name).is_some_and(|claim| !claim.shared && claim.driver.is_some()) {
+                    let first = *used_on.entry(Arc::clone(&name)).or_insert(node.id);
+                    assert_eq!(first, node.id, "{name} is in use on two nodes at {now}");
+                }
+            }
+        }
+    }
+
     /// Asserts what must hold between events: no node over-committed, every bound pod on a live
     /// node and counted there, pending pods unbound, indexes in step.
     ///
@@ -363,7 +427,10 @@ impl Cluster {
             assert!(!over, "{} is over-committed at {now}", node.name);
             let pods = i64::try_from(node.pods.len()).expect("few pods fit a node");
             assert!(pods <= node.max_pods, "{} runs too many pods at {now}", node.name);
+            self.check_disks(node, now);
         }
+        self.check_owners(now);
+        self.check_mounts(now);
         for pod in self.pods() {
             let pending = pod.node.is_none() && !pod.is_terminating();
             assert_eq!(self.pending.contains(&pod.id), pending, "{} pending at {now}", pod.name);

@@ -84,7 +84,7 @@ impl Claim {
 
 /// The CSI driver that serves a provisioner: in-tree names are served by their successors
 /// (csi-translation-lib, translate.go).
-fn driver(provisioner: &str) -> &str {
+pub(crate) fn driver(provisioner: &str) -> &str {
     match provisioner {
         "kubernetes.io/aws-ebs" => "ebs.csi.aws.com",
         "kubernetes.io/gce-pd" => "pd.csi.storage.gke.io",
@@ -95,7 +95,7 @@ fn driver(provisioner: &str) -> &str {
 
 /// What a driver of block disks answers to a claim that many nodes shall mount; `None` for drivers
 /// that are taken to serve it. Of mounted file systems only: raw block volumes are not simulated.
-fn refusal(driver: &str, class: &str, mode: AccessMode) -> Option<String> {
+pub(crate) fn refusal(driver: &str, class: &str, mode: AccessMode) -> Option<String> {
     let mode = match mode {
         AccessMode::ReadWriteMany => "MULTI_NODE_MULTI_WRITER",
         AccessMode::ReadOnlyMany => "MULTI_NODE_READER_ONLY",
@@ -118,7 +118,7 @@ fn refusal(driver: &str, class: &str, mode: AccessMode) -> Option<String> {
     ))
 }
 
-fn is_block_disk(driver: &str) -> bool {
+pub(crate) fn is_block_disk(driver: &str) -> bool {
     matches!(driver, "ebs.csi.aws.com" | "pd.csi.storage.gke.io" | "disk.csi.azure.com")
 }
 

@@ -6,8 +6,9 @@
 //! served is the mean between two *distinct* samples, so what an HPA sees is 0 to 35 s old and an
 //! average over 10 to 30 s (pkg/storage/pod.go `Store`, `GetMetrics`; types.go `resourceUsage`).
 //!
-//! A pod counts as one container here. Its cumulative CPU at a sample instant between two scrapes
-//! is interpolated between their readings.
+//! Containers are sampled one by one; a pod is served when every container that runs has two samples
+//! (pkg/storage/pod.go `GetMetrics`). Cumulative CPU at a sample instant between two scrapes is
+//! interpolated between their readings.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,15 +30,17 @@ const FRESH_MIN_AGE: SimDuration = SimDuration::from_secs(10);
 pub struct MetricsServer {
     resolution: SimDuration,
     streams: Streams,
-    pods: BTreeMap<PodId, Container>,
+    pods: BTreeMap<PodId, Vec<(u8, Container)>>,
 }
 
-/// What a kubelet reports of a pod at a scrape.
+/// What a kubelet reports of a container at a scrape.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reading {
     /// Which pod.
     pub pod: PodId,
-    /// When its container started.
+    /// Which of its containers, init containers first.
+    pub container: u8,
+    /// When the container started.
     pub started: SimTime,
     /// Core-seconds used since then.
     pub cpu_core_s: f64,
@@ -46,12 +49,21 @@ pub struct Reading {
 }
 
 /// What metrics-server serves of a pod.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodMetric {
-    /// When the newer of the two samples was taken.
+    /// When the oldest of the containers' newer samples was taken.
     pub timestamp: SimTime,
-    /// From the older sample to the newer.
+    /// From that container's older sample to the newer.
     pub window: SimDuration,
+    /// Each container that runs.
+    pub containers: Vec<ContainerMetric>,
+}
+
+/// What metrics-server serves of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContainerMetric {
+    /// Which container, init containers first.
+    pub container: u8,
     /// Mean CPU over the window (nanocores), truncated.
     pub cpu_nanocores: i64,
     /// Working set at the newer sample (bytes).
@@ -97,12 +109,20 @@ impl MetricsServer {
     pub fn scrape(&mut self, now: SimTime, readings: impl Iterator<Item = (Reading, Arc<str>)>) {
         let mut batch = BTreeMap::new();
         for (reading, name) in readings {
-            let known = self.pods.remove(&reading.pod).filter(|c| c.started == reading.started);
+            let known = self.pods.get_mut(&reading.pod);
+            let known = known.and_then(|all| {
+                let same = |(position, container): &(u8, Container)| {
+                    *position == reading.container && container.started == reading.started
+                };
+                let found = all.iter().position(same)?;
+                Some(all.swap_remove(found).1)
+            });
             let mut container =
                 known.unwrap_or_else(|| Container::new(&self.streams, &name, reading.started));
             container.observe(now, &reading);
             container.store(self.resolution);
-            batch.insert(reading.pod, container);
+            let pod: &mut Vec<(u8, Container)> = batch.entry(reading.pod).or_default();
+            pod.push((reading.container, container));
         }
         self.pods = batch;
     }
@@ -110,16 +130,26 @@ impl MetricsServer {
     /// What is served of a pod; `None` while there are not two usable samples.
     #[must_use]
     pub fn get(&self, pod: PodId) -> Option<PodMetric> {
-        let container = self.pods.get(&pod)?;
-        let (last, previous) = (container.last?, container.previous?);
-        let window = last.at - previous.at;
-        let used_core_s = last.cpu_core_s - previous.cpu_core_s;
-        Some(PodMetric {
-            timestamp: last.at,
-            window,
-            cpu_nanocores: trunc_i64(used_core_s / window.as_secs_f64() * 1e9),
-            memory_bytes: trunc_i64(last.memory_bytes),
-        })
+        let mut served: Option<PodMetric> = None;
+        for (position, container) in self.pods.get(&pod)? {
+            let (last, previous) = (container.last?, container.previous?);
+            let window = last.at - previous.at;
+            let metric = served.get_or_insert(PodMetric {
+                timestamp: last.at,
+                window,
+                containers: Vec::new(),
+            });
+            if last.at < metric.timestamp {
+                (metric.timestamp, metric.window) = (last.at, window);
+            }
+            let used_core_s = last.cpu_core_s - previous.cpu_core_s;
+            metric.containers.push(ContainerMetric {
+                container: *position,
+                cpu_nanocores: trunc_i64(used_core_s / window.as_secs_f64() * 1e9),
+                memory_bytes: trunc_i64(last.memory_bytes),
+            });
+        }
+        served
     }
 }
 
@@ -208,10 +238,10 @@ mod tests {
         pod.sample = Some(point(29.0, 4.4));
         pod.store(RESOLUTION);
         let mut server = MetricsServer::new(RESOLUTION, Streams::new(1, 0));
-        server.pods.insert(PodId(0), pod);
+        server.pods.insert(PodId(0), vec![(0, pod)]);
         let metric = server.get(PodId(0)).expect("two samples");
         assert_eq!(metric.window, SimDuration::from_secs(16));
-        assert_eq!(metric.cpu_nanocores, 200_000_000);
+        assert_eq!(metric.containers[0].cpu_nanocores, 200_000_000);
         assert_eq!(metric.timestamp, second(29));
     }
 
@@ -226,10 +256,36 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_is_served_when_every_container_has_two_samples() {
+        let mut server = MetricsServer::new(RESOLUTION, Streams::new(1, 0));
+        let reading = |container, started, now: u64| Reading {
+            pod: PodId(0),
+            container,
+            started: second(started),
+            cpu_core_s: crate::units::convert::f64_from_u64(now - started) * 0.25,
+            memory_bytes: 5e6,
+        };
+        let mut served = Vec::new();
+        for now in (1..=8).map(|tick| tick * 15) {
+            let mut readings = vec![(reading(0, 0, now), Arc::from("web-1"))];
+            if now >= 60 {
+                readings.push((reading(1, 50, now), Arc::from("web-1/proxy")));
+            }
+            server.scrape(second(now), readings.into_iter());
+            served.push(server.get(PodId(0)).map(|metric| metric.containers.len()));
+        }
+        // The second container starts after 50 s: the pod is not served until it has two samples.
+        assert_eq!(served[2], Some(1));
+        assert_eq!(served[3], None);
+        assert_eq!(served.last(), Some(&Some(2)), "{served:?}");
+    }
+
+    #[test]
     fn a_pod_that_is_not_scraped_loses_its_samples() {
         let mut server = MetricsServer::new(RESOLUTION, Streams::new(1, 0));
         let reading = |cpu_core_s| Reading {
             pod: PodId(3),
+            container: 0,
             started: SimTime::ZERO,
             cpu_core_s,
             memory_bytes: 5e6,
@@ -240,7 +296,10 @@ mod tests {
             server.scrape(second(u64::from(tick) * 15), readings);
         }
         let metric = server.get(PodId(3)).expect("sampled six times");
-        assert!((metric.cpu_nanocores - 500_000_000).abs() < 2, "half a core all along");
+        assert!(
+            (metric.containers[0].cpu_nanocores - 500_000_000).abs() < 2,
+            "half a core all along"
+        );
         assert!(metric.window >= SimDuration::from_secs(10));
         server.scrape(second(105), std::iter::empty());
         assert_eq!(server.get(PodId(3)), None);

@@ -16,6 +16,7 @@ pub mod hpa;
 pub mod job;
 pub mod karpenter;
 pub mod kubelet;
+pub mod metrics_adapter;
 pub mod metrics_server;
 pub mod node_lifecycle;
 pub mod node_pressure;

@@ -3,7 +3,8 @@
 //! EKS managed node groups (user guide, managed node update behaviour): the auto scaling group grows
 //! first, all old nodes are cordoned, then a few at a time are drained and terminated, and the group
 //! shrinks again; pods that are not gone after 15 min fail the update. GKE surge upgrades: a surge
-//! node comes, an old one goes; after an hour its pods are deleted. AKS: likewise; after the drain
+//! node comes, an old one goes; after an hour its pods are deleted. Its blue-green upgrades make a whole
+//! second set of nodes, drain the first one batch by batch, and keep it for a soak. AKS: like surge; after the drain
 //! timeout of 30 min the upgrade fails, and the node is uncordoned.
 
 use std::collections::BTreeSet;
@@ -38,6 +39,9 @@ pub struct UpgradeSpec {
     /// All surge nodes come first, all old nodes are cordoned at once, and each removed one is
     /// replaced (an auto scaling group).
     pub group_grows_first: bool,
+    /// A second set of nodes comes, and the old ones stay, cordoned and drained, for so long after the
+    /// last drain (GKE blue-green, node pool soak).
+    pub soak: Option<SimDuration>,
 }
 
 /// What happens to a node whose pods do not go in time.
@@ -63,7 +67,23 @@ impl UpgradeSpec {
             at_timeout: AtTimeout::Fail,
             settle: SimDuration::from_secs(60),
             group_grows_first: true,
+            soak: None,
         }
+    }
+
+    /// EKS, update strategy `MINIMAL`: old nodes go before new ones come, so that no more machines are
+    /// needed than there are.
+    #[must_use]
+    pub fn eks_minimal() -> Self {
+        Self { surge: 0, settle: SimDuration::ZERO, group_grows_first: false, ..Self::eks(1) }
+    }
+
+    /// GKE, blue-green: a second pool's worth of nodes, one old node drained at a time, and an hour in
+    /// which the old ones stay.
+    #[must_use]
+    pub fn gke_blue_green() -> Self {
+        let soak = Some(SimDuration::from_secs(3600));
+        Self { group_grows_first: true, soak, ..Self::gke() }
     }
 
     /// GKE: one surge node, none missing, an hour each.
@@ -77,6 +97,7 @@ impl UpgradeSpec {
             at_timeout: AtTimeout::Force,
             settle: SimDuration::ZERO,
             group_grows_first: false,
+            soak: None,
         }
     }
 
@@ -92,6 +113,7 @@ impl UpgradeSpec {
             at_timeout: AtTimeout::FailAndUncordon,
             settle: SimDuration::ZERO,
             group_grows_first: false,
+            soak: None,
         }
     }
 }
@@ -112,6 +134,8 @@ pub struct Upgrade {
     /// New nodes asked for.
     made: u32,
     cordoned: bool,
+    /// When the old nodes of a blue-green upgrade go.
+    soaked: Option<SimTime>,
     ended: bool,
 }
 
@@ -148,6 +172,10 @@ impl Upgrade {
     pub fn new(spec: UpgradeSpec, pool: PoolId, cluster: &Cluster) -> Self {
         let nodes = members(cluster, pool);
         let old: Vec<NodeId> = nodes.filter(|node| node.is_ready()).map(|node| node.id).collect();
+        let mut spec = spec;
+        if spec.soak.is_some() {
+            spec.surge = count_u32(old.len());
+        }
         Self {
             spec,
             pool,
@@ -158,6 +186,7 @@ impl Upgrade {
             settling: Vec::new(),
             made: 0,
             cordoned: false,
+            soaked: None,
             ended: false,
         }
     }
@@ -221,7 +250,16 @@ impl Upgrade {
     }
 
     fn remove_settled(&mut self, now: SimTime, progress: &mut Progress) {
-        let group = self.spec.group_grows_first;
+        if let Some(soak) = self.spec.soak {
+            if self.settling.is_empty() || !self.waiting.is_empty() || !self.draining.is_empty() {
+                return;
+            }
+            let ends = *self.soaked.get_or_insert(now + soak);
+            for (_, at) in &mut self.settling {
+                *at = ends;
+            }
+        }
+        let group = self.spec.group_grows_first && self.spec.soak.is_none();
         for (node, _) in self.settling.extract_if(.., |(_, at)| *at <= now) {
             progress.actions.push(Action::RemoveNode(node));
             // The group keeps its size until every old node is gone.
@@ -234,7 +272,8 @@ impl Upgrade {
 
     fn begin_drains(&mut self, cluster: &Cluster) {
         loop {
-            let busy = self.draining.len() + self.settling.len();
+            let soaking = if self.spec.soak.is_some() { 0 } else { self.settling.len() };
+            let busy = self.draining.len() + soaking;
             if busy >= index(self.spec.parallel.max(1)) {
                 return;
             }
@@ -261,7 +300,8 @@ impl Upgrade {
             return Some(*node).filter(|_| enough);
         }
         let excess = members(cluster, self.pool).count() > index(self.size);
-        if !self.spec.group_grows_first || !excess || self.new_nodes_come(cluster) {
+        let replaces = self.spec.group_grows_first && self.spec.soak.is_none();
+        if !replaces || !excess || self.new_nodes_come(cluster) {
             return None;
         }
         let new = members(cluster, self.pool).filter(|node| !self.before.contains(&node.id));

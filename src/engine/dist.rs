@@ -8,7 +8,7 @@ use rand_distr::{Distribution, Exp1, Gamma, Normal, Pareto, StandardNormal, Weib
 use statrs::distribution::{Continuous, ContinuousCDF};
 
 use crate::engine::streams::Stream;
-use crate::units::convert::f64_from_usize;
+use crate::units::convert::{f64_from_usize, trunc_i64};
 use crate::units::time::SimDuration;
 
 /// A distribution of non-negative amounts, mostly seconds; made by a constructor that checks its
@@ -211,6 +211,14 @@ impl Dist {
         (self.draw(stream) + self.shift).min(self.limit)
     }
 
+    /// The value that a draw is at most with probability `u`, within 0 to 1: for strata instead of
+    /// draws. At 1 an unlimited tail gives the value at its last millionth.
+    #[must_use]
+    pub fn quantile(&self, u: f64) -> f64 {
+        let u = u.clamp(0.0, 1.0 - 1e-6);
+        (self.shape.quantile(u) + self.shift).min(self.limit)
+    }
+
     /// One draw in seconds, as a span rounded to the nanosecond.
     pub fn sample_span(&self, stream: &mut Stream) -> SimDuration {
         SimDuration::from_secs_f64(self.sample(stream))
@@ -284,6 +292,44 @@ impl Dist {
                 let mean = values.iter().sum::<f64>() / count;
                 let squares = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>();
                 (mean, squares / count)
+            }
+        }
+    }
+}
+
+impl Shape {
+    /// The inverse of the distribution function, for `u` below 1.
+    fn quantile(&self, u: f64) -> f64 {
+        let unit_exponential = || -libm::log1p(-u);
+        match self {
+            Self::Constant(value) => *value,
+            Self::Uniform { min, max } => min + (max - min) * u,
+            Self::Exponential { mean } => mean * unit_exponential(),
+            Self::Normal { mean, sd, .. } if *sd <= 0.0 => *mean,
+            Self::Normal { mean, sd, .. } => {
+                let standard = statrs::distribution::Normal::standard();
+                let below_zero = standard.cdf(-mean / sd);
+                mean + sd * standard.inverse_cdf(below_zero + (1.0 - below_zero) * u)
+            }
+            Self::LogNormal { mu, sigma } => {
+                let standard = statrs::distribution::Normal::standard();
+                libm::exp(mu + sigma * standard.inverse_cdf(u.max(1e-12)))
+            }
+            Self::Gamma { mean, cv, .. } => {
+                let shape = 1.0 / (cv * cv);
+                statrs::distribution::Gamma::new(shape, shape / mean)
+                    .map_or(*mean, |gamma| gamma.inverse_cdf(u))
+            }
+            Self::Weibull { scale, shape, .. } => {
+                scale * libm::pow(unit_exponential(), 1.0 / shape)
+            }
+            Self::Pareto { min, alpha, .. } => min * libm::pow(1.0 - u, -1.0 / alpha),
+            Self::Empirical(values) => {
+                let mut sorted = values.clone();
+                sorted.sort_unstable_by(f64::total_cmp);
+                let rank = trunc_i64(u * f64_from_usize(sorted.len()));
+                let last = sorted.len() - 1;
+                sorted[usize::try_from(rank).unwrap_or(last).min(last)]
             }
         }
     }
@@ -364,6 +410,22 @@ mod tests {
                 "{name}: cv {cv}, stated {}",
                 dist.cv()
             );
+        }
+    }
+
+    /// The share of draws below the quantile of `u` is `u`, within five standard errors.
+    #[test]
+    fn quantiles_part_the_draws_as_they_say() {
+        for (name, dist) in every_shape().into_iter().filter(|(name, _)| *name != "constant") {
+            for u in [0.05, 0.5, 0.9, 0.99] {
+                let mut stream = Streams::new(3, 0).of(name);
+                let bound = dist.quantile(u);
+                let below = (0..DRAWS).filter(|_| dist.sample(&mut stream) <= bound).count();
+                let share = f64_from_usize(below) / f64::from(DRAWS);
+                let error = 5.0 * (u * (1.0 - u) / f64::from(DRAWS)).sqrt();
+                let steps = if name == "empirical" { 0.25 } else { 0.0 };
+                assert!(share > u - error && share < u + error + steps, "{name}: {share} at {u}");
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use crate::findings::finding::{Finding, Subject};
 use crate::findings::text::{cores, millis, rate};
 use crate::metrics::ThresholdResult;
 use crate::model::id::{HpaId, StationId, WorkloadId};
-use crate::units::{Origin, SimDuration, SimTime};
+use crate::units::{Origin, SimDuration, SimTime, counted};
 
 /// Why a threshold is not met.
 #[derive(Debug, Clone, PartialEq)]
@@ -253,7 +253,8 @@ impl<'a> Search<'a> {
                 let origin = &spec.replicas_origin;
                 let (name, replicas) = (&spec.meta.name, self.replicas(workload));
                 self.origins.push(origin.clone());
-                self.parts.push(format!("no HPA scales {name}: {replicas} pod(s) [{origin}]"));
+                let pods = counted(replicas, "pod");
+                self.parts.push(format!("no HPA scales {name}: {pods} [{origin}]"));
             }
             self.arithmetic(station, workload, None);
             return;

@@ -82,6 +82,16 @@ codes! {
     /// The Cluster Autoscaler removed nodes.
     NODES_REMOVED = "AUR913", 3, "nodes-removed",
         "The Cluster Autoscaler removed nodes that were unneeded for --scale-down-unneeded-time.";
+    /// The cloud had no machine.
+    MACHINES_REFUSED = "AUR914", 2, "machines-refused",
+        "The cloud refused to make machines: it had none of the type in the zone, or the account's quota \
+         is used up. The Cluster Autoscaler leaves the group alone for 5 minutes, then 10, 20 and 30. Give \
+         it groups of other types or zones to fall back to, or have the quota raised.";
+    /// The cloud took spot machines back.
+    SPOT_RECLAIMED = "AUR915", 1, "spot-reclaimed",
+        "The cloud took spot machines back. What still ran there was cut off: two minutes of notice are \
+         worth something only with a termination handler that drains. Spread over types and zones, which \
+         are taken back together.";
     /// A budget refused evictions.
     EVICTION_REFUSED = "AUR920", 2, "eviction-refused",
         "The eviction API refused because the PodDisruptionBudget allowed no disruption. A budget that \
@@ -153,7 +163,8 @@ codes! {
     KILLED_BY_PROBE = "AUR961", 1, "killed-by-probe",
         "Processes needed longer to answer than their startup or liveness probe allows, and were killed \
          and started again, ever later (CrashLoopBackOff). Give them a startup probe whose \
-         failureThreshold x periodSeconds is longer than the slowest start.";
+         failureThreshold x periodSeconds is longer than the slowest start, and a liveness probe that \
+         does not wait behind the requests of a busy process.";
     /// A node ran out of memory.
     NODE_PRESSURE = "AUR962", 1, "node-pressure-eviction",
         "Pods of a node together held more than it allots to pods, and the kubelet evicted some, those \
@@ -181,6 +192,15 @@ codes! {
     LAUNCH_REFUSED = "AUR971", 3, "launch-refused",
         "Karpenter asked for machines that the cloud did not have, and shuns them for 3 minutes. The more \
          types, zones and capacity types a NodePool allows, the less often its pods wait for this.";
+    /// Containers ended badly by themselves.
+    CONTAINERS_FAIL = "AUR975", 2, "containers-fail",
+        "Containers ended with an exit code that is not zero, and the kubelet started them again after 0, \
+         10, 20, ... 300 s. An init container that fails holds back all that come after it.";
+    /// Pods lost their readiness, because they had too much to do to answer their probe in time.
+    UNREADY_UNDER_LOAD = "AUR976", 2, "unready-under-load",
+        "Readiness probes wait behind other requests as any request does, and failed failureThreshold \
+         times after timeoutSeconds: the pods were taken out of their services, and the others got their \
+         load too. Let the HPA act earlier, limit what a pod lets in, or give the probe more patience.";
 }
 
 #[cfg(test)]

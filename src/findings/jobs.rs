@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use crate::findings::Case;
 use crate::findings::code;
 use crate::findings::finding::{Evidence, EvidenceObject, Finding, Severity, Subject};
+use crate::findings::text::plural;
 use crate::model::action::PodDeletion;
 use crate::model::id::WorkloadId;
 use crate::model::record::Record;
-use crate::units::{SimDuration, SimTime};
+use crate::units::{SimDuration, SimTime, counted};
 
 /// Preemptions closer together are told as one.
 const TOGETHER: SimDuration = SimDuration::from_secs(300);
@@ -62,7 +63,7 @@ fn ended(case: &Case<'_>, findings: &mut Vec<Finding>) {
             (complete, failed) => format!("{complete} complete, {failed} failed: {}", ran.why),
         };
         if ran.skipped > 0 {
-            note.push_str(&format!("; {} schedule(s) passed over", ran.skipped));
+            note.push_str(&format!("; {} passed over", counted(ran.skipped, "schedule")));
         }
         let bad = ran.failed > 0 || ran.skipped > 0;
         findings.push(Finding {
@@ -131,7 +132,9 @@ fn preempted(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
     for (workload, mut finding) in found {
         let spec = &case.scenario.workloads[workload.index()];
-        finding.message = format!("{} pod(s) of {spec} are preempted", finding.evidence.len());
+        let pods = plural(finding.evidence.len(), "pod");
+        let are = if finding.evidence.len() == 1 { "is" } else { "are" };
+        finding.message = format!("{pods} of {spec} {are} preempted");
         findings.push(finding);
     }
 }

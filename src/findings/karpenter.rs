@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::cluster::api::WorkloadKind;
 use crate::findings::Case;
 use crate::findings::code::{self, Code};
 use crate::findings::finding::{Evidence, EvidenceObject, Finding, Severity, Subject};
@@ -57,7 +58,9 @@ fn disrupted(case: &Case<'_>, findings: &mut Vec<Finding>) {
             let leaves = life.terminating.is_some_and(|(at, because)| {
                 at >= spell.from && because == PodDeletion::NodeDisruption
             });
-            leaves && life.bound.is_some_and(|(_, node)| nodes.contains(&node))
+            let owner = &case.scenario.workloads[life.workload.index()];
+            let daemon = matches!(owner.kind, WorkloadKind::DaemonSet { .. });
+            leaves && !daemon && life.bound.is_some_and(|(_, node)| nodes.contains(&node))
         });
         let moved = moved.count();
         let message =

@@ -30,12 +30,11 @@ struct Deaths {
 }
 
 fn deaths(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let mut known: BTreeMap<(WorkloadId, bool), Deaths> = BTreeMap::new();
+    let mut known: BTreeMap<(WorkloadId, Cause), Deaths> = BTreeMap::new();
     for entry in case.history.entries() {
         let Record::ContainerDied { pod, why, .. } = &entry.record else { continue };
         let Some(life) = case.history.pod(*pod) else { continue };
-        let by_memory = matches!(why, Death::OutOfMemory { .. });
-        let deaths = known.entry((life.workload, by_memory)).or_insert(Deaths {
+        let deaths = known.entry((life.workload, Cause::of(*why))).or_insert(Deaths {
             first: entry.first,
             last: entry.last,
             count: 0,
@@ -49,15 +48,25 @@ fn deaths(case: &Case<'_>, findings: &mut Vec<Finding>) {
             deaths.pods.push(*pod);
         }
     }
-    for ((workload, by_memory), deaths) in known {
+    for ((workload, cause), deaths) in known {
         let name = case.history.names().workload(workload);
-        let (count, pods) = (deaths.count, deaths.pods.len());
-        let (code, message) = if by_memory {
-            (&code::OUT_OF_MEMORY, format!("{name} killed {count} times over its memory limit"))
-        } else {
-            (&code::KILLED_BY_PROBE, format!("{name} killed {count} times before it was up"))
+        let pods = deaths.pods.len();
+        let times = plural(crate::units::convert::index(deaths.count), "time");
+        let (code, message) = match cause {
+            Cause::Memory => {
+                (&code::OUT_OF_MEMORY, format!("{name} killed {times} over its memory limit"))
+            }
+            Cause::Start => {
+                (&code::KILLED_BY_PROBE, format!("{name} killed {times} before it was up"))
+            }
+            Cause::Load => {
+                let message =
+                    format!("{name} killed {times}, too busy to answer its liveness probe");
+                (&code::KILLED_BY_PROBE, message)
+            }
+            Cause::Own => (&code::CONTAINERS_FAIL, format!("{name} failed {times}")),
         };
-        let most = if by_memory { "at most " } else { "" };
+        let most = if cause == Cause::Memory { "at most " } else { "" };
         findings.push(Finding {
             code,
             severity: Severity::Error,
@@ -69,6 +78,26 @@ fn deaths(case: &Case<'_>, findings: &mut Vec<Finding>) {
             evidence: evidence(deaths.first, &deaths.pods),
             origins: resources(case, workload),
         });
+    }
+}
+
+/// Why containers die, as far as what to do about it differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Cause {
+    Memory,
+    Start,
+    Load,
+    Own,
+}
+
+impl Cause {
+    fn of(why: Death) -> Self {
+        match why {
+            Death::OutOfMemory { .. } => Self::Memory,
+            Death::Liveness | Death::Startup => Self::Start,
+            Death::Unresponsive => Self::Load,
+            Death::Exited(_) => Self::Own,
+        }
     }
 }
 
@@ -103,7 +132,9 @@ fn announced(case: &Case<'_>, findings: &mut Vec<Finding>) {
             message: message.to_string(),
             pods: Vec::new(),
         });
-        told.pods.extend(pod);
+        if let Some(pod) = pod.filter(|pod| !told.pods.contains(pod)) {
+            told.pods.push(pod);
+        }
     }
     for ((event, workload, about), told) in known {
         let Some((code, severity)) = judged(event) else { continue };
@@ -128,6 +159,7 @@ fn judged(event: &str) -> Option<(&'static Code, Severity)> {
         "FailedAttachVolume" => Some((&code::VOLUME_ATTACH, Severity::Error)),
         "ForceDetach" => Some((&code::VOLUME_ATTACH, Severity::Info)),
         "ProvisioningFailed" => Some((&code::VOLUME_REFUSED, Severity::Error)),
+        "Unhealthy" => Some((&code::UNREADY_UNDER_LOAD, Severity::Error)),
         "PodEvictionFailure" => Some((&code::UPGRADE_BLOCKED, Severity::Error)),
         "ForcedPodDeletion" => Some((&code::UPGRADE_BLOCKED, Severity::Warning)),
         _ => None,
@@ -155,6 +187,7 @@ fn sentence(
             let until = ended.and_then(|ends| ends.into_iter().max());
             (format!("no volume for {pods} of {whose}"), until)
         }
+        "Unhealthy" => (format!("{pods} of {whose} too busy to be ready"), None),
         "ForceDetach" => (format!("{thing} is detached by force"), None),
         "ProvisioningFailed" => (format!("{thing} is never bound"), None),
         "PodEvictionFailure" => (format!("{thing} fails"), None),

@@ -13,6 +13,7 @@ mod jobs;
 mod karpenter;
 mod lives;
 mod load;
+mod machines;
 mod nodes;
 mod pods;
 mod requests;
@@ -89,17 +90,26 @@ impl<'a> Case<'a> {
 
     /// A disruption with the names of what it is about.
     pub(crate) fn describe(&self, disruption: &DisruptionSpec) -> String {
+        self.describe_as(disruption, None)
+    }
+
+    /// The same with what it came to, where fewer were there than the scenario asks for.
+    pub(crate) fn describe_as(&self, disruption: &DisruptionSpec, came_to: Option<u32>) -> String {
         let names = self.history.names();
+        let how_many = |count: u32, word: &str| match came_to.filter(|came_to| *came_to < count) {
+            Some(came_to) => format!("{} ({count} asked for)", plural(index(came_to), word)),
+            None => plural(index(count), word),
+        };
         match &disruption.target {
             DisruptionTarget::Drain { pool, count } => {
-                format!("drain of {} of {}", plural(index(*count), "node"), names.pool(*pool))
+                format!("drain of {} of {}", how_many(*count, "node"), names.pool(*pool))
             }
             DisruptionTarget::FailNode { pool, count, .. } => {
-                format!("failure of {} of {}", plural(index(*count), "node"), names.pool(*pool))
+                format!("failure of {} of {}", how_many(*count, "node"), names.pool(*pool))
             }
             DisruptionTarget::ReclaimSpot { pool, count, notice, .. } => {
                 let pool = names.pool(*pool);
-                let nodes = plural(index(*count), "spot node");
+                let nodes = how_many(*count, "spot node");
                 format!("the cloud takes back {nodes} of {pool}, with {notice} notice")
             }
             DisruptionTarget::UpgradePool { pool, .. } => {
@@ -117,7 +127,7 @@ impl<'a> Case<'a> {
                 format!("{name} works {factor} times slower")
             }
             DisruptionTarget::DeletePod { workload, count } => {
-                let pods = plural(index(*count), "pod");
+                let pods = how_many(*count, "pod");
                 format!("deletion of {pods} of {}", names.workload(*workload))
             }
         }
@@ -173,6 +183,7 @@ const RULES: &[Rule] = &[
     hpa::find,
     pods::find,
     nodes::find,
+    machines::find,
     karpenter::find,
     lives::find,
     stations::find,

@@ -9,7 +9,8 @@ use crate::findings::code;
 use crate::findings::finding::{Evidence, EvidenceObject, Finding, Severity, Subject};
 use crate::findings::text::plural;
 use crate::model::Reason;
-use crate::model::id::{BudgetId, NodeId, PodId, PoolId};
+use crate::model::action::PodDeletion;
+use crate::model::id::{BudgetId, DisruptionId, NodeId, PodId, PoolId};
 use crate::model::record::Record;
 use crate::scenario::DisruptionTarget;
 use crate::trace::Entry;
@@ -292,6 +293,53 @@ fn freed_by(case: &Case<'_>, budget: BudgetId, at: SimTime) -> String {
     })
 }
 
+/// How many nodes or pods a disruption took, as far as its own records tell; `None` where the scenario
+/// asks for no number, or where they begin after it.
+fn happened(
+    case: &Case<'_>,
+    id: DisruptionId,
+    from: SimTime,
+    until: Option<SimTime>,
+) -> Option<u32> {
+    let pool_of = |node: NodeId| case.history.node(node).map(|life| life.pool);
+    let target = &case.scenario.disruptions[id.index()].target;
+    let until = until.unwrap_or(case.end());
+    let counts = |entry: &&Entry| match target {
+        DisruptionTarget::Drain { pool, .. } => {
+            let Record::NodeCordoned(node) = &entry.record else { return false };
+            entry.first <= until && pool_of(*node) == Some(*pool)
+        }
+        DisruptionTarget::FailNode { pool, .. } => {
+            let Record::NodeLost(node) = &entry.record else { return false };
+            entry.first == from && pool_of(*node) == Some(*pool)
+        }
+        DisruptionTarget::DeletePod { workload, .. } => {
+            let Record::PodTerminating { pod, because: PodDeletion::Scenario } = &entry.record
+            else {
+                return false;
+            };
+            let of = case.history.pod(*pod).map(|life| life.workload);
+            entry.first == from && of == Some(*workload)
+        }
+        DisruptionTarget::ReclaimSpot { .. }
+        | DisruptionTarget::UpgradePool { .. }
+        | DisruptionTarget::FailZone { .. }
+        | DisruptionTarget::CapacityShortage { .. }
+        | DisruptionTarget::Cordon { .. }
+        | DisruptionTarget::Scale { .. }
+        | DisruptionTarget::Slow { .. }
+        | DisruptionTarget::Rollout(_) => false,
+    };
+    let asks = matches!(
+        target,
+        DisruptionTarget::Drain { .. }
+            | DisruptionTarget::FailNode { .. }
+            | DisruptionTarget::DeletePod { .. }
+    );
+    let entries = case.history.entries().iter().filter(|entry| entry.first >= from);
+    asks.then(|| entries.filter(counts).map(|entry| entry.count).sum())
+}
+
 fn disruptions(case: &Case<'_>, findings: &mut Vec<Finding>) {
     for entry in case.history.entries() {
         let Record::DisruptionBegan(id) = &entry.record else { continue };
@@ -309,7 +357,7 @@ fn disruptions(case: &Case<'_>, findings: &mut Vec<Finding>) {
             from: entry.first,
             until: ended,
             subject: Subject::Disruption(*id),
-            message: case.describe(spec),
+            message: case.describe_as(spec, happened(case, *id, entry.first, ended)),
             note: match (lasted, ended) {
                 (Some(span), _) => format!("for {span}"),
                 (None, Some(_)) => String::new(),

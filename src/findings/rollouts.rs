@@ -4,6 +4,7 @@
 use crate::findings::Case;
 use crate::findings::code;
 use crate::findings::finding::{Evidence, EvidenceObject, Finding, Severity, Subject};
+use crate::findings::text::plural;
 use crate::model::id::{DisruptionId, HpaId, WorkloadId};
 use crate::model::record::{HpaMetricSync, HpaSync, Record};
 use crate::model::rollout::{RolloutCapacity, RolloutEnd, RolloutOutcome};
@@ -122,8 +123,12 @@ fn new_nodes(case: &Case<'_>, rollout: &Rollout<'_>, findings: &mut Vec<Finding>
         from: first.created,
         until: moved.iter().filter_map(|(pod, _)| pod.ready).max(),
         subject: Subject::Disruption(rollout.id),
-        message: format!("{count} pod(s) of the rollout wait for new nodes"),
-        note: format!("{nodes} node(s) of {pools} asked for{longest}"),
+        message: if count == 1 {
+            "1 pod of the rollout waits for a new node".to_owned()
+        } else {
+            format!("{count} pods of the rollout wait for new nodes")
+        },
+        note: format!("{} of {pools} asked for{longest}", plural(nodes, "node")),
         evidence: moved
             .iter()
             .map(|(pod, _)| Evidence { at: pod.created, object: EvidenceObject::Pod(pod.id) })

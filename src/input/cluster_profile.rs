@@ -424,15 +424,17 @@ fn autoscaler(value: &Value<'_>, provider: Option<Provider>) -> Option<(Options,
         if Options::is_ignored(name.text) {
             ignored.push(Arc::from(format!("clusterAutoscaler.{}", name.text)));
         }
+        let mut fits = true;
         for text in texts {
             if let Err(error) = options.set(name.text, &text.text) {
-                complete = false;
+                fits = false;
                 report_flag(&value, name.text, name.span, &error);
             }
         }
-        if name.text == "expander" && complete {
-            complete = check_expander(&value, &options, provider);
+        if name.text == "expander" && fits {
+            fits = check_expander(&value, &options, provider);
         }
+        complete &= fits;
     }
     complete.then_some((options, ignored))
 }
@@ -443,7 +445,7 @@ fn report_flag(value: &Value<'_>, name: &str, span: Span, error: &OptionError) {
         OptionError::NotSimulated => (codes::UNSUPPORTED, span),
         OptionError::Invalid(_) => (codes::OUT_OF_RANGE, value.node().span),
     };
-    let message = format!("{}{error}", value.prefix());
+    let message = format!("{}{}: {error}", value.prefix(), value.path());
     let mut diagnostic = Diagnostic::error(code, message).primary(span, "");
     if *error == OptionError::Unknown
         && let Some(near) = nearest(name, Options::flags())

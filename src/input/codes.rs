@@ -2,8 +2,8 @@
 //!
 //! A code never changes its meaning and is never given twice. The hundreds are classes: 0 syntax
 //! and shape, 1 quantities and units, 2 values and Helm, 3 HorizontalPodAutoscaler, 4
-//! PodDisruptionBudget, 5 scheduling and nodes, 6 resources and runtime, 7 load, topology and
-//! scenario, 8 cost.
+//! PodDisruptionBudget, 5 scheduling, nodes and volumes, 6 resources and runtime, 7 load,
+//! topology, network, monitoring and scenario, 8 cost.
 
 use std::fmt;
 
@@ -142,6 +142,14 @@ codes! {
         "`m` is milli, one thousandth: memory of `512m` is half a byte. The API server stores it \
          without complaint, the scheduler sees next to no request and overpacks nodes, and a \
          limit of that size kills the container at once. Write `512Mi`.";
+    /// CPU of a size nobody means.
+    CPU_SUSPICIOUS = 103, "cpu-suspicious",
+        "More cores than any machine has, or less than a thousandth of one. `cpu: 500` is five \
+         hundred cores, `500m` is half a core.";
+    /// Memory of next to nothing.
+    MEMORY_WITHOUT_SUFFIX = 104, "memory-without-suffix",
+        "Memory below 1 Mi. A number without a suffix is bytes: `memory: 512` is 512 bytes, and a \
+         container with such a limit is killed at once. Write `512Mi`.";
     /// A duration cannot be parsed.
     INVALID_DURATION = 106, "invalid-duration",
         "The text is not a duration. A duration is one or more numbers with units: `250us`, \
@@ -154,6 +162,55 @@ codes! {
     INVALID_MEASURE = 108, "invalid-measure",
         "The text is not a rate (`200/s`, `12k/min`), percentage (`60%`) or amount of money \
          (`$0.10`).";
+    /// An assignment on the command line cannot be used.
+    INVALID_SET = 201, "invalid-set",
+        "An argument of `--set` or one of its relatives cannot be used. The grammar is Helm's: \
+         `a.b=1,c[0].d=x,e={1,2}`, a backslash before a letter that would mean something. Helm \
+         refuses to go through a value that is neither mapping nor list, such as `--set a.b=1` over \
+         `a: text`.";
+    /// Values and the chart's own have different shapes.
+    VALUES_CONFLICT = 202, "values-conflict",
+        "A value is a mapping in one place and something else in another. Helm warns and goes on \
+         with the value of the higher layer, so that everything the chart says below that key is \
+         lost.";
+    /// A chart cannot be rendered.
+    CHART_NOT_RENDERED = 203, "chart-not-rendered",
+        "`helm template` could not render the chart. The message holds the command as it was run \
+         and what Helm says; the same command shows it again. Helm is taken from `--helm-bin`, \
+         AURELIUS_HELM or PATH.";
+    /// Null in the values of a chart inside a chart.
+    NULL_IN_SUBCHART = 204, "null-in-subchart",
+        "A value of a chart inside the chart is null. Releases of Helm differ in whether that \
+         deletes the default of the inner chart: render with the Helm that will deploy.";
+    /// Values follow no known convention.
+    UNKNOWN_CONVENTION = 205, "unknown-convention",
+        "Objects can be told from values alone only for charts of a known convention: those of \
+         `helm create`, of Bitnami, and of Aurelius. For others the chart is needed, and `helm` to \
+         render it.";
+    /// A secret holds a placeholder.
+    PLACEHOLDER_SECRET = 210, "placeholder-secret",
+        "The value is a placeholder such as `CHANGE_ME`, `password` or nothing at all. Anyone who \
+         reads the chart knows it. Set a value of your own, or let an external secret store make \
+         it.";
+    /// A ConfigMap or Secret that pods need is not there.
+    MISSING_REFERENCE = 211, "missing-reference",
+        "Pods take their environment or files from a ConfigMap or Secret that no manifest makes. \
+         When it is not in the cluster either, the kubelet reports `CreateContainerConfigError` \
+         and the containers never start.";
+    /// A stated requirement and the objects disagree.
+    REQUIREMENT_ROW = 221, "requirement-row",
+        "A row of the stated requirements says something else than the figures of its workloads \
+         add up to at their minimum. One of the two is wrong: mend the row, or the requests, \
+         claims and replicas. A difference of one unit a pod counts as rounding.";
+    /// A stated total disagrees with its rows or with the objects.
+    REQUIREMENT_TOTAL = 222, "requirement-total",
+        "The stated total is not what its own rows add up to, or not what the objects of the \
+         release add up to at their minimum. Whoever buys machines by the total buys the wrong \
+         ones.";
+    /// The stated GPUs are not what the pods ask for.
+    REQUIREMENT_GPUS = 223, "requirement-gpus",
+        "The stated number of GPUs is below what the pods ask for at the minimum of their \
+         autoscalers, so that some never start, or above what they can ever use.";
     /// The HPA's maximum is below its minimum.
     HPA_MAX_BELOW_MIN = 301, "hpa-max-below-min",
         "`maxReplicas` of a HorizontalPodAutoscaler is below `minReplicas`. The API server \
@@ -182,6 +239,49 @@ codes! {
     HPA_CONFLICT = 306, "hpa-conflict",
         "Two HorizontalPodAutoscalers name the same workload. The controller reports \
          `AmbiguousSelector` and scales by neither.";
+    /// `replicas` is written beside an autoscaler.
+    HPA_AND_REPLICAS = 307, "hpa-and-replicas",
+        "A workload that a HorizontalPodAutoscaler sizes also states `replicas`. Every `helm \
+         upgrade` or `kubectl apply` sets the size back to that number until the next sync, in \
+         the middle of the load. Leave `replicas` out.";
+    /// An autoscaler that cannot scale.
+    HPA_NEVER_MOVES = 308, "hpa-never-moves",
+        "The autoscaler can never change the size: its minimum is its maximum, its rules disable \
+         both directions, or its target lies so high that usage, which the limit caps, can never \
+         exceed it by more than the tolerance.";
+    /// The maximum does not fit the node pools.
+    HPA_MAX_UNREACHABLE = 309, "hpa-max-unreachable",
+        "With every other workload at its minimum and every node pool at its maximum, the \
+         scheduler still finds no room for `maxReplicas` pods. The autoscaler will count on \
+         capacity that cannot come, and pods will stay Pending. Raise the maximum of the pool, or \
+         lower that of the autoscaler to what is real.";
+    /// A memory target that adding pods does not help.
+    HPA_MEMORY_NEVER_FALLS = 310, "hpa-memory-never-falls",
+        "An autoscaler scales on memory, but what a pod holds without any work is already above \
+         the target: every new pod holds as much, usage never falls, and the size goes to the \
+         maximum and stays there. Scale on what the load moves (CPU, requests, queue length), or \
+         raise the request.";
+    /// The autoscaler does not see what saturates.
+    HPA_BLIND_TO_GPU = 311, "hpa-blind-to-gpu",
+        "The work of the pods is done by GPUs, while the autoscaler looks at CPU and memory only. \
+         With all GPUs busy the CPU may still be far below its target, and nothing scales. Scale \
+         on GPU utilisation, queue length or requests in flight.";
+    /// The target has no scale.
+    HPA_NOT_SCALABLE = 312, "hpa-not-scalable",
+        "`scaleTargetRef` names an object without a scale subresource, such as a DaemonSet or \
+         Job. The controller reports `FailedGetScale` and does nothing.";
+    /// Scaling on memory.
+    HPA_MEMORY_TARGET = 313, "hpa-memory-target",
+        "The autoscaler scales on memory utilisation. That works only where memory rises and \
+         falls with the load of a pod; caches, heaps and models do not give memory back, so the \
+         size goes up and never comes down. State the memory of the service in a profile to have \
+         it judged.";
+    /// A budget that can block every drain.
+    PDB_NEVER_ALLOWS = 401, "pdb-never-allows",
+        "At the size at which the workload rests, the PodDisruptionBudget allows no disruption: \
+         evictions are refused with `Cannot evict pod as it would violate the pod's disruption \
+         budget.` Node upgrades, scale-down of nodes and spot handling stall. Let at least one \
+         pod go: `maxUnavailable: 1`, or a minimum of replicas above `minAvailable`.";
     /// A PDB says both minimum and maximum.
     PDB_BOTH_BOUNDS = 402, "pdb-both-bounds",
         "A PodDisruptionBudget gives both `minAvailable` and `maxUnavailable`. The API server \
@@ -190,6 +290,49 @@ codes! {
     INVALID_SELECTOR = 403, "invalid-selector",
         "A selector is malformed, or the labels of the pod template do not satisfy the selector \
          of the workload that owns it. The API server refuses such a workload.";
+    /// A budget that protects nothing.
+    PDB_SELECTS_NOTHING = 404, "pdb-selects-nothing",
+        "The selector of the PodDisruptionBudget matches the pods of no workload in its namespace \
+         (event `NoPods`). Its workload is not protected.";
+    /// Two budgets on one pod.
+    PDB_OVERLAP = 405, "pdb-overlap",
+        "Two PodDisruptionBudgets select the same pods. The eviction API refuses every eviction \
+         of such a pod with status 500: `This pod has more than one PodDisruptionBudget, which \
+         the eviction subresource does not support.`";
+    /// One budget over several workloads.
+    PDB_SEVERAL_WORKLOADS = 406, "pdb-several-workloads",
+        "The budget selects the pods of several workloads. Their pods are counted together: one \
+         workload may lose all its pods while the sum still suffices, and one that is down blocks \
+         the others.";
+    /// A percentage that rounds to all or nothing.
+    PDB_ROUNDING = 407, "pdb-rounding",
+        "Percentages of a budget are rounded up, `minAvailable` in favour of staying and \
+         `maxUnavailable` in favour of going. With few replicas this leaves none or many: \
+         `minAvailable: 51%` of one pod is one pod.";
+    /// A budget on a single pod.
+    PDB_SINGLE_REPLICA = 408, "pdb-single-replica",
+        "The budget protects a workload with one replica. Whatever it says, either the drain is \
+         blocked for ever or the service is interrupted. Run two replicas, or accept the \
+         interruption with `maxUnavailable: 1`.";
+    /// Workloads without a budget.
+    NO_BUDGET = 409, "no-budget",
+        "Workloads with several replicas have no PodDisruptionBudget: a drain of several nodes \
+         may take all of their pods at once.";
+    /// A budget for a smaller size.
+    PDB_TOO_LOOSE = 410, "pdb-too-loose",
+        "The HPA never goes below a size at which the budget lets more than half of the pods go \
+         at once. It was probably written for fewer replicas; a percentage or `maxUnavailable` \
+         follows the size.";
+    /// No node pool can ever run the pods.
+    NO_POOL_CAN_RUN = 501, "no-pool-can-run",
+        "An empty node of every pool turns the pod down: its selector or affinity does not match, \
+         it does not tolerate a taint, or it asks for more than the node has left after system \
+         reserve and DaemonSets. The message says for each pool what does not match; the sentence \
+         is kube-scheduler's own.";
+    /// No pool has the device.
+    NO_GPU_POOL = 502, "no-gpu-pool",
+        "Pods ask for an extended resource such as `nvidia.com/gpu`, and no node pool offers one. \
+         Add a pool whose instance type has an accelerator, and let the pods tolerate its taint.";
     /// A scheduling constraint is malformed.
     INVALID_CONSTRAINT = 503, "invalid-constraint",
         "A taint, toleration, affinity term or spread constraint is not of a form that the API \
@@ -202,10 +345,108 @@ codes! {
     UNKNOWN_INSTANCE = 505, "unknown-instance",
         "A node pool names an instance type that the catalogue does not list, so its size and \
          price are unknown.";
+    /// More pods than places that keep apart.
+    TOO_FEW_DOMAINS = 506, "too-few-domains",
+        "Required anti-affinity allows one pod per node or zone, or a hard spread constraint \
+         needs more zones than there are: at the size that is wanted there are more pods than \
+         such places in the largest cluster the pools allow.";
+    /// The release does not fit at its minimum.
+    CAPACITY_MINIMUM = 507, "capacity-minimum",
+        "With every node pool at its maximum, the pods of the release at the minimum of their \
+         autoscalers do not all find room. `helm install --wait` will time out.";
+    /// The release does not fit at its maximum.
+    CAPACITY_MAXIMUM = 508, "capacity-maximum",
+        "Every autoscaler at its maximum together asks for more than the node pools can grow to. \
+         That is legal, but some of the maxima are then not real.";
+    /// A limit that no node can give.
+    LIMIT_ABOVE_NODE = 509, "limit-above-node",
+        "The limit of a pod is above what the nodes it can run on hand out. The limit never acts: \
+         before it is reached the node is out of memory and evicts, or its cores are used up.";
+    /// One node's disk for many pods.
+    SHARED_READ_WRITE_ONCE = 520, "shared-read-write-once",
+        "Several pods of a workload mount one ReadWriteOnce claim. The volume is attached to one \
+         node at a time: pods on other nodes wait in ContainerCreating with `Multi-Attach error \
+         for volume`. Use ReadWriteMany with a provisioner that can do it, or a StatefulSet with \
+         a claim per pod.";
+    /// The provisioner cannot do what the claim asks.
+    ACCESS_MODE = 521, "access-mode",
+        "The claim asks for an access mode that the provisioner of its class refuses: block disks \
+         (EBS, Persistent Disk, Azure Disk) are mounted by one node. The claim stays Pending, and \
+         so do its pods. Use a file system that many nodes mount (EFS, Filestore, Azure Files, \
+         FSx).";
+    /// A provisioner that Kubernetes no longer has.
+    IN_TREE_PROVISIONER = 522, "in-tree-provisioner",
+        "The class names a provisioner of the `kubernetes.io/` tree, whose code was removed from \
+         Kubernetes. It works only where the CSI driver is installed that migration redirects it \
+         to. Name the CSI driver.";
+    /// A volume type the provisioner does not know.
+    VOLUME_TYPE = 523, "volume-type",
+        "The type in the parameters of the class is none that its provisioner makes; provisioning \
+         fails with InvalidArgument.";
+    /// IOPS that the volume cannot have.
+    VOLUME_IOPS = 524, "volume-iops",
+        "The IOPS that the class asks for are above what the volume type or its size allows, or \
+         are stated for a type that cannot be told.";
+    /// More volumes than a node attaches.
+    ATTACH_LIMIT = 525, "attach-limit",
+        "A pod has more claims than a node of the pools can attach (`node(s) exceed max volume \
+         count`), or the claims of all pods are more than all nodes together attach.";
+    /// A size that the volume type does not have.
+    VOLUME_SIZE = 526, "volume-size",
+        "The claim is larger or smaller than volumes of the type can be.";
     /// A request is above its limit.
     REQUEST_ABOVE_LIMIT = 601, "request-above-limit",
         "A container requests more of a resource than its limit allows. The API server refuses \
          the pod: must be less than or equal to the limit.";
+    /// A container without requests.
+    MISSING_REQUEST = 602, "missing-request",
+        "The container requests no CPU or no memory. The scheduler counts it as nothing, so nodes \
+         are overpacked; under memory pressure it is evicted first; and an autoscaler cannot \
+         compute a utilisation.";
+    /// A request or limit of zero.
+    ZERO_RESOURCE = 603, "zero-resource",
+        "A request of zero is no request; a limit of zero is no limit. If that is meant, leave it \
+         out.";
+    /// A container without a memory limit.
+    MISSING_MEMORY_LIMIT = 604, "missing-memory-limit",
+        "Without a memory limit a leak takes the memory of the whole node, and other pods are \
+         evicted in its place.";
+    /// A device must be requested and limited alike.
+    DEVICE_REQUEST_NOT_LIMIT = 605, "device-request-not-limit",
+        "Extended resources such as GPUs cannot be overcommitted: the limit must be there and \
+         equal the request. The API server refuses the pod: `Limit must be set for non \
+         overcommitable resources`, or that the request must be equal to the limit.";
+    /// Traffic before the process is up.
+    NO_READINESS = 610, "no-readiness",
+        "The pods are behind a Service and have no readiness probe: they receive requests as soon \
+         as the container is started, and during a rollout the old pods go before the new ones \
+         serve.";
+    /// A liveness probe that kills slow starters.
+    LIVENESS_KILLS_START = 611, "liveness-kills-start",
+        "The process needs longer to answer than its liveness or startup probe waits \
+         (initialDelaySeconds + failureThreshold x periodSeconds). It is killed and started again \
+         for ever. Give it a startup probe that is long enough.";
+    /// Killed before it is done.
+    GRACE_TOO_SHORT = 612, "grace-too-short",
+        "terminationGracePeriodSeconds is shorter than the preStop hook and the longest request \
+         or task take. What is still in flight is cut with SIGKILL at every rollout, drain and \
+         scale-down.";
+    /// A rollout that needs nodes the pool cannot add.
+    SURGE_WITHOUT_ROOM = 620, "surge-without-room",
+        "The rolling update must start a new pod before an old one goes (maxUnavailable rounds to \
+         0), and with the pods at their minimum and every pool at its maximum there is no room \
+         for it: the rollout waits until its progress deadline. Allow maxUnavailable 1, or give \
+         the pool a spare node.";
+    /// A rollout takes what the budget protects.
+    ROLLOUT_AGAINST_BUDGET = 621, "rollout-against-budget",
+        "During a rolling update maxUnavailable lets the number of ready pods fall to or below \
+         what the PodDisruptionBudget wants to keep. Budgets do not hold back rollouts, but every \
+         eviction is refused while one is under way.";
+    /// The new pod waits for the old one's disk.
+    ROLLOUT_NEEDS_VOLUME = 622, "rollout-needs-volume",
+        "A Deployment mounts a ReadWriteOnce claim and updates by surge: the new pod cannot mount \
+         the disk on another node while the old one holds it, and the old one stays until the new \
+         one is ready. Use strategy Recreate or a StatefulSet.";
     /// A threshold expression cannot be parsed.
     INVALID_THRESHOLD = 701, "invalid-threshold",
         "The text is not a threshold of k6: an aggregation (`count`, `rate`, `value`, `avg`, \
@@ -237,6 +478,87 @@ codes! {
     INVALID_DISTRIBUTION = 712, "invalid-distribution",
         "The parameters describe no distribution of durations: a mean or scale must be above \
          zero, an upper bound above its lower bound, and a shape within its range.";
+    /// Calls that NetworkPolicies forbid.
+    CALL_BLOCKED = 720, "call-blocked",
+        "Pods call a service, and the NetworkPolicies do not let the traffic through: as soon as \
+         any policy selects a pod for a direction, everything that no policy allows in that \
+         direction is dropped. The finding names the side (egress of the caller, ingress of the \
+         called) and the policies that isolate it. The caller sees time-outs.";
+    /// An ingress backend that may not be reached.
+    BACKEND_BLOCKED = 721, "backend-blocked",
+        "The ingress controller runs in a namespace of its own, and no NetworkPolicy lets it \
+         reach the pods behind the backend: the host answers 504 for every request.";
+    /// Metrics that may not be scraped.
+    SCRAPE_BLOCKED = 722, "scrape-blocked",
+        "NetworkPolicies keep Prometheus from the metrics port of pods that a monitor selects. \
+         Their series, and every alert on them, stay empty.";
+    /// Configured addresses that NetworkPolicies forbid.
+    ADDRESS_BLOCKED = 723, "address-blocked",
+        "The pods are configured (environment, arguments, ConfigMap) with addresses of Services \
+         in the release that the NetworkPolicies do not let them reach.";
+    /// Pods that may not ask for names.
+    DNS_BLOCKED = 724, "dns-blocked",
+        "The egress of the pods is restricted, and no policy allows DNS (port 53): every \
+         connection by name fails, whatever else is allowed.";
+    /// An ingress backend that does not exist.
+    BACKEND_MISSING = 725, "backend-missing",
+        "The Ingress names a Service, or a port of it, that no manifest has. Every request to the \
+         host fails with 503.";
+    /// A Service without pods.
+    SERVICE_SELECTS_NOTHING = 726, "service-selects-nothing",
+        "The selector of the Service matches the pods of no workload in its namespace: it has no \
+         endpoints.";
+    /// A port by a name that no container has.
+    PORT_MISSING = 727, "port-missing",
+        "The Service's targetPort is a name, and the containers it selects have no port of that \
+         name: it has no endpoints on that port.";
+    /// A NetworkPolicy without pods.
+    POLICY_SELECTS_NOTHING = 728, "policy-selects-nothing",
+        "The podSelector matches the pods of no workload in its namespace: the policy does \
+         nothing.";
+    /// A monitor without targets.
+    MONITOR_SELECTS_NOTHING = 730, "monitor-selects-nothing",
+        "The selector of the monitor matches no Service (or pod) of the manifests, or its ports \
+         have names that none of them has. What it should scrape comes from elsewhere, or nothing \
+         is scraped.";
+    /// Pods that the monitor means and does not reach.
+    NOT_SCRAPED = 731, "not-scraped",
+        "The pods carry the labels that a ServiceMonitor selects by, but no Service selects them, \
+         and a ServiceMonitor finds pods through Services only: their metrics are never scraped. \
+         Add a Service, or use a PodMonitor.";
+    /// Monitoring objects that nothing reads.
+    NO_OPERATOR = 732, "no-operator",
+        "ServiceMonitor and PrometheusRule are read by the Prometheus operator on behalf of a \
+         Prometheus object. The manifests run a Prometheus of their own and have no such object: \
+         unless an operator outside selects them, nothing is scraped by the monitors and no alert \
+         is evaluated.";
+    /// An expression that Prometheus refuses.
+    EXPRESSION_INVALID = 733, "expression-invalid",
+        "The expression of the rule cannot be parsed as PromQL. The operator's admission refuses \
+         the object, or Prometheus refuses to load the file.";
+    /// An alert that cannot fire.
+    ALERT_NEVER_FIRES = 734, "alert-never-fires",
+        "The expression asks for a metric that its exporter does not have, for a label that the \
+         metric does not carry, or for a comparison that never holds. The result is always empty, \
+         and the alert silent.";
+    /// An alert on a series divided by itself.
+    ALERT_ALWAYS_FIRES = 735, "alert-always-fires",
+        "Both sides of the division are the same series, one of them narrowed: without an \
+         aggregation each series is divided by itself and the ratio is always 1. The alert fires \
+         at the first event. Sum both sides first: `sum(rate(a{...}[5m])) / sum(rate(a[5m]))`.";
+    /// An alert that counts finished pods.
+    ALERT_COUNTS_FINISHED = 736, "alert-counts-finished",
+        "The expression counts pods that are not ready, and the pods of finished Jobs are never \
+         ready again: the alert fires after every Job. Leave out pods whose phase is Succeeded.";
+    /// A metric that only the application can have.
+    METRIC_UNKNOWN = 737, "metric-unknown",
+        "The metric belongs to no exporter that is known here. Whether the application exports it \
+         cannot be known before it runs.";
+    /// An alert that takes idle for broken.
+    ALERT_TAKES_IDLE_FOR_BROKEN = 738, "alert-takes-idle-for-broken",
+        "The expression compares a utilisation with zero. An idle device has the value 0, and a \
+         device that is gone has no series at all: the alert fires at night and is silent when the \
+         device is missing. Ask for the absence of the series: `absent(...)`.";
     /// A price is missing.
     MISSING_PRICE = 801, "missing-price",
         "The catalogue has no price for an instance type or volume type that the cluster uses, so \

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::cmp::Ordering;
 
 use super::codes::Code;
+use super::decode::Shapes;
 use super::source::{Sources, Span};
 
 /// How bad it is.
@@ -54,6 +55,8 @@ pub struct Help {
     pub text: String,
     /// The edit, when there is one.
     pub replacement: Option<Replacement>,
+    /// Whether the edit is what the author meant beyond doubt, so that a program may apply it.
+    pub certain: bool,
 }
 
 /// One fault of a document. Build it with [`Diagnostic::error`] and the methods that follow.
@@ -67,6 +70,8 @@ pub struct Diagnostic {
     secondary: Vec<Label>,
     notes: Vec<String>,
     helps: Vec<Help>,
+    object: String,
+    path: String,
 }
 
 impl Diagnostic {
@@ -74,7 +79,9 @@ impl Diagnostic {
     /// the values.
     pub fn new(severity: Severity, code: Code, message: impl Into<String>) -> Self {
         let (primary, secondary, notes, helps) = (None, Vec::new(), Vec::new(), Vec::new());
-        Self { code, severity, message: message.into(), primary, secondary, notes, helps }
+        let (object, path) = (String::new(), String::new());
+        let message = message.into();
+        Self { code, severity, message, primary, secondary, notes, helps, object, path }
     }
 
     /// An error: the documents cannot be used.
@@ -107,15 +114,42 @@ impl Diagnostic {
 
     /// Adds advice in words.
     pub fn help(mut self, text: impl Into<String>) -> Self {
-        self.helps.push(Help { text: text.into(), replacement: None });
+        self.helps.push(Help { text: text.into(), replacement: None, certain: false });
         self
     }
 
     /// Adds advice as an edit.
     pub fn replace(mut self, help: impl Into<String>, span: Span, text: impl Into<String>) -> Self {
         let replacement = Some(Replacement { span, text: text.into() });
-        self.helps.push(Help { text: help.into(), replacement });
+        self.helps.push(Help { text: help.into(), replacement, certain: false });
         self
+    }
+
+    /// Adds advice as an edit that may be applied unseen.
+    pub fn fix(mut self, help: impl Into<String>, span: Span, text: impl Into<String>) -> Self {
+        let replacement = Some(Replacement { span, text: text.into() });
+        self.helps.push(Help { text: help.into(), replacement, certain: true });
+        self
+    }
+
+    /// Says whom it is about: the object (`Deployment/web`) and the path inside it. They name a
+    /// fault also after lines have moved.
+    pub fn about(mut self, object: impl Into<String>, path: impl Into<String>) -> Self {
+        self.object = object.into();
+        self.path = path.into();
+        self
+    }
+
+    /// The object it is about, `Deployment/web`; empty when there is none.
+    #[must_use]
+    pub fn object(&self) -> &str {
+        &self.object
+    }
+
+    /// The path inside the object; may be empty.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     /// The code.
@@ -183,6 +217,7 @@ impl Diagnostic {
 #[derive(Debug, Default)]
 pub struct Diagnostics {
     found: RefCell<Vec<Diagnostic>>,
+    shapes: Option<RefCell<Shapes>>,
 }
 
 impl Diagnostics {
@@ -190,6 +225,25 @@ impl Diagnostics {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty collection that also writes down what decoders ask for.
+    #[must_use]
+    pub fn watching() -> Self {
+        Self { shapes: Some(RefCell::default()), ..Self::default() }
+    }
+
+    /// Notes what a decoder asks for, when anybody wants to know.
+    pub(super) fn learn(&self, note: impl FnOnce(&mut Shapes)) {
+        if let Some(shapes) = &self.shapes {
+            note(&mut shapes.borrow_mut());
+        }
+    }
+
+    /// What decoders asked for.
+    #[must_use]
+    pub fn into_shapes(self) -> Shapes {
+        self.shapes.map(RefCell::into_inner).unwrap_or_default()
     }
 
     /// Adds one.

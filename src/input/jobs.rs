@@ -31,10 +31,15 @@ pub(super) fn job_durations(documents: &[Fields<'_>], objects: &Objects) -> Opti
 fn job(name: &str, value: &Value<'_>, objects: &Objects) -> Option<(usize, Dist, Origin)> {
     let fields = value.fields()?;
     let duration = fields.required("duration");
+    // How often its pods fail is read beside (`processes`).
+    fields.ignore(&["failure"]);
     fields.finish("a job");
     let is_job = |workload: &&WorkloadSpec| matches!(workload.kind, WorkloadKind::Job(_));
     let found = objects.named(name, None).filter(|at| is_job(&&objects.workloads[*at]));
     let Some(found) = found else {
+        if objects.is_broken(name) {
+            return None;
+        }
         let known = objects.workloads.iter().filter(is_job).map(|workload| &*workload.meta.name);
         value.report(value.unknown_reference(name, "Job or CronJob", known));
         return None;

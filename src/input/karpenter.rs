@@ -474,23 +474,27 @@ fn with_class(machine: &InstanceType, class: &NodeClassObject) -> InstanceType {
     let own = &class.kube_reserved;
     let usual_memory = reserve(machine.max_pods);
     allocatable.memory += usual_memory;
-    allocatable.memory -= own.memory.unwrap_or(reserve(changed.max_pods));
-    if let Some(cpu) = own.cpu {
-        allocatable.cpu += kube_reserved_cpu(machine.capacity.cpu);
-        allocatable.cpu -= cpu;
+    let less = |from: Bytes, what: Bytes| Bytes(from.0.saturating_sub(what.0));
+    let kept = own.memory.unwrap_or(reserve(changed.max_pods));
+    allocatable.memory = less(allocatable.memory, kept);
+    let mut cpu = allocatable.cpu.0;
+    if let Some(kept) = own.cpu {
+        cpu = (cpu + kube_reserved_cpu(machine.capacity.cpu).0).saturating_sub(kept.0);
     }
-    allocatable.cpu -= class.system_reserved.cpu.unwrap_or_default();
-    allocatable.memory -= class.system_reserved.memory.unwrap_or_default();
+    let system = class.system_reserved.cpu.unwrap_or_default();
+    allocatable.cpu = MilliCpu(cpu.saturating_sub(system.0));
+    let system = class.system_reserved.memory.unwrap_or_default();
+    allocatable.memory = less(allocatable.memory, system);
     if let Some(threshold) = class.eviction.0 {
-        allocatable.memory += Bytes(100 * MIB);
-        allocatable.memory -= amount(threshold, machine.capacity.memory);
+        let usual = Bytes(allocatable.memory.0.saturating_add(100 * MIB));
+        allocatable.memory = less(usual, amount(threshold, machine.capacity.memory));
     }
     let disk = class.disk.unwrap_or(machine.capacity.ephemeral_storage);
     changed.capacity.ephemeral_storage = disk;
     let kept = own.ephemeral_storage.unwrap_or(Bytes(GIB));
     let spare = class.eviction.1.map_or(Bytes(tenth(disk.0)), |it| amount(it, disk));
     let system = class.system_reserved.ephemeral_storage.unwrap_or_default();
-    let left = disk - kept - spare - system;
+    let left = less(less(less(disk, kept), spare), system);
     changed.allocatable = at_least_zero(&changed.allocatable);
     changed.allocatable.ephemeral_storage = left.max(Bytes(0));
     changed
@@ -551,3 +555,89 @@ pub(super) fn lay(
 
 /// Machines that a profile knows, for NodePools.
 pub(super) type Machines = Arc<Catalogue>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::api::ObjectMeta;
+    use crate::units::ResourceList;
+
+    fn class() -> NodeClassObject {
+        NodeClassObject {
+            meta: ObjectMeta::default(),
+            disk: None,
+            max_pods: None,
+            pods_per_core: None,
+            kube_reserved: ResourceList::default(),
+            system_reserved: ResourceList::default(),
+            eviction: (None, None),
+        }
+    }
+
+    fn m5_large() -> InstanceType {
+        let mut capacity = Resources::new(MilliCpu(2000), Bytes(8192 * MIB));
+        capacity.ephemeral_storage = Bytes(20 * GIB);
+        InstanceType {
+            name: Arc::from("m5.large"),
+            allocatable: Resources::new(MilliCpu(1930), Bytes(6903 * MIB)),
+            capacity,
+            max_pods: 29,
+            max_volumes: None,
+            gpu_kind: None,
+            on_demand_per_hour: None,
+            spot_per_hour: None,
+            price_date: Arc::from(""),
+        }
+    }
+
+    #[test]
+    fn kubelets_keep_a_falling_share_of_the_cores() {
+        for (cores, kept) in [(1, 60), (2, 70), (4, 80), (8, 90), (16, 110), (64, 230)] {
+            let reserved = kube_reserved_cpu(MilliCpu(cores * 1000));
+            assert_eq!(reserved, MilliCpu(kept), "{cores} cores");
+        }
+    }
+
+    #[test]
+    fn a_class_changes_what_a_machine_offers() {
+        let machine = m5_large();
+        let usual = with_class(&machine, &class());
+        assert_eq!(usual.allocatable.cpu, MilliCpu(1930));
+        assert_eq!(usual.allocatable.memory, Bytes(6903 * MIB));
+        assert_eq!(usual.allocatable.ephemeral_storage, Bytes(17 * GIB), "20 less 1 and a tenth");
+        let many = with_class(&machine, &NodeClassObject { max_pods: Some(110), ..class() });
+        assert_eq!(many.max_pods, 110);
+        let less = usual.allocatable.memory - many.allocatable.memory;
+        assert_eq!(less, Bytes(81 * 11 * MIB), "11 MiB for each pod more");
+        let few = with_class(&machine, &NodeClassObject { pods_per_core: Some(5), ..class() });
+        assert_eq!(few.max_pods, 10);
+        let mut tight = class();
+        tight.system_reserved.memory = Some(Bytes(i64::MAX));
+        tight.kube_reserved.cpu = Some(MilliCpu(i64::MAX / 2));
+        let nothing = with_class(&machine, &tight);
+        assert_eq!(nothing.allocatable.memory, Bytes(0), "never less than nothing");
+        assert_eq!(nothing.allocatable.cpu, MilliCpu(0));
+    }
+
+    #[test]
+    fn names_of_machines_tell_their_labels() {
+        let rows = [
+            ("m5.large", "m", "5", "m5", "large", "intel", "amd64"),
+            ("c6a.4xlarge", "c", "6", "c6a", "4xlarge", "amd", "amd64"),
+            ("m7g.medium", "m", "7", "m7g", "medium", "aws", "arm64"),
+            ("m7i-flex.xlarge", "m", "7", "m7i-flex", "xlarge", "intel", "amd64"),
+            ("g4dn.2xlarge", "g", "4", "g4dn", "2xlarge", "intel", "amd64"),
+        ];
+        for (name, category, generation, family, size, maker, arch) in rows {
+            let machine = InstanceType { name: Arc::from(name), ..m5_large() };
+            let labels = machine_labels(&machine);
+            let label = |key: &str| labels.get(&*format!("{AWS}instance-{key}")).map(|it| &**it);
+            assert_eq!(label("category"), Some(category), "{name}");
+            assert_eq!(label("generation"), Some(generation), "{name}");
+            assert_eq!(label("family"), Some(family), "{name}");
+            assert_eq!(label("size"), Some(size), "{name}");
+            assert_eq!(label("cpu-manufacturer"), Some(maker), "{name}");
+            assert_eq!(labels.get("kubernetes.io/arch").map(|it| &**it), Some(arch), "{name}");
+        }
+    }
+}

@@ -46,6 +46,11 @@ pub(super) fn loads(value: &Value<'_>, around: Surroundings<'_>) -> Option<Vec<L
         Some(("scenarios", scenarios)) => {
             fields.finish("load; the fields of one load belong into `scenarios.NAME`");
             let entries = scenarios.entries()?;
+            if entries.is_empty() {
+                let message = "must have at least one load";
+                scenarios.report(scenarios.error(codes::INVALID_VALUE, message));
+                return None;
+            }
             let read: Vec<_> =
                 entries.iter().map(|(name, entry)| entry_of(name.text, entry, around)).collect();
             read.into_iter().collect()

@@ -9,15 +9,18 @@ use super::catalogue::{Catalogue, catalogue};
 use super::cluster_profile::{self, ClusterProfile, cluster_profile, profile_of};
 use super::codes;
 use super::cron::lay_schedules;
-use super::decode::{Context, Fields, Value, nearest};
+use super::custom_metrics::custom_metrics;
+use super::decode::{Context, Fields, Shapes, Value, nearest};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::documents::{Documents, Listed, paths, read, read_manifests};
 use super::jobs::{JobDurations, job_durations, set_durations};
 use super::karpenter;
 use super::kubernetes::Objects;
 use super::live_cluster::{is_objects, live_cluster};
+use super::processes::processes;
+use super::release::{Release, ReleaseInputs};
 use super::releases::register;
-use super::rollouts::Release;
+use super::rollouts;
 use super::scenario::{ScenarioDocument, scenario};
 use super::services::service_graph;
 use super::source::{FileId, Sources, Span};
@@ -26,16 +29,16 @@ use crate::cluster::api::WorkloadSpec;
 use crate::control::scheduler::ServiceSelector;
 use crate::model::id::WorkloadId;
 use crate::scenario::{
-    DisruptionSpec, DisruptionTarget, HpaObject, InputFile, Later, Scenario, WorkloadChange,
+    CustomMetricSpec, DisruptionSpec, DisruptionTarget, HpaObject, InputFile, Later, Processes,
+    Scenario, WorkloadChange,
 };
 use crate::service::ServiceGraph;
 
 /// What the command line states instead of the scenario.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    /// Manifests in place of `inputs.manifests`; `-` is standard input. Empty keeps those of the
-    /// scenario.
-    pub manifests: Vec<PathBuf>,
+    /// What is deployed, in place of what `inputs` names; values go on top.
+    pub release: ReleaseInputs,
     /// Cluster profile in place of `inputs.cluster`.
     pub cluster: Option<PathBuf>,
     /// Seed in place of `seed`.
@@ -55,14 +58,14 @@ pub struct Loaded {
 
 /// All files of a scenario, parsed.
 #[derive(Default)]
-struct Files {
-    scenario: Option<Documents>,
-    profile: Option<Documents>,
+pub(super) struct Files {
+    pub(super) scenario: Option<Documents>,
+    pub(super) profile: Option<Documents>,
     catalogue: Option<FileId>,
     /// The nodes of a live cluster that the profile names.
     nodes: Vec<Documents>,
-    services: Vec<Documents>,
-    manifests: Vec<Documents>,
+    pub(super) services: Vec<Documents>,
+    pub(super) manifests: Vec<Documents>,
     /// The manifests of upgrades, by the position of the event.
     upgrades: Vec<(usize, Documents)>,
 }
@@ -71,8 +74,13 @@ struct Files {
 /// right.
 #[must_use]
 pub fn load_scenario(path: &Path, options: &LoadOptions) -> Loaded {
+    load_scenario_from(Sources::new(), path, options)
+}
+
+/// As [`load_scenario`], with files that are there already: their paths are not looked for on disk.
+#[must_use]
+pub fn load_scenario_from(mut sources: Sources, path: &Path, options: &LoadOptions) -> Loaded {
     let diagnostics = Diagnostics::new();
-    let mut sources = Sources::new();
     let files = read_files(path, options, &mut sources, &diagnostics);
     let context = Context { sources: &sources, diagnostics: &diagnostics };
     let scenario = decode(context, &files, options);
@@ -83,9 +91,20 @@ pub fn load_scenario(path: &Path, options: &LoadOptions) -> Loaded {
     Loaded { scenario, diagnostics, sources }
 }
 
+/// What decoders ask of the documents that a scenario names.
+pub(super) fn shapes(mut sources: Sources, paths: &[&Path]) -> Shapes {
+    let diagnostics = Diagnostics::watching();
+    for path in paths {
+        let options = LoadOptions::default();
+        let files = read_files(path, &options, &mut sources, &diagnostics);
+        decode(Context { sources: &sources, diagnostics: &diagnostics }, &files, &options);
+    }
+    diagnostics.into_shapes()
+}
+
 /// Follows the paths from document to document. Their shapes are judged later, when all texts are
 /// there.
-fn read_files(
+pub(super) fn read_files(
     path: &Path,
     options: &LoadOptions,
     sources: &mut Sources,
@@ -97,29 +116,14 @@ fn read_files(
     };
     let inputs = documents.nodes.first().and_then(|node| node.get("inputs"));
     let listed = |name| inputs.map_or_else(Vec::new, |inputs| paths(inputs.get(name), path));
-    let manifests = stated_or(&options.manifests, listed("manifests"));
+    let release = Release::of(&options.release, inputs, path);
     let cluster = stated_or(options.cluster.as_slice(), listed("cluster"));
     for (path, span) in listed("services") {
         files.services.extend(read(&path, span, Dialect::Core, sources, diagnostics));
     }
-    for (path, span) in manifests {
-        files.manifests.extend(read_manifests(&path, span, sources, diagnostics));
-    }
-    if let Some((profile_path, span)) = cluster.into_iter().next()
-        && let Some(profile) = read_cluster(&profile_path, span, sources, diagnostics)
-    {
-        let node = profile.nodes.first();
-        let listed = |name| paths(node.and_then(|node| node.get(name)), &profile_path);
-        if let Some((path, span)) = listed("catalogue").into_iter().next() {
-            files.catalogue = sources.read(&path, span, diagnostics);
-        }
-        for (path, span) in listed("nodes") {
-            files.nodes.extend(read_manifests(&path, span, sources, diagnostics));
-        }
-        for (path, span) in listed("manifests") {
-            files.manifests.extend(read_manifests(&path, span, sources, diagnostics));
-        }
-        files.profile = Some(profile);
+    files.manifests.extend(release.documents(sources, diagnostics));
+    if let Some((path, span)) = cluster.into_iter().next() {
+        read_cluster(&mut files, &path, span, sources, diagnostics);
     }
     let events = documents.nodes.first().and_then(|node| node.get("events"));
     for (position, event) in events.and_then(Node::sequence).unwrap_or_default().iter().enumerate()
@@ -129,13 +133,43 @@ fn read_files(
             let read = read_manifests(&path, span, sources, diagnostics);
             files.upgrades.extend(read.into_iter().map(|documents| (position, documents)));
         }
+        let values = event.get("upgrade").and_then(|upgrade| upgrade.get("values"));
+        let values = paths(values, path);
+        if !values.is_empty() && release.has_values() {
+            let read = release.upgraded(values).documents(sources, diagnostics);
+            files.upgrades.extend(read.into_iter().map(|documents| (position, documents)));
+        }
     }
     files.scenario = Some(documents);
     files
 }
 
+/// Reads a cluster with what its profile names: catalogue, nodes, and the objects that every such
+/// cluster has.
+pub(super) fn read_cluster(
+    files: &mut Files,
+    path: &Path,
+    span: Option<Span>,
+    sources: &mut Sources,
+    diagnostics: &Diagnostics,
+) {
+    let Some(profile) = read_profile_file(path, span, sources, diagnostics) else { return };
+    let node = profile.nodes.first();
+    let listed = |name| paths(node.and_then(|node| node.get(name)), path);
+    if let Some((path, span)) = listed("catalogue").into_iter().next() {
+        files.catalogue = sources.read(&path, span, diagnostics);
+    }
+    for (path, span) in listed("nodes") {
+        files.nodes.extend(read_manifests(&path, span, sources, diagnostics));
+    }
+    for (path, span) in listed("manifests") {
+        files.manifests.extend(read_manifests(&path, span, sources, diagnostics));
+    }
+    files.profile = Some(profile);
+}
+
 /// A cluster profile, or the nodes of a live cluster, whose texts follow the rules of Kubernetes.
-fn read_cluster(
+fn read_profile_file(
     path: &Path,
     span: Option<Span>,
     sources: &mut Sources,
@@ -157,7 +191,11 @@ fn stated_or(stated: &[PathBuf], written: Listed) -> Listed {
     }
 }
 
-fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<Scenario> {
+pub(super) fn decode(
+    context: Context<'_>,
+    files: &Files,
+    options: &LoadOptions,
+) -> Option<Scenario> {
     let mut objects = Objects::default();
     for node in files.manifests.iter().flat_map(|documents| &documents.nodes) {
         objects.read(context, node);
@@ -169,18 +207,19 @@ fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<
     let hpas = registered.hpas;
     let profile =
         files.profile.as_ref().and_then(|documents| read_profile(context, documents, files));
-    let (services, durations) = read_services(context, &files.services, &objects);
+    let (services, durations, processes) = read_services(context, &files.services, &objects);
     let documents = files.scenario.as_ref()?;
     let mut profile = profile;
     let attached = profile.as_mut().map(|it| karpenter::attach(context, &mut objects, it));
     let document = {
         let mut read = |fields: &Fields<'_>, name| {
-            let release = Release {
+            let release = rollouts::Release {
                 objects: &objects,
                 hpas: &hpas,
                 upgrades: &upgrades,
                 upgraded_hpas: &registered.upgraded,
                 later: &registered.later,
+                stated: !options.release.is_empty(),
             };
             scenario(fields, name, &release, profile.as_mut(), services.as_ref())
         };
@@ -194,7 +233,9 @@ fn decode(context: Context<'_>, files: &Files, options: &LoadOptions) -> Option<
         set_durations(&mut [(id.index(), workload)], &durations);
     }
     let (profile, services, later) = (profile?, services?, registered.later);
-    let parts = Parts { objects, hpas, profile, services, document, path, later };
+    let (processes, metrics) = processes?;
+    let parts =
+        Parts { objects, hpas, profile, services, document, path, later, processes, metrics };
     Some(assemble(context, parts, options))
 }
 
@@ -207,43 +248,37 @@ struct Parts {
     document: ScenarioDocument,
     path: Arc<str>,
     later: Later,
+    processes: Processes,
+    metrics: Vec<CustomMetricSpec>,
 }
 
 fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenario {
-    let Parts { mut objects, hpas, profile, services, mut document, path, later } = parts;
+    let Parts {
+        mut objects,
+        hpas,
+        profile,
+        services,
+        mut document,
+        path,
+        later,
+        processes,
+        metrics,
+    } = parts;
+    let mut idle = lay_all_schedules(&mut objects, &mut document);
     let total = document.warm_up + document.duration;
-    let (start, warm_up) = (document.start.as_deref(), document.warm_up);
-    let mut idle = lay_schedules(&mut objects.workloads, start, warm_up, total);
-    for (_, workload) in rewritten(&mut document.disruptions) {
-        let stated = document.start.as_deref();
-        idle.extend(lay_schedules(std::slice::from_mut(workload), stated, warm_up, total));
-    }
-    let laid = profile.draft.map(|draft| karpenter::lay(draft, start, warm_up, total));
+    let start = document.start.as_deref();
+    let laid = profile.draft.map(|draft| karpenter::lay(draft, start, document.warm_up, total));
     let (karpenter, unplaced) = laid.map_or((None, Vec::new()), |(it, idle)| (Some(it), idle));
     idle.extend(unplaced);
-    idle.sort();
-    idle.dedup();
     let not_simulated =
         idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
-    let inputs = context.sources.files().map(|(_, file)| InputFile {
-        path: Arc::clone(file.name()),
-        sha256: Arc::clone(file.sha256()),
-    });
-    let ignored = objects
-        .ignored
-        .iter()
-        .map(|(kind, count)| (Arc::from(kind.as_str()), u32::try_from(*count).unwrap_or(u32::MAX)));
-    let selectors = objects.services.iter().filter(|service| !service.selector.is_empty());
-    let selectors = selectors.map(|service| ServiceSelector {
-        namespace: Arc::clone(&service.meta.namespace),
-        selector: service.selector.clone(),
-    });
+    let passed_over = ignored(&objects);
     Scenario {
-        selectors: selectors.collect(),
+        selectors: selectors(&objects),
         name: document.name,
         path,
         description: document.description,
-        inputs: inputs.collect(),
+        inputs: input_files(context),
         cluster: profile.name,
         provider: profile.provider,
         machines: profile.machines,
@@ -267,8 +302,9 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         start: document.start,
         duration: document.duration,
         warm_up: document.warm_up,
+        model: document.model,
         seed: options.seed.unwrap_or(document.seed),
-        ignored: ignored.collect(),
+        ignored: passed_over,
         not_simulated: not_simulated.chain(profile.ignored_flags).collect(),
         workloads: shared(objects.workloads),
         budgets: shared(objects.budgets),
@@ -276,9 +312,53 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         pulls: profile.pulls,
         quotas: shared(objects.quotas),
         later,
+        processes,
+        custom_metrics: metrics,
         claims: shared(objects.claims),
         storage_classes: shared(objects.storage_classes),
     }
+}
+
+/// Every file that was read, with its hash.
+fn input_files(context: Context<'_>) -> Vec<InputFile> {
+    let inputs = context.sources.files().map(|(_, file)| InputFile {
+        path: Arc::clone(file.name()),
+        sha256: Arc::clone(file.sha256()),
+    });
+    inputs.collect()
+}
+
+/// Objects that decide nothing, by kind.
+fn ignored(objects: &Objects) -> Vec<(Arc<str>, u32)> {
+    let counted = objects.ignored.iter();
+    let counted = counted
+        .map(|(kind, count)| (Arc::from(kind.as_str()), u32::try_from(*count).unwrap_or(u32::MAX)));
+    counted.collect()
+}
+
+/// Services that select pods.
+fn selectors(objects: &Objects) -> Vec<ServiceSelector> {
+    let selectors = objects.services.iter().filter(|service| !service.selector.is_empty());
+    let selectors = selectors.map(|service| ServiceSelector {
+        namespace: Arc::clone(&service.meta.namespace),
+        selector: service.selector.clone(),
+    });
+    selectors.collect()
+}
+
+/// Lays the schedules of all CronJobs on the clock of the run, those that upgrades write among them.
+/// Answers which of them never come, because the scenario states no start.
+fn lay_all_schedules(objects: &mut Objects, document: &mut ScenarioDocument) -> Vec<String> {
+    let total = document.warm_up + document.duration;
+    let (start, warm_up) = (document.start.as_deref(), document.warm_up);
+    let mut idle = lay_schedules(&mut objects.workloads, start, warm_up, total);
+    for (_, workload) in rewritten(&mut document.disruptions) {
+        let stated = document.start.as_deref();
+        idle.extend(lay_schedules(std::slice::from_mut(workload), stated, warm_up, total));
+    }
+    idle.sort();
+    idle.dedup();
+    idle
 }
 
 /// The specs that upgrades write, to fill in what other documents say about them.
@@ -304,7 +384,7 @@ fn shared<T>(items: Vec<T>) -> Vec<Arc<T>> {
     items.into_iter().map(Arc::new).collect()
 }
 
-fn read_profile(
+pub(super) fn read_profile(
     context: Context<'_>,
     documents: &Documents,
     files: &Files,
@@ -330,11 +410,11 @@ fn read_profile(
     single(context, documents, "ClusterProfile", &mut read)
 }
 
-fn read_services(
+pub(super) fn read_services(
     context: Context<'_>,
     files: &[Documents],
     objects: &Objects,
-) -> (Option<ServiceGraph>, Option<JobDurations>) {
+) -> (Option<ServiceGraph>, Option<JobDurations>, Option<(Processes, Vec<CustomMetricSpec>)>) {
     let mut complete = true;
     let mut documents = Vec::new();
     for node in files.iter().flat_map(|documents| &documents.nodes) {
@@ -348,10 +428,12 @@ fn read_services(
     }
     let graph = service_graph(&documents, objects);
     let durations = job_durations(&documents, objects);
+    let processes = processes(&documents, graph.as_ref(), objects);
+    let metrics = custom_metrics(&documents, graph.as_ref());
     for fields in documents {
         fields.finish("ServiceProfiles (aurelius.dev/v1)");
     }
-    (graph.filter(|_| complete), durations)
+    (graph.filter(|_| complete), durations, processes.zip(metrics))
 }
 
 /// The manifests of each upgrade. Its objects may use classes and limits that are there already.
@@ -376,10 +458,10 @@ fn read_upgrades(
 }
 
 /// Reads the fields of a document behind its head; the name is `None` when it was wrong.
-type ReadDocument<'r, T> = dyn FnMut(&Fields<'_>, Option<Arc<str>>) -> Option<T> + 'r;
+pub(super) type ReadDocument<'r, T> = dyn FnMut(&Fields<'_>, Option<Arc<str>>) -> Option<T> + 'r;
 
 /// Reads the one document of a file.
-fn single<T>(
+pub(super) fn single<T>(
     context: Context<'_>,
     documents: &Documents,
     kind: &'static str,
@@ -401,7 +483,8 @@ fn single<T>(
 }
 
 /// The kinds of our own documents.
-const KINDS: [&str; 4] = ["Scenario", "ClusterProfile", "ServiceProfiles", "ScalingPolicy"];
+const KINDS: [&str; 5] =
+    ["Scenario", "ClusterProfile", "ServiceProfiles", "ScalingPolicy", "Requirements"];
 
 /// `apiVersion`, `kind` and `metadata.name` of one of our own documents.
 fn head<'a>(
@@ -409,16 +492,18 @@ fn head<'a>(
     node: &'a Node,
     kind: &'static str,
 ) -> Option<(Fields<'a>, Option<Arc<str>>)> {
+    context.diagnostics.learn(|shapes| shapes.begin(node.span.file, kind));
     let value = Value::root(context, node, "");
     let fields = value.fields()?;
     let version = fields.required("apiVersion");
     let found = fields.required("kind");
+    let mut right = true;
     if let Some(version) =
         version.filter(|version| version.node().text() != Some("aurelius.dev/v1"))
     {
         let error = version.error(codes::UNKNOWN_KIND, "must be aurelius.dev/v1");
         value.report(error);
-        return None;
+        right = false;
     }
     let found = found?;
     let written = found.non_empty()?;
@@ -429,6 +514,9 @@ fn head<'a>(
             error = error.replace("did you mean", found.span(), kind);
         }
         value.report(error);
+        right = false;
+    }
+    if !right {
         return None;
     }
     let name = fields.required("metadata").and_then(|meta| {

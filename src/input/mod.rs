@@ -10,6 +10,7 @@ pub mod source;
 
 pub mod codes;
 pub mod diagnostic;
+mod processes;
 mod releases;
 pub mod render;
 
@@ -19,6 +20,9 @@ pub mod decode;
 pub mod scalar;
 
 pub mod kubernetes;
+
+pub mod adapters;
+pub mod values;
 
 mod call_loops;
 mod services;
@@ -30,6 +34,7 @@ mod catalogue;
 mod cluster_profile;
 
 mod cron;
+mod custom_metrics;
 mod front;
 mod jobs;
 mod karpenter;
@@ -41,9 +46,16 @@ mod scenario;
 mod thresholds;
 
 mod documents;
+mod helm;
 mod live_cluster;
 mod loader;
 mod objects;
+mod release;
+pub mod schema;
 
-pub use loader::{LoadOptions, Loaded, load_scenario};
-pub use objects::{LoadedObjects, ObjectInputs, load_objects};
+pub mod material;
+
+pub use helm::Helm;
+pub use loader::{LoadOptions, Loaded, load_scenario, load_scenario_from};
+pub use objects::{LoadedObjects, load_objects};
+pub use release::ReleaseInputs;

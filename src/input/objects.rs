@@ -1,25 +1,21 @@
 //! The objects of a release or a cluster without a scenario around them.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::decode::Context;
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::documents::read_manifests;
 use super::kubernetes::Objects;
+use super::release::{Release, ReleaseInputs};
 use super::source::Sources;
-
-/// Where objects come from.
-#[derive(Debug, Clone, Default)]
-pub struct ObjectInputs {
-    /// Manifests: files, folders, `-` for standard input.
-    pub manifests: Vec<PathBuf>,
-}
+use super::yaml::Node;
 
 /// Objects with what was said about their documents.
 #[derive(Debug)]
 pub struct LoadedObjects {
     /// What could be decoded; objects with an error are left out.
     pub objects: Objects,
+    /// Every document as it was read, of whatever kind.
+    pub documents: Vec<Node>,
     /// All that was found, sorted.
     pub diagnostics: Vec<Diagnostic>,
     /// The texts that the diagnostics point into.
@@ -29,13 +25,11 @@ pub struct LoadedObjects {
 /// Reads every document and decodes what takes part in a simulation; nothing stops at the first
 /// fault.
 #[must_use]
-pub fn load_objects(inputs: &ObjectInputs) -> LoadedObjects {
+pub fn load_objects(inputs: &ReleaseInputs) -> LoadedObjects {
     let diagnostics = Diagnostics::new();
     let mut sources = Sources::new();
-    let mut documents = Vec::new();
-    for path in &inputs.manifests {
-        documents.extend(read_manifests(path, None, &mut sources, &diagnostics));
-    }
+    let release = Release::of(inputs, None, Path::new(""));
+    let documents = release.documents(&mut sources, &diagnostics);
     let context = Context { sources: &sources, diagnostics: &diagnostics };
     let mut objects = Objects::default();
     for node in documents.iter().flat_map(|documents| &documents.nodes) {
@@ -44,5 +38,6 @@ pub fn load_objects(inputs: &ObjectInputs) -> LoadedObjects {
     objects.resolve_priorities(context);
     objects.resolve_limits(context);
     let diagnostics = diagnostics.sorted();
-    LoadedObjects { objects, diagnostics, sources }
+    let documents = documents.into_iter().flat_map(|documents| documents.nodes).collect();
+    LoadedObjects { objects, documents, diagnostics, sources }
 }

@@ -55,16 +55,10 @@ impl PoolEvent<'_> {
     fn upgrade(&self, fields: &Fields<'_>) -> Option<DisruptionTarget> {
         let surge = fields.read("surge", |value| value.integer(0..=1000_u32));
         let unavailable = fields.read("maxUnavailable", |value| value.integer(0..=1000_u32));
-        let providers = [("eks", Provider::Eks), ("gke", Provider::Gke), ("aks", Provider::Aks)];
-        let provider = fields.read("as", |value| value.word(&providers));
+        let way = self.way(fields);
         let timeout = fields.read("drainTimeout", Value::duration);
         let force = fields.read_or("force", false, Value::boolean);
-        let pool = self.spec()?;
-        let mut spec = match provider?.or(self.provider)? {
-            Provider::Eks => UpgradeSpec::eks(count_u32(pool.zones.len())),
-            Provider::Gke => UpgradeSpec::gke(),
-            Provider::Aks => UpgradeSpec::aks(pool.initial),
-        };
+        let mut spec = way?;
         spec.surge = surge?.unwrap_or(spec.surge);
         if let Some(unavailable) = unavailable? {
             spec.unavailable = unavailable;
@@ -78,13 +72,58 @@ impl PoolEvent<'_> {
         if force? {
             spec.at_timeout = AtTimeout::Force;
         }
-        if spec.surge == 0 && spec.unavailable == 0 {
+        if spec.surge == 0 && spec.unavailable == 0 && spec.soak.is_none() {
             let value = fields.value();
             let message = "has surge 0 and maxUnavailable 0: no node could ever be replaced";
             value.report(value.error(codes::OUT_OF_RANGE, message));
             return None;
         }
         Some(DisruptionTarget::UpgradePool { pool: self.pool?, spec })
+    }
+
+    /// How the provider replaces nodes: its usual way, or one that is named.
+    fn way(&self, fields: &Fields<'_>) -> Option<UpgradeSpec> {
+        let providers = [("eks", Provider::Eks), ("gke", Provider::Gke), ("aks", Provider::Aks)];
+        let provider = fields.read("as", |value| value.word(&providers));
+        let soak = fields.read("soak", Value::duration);
+        let strategy_value = fields.optional("strategy");
+        let strategies = [
+            ("default", Strategy::Default),
+            ("surge", Strategy::Default),
+            ("minimal", Strategy::Minimal),
+            ("blueGreen", Strategy::BlueGreen),
+        ];
+        let strategy = match &strategy_value {
+            Some(value) => value.word(&strategies),
+            None => Some(Strategy::Default),
+        };
+        let pool = self.spec()?;
+        let mut spec = match (provider?.or(self.provider)?, strategy?) {
+            (Provider::Eks, Strategy::Default) => UpgradeSpec::eks(count_u32(pool.zones.len())),
+            (Provider::Eks, Strategy::Minimal) => UpgradeSpec::eks_minimal(),
+            (Provider::Gke, Strategy::Default) => UpgradeSpec::gke(),
+            (Provider::Gke, Strategy::BlueGreen) => UpgradeSpec::gke_blue_green(),
+            (Provider::Aks, Strategy::Default) => UpgradeSpec::aks(pool.initial),
+            (Provider::Eks | Provider::Aks, Strategy::BlueGreen)
+            | (Provider::Gke | Provider::Aks, Strategy::Minimal) => {
+                let value = strategy_value.as_ref().unwrap_or(fields.value());
+                let message = "is a strategy that this provider does not have";
+                value.report(value.error(codes::INVALID_VALUE, message).note(
+                    "EKS has default and minimal, GKE has surge and blueGreen, AKS has surge",
+                ));
+                return None;
+            }
+        };
+        if let Some(soak) = soak? {
+            if spec.soak.is_none() {
+                let value = fields.value();
+                let message = "has `soak`, which only the strategy `blueGreen` has";
+                value.report(value.error(codes::EXCLUSIVE_FIELDS, message));
+                return None;
+            }
+            spec.soak = Some(soak);
+        }
+        Some(spec)
     }
 
     fn reclaim(&self, fields: &Fields<'_>) -> Option<DisruptionTarget> {
@@ -108,6 +147,14 @@ impl PoolEvent<'_> {
             handler: handler?,
         })
     }
+}
+
+/// How a provider replaces nodes, beside its usual way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Strategy {
+    Default,
+    Minimal,
+    BlueGreen,
 }
 
 fn count(fields: &Fields<'_>) -> Option<u32> {

@@ -220,7 +220,17 @@ fn first_release(
     has: &BTreeSet<Key>,
 ) -> BTreeSet<Key> {
     let all = all_there(objects, hpas, later);
-    let shared: Vec<&There<'_>> = all.iter().filter(|it| has.contains(&it.key)).collect();
+    // An autoscaler of the same name that scales something else is the same object to helm.
+    let scaled = has.iter().filter_map(|key| match key {
+        Key::Hpa(id) => Some(&hpas[id.index()].meta),
+        Key::Workload(_) | Key::Budget(_) | Key::Claim(_) | Key::Quota(..) => None,
+    });
+    let scaled: Vec<&ObjectMeta> = scaled.collect();
+    let same_object = |it: &There<'_>| {
+        let same_hpa = || scaled.iter().any(|meta| is_same(meta, it.meta));
+        has.contains(&it.key) || matches!(it.key, Key::Hpa(_)) && same_hpa()
+    };
+    let shared: Vec<&There<'_>> = all.iter().filter(|it| same_object(it)).collect();
     let told = |of: &dyn Fn(&ObjectMeta) -> Option<Arc<str>>| -> BTreeSet<Arc<str>> {
         shared.iter().filter_map(|it| of(it.meta)).collect()
     };

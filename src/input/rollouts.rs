@@ -23,6 +23,8 @@ pub(super) struct Release<'a> {
     pub(super) hpas: &'a [Arc<HpaObject>],
     /// The objects of each `upgrade`, by the position of its event.
     pub(super) upgrades: &'a BTreeMap<usize, Objects>,
+    /// Whether the command line says what is deployed, so that the scenario need not.
+    pub(super) stated: bool,
     /// Their autoscalers, with their targets found.
     pub(super) upgraded_hpas: &'a BTreeMap<usize, Vec<Arc<HpaObject>>>,
     /// Objects that only upgrades have.
@@ -86,6 +88,9 @@ impl Release<'_> {
     fn workload(&self, value: &Value<'_>) -> Option<WorkloadId> {
         let name = value.non_empty()?;
         let Some(found) = self.objects.named(name, None) else {
+            if self.objects.is_broken(name) {
+                return None;
+            }
             let known = self.objects.workloads.iter().map(|workload| &*workload.meta.name);
             value.report(value.unknown_reference(name, "workload", known));
             return None;
@@ -117,10 +122,10 @@ impl Release<'_> {
         let wait = wait(&fields);
         fields.finish("the event `upgrade`");
         let (name, value) = source?;
-        if name == "values" {
-            let message = "cannot be used: charts are not rendered here";
+        if name == "values" && !self.upgrades.contains_key(&position) {
+            let message = "cannot be used: the release has neither chart nor values";
             value.report(value.error(codes::UNSUPPORTED, message).primary(value.key_span(), "").help(
-                "render the new release with `helm template RELEASE CHART -f VALUES > next.yaml` and write `manifests: [next.yaml]`",
+                "name the chart in `inputs: {chart: DIR, values: [..]}`, or render the new release and write `manifests: [next.yaml]`",
             ));
             return None;
         }

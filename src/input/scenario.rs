@@ -20,7 +20,9 @@ use super::thresholds::thresholds;
 use crate::cluster::api::{NodePoolSpec, WorkloadKind, WorkloadSpec};
 use crate::load::LoadSpec;
 use crate::model::id::{PoolId, WorkloadId};
-use crate::scenario::{DisruptionSpec, DisruptionTarget, HpaObject, Provider, ThresholdSpec};
+use crate::scenario::{
+    DisruptionSpec, DisruptionTarget, HpaObject, Provider, ServiceModel, ThresholdSpec,
+};
 use crate::service::ServiceGraph;
 use crate::units::SimDuration;
 
@@ -32,11 +34,16 @@ pub(super) struct ScenarioDocument {
     pub(super) start: Option<Arc<str>>,
     pub(super) duration: SimDuration,
     pub(super) warm_up: SimDuration,
+    pub(super) model: ServiceModel,
     pub(super) loads: Vec<LoadSpec>,
     pub(super) disruptions: Vec<DisruptionSpec>,
     pub(super) thresholds: Vec<ThresholdSpec>,
     pub(super) seed: u64,
 }
+
+/// Bounds of a tick of the fluid model.
+const TICK_LEAST: SimDuration = SimDuration::from_millis(10);
+const TICK_MOST: SimDuration = SimDuration::from_secs(60);
 
 /// Seed of a scenario that states none.
 const SEED: u64 = 42;
@@ -52,11 +59,12 @@ pub(super) fn scenario(
 ) -> Option<ScenarioDocument> {
     let (objects, hpas) = (release.objects, release.hpas);
     let description = fields.read_or("description", Arc::from(""), Value::shared);
-    inputs(fields);
+    inputs(fields, release.stated);
     let start = fields.read("start", clock);
     let measured = fields.required("duration").and_then(|value| positive_duration(&value));
     let warm_up = fields.read_or("warmUp", SimDuration::ZERO, Value::duration);
-    let model = fields.read_or("model", (), model);
+    let model = fields.read_or("model", ServiceModel::Requests, |value| model(value, services));
+    let model = tick(fields, model);
     let time_of_day =
         start.as_ref().and_then(|start| start.as_ref()).map_or(SimDuration::ZERO, |start| start.1);
     let around = Surroundings { services, duration: measured.unwrap_or_default(), time_of_day };
@@ -76,7 +84,6 @@ pub(super) fn scenario(
     let thresholds = fields.read_or("thresholds", Vec::new(), thresholds);
     let seed = fields.read_or("seed", SEED, |value| value.integer(0..=u64::MAX));
     let (replicas, start) = (replicas?, start?);
-    model?;
     overridden?;
     let mut disruptions = disruptions?;
     disruptions.sort_by_key(|disruption| disruption.at);
@@ -88,6 +95,7 @@ pub(super) fn scenario(
         start: start.map(|(text, _)| text),
         duration: measured?,
         warm_up: warm_up?,
+        model: model?,
         loads: loads?,
         disruptions,
         thresholds: thresholds?,
@@ -96,9 +104,18 @@ pub(super) fn scenario(
 }
 
 /// `inputs` was followed when the files were read; here its shape is checked.
-fn inputs(fields: &Fields<'_>) -> Option<()> {
+fn inputs(fields: &Fields<'_>, stated: bool) -> Option<()> {
     let inputs = fields.required("inputs")?.fields()?;
-    inputs.required("manifests").and_then(|value| value.list(Value::non_empty));
+    let manifests = inputs.read("manifests", |value| value.list(Value::non_empty));
+    let chart = inputs.read("chart", Value::non_empty);
+    let values = inputs.read("values", |value| value.list(Value::non_empty));
+    inputs.read("release", Value::non_empty);
+    inputs.read("namespace", Value::non_empty);
+    if matches!((manifests, chart, values), (Some(None), Some(None), Some(None))) && !stated {
+        let value = inputs.value();
+        let error = value.error(codes::MISSING_FIELD, "needs `manifests`, `chart` or `values`");
+        value.report(error.primary(value.key_span(), ""));
+    }
     inputs.required("services").and_then(|value| value.list(Value::non_empty));
     inputs.required("cluster").and_then(|value| value.non_empty());
     inputs.finish("inputs");
@@ -114,13 +131,38 @@ fn positive_duration(value: &Value<'_>) -> Option<SimDuration> {
     Some(span)
 }
 
-fn model(value: &Value<'_>) -> Option<()> {
-    let fluid = value.word(&[("requests", false), ("fluid", true)])?;
-    if fluid {
-        value.report(value.error(codes::UNSUPPORTED, "is `fluid`, which is not simulated yet"));
+fn model(value: &Value<'_>, services: Option<&ServiceGraph>) -> Option<ServiceModel> {
+    let fluid = ServiceModel::Fluid { tick: ServiceModel::TICK };
+    let model = value.word(&[("requests", ServiceModel::Requests), ("fluid", fluid)])?;
+    let outside = services.filter(|_| model == fluid).and_then(ServiceGraph::beyond_rates);
+    if let Some(what) = outside {
+        let message = format!("is `fluid`, which does not simulate {what}; use `requests`");
+        value.report(value.error(codes::UNSUPPORTED, &message));
         return None;
     }
-    Some(())
+    Some(model)
+}
+
+/// `tick`, which only the fluid model has.
+fn tick(fields: &Fields<'_>, model: Option<ServiceModel>) -> Option<ServiceModel> {
+    let stated = fields.read("tick", |value| {
+        let tick = value.duration()?;
+        if tick < TICK_LEAST || tick > TICK_MOST {
+            let message = format!("is {tick}, must be from {TICK_LEAST} to {TICK_MOST}");
+            value.report(value.error(codes::OUT_OF_RANGE, &message));
+            return None;
+        }
+        if model == Some(ServiceModel::Requests) {
+            let message = "is for `model: fluid`; the request model has no ticks";
+            value.report(value.error(codes::INVALID_VALUE, message));
+            return None;
+        }
+        Some(tick)
+    })?;
+    match (model?, stated) {
+        (ServiceModel::Fluid { .. }, Some(tick)) => Some(ServiceModel::Fluid { tick }),
+        (model, _) => Some(model),
+    }
 }
 
 /// `YYYY-MM-DDTHH:MM:SS` with the time of day in it.
@@ -178,7 +220,7 @@ fn replicas(value: &Value<'_>, objects: &Objects) -> Option<BTreeMap<usize, i32>
 
 fn named_workload(value: &Value<'_>, name: &str, objects: &Objects) -> Option<usize> {
     let found = objects.named(name, None);
-    if found.is_none() {
+    if found.is_none() && !objects.is_broken(name) {
         let known = objects.workloads.iter().map(|workload| &*workload.meta.name);
         value.report(value.unknown_reference(name, "workload", known));
     }
@@ -294,7 +336,31 @@ const EVENTS: [&str; 12] = [
     "capacityShortage",
 ];
 
+/// The names that are more than one word, as people who write YAML for Python spell them.
+const SPELLINGS: [(&str, &str); 6] = [
+    ("fail_node", "failNode"),
+    ("fail_zone", "failZone"),
+    ("delete_pod", "deletePod"),
+    ("upgrade_pool", "upgradePool"),
+    ("reclaim_spot", "reclaimSpot"),
+    ("capacity_shortage", "capacityShortage"),
+];
+
 impl Events<'_> {
+    /// What an event is, however its name is spelled.
+    fn kind<'v>(&self, fields: &Fields<'v>) -> Option<(&'static str, Value<'v>)> {
+        let other = fields.at_most_one(&SPELLINGS.map(|(spelled, _)| spelled))?;
+        let Some((spelled, body)) = other else { return fields.exactly_one(&EVENTS) };
+        if let Some((name, _)) = fields.at_most_one(&EVENTS)? {
+            let message = format!("has both `{spelled}` and `{name}`, which exclude each other");
+            let error = body.error(codes::EXCLUSIVE_FIELDS, &message);
+            body.report(error.primary(body.key_span(), ""));
+            return None;
+        }
+        let known = SPELLINGS.iter().find(|(it, _)| *it == spelled);
+        known.map(|(_, name)| (*name, body))
+    }
+
     fn all(&self, value: &Value<'_>) -> Option<Vec<DisruptionSpec>> {
         let items = value.items()?;
         let read: Vec<Option<_>> =
@@ -305,7 +371,7 @@ impl Events<'_> {
     fn event(&self, value: &Value<'_>, position: usize) -> Option<DisruptionSpec> {
         let fields = value.fields()?;
         let at = fields.required("at").and_then(|value| value.duration());
-        let kind = fields.exactly_one(&EVENTS);
+        let kind = self.kind(&fields);
         let lasting = fields.optional("for");
         let duration = lasting.as_ref().map_or(Some(None), |value| value.duration().map(Some));
         fields.finish("an event");
@@ -431,6 +497,9 @@ pub(super) fn resolve_hpas(
         let name = &hpa.meta.name;
         let found = objects.named(&wanted, Some(&hpa.meta.namespace)).map(WorkloadId::at);
         let Some(target) = found else {
+            if objects.is_broken(&wanted) {
+                continue;
+            }
             context.diagnostics.push(unknown_target(hpa, &wanted, objects));
             continue;
         };

@@ -143,6 +143,12 @@ impl Sources {
         self.insert(name, None, text, &hash(text.as_bytes()))
     }
 
+    /// Adds a text under a path: reading that path will give it.
+    pub fn embed(&mut self, path: &Path, text: &str) -> FileId {
+        let name = path.to_string_lossy().into_owned();
+        self.insert(&name, Some(path.to_owned()), text, &hash(text.as_bytes()))
+    }
+
     /// Reads a file as text: UTF-8, or UTF-16 with its byte-order mark as some shells write it. `-`
     /// is standard input.
     ///
@@ -322,6 +328,8 @@ fn similar_file(path: &Path) -> Option<String> {
     let entries = std::fs::read_dir(parent.unwrap_or(Path::new("."))).ok()?;
     let mut names: Vec<String> =
         entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    // A file that is there and cannot be read is no help against itself.
+    names.retain(|name| name != wanted);
     names.sort();
     let near = super::decode::nearest(wanted, names.iter().map(String::as_str))?;
     Some(parent.map_or(near.to_owned(), |parent| parent.join(near).display().to_string()))

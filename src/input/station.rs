@@ -33,6 +33,8 @@ pub(super) fn station(
     let works_on_abandoned = fields.read_or("worksOnAbandoned", false, Value::boolean);
     let front = super::front::front(&fields, names, name.text);
     fields.read("operations", |value| value.entries().map(|_| ()));
+    // What is known of its process is read beside (`processes`).
+    fields.ignore(&["container", "startCpu"]);
     fields.finish("a service");
     let ((idle_cpu, idle_memory), (memory_per_request, memory_leak_per_hour)) = (idle?, memory?);
     let mut station = StationSpec {
@@ -73,7 +75,7 @@ fn workload(fields: &Fields<'_>, outside: bool, objects: &Objects) -> Option<Opt
     let wanted = value.non_empty()?;
     let namespace = namespace?;
     let found = objects.named(wanted, namespace);
-    if found.is_none() {
+    if found.is_none() && !objects.is_broken(wanted) {
         let known: Vec<String> = objects.workloads.iter().map(ToString::to_string).collect();
         value.report(value.unknown_reference(wanted, "workload", known.iter().map(String::as_str)));
     }

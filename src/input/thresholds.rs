@@ -17,7 +17,12 @@ pub(super) fn thresholds(value: &Value<'_>) -> Option<Vec<ThresholdSpec>> {
         let items = if entry.node().scalar().is_some() {
             vec![entry]
         } else {
-            entry.items().unwrap_or_default()
+            let items = entry.items();
+            if items.as_ref().is_some_and(Vec::is_empty) {
+                entry.report(entry.error(codes::INVALID_VALUE, "must have at least one threshold"));
+            }
+            complete &= items.as_ref().is_some_and(|items| !items.is_empty());
+            items.unwrap_or_default()
         };
         for item in items {
             match threshold(&item, name) {

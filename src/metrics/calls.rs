@@ -165,10 +165,10 @@ impl Calls {
             + index(u32::from(call.step))
     }
 
-    pub(super) fn record(&mut self, cell: usize, end: CallEnd, took: SimDuration) {
+    pub(super) fn record(&mut self, cell: usize, end: CallEnd, took: SimDuration, count: u64) {
         self.cells[cell].by_end[end.number()]
             .get_or_insert_with(|| Box::new(Tally::new(Precision::Fine)))
-            .record(took);
+            .record_many(took, count);
     }
 
     pub(super) fn clear(&mut self) {
@@ -267,14 +267,14 @@ impl Iterations {
         Self { classes, durations: vec![None; classes * loads], dropped: vec![0; loads] }
     }
 
-    pub(super) fn record(&mut self, load: LoadId, class: ClassId, took: SimDuration) {
+    pub(super) fn record(&mut self, load: LoadId, class: ClassId, took: SimDuration, count: u64) {
         self.durations[load.index() * self.classes + class.index()]
             .get_or_insert_with(|| Box::new(Tally::new(Precision::Fine)))
-            .record(took);
+            .record_many(took, count);
     }
 
-    pub(super) fn drop_one(&mut self, load: LoadId) {
-        self.dropped[load.index()] += 1;
+    pub(super) fn drop(&mut self, load: LoadId, count: u64) {
+        self.dropped[load.index()] += count;
     }
 
     pub(super) fn clear(&mut self) {

@@ -80,9 +80,9 @@ impl Ended {
         Self { durations: Tally::new(Precision::Coarse), failed: 0 }
     }
 
-    fn add(&mut self, took: SimDuration, failed: bool) {
-        self.durations.record(took);
-        self.failed += u64::from(failed);
+    fn add(&mut self, took: SimDuration, failed: bool, count: u64) {
+        self.durations.record_many(took, count);
+        self.failed += if failed { count } else { 0 };
     }
 
     fn clear(&mut self) {
@@ -311,12 +311,13 @@ impl Measurements {
                 self.evictions_blocked += 1;
                 self.watches.eviction_blocked();
             }
-            Record::ContainerDied { why: Death::OutOfMemory { .. }, .. } => {
-                self.oom_kills += 1;
-                self.watches.oom_kill();
+            Record::ContainerDied { why, .. } => {
+                if matches!(why, Death::OutOfMemory { .. }) {
+                    self.oom_kills += 1;
+                    self.watches.oom_kill();
+                }
             }
-            Record::ContainerDied { why: Death::Liveness | Death::Startup, .. }
-            | Record::WorkloadCreated(_)
+            Record::WorkloadCreated(_)
             | Record::WorkloadDeleted(_)
             | Record::TasksInterrupted { .. }
             | Record::WorkloadUpdated { .. }
@@ -380,40 +381,65 @@ impl Observer for Measurements {
         self.note(at, &record);
     }
 
-    fn call_ended(&mut self, _: SimTime, call: &ClientCall) {
+    fn call_ended(&mut self, at: SimTime, call: &ClientCall) {
+        self.calls_ended(at, call, 1);
+    }
+
+    fn operation_ended(&mut self, at: SimTime, operation: OperationId, ended: &OperationEnd) {
+        self.operations_ended(at, operation, ended, 1);
+    }
+
+    fn iteration_ended(&mut self, at: SimTime, load: LoadId, class: ClassId, took: SimDuration) {
+        self.iterations_ended(at, load, class, took, 1);
+    }
+
+    fn iteration_dropped(&mut self, at: SimTime, load: LoadId) {
+        self.iterations_dropped(at, load, 1);
+    }
+
+    fn calls_ended(&mut self, _: SimTime, call: &ClientCall, count: u64) {
         if !self.measuring {
             return;
         }
         let cell = self.calls.cell_of(call);
-        self.calls.record(cell, call.end, call.took);
-        self.watches.call(cell, call.end, call.took, self.calls.payload_bytes(cell));
-        self.interval.calls.add(call.took, call.end.is_failure());
+        self.calls.record(cell, call.end, call.took, count);
+        let bytes = self.calls.payload_bytes(cell);
+        self.watches.call(cell, (call.end, call.took), bytes, count);
+        self.interval.calls.add(call.took, call.end.is_failure(), count);
     }
 
-    fn operation_ended(&mut self, _: SimTime, _: OperationId, ended: &OperationEnd) {
-        let station = &mut self.stations[ended.station.index()];
-        station.whole_run_ended += 1;
-        station.whole_run_sojourn_ns += u128::from(ended.took.as_nanos());
+    fn operations_ended(&mut self, _: SimTime, _: OperationId, ended: &OperationEnd, count: u64) {
+        let OperationEnd { station: id, took, end } = *ended;
+        let station = &mut self.stations[id.index()];
+        station.whole_run_ended += count;
+        station.whole_run_sojourn_ns += u128::from(took.as_nanos()) * u128::from(count);
         if self.measuring {
-            station.sojourns.record(ended.took);
-            *station.ends.of_mut(ended.end) += 1;
-            self.interval.stations[ended.station.index()].add(ended.took, ended.end.is_failure());
+            station.sojourns.record_many(took, count);
+            *station.ends.of_mut(end) += count;
+            self.interval.stations[id.index()].add(took, end.is_failure(), count);
         }
     }
 
-    fn iteration_ended(&mut self, _: SimTime, load: LoadId, class: ClassId, took: SimDuration) {
+    fn iterations_ended(
+        &mut self,
+        _: SimTime,
+        load: LoadId,
+        class: ClassId,
+        took: SimDuration,
+        count: u64,
+    ) {
         if self.measuring {
-            self.iterations.record(load, class, took);
-            self.watches.iteration(load, class, took);
-            self.interval.iterations += 1;
+            self.iterations.record(load, class, took, count);
+            self.watches.iteration(load, class, took, count);
+            self.interval.iterations += count;
         }
     }
 
-    fn iteration_dropped(&mut self, _: SimTime, load: LoadId) {
+    fn iterations_dropped(&mut self, _: SimTime, load: LoadId, count: u64) {
         if self.measuring {
-            self.iterations.drop_one(load);
-            self.watches.dropped(load);
-            self.interval.dropped += 1;
+            self.iterations.drop(load, count);
+            self.watches.dropped(load, count);
+            self.interval.dropped += count;
         }
     }
 

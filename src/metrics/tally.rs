@@ -50,12 +50,20 @@ impl Tally {
 
     /// Takes in a duration.
     pub fn record(&mut self, took: SimDuration) {
+        self.record_many(took, 1);
+    }
+
+    /// Takes in so many equal durations.
+    pub fn record_many(&mut self, took: SimDuration, count: u64) {
+        if count == 0 {
+            return;
+        }
         let nanos = took.as_nanos();
         // Rounded to the nearest microsecond, so that the mean of the error is zero.
         self.histogram
-            .record(nanos.saturating_add(500) / 1000)
+            .record_n(nanos.saturating_add(500) / 1000, count)
             .expect("a histogram that resizes takes any value");
-        self.sum_ns += u128::from(nanos);
+        self.sum_ns += u128::from(nanos) * u128::from(count);
         self.min = self.min.min(took);
         self.max = self.max.max(took);
     }

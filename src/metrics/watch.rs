@@ -152,14 +152,15 @@ struct Watch {
 }
 
 impl Watch {
-    fn add(&mut self, took: SimDuration, hit: bool, amount: u64) {
+    /// Takes in `count` samples that are alike.
+    fn add(&mut self, took: SimDuration, hit: bool, (amount, count): (u64, u64)) {
         match &mut self.interval {
-            Fold::Trend(tally) => tally.record(took),
+            Fold::Trend(tally) => tally.record_many(took, count),
             Fold::Share { hits, of } => {
-                *hits += u64::from(hit);
-                *of += 1;
+                *hits += if hit { count } else { 0 };
+                *of += count;
             }
-            Fold::Sum(sum) => *sum += amount,
+            Fold::Sum(sum) => *sum += amount * count,
         }
     }
 
@@ -276,7 +277,14 @@ impl Watches {
         Self { watches, of_calls, of_iterations, of_drops, of_scaling, classes }
     }
 
-    pub(super) fn call(&mut self, cell: usize, end: CallEnd, took: SimDuration, bytes: u64) {
+    /// `count` calls of a cell that ended alike, each with an answer of so many bytes.
+    pub(super) fn call(
+        &mut self,
+        cell: usize,
+        (end, took): (CallEnd, SimDuration),
+        bytes: u64,
+        count: u64,
+    ) {
         for position in &self.of_calls[cell * ENDS.len() + end.number()] {
             let watch = &mut self.watches[*position];
             let (hit, amount) = match watch.source {
@@ -294,25 +302,31 @@ impl Watches {
                 | Source::NodesDisrupted
                 | Source::PodsDisrupted => (false, 1),
             };
-            watch.add(took, hit, amount);
+            watch.add(took, hit, (amount, count));
         }
     }
 
-    pub(super) fn iteration(&mut self, load: LoadId, class: ClassId, took: SimDuration) {
+    pub(super) fn iteration(
+        &mut self,
+        load: LoadId,
+        class: ClassId,
+        took: SimDuration,
+        count: u64,
+    ) {
         for position in &self.of_iterations[load.index() * self.classes + class.index()] {
-            self.watches[*position].add(took, true, 1);
+            self.watches[*position].add(took, true, (1, count));
         }
     }
 
-    pub(super) fn dropped(&mut self, load: LoadId) {
+    pub(super) fn dropped(&mut self, load: LoadId, count: u64) {
         for position in &self.of_drops[load.index()] {
-            self.watches[*position].add(SimDuration::ZERO, true, 1);
+            self.watches[*position].add(SimDuration::ZERO, true, (1, count));
         }
     }
 
     pub(super) fn scaled(&mut self, workload: WorkloadId, took: SimDuration) {
         for position in &self.of_scaling[workload.index()] {
-            self.watches[*position].add(took, true, 1);
+            self.watches[*position].add(took, true, (1, 1));
         }
     }
 
@@ -334,7 +348,7 @@ impl Watches {
 
     fn counted(&mut self, source: Source) {
         for watch in self.watches.iter_mut().filter(|watch| watch.source == source) {
-            watch.add(SimDuration::ZERO, true, 1);
+            watch.add(SimDuration::ZERO, true, (1, 1));
         }
     }
 

@@ -27,6 +27,8 @@ pub enum Event {
     Effort(EffortId, EffortStep),
     /// The next arrival of an open load.
     Arrival(LoadId),
+    /// The fluid model moves on.
+    Tick,
     /// The next change of the number of virtual users of a closed load.
     VirtualUsers(LoadId),
     /// The next step in a pod's life.
@@ -57,6 +59,8 @@ pub enum Event {
     NodeLifecycle,
     /// Kubelets look at the memory of their pods.
     Memory,
+    /// Kubelets look which processes have so much to do that probes may fail.
+    Probes,
     /// The garbage collector of pods looks.
     PodGc,
     /// The attach-detach controller has something due.
@@ -89,16 +93,8 @@ pub enum PodStep {
     BindingTimedOut,
     /// All volumes are on the node.
     VolumesMounted,
-    /// All images are on the node.
-    ImagesPulled,
-    /// A container that died is started again.
-    ContainersRestarted,
-    /// The kubelet kills a container whose probe failed too often.
-    ProbeFailed,
-    /// All containers run and the process is up.
-    ContainersStarted,
-    /// The readiness probe succeeds.
-    BecameReady,
+    /// The next step in the life of one of its containers, init containers first.
+    Container(u8, ContainerStep),
     /// The endpoint has reached the clients: requests come in.
     EndpointAdded,
     /// The endpoint's removal has reached the clients: no new requests come.
@@ -111,8 +107,42 @@ pub enum PodStep {
     Removed,
     /// The readiness has lasted `minReadySeconds`.
     BecameAvailable,
-    /// The work of a Job's pod is done.
-    Completed,
+}
+
+/// Steps in a container's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerStep {
+    /// Its image is on the node.
+    Pulled,
+    /// It runs.
+    Created,
+    /// It is started: its startup probe succeeded, or it has none.
+    Started,
+    /// Its process answers.
+    Up,
+    /// Its readiness probe succeeds, or it has none.
+    Ready,
+    /// The kubelet kills it, because a probe failed too often.
+    ProbeFailed,
+    /// Its process ends by itself: an init container's, or that of a Job's pod.
+    Ended,
+    /// It died, and is started again.
+    Again,
+    /// Its readiness probe asks, while the process has much to do.
+    ReadinessAsks,
+    /// The readiness probe has its answer, or waits no longer.
+    ReadinessAnswered,
+    /// Its liveness probe asks, while the process has much to do.
+    LivenessAsks,
+    /// The liveness probe has its answer, or waits no longer.
+    LivenessAnswered,
+    /// Its grace period is over: SIGKILL.
+    GraceOver,
+}
+
+impl ContainerStep {
+    /// How many there are.
+    pub const COUNT: usize = 13;
 }
 
 /// Steps in a node's life.
@@ -161,8 +191,9 @@ impl Event {
             Self::Effort(_, EffortStep::Retry | EffortStep::Hedge(_))
             | Self::ClientWakes(_)
             | Self::Arrival(_)
-            | Self::VirtualUsers(_) => 4,
-            Self::Pod(..) | Self::Node(..) | Self::Memory | Self::Volumes => 5,
+            | Self::VirtualUsers(_)
+            | Self::Tick => 4,
+            Self::Pod(..) | Self::Node(..) | Self::Memory | Self::Probes | Self::Volumes => 5,
             Self::Disruption(..) | Self::SpotWave(_) | Self::SpotNotice(..) => 6,
             Self::Scrape => 7,
             Self::NodeLifecycle | Self::PodGc | Self::Budgets => 8,

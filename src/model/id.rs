@@ -19,6 +19,7 @@ macro_rules! ids {
 
             /// The position in its arena.
             #[must_use]
+            #[inline]
             pub fn index(self) -> usize {
                 index(self.0)
             }

@@ -21,6 +21,35 @@ pub trait Observer {
     fn iteration_dropped(&mut self, at: SimTime, load: LoadId);
     /// A caller tries an operation again, or sends a hedge. Who does not count them need not listen.
     fn call_repeated(&mut self, _at: SimTime, _operation: OperationId, _hedge: bool) {}
+    /// `count` calls that ended alike: what the fluid model tells.
+    fn calls_ended(&mut self, at: SimTime, call: &ClientCall, count: u64) {
+        (0..count).for_each(|_| self.call_ended(at, call));
+    }
+    /// `count` operations that ended alike.
+    fn operations_ended(
+        &mut self,
+        at: SimTime,
+        operation: OperationId,
+        ended: &OperationEnd,
+        count: u64,
+    ) {
+        (0..count).for_each(|_| self.operation_ended(at, operation, ended));
+    }
+    /// `count` iterations that ended alike.
+    fn iterations_ended(
+        &mut self,
+        at: SimTime,
+        load: LoadId,
+        class: ClassId,
+        took: SimDuration,
+        count: u64,
+    ) {
+        (0..count).for_each(|_| self.iteration_ended(at, load, class, took));
+    }
+    /// `count` arrivals that found no free virtual user.
+    fn iterations_dropped(&mut self, at: SimTime, load: LoadId, count: u64) {
+        (0..count).for_each(|_| self.iteration_dropped(at, load));
+    }
     /// The state at a sampling instant.
     fn sample(&mut self, at: SimTime, sample: &Sample);
     /// Measuring begins: what was seen before was warm-up.

@@ -207,15 +207,17 @@ pub enum Record {
     DisruptionBegan(DisruptionId),
     /// A timed disruption is over.
     DisruptionEnded(DisruptionId),
-    /// The process of a pod was killed; its container is started again in place.
+    /// The process of a container ended or was killed; the container is started again in place.
     ContainerDied {
         /// Which pod.
         pod: PodId,
+        /// Which of its containers, by name.
+        container: Arc<str>,
         /// Why.
         why: Death,
         /// How long the kubelet waits before it starts the container again.
         again_after: SimDuration,
-        /// How often the pod's containers were restarted, this time included.
+        /// How often the container was restarted, this time included.
         restarts: u32,
     },
     /// A worker ended with tasks inside.
@@ -324,10 +326,14 @@ pub enum Death {
         /// What it might hold.
         limit: Bytes,
     },
-    /// The kubelet: it did not answer its liveness probe.
+    /// The kubelet: it did not answer its liveness probe before it was up.
     Liveness,
+    /// The kubelet: it was up, and too busy to answer its liveness probe in time.
+    Unresponsive,
     /// The kubelet: it did not answer its startup probe in time.
     Startup,
+    /// It ended by itself with this exit code, which is not zero.
+    Exited(u8),
 }
 
 /// Whose event something is.

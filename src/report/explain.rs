@@ -8,7 +8,7 @@ use crate::model::id::{HpaId, NodeId};
 use crate::model::record::{About, HpaMetricSync, HpaSync, Record};
 use crate::report::autoscaler_status;
 use crate::trace::{Clock, Entry, History, NodeLife, PodLife, tell};
-use crate::units::{SimDuration, SimTime};
+use crate::units::{SimDuration, SimTime, counted};
 
 /// What is asked about: `hpa/gateway`, `pod/gateway-7`, `node/general-3`, `nodepool/general`, the first
 /// and the last with a span of time if wanted: `hpa/gateway@30m..40m`.
@@ -295,7 +295,12 @@ fn metric_text(metric: &HpaMetricSync) -> String {
         (Some(failure), _) => format!("{name} <none>/{} ({failure})", metric.target),
         (None, Some(proposal)) => {
             let pods = metric.counted;
-            format!("{name} {}/{} of {pods} pods → {proposal}", metric.current, metric.target)
+            format!(
+                "{name} {}/{} of {} → {proposal}",
+                metric.current,
+                metric.target,
+                counted(pods, "pod")
+            )
         }
         (None, None) => format!("{name} {}/{}", metric.current, metric.target),
     };
@@ -519,7 +524,7 @@ mod tests {
             pod/checkout-17
                11m45s       +0s  created by checkout
                11m46s       +1s  pending: 0/4 nodes are available: 2 Insufficient cpu, 2 node(s) had untolerated taint(s).
-               11m52s       +7s  cluster-autoscaler: checkout-17: pod triggered scale-up: [{general 2->3 (max: 4)}], for 3 pod(s) in all
+               11m52s       +7s  cluster-autoscaler: checkout-17: pod triggered scale-up: [{general 2->3 (max: 4)}], for 3 pods in all
                13m15s    +1m30s  bound to general-3
                13m24s    +1m39s  images pulled in 8s
                13m26s    +1m41s  containers started

@@ -14,6 +14,7 @@ pub mod csv;
 pub mod explain;
 pub mod json;
 pub mod ndjson;
+pub mod review;
 pub mod sparkline;
 pub mod svg;
 pub mod text;
@@ -44,6 +45,8 @@ pub struct Report {
     pub inputs: Vec<InputEntry>,
     /// Root of all chance.
     pub seed: u64,
+    /// The model that served requests: `requests` or `fluid`.
+    pub model: &'static str,
     /// Measured time (s).
     pub duration_s: f64,
     /// Time before, not measured (s).

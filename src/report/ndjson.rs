@@ -29,6 +29,7 @@ pub fn ndjson(scenario: &Scenario, seed: u64, history: &History) -> String {
         tool_version: env!("CARGO_PKG_VERSION"),
         scenario: &scenario.name,
         seed,
+        model: scenario.model.name(),
         warm_up_s: scenario.warm_up.as_secs_f64(),
         duration_s: scenario.duration.as_secs_f64(),
     };
@@ -53,6 +54,7 @@ struct Head<'a> {
     tool_version: &'static str,
     scenario: &'a str,
     seed: u64,
+    model: &'static str,
     warm_up_s: f64,
     duration_s: f64,
 }
@@ -394,8 +396,8 @@ fn told_of_pod<'a>(names: &Names, record: &Record) -> (&'static str, String, Tol
             let message = Some(tell::deletion(*because).to_owned());
             ("pod_terminating", object(*pod), Told { message, ..plain() })
         }
-        Record::ContainerDied { pod, why, again_after, restarts: _ } => {
-            let message = Some(tell::death(*why));
+        Record::ContainerDied { pod, container, why, again_after, restarts: _ } => {
+            let message = Some(format!("{container}: {}", tell::death(*why)));
             let told = Told { message, span_s: span(*again_after), ..plain() };
             ("container_died", object(*pod), told)
         }
@@ -466,9 +468,9 @@ mod tests {
             shown.push('\n');
         }
         expect![[r#"
-            {"schema":"https://aurelius.dev/schema/events.v1.json","version":"1.0.0","tool_version":"0.1.0","scenario":"peak","seed":42,"warm_up_s":300.0,"duration_s":2700.0}
+            {"schema":"https://aurelius.dev/schema/events.v1.json","version":"1.0.0","tool_version":"0.1.0","scenario":"peak","seed":42,"model":"requests","warm_up_s":300.0,"duration_s":2700.0}
             {"t_s":706.0,"event":"pod_unschedulable","object":"pod/checkout-17","reason":"FailedScheduling","message":"0/4 nodes are available: 2 Insufficient cpu, 2 node(s) had untolerated taint(s)."}
-            {"t_s":712.0,"event":"decided","object":"cluster-autoscaler","reason":"TriggeredScaleUp","message":"checkout-17: pod triggered scale-up: [{general 2->3 (max: 4)}], for 3 pod(s) in all"}
+            {"t_s":712.0,"event":"decided","object":"cluster-autoscaler","reason":"TriggeredScaleUp","message":"checkout-17: pod triggered scale-up: [{general 2->3 (max: 4)}], for 3 pods in all"}
             {"t_s":645.0,"until_s":690.0,"count":4,"event":"hpa_synced","object":"hpa/checkout","hpa":{"current_replicas":7,"metrics":[{"label":"cpu resource utilization (percentage of request)","current":"96%","target":"80%","ratio":1.2,"proposal_replicas":9,"failure":null,"pods_counted":7,"pods_left_out":[]}],"proposal_replicas":9,"stabilized_replicas":7,"held_until_s":705.0,"desired_replicas":7,"rescaled":false,"rescale_reason":"","conditions":[{"type":"AbleToScale","status":true,"reason":"ScaleUpStabilized"},{"type":"ScalingActive","status":true,"reason":"ValidMetricFound"},{"type":"ScalingLimited","status":false,"reason":"DesiredWithinRange"}]}}
             {"t_s":2280.0,"until_s":2695.0,"count":84,"event":"eviction_refused","object":"pod/postgresql-0","reason":"DisruptionBudget","message":"Cannot evict pod as it would violate the pod's disruption budget. (budget postgresql)","node":"general-2"}
             {"t_s":2290.0,"until_s":2690.0,"count":41,"event":"decided","object":"cluster-autoscaler","reason":"NotTriggerScaleUp","message":"checkout-20: pod didn't trigger scale-up: 1 max node group size reached, 1 node(s) had untolerated taint(s) (general: max node group size reached; gpu: node(s) had untolerated taint(s))"}

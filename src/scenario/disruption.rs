@@ -7,7 +7,7 @@ use crate::control::pool_upgrade::UpgradeSpec;
 use crate::model::id::{PoolId, StationId, WorkloadId};
 use crate::scenario::capacity::MachineFilter;
 use crate::scenario::rollout::RolloutSpec;
-use crate::units::{Origin, SimDuration};
+use crate::units::{Origin, SimDuration, counted};
 
 /// An entry of `events`.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,9 +131,11 @@ impl DisruptionTarget {
 impl fmt::Display for DisruptionTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Drain { count, .. } => write!(f, "drain of {count} node(s)"),
-            Self::FailNode { count, .. } => write!(f, "failure of {count} node(s)"),
-            Self::ReclaimSpot { count, .. } => write!(f, "reclaim of {count} spot node(s)"),
+            Self::Drain { count, .. } => write!(f, "drain of {}", counted(*count, "node")),
+            Self::FailNode { count, .. } => write!(f, "failure of {}", counted(*count, "node")),
+            Self::ReclaimSpot { count, .. } => {
+                write!(f, "reclaim of {}", counted(*count, "spot node"))
+            }
             Self::UpgradePool { .. } => f.write_str("upgrade of a pool"),
             Self::FailZone { zone, .. } => write!(f, "failure of zone {zone}"),
             Self::CapacityShortage { of, .. } => write!(f, "shortage of {of}"),
@@ -141,7 +143,7 @@ impl fmt::Display for DisruptionTarget {
             Self::Scale { replicas, .. } => write!(f, "scale to {replicas}"),
             Self::Rollout(spec) => write!(f, "rollout of {}", spec.what),
             Self::Slow { factor, .. } => write!(f, "slowdown by {factor}"),
-            Self::DeletePod { count, .. } => write!(f, "deletion of {count} pod(s)"),
+            Self::DeletePod { count, .. } => write!(f, "deletion of {}", counted(*count, "pod")),
         }
     }
 }

@@ -4,7 +4,9 @@
 //! gathers the `Spec` types of the rooms below and adds only what belongs to no single one.
 
 pub mod capacity;
+pub mod custom_metric;
 pub mod disruption;
+pub mod process;
 pub mod profile;
 pub mod rollout;
 pub mod threshold;
@@ -27,7 +29,9 @@ use crate::service::ServiceGraph;
 use crate::units::{Origin, SimDuration};
 
 pub use capacity::{CapacitySpec, MachineFilter};
+pub use custom_metric::CustomMetricSpec;
 pub use disruption::{DisruptionSpec, DisruptionTarget};
+pub use process::Processes;
 pub use profile::{ImageSizes, Prices, Provider, PullPolicy, Timings, VolumeProfile};
 pub use rollout::{Gone, Later, RolloutSpec, WaitSpec, WorkloadChange};
 pub use threshold::ThresholdSpec;
@@ -65,6 +69,10 @@ pub struct Scenario {
     pub quotas: Vec<Arc<ResourceQuotaSpec>>,
     /// Autoscalers; ids are positions.
     pub hpas: Vec<Arc<HpaObject>>,
+    /// Metrics that HPAs find under names of their own.
+    pub custom_metrics: Vec<CustomMetricSpec>,
+    /// How the processes of containers behave.
+    pub processes: Processes,
     /// Objects of later releases, which are not there at the start.
     pub later: Later,
     /// Claims that stand alone; those of StatefulSets are in their specs.
@@ -107,12 +115,41 @@ pub struct Scenario {
     pub duration: SimDuration,
     /// Time simulated before, not measured.
     pub warm_up: SimDuration,
+    /// Which model serves requests.
+    pub model: ServiceModel,
     /// Seed, unless the command line states another.
     pub seed: u64,
     /// Objects that were read and decide nothing: kind and count.
     pub ignored: Vec<(Arc<str>, u32)>,
     /// Fields that exist in Kubernetes and are not simulated, by path.
     pub not_simulated: Vec<Arc<str>>,
+}
+
+/// How requests are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ServiceModel {
+    /// Every request is an event.
+    #[default]
+    Requests,
+    /// Requests are rates, in ticks of time.
+    Fluid {
+        /// How long a tick is while anything changes.
+        tick: SimDuration,
+    },
+}
+
+impl ServiceModel {
+    /// The tick of a fluid model that states none.
+    pub const TICK: SimDuration = SimDuration::from_secs(1);
+
+    /// Its name in a scenario: `requests` or `fluid`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Fluid { .. } => "fluid",
+        }
+    }
 }
 
 /// Karpenter in a cluster.

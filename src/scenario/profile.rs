@@ -50,7 +50,7 @@ impl Provider {
         match self {
             Self::Eks => "k8s.amazonaws.com/accelerator",
             Self::Gke => "cloud.google.com/gke-accelerator",
-            Self::Aks => "accelerator",
+            Self::Aks => "kubernetes.azure.com/accelerator",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::model::id::CallId;
 use crate::model::observer::{CallEnd, Observer, OperationEnd};
-use crate::service::call::{Answered, Caller, Forsaken, Phase, propagated};
+use crate::service::call::{Answered, Call, Caller, Forsaken, Phase, propagated};
 use crate::service::connections::Held;
 use crate::service::graph::Site;
 use crate::service::runtime::{Ctx, Services, Work};
@@ -19,25 +19,20 @@ impl Services {
             self.leave_queues(self.operations[operation.index()].station, id);
         }
         let (task, call) = (id, *self.calls.get(id.slot));
+        let station = self.operations[call.operation.index()].station;
         let slot = self.calls.get_mut(id.slot);
         slot.generation = slot.generation.wrapping_add(1);
         slot.caller = Caller::Nobody;
         slot.server = None;
         self.calls.release(id.slot);
-        let station = self.operations[call.operation.index()].station;
-        self.stations[station.index()].count(ctx.now, false);
-        let told = match call.forsaken {
-            Forsaken::No => end,
-            Forsaken::TimedOut => CallEnd::TimedOut,
-            Forsaken::Cancelled => CallEnd::Abandoned,
-        };
-        let took = ctx.now.since(call.started);
-        let ended = OperationEnd { station, took, end: told };
-        ctx.observer.operation_ended(ctx.now, call.operation, &ended);
+        if call.caller != Caller::Kubelet {
+            self.tell_end(ctx, &call, end);
+        }
         if let Some(id) = call.server
             && let Some(server) = self.servers[id.index()].as_deref_mut()
         {
             server.inside -= 1;
+            server.served += u64::from(call.caller != Caller::Kubelet);
             if call.phase != Phase::Queued {
                 server.in_service -= 1;
                 if let Some(tasks) = &mut server.tasks {
@@ -49,6 +44,7 @@ impl Services {
             Caller::Client(client) => self.answer_client(ctx, client, call.answered(), end),
             Caller::Call(parent) => self.answer_call(parent, call.answered(), end),
             Caller::Effort(effort) => self.answer_effort(ctx, effort, (id, &call), end),
+            Caller::Kubelet => self.probed.push((id, end == CallEnd::Completed)),
             Caller::Nobody => {}
         }
         if call.counted > 0 {
@@ -62,6 +58,21 @@ impl Services {
         if let Some(server) = call.server {
             self.work.push(Work::Admit(server));
         }
+    }
+
+    /// Tells station and observer of the end of a call.
+    fn tell_end<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, call: &Call, end: CallEnd) {
+        let station = self.operations[call.operation.index()].station;
+        self.stations[station.index()].count(ctx.now, false);
+        self.stations[station.index()].served += 1;
+        let told = match call.forsaken {
+            Forsaken::No => end,
+            Forsaken::TimedOut => CallEnd::TimedOut,
+            Forsaken::Cancelled => CallEnd::Abandoned,
+        };
+        let took = ctx.now.since(call.started);
+        let ended = OperationEnd { station, took, end: told };
+        ctx.observer.operation_ended(ctx.now, call.operation, &ended);
     }
 
     /// A call that another one made was answered: it goes on, repeats it, or fails.
@@ -103,7 +114,7 @@ impl Services {
             Caller::Effort(effort) => {
                 self.answer_effort(ctx, effort, (id, &snapshot), CallEnd::TimedOut);
             }
-            Caller::Nobody => {}
+            Caller::Kubelet | Caller::Nobody => {}
         }
         self.run(ctx);
     }

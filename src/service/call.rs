@@ -84,6 +84,9 @@ pub(super) enum Caller {
     Client(ClientId),
     /// Another call.
     Call(CallId),
+    /// A kubelet, whose probe asks whether the process answers. It takes no time once it is its turn,
+    /// and nobody measures it.
+    Kubelet,
     /// A call with a policy, of which this is an attempt.
     Effort(EffortId),
     /// Nobody: a queued task, or the caller gave up.

@@ -165,9 +165,11 @@ impl Services {
             Caller::Call(parent) => parent,
             Caller::Effort(effort) => match self.efforts.get(effort.slot).caller {
                 Caller::Call(parent) => parent,
-                Caller::Client(_) | Caller::Effort(_) | Caller::Nobody => return Wanted::Own,
+                Caller::Client(_) | Caller::Effort(_) | Caller::Kubelet | Caller::Nobody => {
+                    return Wanted::Own;
+                }
             },
-            Caller::Client(_) | Caller::Nobody => return Wanted::Own,
+            Caller::Client(_) | Caller::Kubelet | Caller::Nobody => return Wanted::Own,
         };
         let parent = self.calls.get(parent.slot);
         let pools = parent.server.and_then(|server| self.server_pools.get(server.index()));
@@ -198,11 +200,13 @@ impl Services {
     fn parent_of(&self, id: CallId) -> Option<CallId> {
         let caller = match self.calls.get(id.slot).caller {
             Caller::Effort(effort) => self.efforts.get(effort.slot).caller,
-            caller @ (Caller::Call(_) | Caller::Client(_) | Caller::Nobody) => caller,
+            caller @ (Caller::Call(_) | Caller::Client(_) | Caller::Kubelet | Caller::Nobody) => {
+                caller
+            }
         };
         match caller {
             Caller::Call(parent) => Some(parent).filter(|parent| self.is_live(*parent)),
-            Caller::Client(_) | Caller::Effort(_) | Caller::Nobody => None,
+            Caller::Client(_) | Caller::Effort(_) | Caller::Kubelet | Caller::Nobody => None,
         }
     }
 
@@ -335,7 +339,10 @@ impl Services {
         for call in &self.connections[to.index()].waiting {
             let caller = match self.calls.get(call.slot).caller {
                 Caller::Effort(effort) => self.efforts.get(effort.slot).caller,
-                caller @ (Caller::Call(_) | Caller::Client(_) | Caller::Nobody) => caller,
+                caller @ (Caller::Call(_)
+                | Caller::Client(_)
+                | Caller::Kubelet
+                | Caller::Nobody) => caller,
             };
             let held = self.calls.get(call.slot).held;
             if caller == Caller::Call(parent) && held == Held::default() {

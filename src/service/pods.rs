@@ -60,9 +60,28 @@ impl Services {
             return;
         }
         server.state = ServerState::Open;
-        self.stations[server.station.index()].open.push(id);
+        let open = &mut self.stations[server.station.index()].open;
+        if !open.contains(&id) {
+            open.push(id);
+        }
         self.work.push(Work::Admit(id));
         self.run(ctx);
+    }
+
+    /// Requests come in although the process does not answer yet: they are refused.
+    pub fn list_server(&mut self, id: ServerId) {
+        let server = self.servers[id.index()].as_deref().expect("a live server is listed");
+        let open = &mut self.stations[server.station.index()].open;
+        if !open.contains(&id) {
+            open.push(id);
+        }
+    }
+
+    /// Whether requests come to a server.
+    #[must_use]
+    pub fn is_listed(&self, id: ServerId) -> bool {
+        let server = self.servers[id.index()].as_deref();
+        server.is_some_and(|server| self.stations[server.station.index()].open.contains(&id))
     }
 
     /// No new requests come in; those inside go on. Told as drained when nothing is left.
@@ -113,7 +132,7 @@ impl Services {
     /// Requests stay away although the process works (readiness lost).
     pub fn close_server(&mut self, id: ServerId) {
         let server = self.servers[id.index()].as_deref_mut().expect("a live server is closed");
-        if server.state == ServerState::Open {
+        if matches!(server.state, ServerState::Open | ServerState::Closed) {
             server.state = ServerState::Closed;
             self.stations[server.station.index()].open.retain(|open| *open != id);
         }
@@ -169,6 +188,12 @@ impl Services {
         server.set_cores(now, cores, queue);
     }
 
+    /// The cores a server may use now.
+    #[must_use]
+    pub fn cores(&self, id: ServerId) -> f64 {
+        self.servers[id.index()].as_deref().map_or(0.0, |server| server.cpu.cores())
+    }
+
     /// What a server has used and holds.
     pub fn usage(&mut self, now: SimTime, id: ServerId) -> Usage {
         let server = self.servers[id.index()].as_deref_mut().expect("a live server is measured");
@@ -196,6 +221,24 @@ impl Services {
         let most = std::mem::replace(&mut server.most_inside, server.inside);
         let spec = &self.graph.stations[server.station.index()];
         memory_of(spec, now.since(server.began), most)
+    }
+
+    /// Requests that ended at a station since the run began.
+    #[must_use]
+    pub fn served(&self, station: StationId) -> u64 {
+        self.stations[station.index()].served
+    }
+
+    /// Requests that ended at a server since it began.
+    #[must_use]
+    pub fn served_by(&self, id: ServerId) -> u64 {
+        self.servers[id.index()].as_deref().map_or(0, |server| server.served)
+    }
+
+    /// Requests that wait at a server.
+    #[must_use]
+    pub fn waiting_at(&self, id: ServerId) -> u32 {
+        self.servers[id.index()].as_deref().map_or(0, |server| count_u32(server.waiting()))
     }
 
     /// Requests inside a server.
@@ -248,7 +291,7 @@ impl Services {
 }
 
 /// Memory of a process of that age with so many requests inside (bytes).
-fn memory_of(spec: &StationSpec, age: SimDuration, inside: u32) -> f64 {
+pub(super) fn memory_of(spec: &StationSpec, age: SimDuration, inside: u32) -> f64 {
     let per_request = spec.memory_per_request.as_f64() * f64::from(inside);
     let leak = spec.memory_leak_per_hour.as_f64() * age.as_hours_f64();
     f64_from_i64(spec.idle_memory.0) + per_request + leak

@@ -65,6 +65,8 @@ pub struct Services {
     pub(super) visibility: Vec<u32>,
     /// Draining servers that have nothing inside any more.
     pub(super) drained: Vec<PodId>,
+    /// Probes that were answered, and whether well.
+    pub(super) probed: Vec<(CallId, bool)>,
     /// Client calls begun and ended, by how.
     pub(super) tally: CallTally,
 }
@@ -168,6 +170,7 @@ impl Services {
             ended: Vec::new(),
             visibility,
             drained: Vec::new(),
+            probed: Vec::new(),
             tally: CallTally::default(),
         }
     }
@@ -226,7 +229,7 @@ impl Services {
     /// Whether anything waits in [`Services::take_ended`] or [`Services::take_drained`].
     #[must_use]
     pub fn has_news(&self) -> bool {
-        !self.ended.is_empty() || !self.drained.is_empty()
+        !self.ended.is_empty() || !self.drained.is_empty() || !self.probed.is_empty()
     }
 
     /// Client calls so far.
@@ -284,7 +287,7 @@ impl Services {
         (lane, site, repeats_left): (u32, u32, u32),
     ) {
         let deadline = match caller {
-            Caller::Client(_) | Caller::Nobody => SimTime::MAX,
+            Caller::Client(_) | Caller::Kubelet | Caller::Nobody => SimTime::MAX,
             Caller::Call(parent) => self.calls.get(parent.slot).deadline,
             Caller::Effort(effort) => self.efforts.get(effort.slot).deadline,
         };
@@ -313,7 +316,7 @@ impl Services {
         match caller {
             Caller::Client(client) => self.clients.get_mut(client.slot).awaits = Awaits::Call(id),
             Caller::Effort(effort) => self.attempt_began(effort, id),
-            Caller::Call(_) | Caller::Nobody => {}
+            Caller::Call(_) | Caller::Kubelet | Caller::Nobody => {}
         }
         let station = self.operations[operation.index()].station;
         self.stations[station.index()].count(ctx.now, true);
@@ -420,6 +423,10 @@ impl Services {
         if call.phase == Phase::Held {
             let station = self.operations[call.operation.index()].station;
             self.connect_and_pass(ctx, station, id);
+            return;
+        }
+        if call.caller == Caller::Kubelet {
+            self.end(ctx, id, CallEnd::Completed);
             return;
         }
         let operation = &mut self.operations[call.operation.index()];

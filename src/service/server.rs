@@ -28,6 +28,8 @@ pub(super) struct Server {
     pub(super) in_service: u32,
     /// Requests inside, waiting ones among them.
     pub(super) inside: u32,
+    /// Requests that ended here since it began.
+    pub(super) served: u64,
     /// The most requests inside since memory was looked at.
     pub(super) most_inside: u32,
     pub(super) backlog: VecDeque<CallId>,
@@ -119,6 +121,7 @@ impl Server {
             concurrency: concurrency.unwrap_or(u32::MAX),
             in_service: 0,
             inside: 0,
+            served: 0,
             most_inside: 0,
             backlog: VecDeque::new(),
             backlog_limit: spec.backlog.unwrap_or(u32::MAX),

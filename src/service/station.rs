@@ -30,6 +30,8 @@ pub(super) struct Station {
     pub(super) slowdown: f64,
     /// Requests inside, over all servers and the broker.
     pub(super) inside: u32,
+    /// Requests that ended.
+    pub(super) served: u64,
     /// Integral of `inside` over time [request-nanoseconds], for Little's law.
     inside_area_ns: u128,
     inside_since: SimTime,
@@ -47,6 +49,7 @@ impl Station {
             slowdowns: Vec::new(),
             slowdown: 1.0,
             inside: 0,
+            served: 0,
             inside_area_ns: 0,
             inside_since: SimTime::ZERO,
         }

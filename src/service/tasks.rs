@@ -168,7 +168,7 @@ impl Services {
                     *place = place.map(|it| if it == id { renamed } else { it });
                 }
             }
-            Caller::Call(_) | Caller::Nobody => {}
+            Caller::Call(_) | Caller::Kubelet | Caller::Nobody => {}
         }
         if caller != Caller::Nobody {
             for lane in &mut self.lanes {

@@ -51,11 +51,13 @@ impl<O: Observer> Run<'_, O> {
     fn start_periodic(&mut self) {
         self.start_hpas();
         self.start_loads();
+        self.start_flows();
         self.schedule(self.metrics.resolution(), Event::Scrape);
         self.start_autoscaler();
         self.start_karpenter();
         self.wake_budgets();
         self.start_memory();
+        self.start_probes();
         let first_sample = self.measured_from;
         self.queue.schedule(first_sample, Event::Sample.rank(), Event::Sample);
         self.queue.schedule(self.measured_from, Event::WarmUpEnds.rank(), Event::WarmUpEnds);

@@ -9,38 +9,42 @@ use crate::units::SimTime;
 impl<O: Observer> Run<'_, O> {
     /// Hands an event to whom it concerns, then settles what followed.
     pub(super) fn dispatch(&mut self, now: SimTime, event: Event) {
+        if self.flows.is_some() {
+            self.flow_until(now, event);
+        }
         match event {
             Event::CpuDone(server) => return self.cpu_done(now, server),
             Event::WaitDone(call) => {
-                self.services.wait_done(&mut ctx!(self, now), call);
+                self.services.requests().wait_done(&mut ctx!(self, now), call);
                 return self.hear_services(now);
             }
             Event::Arrival(load) => return self.arrival(now, load),
             Event::GpuDone(server) => {
-                self.services.gpu_done(&mut ctx!(self, now), server);
+                self.services.requests().gpu_done(&mut ctx!(self, now), server);
                 return self.hear_services(now);
             }
             Event::GpuStart(server) => {
-                self.services.gpu_start(&mut ctx!(self, now), server);
+                self.services.requests().gpu_start(&mut ctx!(self, now), server);
                 return self.hear_services(now);
             }
             Event::TimeoutLane(lane) => {
-                self.services.lane_expires(&mut ctx!(self, now), lane);
+                self.services.requests().lane_expires(&mut ctx!(self, now), lane);
                 return self.hear_services(now);
             }
             Event::ClientWakes(client) => {
-                self.services.client_wakes(&mut ctx!(self, now), client);
+                self.services.requests().client_wakes(&mut ctx!(self, now), client);
                 return self.hear_services(now);
             }
             Event::ConnectTimeout(call) => {
-                self.services.connect_timed_out(&mut ctx!(self, now), call);
+                self.services.requests().connect_timed_out(&mut ctx!(self, now), call);
                 return self.hear_services(now);
             }
             Event::Effort(effort, step) => {
-                self.services.effort_due(&mut ctx!(self, now), effort, step);
+                self.services.requests().effort_due(&mut ctx!(self, now), effort, step);
                 return self.hear_services(now);
             }
             Event::VirtualUsers(load) => return self.virtual_users(now, load),
+            Event::Tick => self.tick(now),
             Event::Pod(pod, step) => self.pod_step(now, pod, step),
             Event::Node(node, step) => self.node_step(now, node, step),
             Event::Disruption(disruption, step) => self.disrupt(now, disruption, step),
@@ -55,6 +59,7 @@ impl<O: Observer> Run<'_, O> {
             Event::Karpenter => self.run_karpenter(now),
             Event::NodeLifecycle => self.sync_node_lifecycle(now),
             Event::Memory => self.look_at_memory(now),
+            Event::Probes => self.look_at_probes(now),
             Event::PodGc => self.collect_pods(now),
             Event::Volumes => self.volumes_due(now),
             Event::Sample => self.sample(now),

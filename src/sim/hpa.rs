@@ -10,12 +10,14 @@ use crate::control::hpa::{
     MetricDecision, ObservedPod, PodLifecycle, PodMetrics, PodPart, PodPhase, ReadyCondition,
     Scale, ScaleUpdate, SelectorCheck,
 };
-use crate::control::metrics_server::{MetricsServer, PodMetric, Reading};
+use crate::control::metrics_server::{ContainerMetric, MetricsServer, PodMetric, Reading};
 use crate::model::id::{HpaId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::{HpaCondition, HpaMetricSync, HpaSync, Record};
 use crate::model::{Action, Event};
 use crate::sim::Run;
+use crate::sim::containers::container_at;
+use crate::sim::custom_metrics::{pod_values, readings};
 use crate::units::convert::{count_i32, count_u32};
 use crate::units::{SimDuration, SimTime};
 
@@ -63,26 +65,34 @@ impl<O: Observer> Run<'_, O> {
         let mut readings = Vec::new();
         let targets: BTreeSet<WorkloadId> =
             self.scenario.hpas.iter().map(|hpa| hpa.target).collect();
-        for pod in targets.into_iter().flat_map(|target| self.cluster.pods_of(target)) {
-            let ready =
-                pod.node.and_then(|n| self.cluster.node(n)).is_some_and(cluster::Node::is_ready);
-            if !ready || pod.phase != cluster::PodPhase::Running {
-                continue;
+        let runs = |pod: &&Pod| {
+            let node = pod.node.and_then(|node| self.cluster.node(node));
+            node.is_some_and(cluster::Node::is_ready) && pod.phase == cluster::PodPhase::Running
+        };
+        let pods = targets.into_iter().flat_map(|target| self.cluster.pods_of(target));
+        let running: Vec<_> = pods.filter(runs).map(|pod| pod.id).collect();
+        for pod in running {
+            let usages = self.usage_of(now, pod);
+            let first = usages.iter().map(|usage| usage.position).min();
+            for usage in usages {
+                let reading = Reading {
+                    pod,
+                    container: usage.position,
+                    started: usage.since,
+                    cpu_core_s: usage.cpu_core_s.max(LEAST_CPU_CORE_S),
+                    memory_bytes: usage.memory_bytes.max(LEAST_MEMORY_BYTES),
+                };
+                let name = &self.pod_names[pod.index()];
+                let name = if Some(usage.position) == first {
+                    Arc::clone(name)
+                } else {
+                    Arc::from(format!("{name}/{}", usage.position))
+                };
+                readings.push((reading, name));
             }
-            let (cpu_core_s, memory_bytes) = match self.servers.get(&pod.id) {
-                Some(server) => {
-                    let usage = self.services.usage(now, *server);
-                    (usage.cpu_core_s, usage.memory_bytes)
-                }
-                None => unprofiled_usage(pod, now),
-            };
-            let (cpu_core_s, memory_bytes) =
-                (cpu_core_s.max(LEAST_CPU_CORE_S), memory_bytes.max(LEAST_MEMORY_BYTES));
-            let started = pod.started.unwrap_or(pod.created);
-            let reading = Reading { pod: pod.id, started, cpu_core_s, memory_bytes };
-            readings.push((reading, Arc::clone(&pod.name)));
         }
         self.metrics.scrape(now, readings.into_iter());
+        self.scrape_services(now);
         self.schedule(self.metrics.resolution(), Event::Scrape);
     }
 
@@ -94,8 +104,8 @@ impl<O: Observer> Run<'_, O> {
         }
         let target = self.scenario.hpas[id.index()].target;
         let gathered = gather(&self.cluster, &self.metrics, target);
-        let metric_containers: Vec<[ContainerAmounts<'_>; 1]> =
-            gathered.metrics.iter().map(|(pod, metric)| [container_usage(pod, metric)]).collect();
+        let metric_containers: Vec<Vec<ContainerAmounts<'_>>> =
+            gathered.metrics.iter().map(|(pod, metric)| container_usages(pod, metric)).collect();
         let pod_metrics: Vec<PodMetrics<'_>> = gathered
             .metrics
             .iter()
@@ -110,13 +120,16 @@ impl<O: Observer> Run<'_, O> {
         let requests = request_table(&gathered.pods);
         let pods: Vec<ObservedPod<'_>> =
             gathered.pods.iter().map(|pod| observed(pod, &requests)).collect();
+        let answers = self.answers(self.hpas[id.index()].spec(), target);
+        let pod_values = pod_values(&answers);
+        let readings = readings(self.hpas[id.index()].spec(), &answers, &pod_values);
         let observation = HpaObservation {
             now_ns: signed(now.as_nanos()),
             scale: gathered.scale,
             selector: SelectorCheck::Valid,
             pods: &pods,
             pod_metrics: &pod_metrics,
-            readings: &[],
+            readings: &readings,
             scale_update: ScaleUpdate::Succeeds,
         };
         let decision = self.hpas[id.index()].sync(&self.scenario.hpa_config, &observation);
@@ -146,13 +159,6 @@ struct Gathered<'a> {
     metrics: Vec<(&'a Pod, PodMetric)>,
 }
 
-/// What a pod without a service profile is taken to use: a tenth of the cores and half of the
-/// memory it asks for. Told among the assumptions of a report.
-pub(super) fn unprofiled_usage(pod: &Pod, now: SimTime) -> (f64, f64) {
-    let age_s = now.since(pod.started.unwrap_or(pod.created)).as_secs_f64();
-    (pod.requests.cpu.as_cores() * 0.1 * age_s, pod.requests.memory.as_f64() * 0.5)
-}
-
 fn signed(nanos: u64) -> i64 {
     i64::try_from(nanos).expect("a run is shorter than 292 years")
 }
@@ -162,17 +168,20 @@ fn floor_second_ns(at: SimTime) -> i64 {
     signed(at.floor_to_second().as_nanos())
 }
 
-/// The usage served of a pod, all of it at its first container.
-fn container_usage<'a>(pod: &'a Pod, metric: &PodMetric) -> ContainerAmounts<'a> {
-    let name = pod.template.spec.containers.first().map_or("", |c| &*c.name);
-    // Nanocores to millicores, rounded up, as the metrics client does per container.
-    let cpu_milli = metric.cpu_nanocores.div_euclid(1_000_000)
-        + i64::from(metric.cpu_nanocores.rem_euclid(1_000_000) > 0);
-    let memory_milli = metric.memory_bytes.saturating_mul(1_000);
-    ContainerAmounts {
-        name,
-        amounts: Amounts { cpu_milli: Some(cpu_milli), memory_milli: Some(memory_milli) },
-    }
+/// The usage served of a pod, container by container.
+fn container_usages<'a>(pod: &'a Pod, metric: &PodMetric) -> Vec<ContainerAmounts<'a>> {
+    let spec = &pod.template.spec;
+    let amounts = |metric: &ContainerMetric| {
+        // Nanocores to millicores, rounded up, as the metrics client does per container.
+        let cpu_milli = metric.cpu_nanocores.div_euclid(1_000_000)
+            + i64::from(metric.cpu_nanocores.rem_euclid(1_000_000) > 0);
+        let memory_milli = metric.memory_bytes.saturating_mul(1_000);
+        ContainerAmounts {
+            name: container_at(spec, metric.container).map_or("", |container| &*container.name),
+            amounts: Amounts { cpu_milli: Some(cpu_milli), memory_milli: Some(memory_milli) },
+        }
+    };
+    metric.containers.iter().map(amounts).collect()
 }
 
 /// Requests per container, once per template.

@@ -2,9 +2,8 @@
 
 use crate::cluster::api::job::{JobSpec, JobTrigger};
 use crate::cluster::api::workload::WorkloadKind;
-use crate::cluster::{Occurrence, Pod, PodOwner};
+use crate::cluster::{Occurrence, Pod};
 use crate::model::Event;
-use crate::model::event::PodStep;
 use crate::model::id::{PodId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::sim::Run;
@@ -45,20 +44,10 @@ impl<O: Observer> Run<'_, O> {
         }
     }
 
-    /// A Job's pod began to work: it will be done after the time that such work takes.
-    pub(super) fn job_pod_started(&mut self, id: PodId) {
-        let Some(pod) = self.cluster.pod(id) else { return };
-        let PodOwner::Job(workload, _) = pod.owner else { return };
-        let mut stream = self.streams.of(&format!("job/{}", pod.name));
-        let Some(spec) = self.job_spec(workload) else { return };
-        let works_for = spec.duration.sample_span(&mut stream);
-        self.schedule(works_for, Event::Pod(id, PodStep::Completed));
-    }
-
-    /// A Job's pod has done its work.
-    pub(super) fn job_pod_completed(&mut self, now: SimTime, id: PodId) {
+    /// A Job's pod has done its work, or gives up.
+    pub(super) fn job_pod_completed(&mut self, now: SimTime, id: PodId, succeeded: bool) {
         if self.cluster.pod(id).is_some_and(Pod::is_active) {
-            self.occur(now, Occurrence::PodEnded { pod: id, succeeded: true });
+            self.occur(now, Occurrence::PodEnded { pod: id, succeeded });
         }
     }
 }

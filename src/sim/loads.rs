@@ -8,7 +8,7 @@ use crate::model::observer::Observer;
 use crate::service::IterationEnd;
 use crate::sim::Run;
 use crate::units::SimTime;
-use crate::units::convert::index;
+use crate::units::convert::{index, round_u64};
 
 /// A load alive.
 pub(super) struct LoadState {
@@ -82,6 +82,17 @@ impl<O: Observer> Run<'_, O> {
         }
     }
 
+    /// Virtual users that are in an iteration, over all loads.
+    pub(super) fn busy_users(&self) -> u32 {
+        match self.services.fluid() {
+            None => self.loads.iter().map(LoadState::busy).sum(),
+            Some(fluid) => {
+                let busy = (0..self.scenario.loads.len()).map(|load| fluid.busy_users(load));
+                count_from_f64(busy.sum())
+            }
+        }
+    }
+
     /// An open load's arrival: a free virtual user takes it, or it is dropped.
     pub(super) fn arrival(&mut self, now: SimTime, id: LoadId) {
         let load = &mut self.loads[id.index()];
@@ -99,7 +110,7 @@ impl<O: Observer> Run<'_, O> {
 
     /// An open load and its graceful stop are over: what is still under way is cut short, as k6 does.
     fn cut_open_load(&mut self, id: LoadId) {
-        let interrupted = self.services.interrupt_load(id);
+        let interrupted = self.services.requests().interrupt_load(id);
         let load = &mut self.loads[id.index()];
         load.interrupted += u64::from(interrupted);
         if let Generator::Open { pool, .. } = &mut load.generator {
@@ -143,7 +154,7 @@ impl<O: Observer> Run<'_, O> {
         let load = &mut self.loads[id.index()];
         load.started += 1;
         let class = load.mix.pick(&mut load.mix_stream);
-        let client = self.services.begin_iteration(&mut ctx!(self, now), id, class, vu);
+        let client = self.services.requests().begin_iteration(&mut ctx!(self, now), id, class, vu);
         let load = &mut self.loads[id.index()];
         if matches!(load.generator, Generator::Closed(_)) {
             let position = index(vu);
@@ -158,7 +169,7 @@ impl<O: Observer> Run<'_, O> {
     fn cut_iteration(&mut self, id: LoadId, vu: u32) {
         let load = &mut self.loads[id.index()];
         let running = load.running.get_mut(index(vu)).and_then(Option::take);
-        if running.is_some_and(|client| self.services.interrupt_client(client)) {
+        if running.is_some_and(|client| self.services.requests().interrupt_client(client)) {
             load.interrupted += 1;
         }
     }
@@ -179,6 +190,9 @@ impl<O: Observer> Run<'_, O> {
                 self.pod_drained(now, pod);
             }
             self.drained = drained;
+            for (call, answered) in self.services.take_probed() {
+                self.probe_answered(call, answered);
+            }
         }
     }
 
@@ -202,7 +216,11 @@ impl<O: Observer> Run<'_, O> {
 
     /// The next CPU demand of a server is used up.
     pub(super) fn cpu_done(&mut self, now: SimTime, server: ServerId) {
-        self.services.cpu_done(&mut ctx!(self, now), server);
+        self.services.requests().cpu_done(&mut ctx!(self, now), server);
         self.hear_services(now);
     }
+}
+
+fn count_from_f64(number: f64) -> u32 {
+    u32::try_from(round_u64(number.max(0.0))).unwrap_or(u32::MAX)
 }

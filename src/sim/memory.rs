@@ -1,8 +1,8 @@
 //! Memory: containers over their limit die, and nodes that run out of it evict pods.
 //!
 //! Memory is looked at once a second for limits, as the most that was held since the last look, and
-//! every 10 s for nodes. The limit is the pod's: its process is one container. A pod without a
-//! service profile is taken to use half of what it asks for.
+//! every 10 s for nodes. The limit is that of the container that serves, or the pod's; what the
+//! others are taken to hold does not change.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::model::observer::Observer;
 use crate::model::record::{About, Death};
 use crate::service::spec::StationSpec;
 use crate::sim::Run;
-use crate::sim::hpa::unprofiled_usage;
+use crate::sim::containers::container_at;
 use crate::units::convert::{f64_from_i64, round_i64};
 use crate::units::{Bytes, SimDuration, SimTime};
 
@@ -36,11 +36,17 @@ impl<O: Observer> Run<'_, O> {
     }
 
     fn look_interval(&self) -> SimDuration {
+        if self.flows.is_some() {
+            // The fluid model knows of no burst within a tick.
+            return PERIOD;
+        }
         let limited = self.scenario.services.stations.iter().any(|station| {
-            let limit = station.workload.and_then(|workload| {
-                self.scenario.workloads[workload.index()].template.spec.memory_limit()
+            let limits = station.workload.into_iter().flat_map(|workload| {
+                let spec = &self.scenario.workloads[workload.index()].template.spec;
+                let own = spec.containers.iter().chain(&spec.init_containers);
+                own.map(|container| container.limits.memory).chain([spec.pod_limits.memory])
             });
-            limit.is_some_and(|limit| can_exceed(station, limit))
+            limits.flatten().any(|limit| can_exceed(station, limit))
         });
         if limited { LOOK } else { PERIOD }
     }
@@ -58,18 +64,23 @@ impl<O: Observer> Run<'_, O> {
             if let Some(node) = node {
                 varies[node.id.index()] = true;
             }
-            let limit = pod.template.spec.memory_limit();
+            let serving = self.serving_container(pod);
+            let spec = &pod.template.spec;
+            let own = container_at(spec, serving).and_then(|container| container.limits.memory);
+            let limit = own.or(spec.pod_limits.memory);
             if let Some(limit) = limit.filter(|limit| works && peak > f64_from_i64(limit.0)) {
-                over.push((pod.id, Death::OutOfMemory { used: Bytes(round_i64(peak)), limit }));
+                let used = Bytes(round_i64(peak));
+                over.push((pod.id, serving, Death::OutOfMemory { used, limit }));
             }
         }
-        for (pod, why) in over {
-            self.container_dies(now, pod, why);
+        for (pod, container, why) in over {
+            self.container_dies(now, pod, container, why);
         }
         if now.as_nanos().is_multiple_of(PERIOD.as_nanos()) {
             let in_question = |node: &&cluster::Node| {
                 node.phase == NodePhase::Ready
                     && (varies[node.id.index()]
+                        || !self.scenario.processes.containers.is_empty()
                         || self.memory.pressure.contains_key(&node.id)
                         || may_run_short(node))
             };
@@ -83,11 +94,11 @@ impl<O: Observer> Run<'_, O> {
 
     fn look_at_node_memory(&mut self, now: SimTime, id: NodeId) {
         let mut pods = Vec::new();
-        for pod in self.cluster.pods_on(id).filter(|pod| pod.phase == PodPhase::Running) {
-            let used = match self.servers.get(&pod.id) {
-                Some(server) => self.services.memory(now, *server),
-                None => unprofiled_usage(pod, now).1,
-            };
+        let running = self.cluster.pods_on(id).filter(|pod| pod.phase == PodPhase::Running);
+        let running: Vec<PodId> = running.map(|pod| pod.id).collect();
+        for pod in running {
+            let used: f64 = self.usage_of(now, pod).iter().map(|usage| usage.memory_bytes).sum();
+            let Some(pod) = self.cluster.pod(pod) else { continue };
             let (request, used) = (pod.requests.memory, Bytes(round_i64(used)));
             pods.push(PodSeen { pod: pod.id, priority: pod.priority(), request, used });
         }

@@ -8,8 +8,11 @@ mod autoscaler;
 mod autoscaler_reasons;
 mod bootstrap;
 mod capacity;
+mod containers;
+mod custom_metrics;
 mod dispatch;
 mod disruptions;
+mod flows;
 mod hpa;
 mod jobs;
 mod karpenter;
@@ -20,13 +23,14 @@ mod nodes;
 mod pod_gc;
 mod pods;
 mod pool_upgrade;
+mod probes;
 mod releases;
-mod restarts;
 mod rollouts;
 mod sampling;
 mod scheduling;
 mod settle;
 mod spot;
+mod usage;
 mod volumes;
 mod workloads;
 
@@ -36,14 +40,15 @@ use std::sync::Arc;
 use crate::cluster::{Cluster, VolumesSpec};
 use crate::control::hpa::Hpa;
 use crate::control::kubelet::{KubeletSpec, Kubelets};
+use crate::control::metrics_adapter::Series;
 use crate::control::metrics_server::MetricsServer;
 use crate::engine::{EventQueue, Streams};
 use crate::model::Event;
 use crate::model::id::{DisruptionId, PodId, ServerId, StationId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::Record;
-use crate::scenario::Scenario;
-use crate::service::{CallTally, IterationEnd, Services};
+use crate::scenario::{Scenario, ServiceModel};
+use crate::service::{CallTally, Fluid, IterationEnd, Model, Services};
 use crate::units::{SimDuration, SimTime};
 
 /// How a run is made, beside the scenario.
@@ -113,11 +118,15 @@ struct Run<'a, O> {
     queue: EventQueue<Event>,
     observer: &'a mut O,
     cluster: Cluster,
-    services: Services,
+    services: Model,
+    /// The loads of a fluid run; those of the other model are below.
+    flows: Option<flows::Flows>,
     loads: Vec<loads::LoadState>,
     kubelets: Kubelets,
     metrics: MetricsServer,
     hpas: Vec<Hpa>,
+    /// The series of each custom metric of the scenario.
+    custom_metrics: Vec<Series>,
     /// When each autoscaler looks next; `None` is not there.
     hpa_due: Vec<Option<SimTime>>,
     scheduling: scheduling::Scheduling,
@@ -127,15 +136,14 @@ struct Run<'a, O> {
     karpenter: karpenter::KarpenterState,
     disruptions: Vec<disruptions::DisruptionState>,
     volumes: volumes::Mounts,
-    restarts: restarts::Restarts,
+    containers: containers::Containers,
+    probes: probes::Probes,
     memory: memory::Memory,
     pod_gc: pod_gc::Collector,
     capacity: capacity::Capacity,
     spot: spot::Spot,
     /// Rollouts that someone waits for, by their disruption.
     rollouts: BTreeMap<DisruptionId, rollouts::RolloutState>,
-    /// When the pulls of pods began that go on.
-    pulls_begun: BTreeMap<PodId, SimTime>,
     /// The server of each pod whose process runs.
     servers: BTreeMap<PodId, ServerId>,
     /// The station each workload's pods serve, by workload.
@@ -180,9 +188,7 @@ impl<'a, O: Observer> Run<'a, O> {
         let mut queue = EventQueue::new();
         let measured_from = SimTime::ZERO + scenario.warm_up;
         let cluster = cluster_of(scenario);
-        let services = Services::new(&scenario.services, &streams, &mut queue);
-        let load = |spec| loads::LoadState::new(spec, measured_from, &streams);
-        let loads = scenario.loads.iter().map(load).collect();
+        let Serving { services, flows, loads } = serve(scenario, &streams, &mut queue);
         let station_of =
             |workload: &crate::cluster::Workload| scenario.services.station_of(workload.id);
         let stations = cluster.workloads().iter().map(station_of).collect();
@@ -204,10 +210,12 @@ impl<'a, O: Observer> Run<'a, O> {
             streams,
             observer,
             services,
+            flows,
             loads,
             kubelets,
             metrics: MetricsServer::new(scenario.metric_resolution, streams),
             hpas: scenario.hpas.iter().map(|hpa| Hpa::new(hpa.spec.clone())).collect(),
+            custom_metrics: vec![Series::default(); scenario.custom_metrics.len()],
             hpa_due: vec![None; scenario.hpas.len()],
             scheduling: scheduling::Scheduling::new(scenario, &streams, &mut queue),
             lifecycle: lifecycle::Lifecycle::new(),
@@ -216,13 +224,13 @@ impl<'a, O: Observer> Run<'a, O> {
             karpenter: karpenter::KarpenterState::new(scenario, &streams, &mut queue),
             disruptions: scenario.disruptions.iter().map(|_| Default::default()).collect(),
             volumes: volumes::Mounts::default(),
-            restarts: restarts::Restarts::default(),
+            containers: containers::Containers::default(),
+            probes: probes::Probes::default(),
             memory: memory::Memory::default(),
             pod_gc: pod_gc::Collector::default(),
             capacity: capacity::Capacity::default(),
             spot: spot::Spot::default(),
             rollouts: BTreeMap::new(),
-            pulls_begun: BTreeMap::new(),
             servers: BTreeMap::new(),
             stations,
             sampler: sampling::Sampler::new(scenario),
@@ -244,6 +252,7 @@ impl<'a, O: Observer> Run<'a, O> {
     fn go(&mut self) {
         while let Some((now, event)) = self.queue.pop() {
             if event == Event::Horizon {
+                self.flow_until(now, event);
                 break;
             }
             self.dispatch(now, event);
@@ -283,6 +292,15 @@ impl<'a, O: Observer> Run<'a, O> {
             outcome.iterations_interrupted += load.interrupted;
             outcome.iterations_dropped += load.dropped;
         }
+        if let Some(fluid) = self.services.fluid() {
+            for position in 0..self.scenario.loads.len() {
+                let told = fluid.load_tally(position);
+                outcome.iterations_started += told.started;
+                outcome.iterations_ended += told.ended;
+                outcome.iterations_interrupted += told.interrupted;
+                outcome.iterations_dropped += told.dropped;
+            }
+        }
         for position in 0..self.scenario.services.stations.len() {
             let station = StationId::at(position);
             outcome.stations.push(StationOutcome {
@@ -291,5 +309,32 @@ impl<'a, O: Observer> Run<'a, O> {
             });
         }
         outcome
+    }
+}
+
+/// The services of a scenario, and its loads: one of the two is empty, by the model.
+struct Serving {
+    services: Model,
+    flows: Option<flows::Flows>,
+    loads: Vec<loads::LoadState>,
+}
+
+fn serve(scenario: &Scenario, streams: &Streams, queue: &mut EventQueue<Event>) -> Serving {
+    let measured_from = SimTime::ZERO + scenario.warm_up;
+    match scenario.model {
+        ServiceModel::Requests => {
+            let services = Services::new(&scenario.services, streams, queue);
+            let load = |spec| loads::LoadState::new(spec, measured_from, streams);
+            let loads = scenario.loads.iter().map(load).collect();
+            Serving { services: Model::Requests(Box::new(services)), flows: None, loads }
+        }
+        ServiceModel::Fluid { tick } => {
+            let loads = flows::Flows::loads_for_services(scenario);
+            let fluid = Fluid::new(&scenario.services, loads, streams);
+            let timer = queue.timer(Event::Tick);
+            let flows = flows::Flows::new(scenario, tick, measured_from, timer);
+            let services = Model::Fluid(Box::new(fluid));
+            Serving { services, flows: Some(flows), loads: Vec::new() }
+        }
     }
 }

@@ -6,6 +6,7 @@ use crate::model::event::{NodeStep, PodStep};
 use crate::model::id::NodeId;
 use crate::model::observer::Observer;
 use crate::sim::Run;
+use crate::sim::loads::ctx;
 use crate::units::{SimDuration, SimTime};
 
 impl<O: Observer> Run<'_, O> {
@@ -63,7 +64,7 @@ impl<O: Observer> Run<'_, O> {
         let pods: Vec<_> = self.cluster.pods_on(id).map(|pod| pod.id).collect();
         for pod in pods {
             if let Some(server) = self.servers.get(&pod) {
-                self.services.silence_server(now, *server, &mut self.queue);
+                self.services.silence_server(&mut ctx!(self, now), *server);
             }
         }
         self.watch_nodes(now);
@@ -75,11 +76,12 @@ impl<O: Observer> Run<'_, O> {
             self.cluster.pods_on(id).map(|pod| (pod.id, pod.is_terminating())).collect();
         for (pod, terminating) in pods {
             self.stop_server(now, pod);
+            self.probes.forget(pod);
             self.occur(now, Occurrence::PodReady(pod, ConditionStatus::False));
             if terminating {
                 self.schedule(SimDuration::ZERO, Event::Pod(pod, PodStep::Kill));
             } else {
-                self.schedule(SimDuration::ZERO, Event::Pod(pod, PodStep::ImagesPulled));
+                self.begin_containers(now, pod);
             }
         }
         self.volumes_unmounted(now, id);

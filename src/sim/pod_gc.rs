@@ -6,6 +6,7 @@ use crate::model::id::{NodeId, PodId};
 use crate::model::observer::Observer;
 use crate::model::{Action, Event};
 use crate::sim::Run;
+use crate::sim::loads::ctx;
 use crate::units::{SimDuration, SimTime};
 
 /// The collector, and whether its next look is due.
@@ -22,7 +23,7 @@ impl<O: Observer> Run<'_, O> {
         let orphans: Vec<PodId> = orphans.map(|pod| pod.id).collect();
         for pod in &orphans {
             if let Some(server) = self.servers.get(pod) {
-                self.services.silence_server(now, *server, &mut self.queue);
+                self.services.silence_server(&mut ctx!(self, now), *server);
             }
         }
         if !orphans.is_empty() && !self.pod_gc.running {

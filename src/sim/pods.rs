@@ -1,15 +1,14 @@
 //! Pods' lives: from the binding to the first request, and from the deletion to the last.
 
-use std::sync::Arc;
-
-use crate::cluster::{ConditionStatus, NodeImage, Occurrence, PodPhase};
+use crate::cluster::{Occurrence, Pod, PodPhase};
 use crate::model::Event;
 use crate::model::action::PodDeletion;
 use crate::model::event::PodStep;
-use crate::model::id::{NodeId, PodId};
+use crate::model::id::{NodeId, PodId, StationId};
 use crate::model::observer::Observer;
 use crate::model::record::Record;
 use crate::sim::Run;
+use crate::sim::containers::container_at;
 use crate::sim::loads::ctx;
 use crate::units::{SimDuration, SimTime};
 
@@ -23,43 +22,10 @@ impl<O: Observer> Run<'_, O> {
         self.occur(now, Occurrence::PodTaken(id));
         self.taints_meet_pod(now, id);
         if self.has_no_volumes(id) {
-            self.pull_images(now, id, node);
+            self.begin_containers(now, id);
         } else {
             self.mount_volumes(now, id, node);
         }
-    }
-
-    /// The volumes of a pod are there: its images are pulled.
-    fn pull_images(&mut self, now: SimTime, id: PodId, node: NodeId) {
-        let (Some(pod), Some(node)) = (self.cluster.pod(id), self.cluster.node(node)) else {
-            return;
-        };
-        // A cluster that has been running has its images: a pull of then must not delay one of now.
-        let delay = if self.booting {
-            SimDuration::ZERO
-        } else {
-            let images = &self.scenario.images;
-            self.kubelets.pull(now, pod, node, |image| images.of(image))
-        };
-        self.pulls_begun.insert(id, now);
-        self.schedule(delay, Event::Pod(id, PodStep::ImagesPulled));
-    }
-
-    /// The images of a pod are on its node, for other pods too, whatever becomes of this one. A pod
-    /// that starts anew in place pulls nothing.
-    fn images_pulled(&mut self, now: SimTime, id: PodId) {
-        let Some(pod) = self.cluster.pod(id).filter(|pod| pod.phase == PodPhase::Pending) else {
-            return;
-        };
-        let spec = &pod.template.spec;
-        let on_node = |image: &Arc<str>| NodeImage {
-            names: vec![Arc::clone(image)],
-            size: self.scenario.images.of(image),
-        };
-        let containers = spec.init_containers.iter().chain(&spec.containers);
-        let images = containers.map(|container| on_node(&container.image)).collect();
-        let took = self.pulls_begun.remove(&id).map_or(SimDuration::ZERO, |begun| now.since(begun));
-        self.occur(now, Occurrence::ImagesPulled { pod: id, images, took });
     }
 
     /// The next step of a pod's life, unless the pod is gone or its node is lost meanwhile.
@@ -69,89 +35,100 @@ impl<O: Observer> Run<'_, O> {
         let works = node.is_some_and(crate::cluster::Node::is_ready) && !pod.has_ended();
         let terminating = pod.is_terminating();
         let bound = pod.node;
-        if step == PodStep::ImagesPulled && works {
-            self.images_pulled(now, id);
-        }
-        let Some(pod) = self.cluster.pod(id) else { return };
         match step {
             PodStep::BindingTimedOut => self.binding_timed_out(now, id),
             PodStep::VolumesMounted if works && !terminating => {
-                if let Some(node) = bound {
-                    self.pull_images(now, id, node);
+                if bound.is_some() {
+                    self.begin_containers(now, id);
                 }
             }
-            PodStep::ContainersRestarted if works && !terminating => self.start_pod(now, id),
-            PodStep::ProbeFailed if works && !terminating => self.probe_failed(now, id),
-            PodStep::ImagesPulled if works && !terminating => {
-                let delay = self.kubelets.container_start(pod);
-                self.schedule(delay, Event::Pod(id, PodStep::ContainersStarted));
-            }
-            PodStep::ContainersStarted if works && !terminating => self.start_pod(now, id),
-            PodStep::BecameReady if works && !terminating && self.is_due_ready(now, id) => {
-                self.occur(now, Occurrence::PodReady(id, ConditionStatus::True));
+            PodStep::Container(position, step) if works && !terminating => {
+                self.container_step(now, id, position, step);
             }
             PodStep::EndpointAdded if works && !terminating && pod.is_ready() => {
-                if let Some(server) = self.servers.get(&id) {
-                    self.services.open_server(&mut ctx!(self, now), *server);
-                    self.hear_services(now);
-                }
+                self.endpoint_added(now, id);
             }
             PodStep::BecameAvailable => self.wake_workload(pod.workload()),
             PodStep::EndpointRemoved => self.endpoint_removed(now, id),
             PodStep::Terminate if works => self.sigterm(now, id),
             PodStep::Kill => self.end_process(now, id),
             PodStep::Removed => self.occur(now, Occurrence::PodGone(id)),
-            PodStep::Completed if works && !terminating => self.job_pod_completed(now, id),
             PodStep::VolumesMounted
-            | PodStep::ContainersRestarted
-            | PodStep::ProbeFailed
-            | PodStep::ImagesPulled
-            | PodStep::Completed
-            | PodStep::ContainersStarted
-            | PodStep::BecameReady
+            | PodStep::Container(..)
             | PodStep::EndpointAdded
             | PodStep::Terminate => {}
         }
     }
 
-    /// All containers run: the process comes up, its server exists, the probes begin.
-    fn start_pod(&mut self, now: SimTime, id: PodId) {
-        if self.servers.contains_key(&id) {
-            // It was started anew when its node came back, before this first start was due.
-            return;
+    /// How long the process of a service takes to answer. What it computes meanwhile takes longer
+    /// where it may use fewer cores than it would.
+    pub(super) fn start_of_service(
+        &self,
+        pod: &Pod,
+        station: StationId,
+        restarts: u32,
+    ) -> SimDuration {
+        let spec = &self.scenario.services.stations[station.index()];
+        let mut stream = match restarts {
+            0 => self.streams.of(&format!("process/{}", pod.name)),
+            again => self.streams.of(&format!("process/{}/{again}", pod.name)),
+        };
+        let mut up = spec.start.sample_span(&mut stream);
+        if let Some(warm_up) = &spec.warm_up {
+            up += warm_up.sample_span(&mut stream);
         }
-        self.occur(now, Occurrence::PodStarted(id));
-        self.job_pod_started(id);
-        let pod = self.cluster.pod(id).expect("it was there before it started");
-        let mut process_up = SimDuration::ZERO;
-        if let Some(station) = self.stations[pod.workload().index()] {
-            let spec = &self.scenario.services.stations[station.index()];
-            let mut stream = match pod.restarts {
-                0 => self.streams.of(&format!("process/{}", pod.name)),
-                again => self.streams.of(&format!("process/{}/{again}", pod.name)),
-            };
-            process_up = spec.start.sample_span(&mut stream);
-            if let Some(warm_up) = &spec.warm_up {
-                process_up += warm_up.sample_span(&mut stream);
-            }
-            let cores = self.cores_of(id);
-            let server = self.services.create_server(now, station, id, cores, &mut self.queue);
-            self.servers.insert(id, server);
-        }
-        let pod = self.cluster.pod(id).expect("it was there before it started");
-        // While the cluster is put together, nothing takes time.
-        let death = self.kubelets.killed_by_probe(pod, process_up).filter(|_| !self.booting);
-        let ready = self.kubelets.readiness(pod, process_up);
-        let ready = if self.booting { SimDuration::ZERO } else { ready };
-        self.container_started(now, id, ready, death);
+        let stretch = self.start_cpu(station) / self.cores_of(pod.id);
+        if stretch > 1.0 { SimDuration::from_secs_f64(up.as_secs_f64() * stretch) } else { up }
     }
 
-    /// The cores a pod may use: its limit, or its node when it has none.
+    /// Cores that the process of a service uses while it starts.
+    pub(super) fn start_cpu(&self, station: StationId) -> f64 {
+        let process = self.scenario.processes.services.get(&station);
+        process.map_or(0.0, |process| process.start_cpu.as_cores())
+    }
+
+    /// The container that serves runs: its server exists, and takes no requests yet.
+    pub(super) fn make_server(&mut self, now: SimTime, id: PodId) {
+        let Some(pod) = self.cluster.pod(id) else { return };
+        if let Some(station) = self.stations[pod.workload().index()] {
+            let cores = self.cores_of(id);
+            let server = self.services.create_server(&mut ctx!(self, now), station, id, cores);
+            self.servers.insert(id, server);
+        }
+    }
+
+    /// Requests come to a pod from now on. They are refused while its process is not up, which
+    /// happens to a container without readiness probe.
+    fn endpoint_added(&mut self, now: SimTime, id: PodId) {
+        let (Some(server), Some(pod)) = (self.servers.get(&id), self.cluster.pod(id)) else {
+            return;
+        };
+        let serving = self.serving_container(pod);
+        if self.containers.life(id, serving).is_none_or(|life| life.up <= now) {
+            self.services.open_server(&mut ctx!(self, now), *server);
+        } else {
+            self.services.list_server(*server);
+        }
+        self.hear_services(now);
+    }
+
+    /// The process of a pod answers: if requests come already, they are no longer refused.
+    pub(super) fn server_is_up(&mut self, now: SimTime, id: PodId) {
+        if let Some(server) = self.servers.get(&id).filter(|it| self.services.is_listed(**it)) {
+            self.services.open_server(&mut ctx!(self, now), *server);
+            self.hear_services(now);
+        }
+    }
+
+    /// The cores that the container which serves may use: its limit, or its node when it has none.
     fn cores_of(&self, id: PodId) -> f64 {
-        let pod = self.cluster.pod(id).expect("a pod that runs is there");
+        let Some(pod) = self.cluster.pod(id) else { return 1.0 };
         let node = pod.node.and_then(|node| self.cluster.node(node));
         let node_cores = node.map_or(1.0, |node| node.capacity.cpu.as_cores());
-        let limit = pod.template.spec.cpu_limit().map(crate::units::MilliCpu::as_cores);
+        let spec = &pod.template.spec;
+        let container = container_at(spec, self.serving_container(pod));
+        let own = container.and_then(|container| container.limits.cpu);
+        let limit = own.or(spec.pod_limits.cpu).map(crate::units::MilliCpu::as_cores);
         limit.map_or(node_cores, |limit| limit.min(node_cores)).max(0.001)
     }
 
@@ -188,7 +165,12 @@ impl<O: Observer> Run<'_, O> {
             // Its kubelet does not answer: the object stays until the node is back or gone.
             return;
         }
-        let steps = self.kubelets.termination(now, pod);
+        let serving = container_at(&pod.template.spec, self.serving_container(pod));
+        let Some(serving) = serving else { return };
+        let steps = self.kubelets.termination(now, pod, serving);
+        // Probes stop with the deletion.
+        self.probes.forget(id);
+        self.workloads.others_end.insert(id, now + steps.others_end);
         if pod.phase == PodPhase::Pending {
             self.schedule(END_OF_PROCESS, Event::Pod(id, PodStep::Removed));
             return;
@@ -220,21 +202,27 @@ impl<O: Observer> Run<'_, O> {
             self.services.terminate_server(&mut ctx!(self, now), *server);
             self.hear_services(now);
         } else {
-            self.schedule(END_OF_PROCESS, Event::Pod(id, PodStep::Removed));
+            self.end_process(now, id);
         }
     }
 
     /// A draining server has nothing inside any more: after SIGTERM its process ends.
-    pub(super) fn pod_drained(&mut self, _now: SimTime, id: PodId) {
+    pub(super) fn pod_drained(&mut self, now: SimTime, id: PodId) {
+        if self.container_ended_by_probe(now, id) {
+            return;
+        }
         if self.workloads.sigterm_sent.remove(&id) {
             self.schedule(SimDuration::ZERO, Event::Pod(id, PodStep::Kill));
         }
     }
 
-    /// The process ends now, whatever it is doing.
+    /// The process ends now, whatever it is doing; the object goes when the last container is done
+    /// with its preStop.
     fn end_process(&mut self, now: SimTime, id: PodId) {
         self.stop_server(now, id);
-        self.schedule(END_OF_PROCESS, Event::Pod(id, PodStep::Removed));
+        let others =
+            self.workloads.others_end.get(&id).map_or(SimDuration::ZERO, |at| at.since(now));
+        self.schedule(others + END_OF_PROCESS, Event::Pod(id, PodStep::Removed));
     }
 
     /// Takes a pod's server away; requests inside are cut.
@@ -256,7 +244,9 @@ impl<O: Observer> Run<'_, O> {
         self.scheduled_pod_gone(now, id);
         self.forget_taint_timer(id);
         self.unmount_volumes(now, id);
-        self.restarts.forget(id);
+        self.containers.forget(id);
+        self.probes.forget(id);
+        self.workloads.others_end.remove(&id);
         self.wake_workload(self.pod_owners[id.index()]);
         self.wake_budgets();
     }

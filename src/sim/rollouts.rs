@@ -85,7 +85,19 @@ impl<O: Observer> Run<'_, O> {
             before: None,
             failure: None,
         };
+        let busy = spec.key == "upgrade"
+            && self.rollouts.values().any(|other| {
+                let mut theirs = other.spec.workloads.iter();
+                other.spec.key == spec.key
+                    && theirs.any(|(id, _)| spec.workloads.iter().any(|(mine, _)| mine == id))
+            });
         self.rollouts.insert(id, state);
+        if busy {
+            let why = "another operation (install/upgrade/rollback) is in progress";
+            let missing = vec![(Arc::from("helm"), Arc::from(why))];
+            self.end_rollout(now, id, RolloutOutcome::Refused, missing);
+            return;
+        }
         self.next_hook(now, id);
     }
 

@@ -1,10 +1,12 @@
 //! Series: the state of everything, at even intervals.
 
+use std::collections::BTreeMap;
+
 use rust_decimal::Decimal;
 
 use crate::cluster::{NodePhase, PodPhase};
 use crate::model::Event;
-use crate::model::id::StationId;
+use crate::model::id::{PodId, StationId};
 use crate::model::observer::{Observer, PoolSample, Sample, StationSample, WorkloadSample};
 use crate::scenario::Scenario;
 use crate::sim::Run;
@@ -50,7 +52,7 @@ impl<O: Observer> Run<'_, O> {
         let rates = self.scenario.loads.iter().filter_map(|load| load.offered_rate(measured));
         let sample = Sample {
             offered_per_second: rates.sum(),
-            virtual_users: self.loads.iter().map(super::loads::LoadState::busy).sum(),
+            virtual_users: self.busy_users(),
             workloads: self.sample_workloads(now, elapsed_s),
             stations: self.sample_stations(now, elapsed_s),
             pools: self.sample_pools(),
@@ -61,6 +63,14 @@ impl<O: Observer> Run<'_, O> {
     }
 
     fn sample_workloads(&mut self, now: SimTime, elapsed_s: f64) -> Vec<WorkloadSample> {
+        let served: Vec<PodId> = self.servers.keys().copied().collect();
+        let mut usages: BTreeMap<PodId, (f64, f64)> = BTreeMap::new();
+        for pod in served {
+            let sum = self.usage_of(now, pod).into_iter().fold((0.0, 0.0), |(cpu, memory), it| {
+                (cpu + it.cpu_core_s, memory + it.memory_bytes)
+            });
+            usages.insert(pod, sum);
+        }
         let mut samples = Vec::with_capacity(self.cluster.workloads().len());
         for workload in self.cluster.workloads() {
             let mut sample = WorkloadSample {
@@ -91,10 +101,9 @@ impl<O: Observer> Run<'_, O> {
                 sample.memory_requested_bytes += pod.requests.memory.as_f64();
                 let limit = pod.template.spec.cpu_limit().unwrap_or(pod.requests.cpu);
                 sample.cpu_limit_cores += if serving { limit.as_cores() } else { 0.0 };
-                if let Some(server) = self.servers.get(&pod.id) {
-                    let usage = self.services.usage(now, *server);
-                    cpu_core_s += usage.cpu_core_s;
-                    sample.memory_bytes += usage.memory_bytes;
+                if let Some((cpu, memory)) = usages.get(&pod.id) {
+                    cpu_core_s += cpu;
+                    sample.memory_bytes += memory;
                 }
             }
             // Pods that ended since the last sample take their counters with them.

@@ -75,12 +75,9 @@ impl<O: Observer> Run<'_, O> {
             Record::NodeLaunched { machine, .. } if machine.spot => {
                 self.watch_spot(now, machine);
             }
-            Record::NodeRegistered(node) => {
-                self.wake_daemon_sets();
-                self.node_changed(now, *node);
-            }
             Record::NodeBecameReady(node) => self.node_became_ready(now, *node),
-            Record::NodeGpusAllocatable(node)
+            Record::NodeRegistered(node)
+            | Record::NodeGpusAllocatable(node)
             | Record::NodeUncordoned(node)
             | Record::NodeCordoned(node) => {
                 self.node_changed(now, *node);

@@ -175,6 +175,35 @@ impl Observer for Recorder<'_> {
         self.measurements.iteration_dropped(at, load);
     }
 
+    fn calls_ended(&mut self, at: SimTime, call: &ClientCall, count: u64) {
+        self.measurements.calls_ended(at, call, count);
+    }
+
+    fn operations_ended(
+        &mut self,
+        at: SimTime,
+        operation: OperationId,
+        ended: &OperationEnd,
+        count: u64,
+    ) {
+        self.measurements.operations_ended(at, operation, ended, count);
+    }
+
+    fn iterations_ended(
+        &mut self,
+        at: SimTime,
+        load: LoadId,
+        class: ClassId,
+        took: SimDuration,
+        count: u64,
+    ) {
+        self.measurements.iterations_ended(at, load, class, took, count);
+    }
+
+    fn iterations_dropped(&mut self, at: SimTime, load: LoadId, count: u64) {
+        self.measurements.iterations_dropped(at, load, count);
+    }
+
     fn sample(&mut self, at: SimTime, sample: &Sample) {
         self.measurements.sample(at, sample);
         self.history.sample(at, sample);

@@ -5,6 +5,7 @@ use crate::model::reason::{NoScaleDown, Reason, not_trigger_scale_up};
 use crate::model::record::{About, Death, Decider, HpaMetricSync, HpaSync, TaskLosses};
 use crate::model::rollout::{RollbackOutcome, RolloutEnd, RolloutOutcome};
 use crate::trace::{Clock, Names};
+use crate::units::counted;
 
 /// Who decided: `cluster-autoscaler`, `Deployment controller of gateway` and the like.
 #[must_use]
@@ -43,17 +44,19 @@ pub const fn reason_word(reason: &Reason) -> &'static str {
 pub fn reason(names: &Names, clock: Clock, reason: &Reason) -> String {
     match reason {
         Reason::InSync => "everything is as wanted".to_owned(),
-        Reason::TooFewPods { missing } => format!("{missing} pod(s) missing"),
-        Reason::TooManyPods { excess } => format!("{excess} pod(s) too many"),
+        Reason::TooFewPods { missing } => format!("{} missing", counted(*missing, "pod")),
+        Reason::TooManyPods { excess } => format!("{} too many", counted(*excess, "pod")),
         Reason::WaitsForOrdinal { ordinal } => format!("waits for the pod of ordinal {ordinal}"),
         Reason::RollingOut => "moves pods to the new template".to_owned(),
-        Reason::Scheduled { feasible } => format!("{feasible} node(s) passed all filters"),
+        Reason::Scheduled { feasible } => {
+            format!("{} passed all filters", counted(*feasible, "node"))
+        }
         Reason::Unschedulable { message } => message.to_string(),
         Reason::ScaleUp { pod, pods, pool, from, to, max } => {
             let (pool, pod) = (names.pool(*pool), names.pod(*pod));
             format!(
-                "{pod}: pod triggered scale-up: [{{{pool} {from}->{to} (max: {max})}}], for {pods} \
-                 pod(s) in all"
+                "{pod}: pod triggered scale-up: [{{{pool} {from}->{to} (max: {max})}}], for {} in all",
+                counted(*pods, "pod")
             )
         }
         Reason::NoScaleUp { pod, pools } => {
@@ -151,8 +154,11 @@ pub const fn deletion(because: PodDeletion) -> &'static str {
 pub fn death(why: Death) -> String {
     match why {
         Death::OutOfMemory { used, limit } => format!("OOMKilled: {used} held, {limit} allowed"),
-        Death::Liveness => "failed liveness probe, will be restarted".to_owned(),
+        Death::Liveness | Death::Unresponsive => {
+            "failed liveness probe, will be restarted".to_owned()
+        }
         Death::Startup => "failed startup probe, will be restarted".to_owned(),
+        Death::Exited(code) => format!("exit code {code}"),
     }
 }
 

@@ -5,30 +5,35 @@
 
 /// A count as `u32`. Asserts that it fits: four thousand million things are a bug, not an input.
 #[must_use]
+#[inline]
 pub fn count_u32(count: usize) -> u32 {
     u32::try_from(count).expect("a count of simulated things fits 32 bits")
 }
 
 /// A count as `i32`, the type Kubernetes uses for replicas. Asserts that it fits.
 #[must_use]
+#[inline]
 pub fn count_i32(count: usize) -> i32 {
     i32::try_from(count).expect("a count of replicas fits 32 bits")
 }
 
 /// An index held as `u32`, as a `usize`.
 #[must_use]
+#[inline]
 pub fn index(value: u32) -> usize {
     usize::try_from(value).expect("usize has at least 32 bits")
 }
 
 /// A count as `u64`.
 #[must_use]
+#[inline]
 pub fn u64_from_usize(count: usize) -> u64 {
     u64::try_from(count).expect("usize has at most 64 bits")
 }
 
 /// A float rounded half away from zero to `u64`; negative and NaN become 0, too large saturates.
 #[must_use]
+#[inline]
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -43,6 +48,7 @@ pub fn round_u64(value: f64) -> u64 {
 
 /// A float rounded up to `u64`; negative and NaN become 0, too large saturates.
 #[must_use]
+#[inline]
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -55,6 +61,7 @@ pub fn ceil_u64(value: f64) -> u64 {
 
 /// A float rounded half away from zero to `i64`; NaN becomes 0, too large saturates.
 #[must_use]
+#[inline]
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -69,6 +76,7 @@ pub fn round_i64(value: f64) -> i64 {
 
 /// A float truncated toward zero to `i64`; NaN becomes 0, too large saturates.
 #[must_use]
+#[inline]
 #[expect(
     clippy::cast_possible_truncation,
     reason = "float to integer casts saturate, and NaN becomes zero: exactly what is promised"
@@ -81,6 +89,7 @@ pub fn trunc_i64(value: f64) -> i64 {
 ///
 /// Go's conversion on amd64 wraps instead; upstream made all of its conversions saturate.
 #[must_use]
+#[inline]
 #[expect(
     clippy::cast_possible_truncation,
     reason = "float to integer casts saturate, and NaN becomes zero: exactly what is promised"
@@ -91,6 +100,7 @@ pub fn trunc_i32(value: f64) -> i32 {
 
 /// An integer as the nearest double; above 2^53 the nearest representable one.
 #[must_use]
+#[inline]
 #[expect(clippy::cast_precision_loss, reason = "nearest double is what is promised")]
 pub fn f64_from_u64(value: u64) -> f64 {
     value as f64
@@ -98,6 +108,7 @@ pub fn f64_from_u64(value: u64) -> f64 {
 
 /// A signed integer as the nearest double; above 2^53 the nearest representable one.
 #[must_use]
+#[inline]
 #[expect(clippy::cast_precision_loss, reason = "nearest double is what is promised")]
 pub fn f64_from_i64(value: i64) -> f64 {
     value as f64
@@ -105,6 +116,7 @@ pub fn f64_from_i64(value: i64) -> f64 {
 
 /// A count as a double, exact below 2^53.
 #[must_use]
+#[inline]
 #[expect(clippy::cast_precision_loss, reason = "nearest double is what is promised")]
 pub fn f64_from_usize(value: usize) -> f64 {
     value as f64

@@ -8,7 +8,9 @@ pub mod origin;
 pub mod quantity;
 pub mod resources;
 pub mod time;
+pub mod words;
 
 pub use origin::Origin;
 pub use resources::{Bytes, MilliCpu, ResourceList, Resources};
 pub use time::{SimDuration, SimTime};
+pub use words::counted;

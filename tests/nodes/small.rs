@@ -140,7 +140,8 @@ fn a_slow_starter_without_a_startup_probe_is_killed_in_a_loop() {
     assert_eq!(gaps, [30, 40, 50, 70, 110, 190, 330]);
     assert!(deaths.iter().all(|(_, why, _)| *why == Death::Liveness));
     let young = told.history.pod_named("web-2").expect("it was made");
-    assert_eq!(young.ready, None);
+    // Without a readiness probe it counts as ready from its first second, up or not.
+    assert!(young.ready.is_some() && young.unready.len() == deaths.len(), "{young:?}");
     // A startup probe with the patience for it lets the same pod live.
     let patient = "startupProbe: {httpGet: {path: /, port: 80}, failureThreshold: 10}";
     let words = [("START", "60s"), ("PROBES", patient), ("EVENTS", scale)];
@@ -216,6 +217,44 @@ fn a_budget_that_allows_nothing_blocks_an_upgrade_as_the_provider_says() {
     let took = forced.0.since(gke.begins()[0]);
     assert!(took > SimDuration::from_secs(3600) && took < SimDuration::from_secs(4000), "{took}");
     assert!(gke.events("PodEvictionFailure").is_empty());
+}
+
+/// Three nodes of a provider, by the ways that have names of their own.
+#[test]
+fn pools_are_replaced_without_a_machine_more_or_by_a_second_set() {
+    let words = |event: &'static str| {
+        [("REPLICAS", "3"), ("MIN_AVAILABLE", "1"), ("DURATION", "120m"), ("EVENTS", event)]
+    };
+    let most = |told: &Told| {
+        let mut changes: Vec<(SimTime, i32)> = Vec::new();
+        for node in told.history.nodes() {
+            changes.push((node.requested, 1));
+            changes.extend(node.removing.map(|at| (at, -1)));
+        }
+        changes.sort_unstable();
+        let sum = |sum: &mut i32, (_, change): &(SimTime, i32)| {
+            *sum += change;
+            Some(*sum)
+        };
+        let steps = changes.iter().scan(0, sum);
+        steps.max().expect("there are nodes")
+    };
+    let minimal =
+        small(&words("events: [{at: 1m, upgrade_pool: {pool: pool, strategy: minimal}}]"));
+    assert_eq!(most(&minimal), 3, "an old node goes before a new one comes");
+    assert_eq!(minimal.history.nodes().filter(|node| node.removing.is_some()).count(), 3);
+    let event =
+        "events: [{at: 1m, upgrade_pool: {pool: pool, as: gke, strategy: blueGreen, soak: 20m}}]";
+    let green = small(&words(event));
+    assert_eq!(most(&green), 6, "a whole second set comes");
+    let mut removed: Vec<SimTime> =
+        green.history.nodes().filter_map(|node| node.removing).collect();
+    removed.sort_unstable();
+    assert_eq!(removed.len(), 3);
+    assert_eq!(removed[0], removed[2], "the old ones go together");
+    let cordoned = green.history.nodes().filter_map(|node| node.cordoned).max();
+    let soaked = removed[0].since(cordoned.expect("they were cordoned"));
+    assert!(soaked >= SimDuration::from_secs(20 * 60), "{soaked}");
 }
 
 /// A StatefulSet whose pods have a disk each, and 30 disks for a machine that attaches 25.
@@ -308,4 +347,40 @@ spec:
     let slow = "kubelet: {serialize-image-pulls: false, node-pull-bytes-per-second: 10M}";
     let (_, shared) = took(slow);
     assert!(shared > 99.0 && shared < 101.0, "a gigabyte at 10 MB/s: {shared} s");
+}
+
+/// E29: a pod under two budgets cannot be evicted at all, and a managed node group gives up on its node
+/// after 15 minutes.
+#[test]
+fn two_budgets_on_a_pod_end_an_upgrade_of_eks() {
+    let second = "---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: again}\nspec: \
+                  {minAvailable: 0, selector: {matchLabels: {app: web}}}";
+    let upgrade = "events: [{at: 1m, upgradePool: {pool: pool, surge: 1}}]";
+    let words = [("REPLICAS", "3"), ("MORE", second), ("DURATION", "40m"), ("EVENTS", upgrade)];
+    let told = small(&words);
+    let failures = told.events("PodEvictionFailure");
+    let took = failures.first().expect("both budgets allow it, and still it is refused").0;
+    let took = took.since(told.begins()[0]);
+    assert!(took > SimDuration::from_secs(900) && took < SimDuration::from_secs(1200), "{took}");
+    let cordoned = told.history.nodes().filter(|node| node.cordoned.is_some()).count();
+    assert_eq!(cordoned, 3, "the old nodes stay cordoned");
+}
+
+/// E36: the machine of a pod dies. With its Node object left alone the pod is deleted 300 s after the
+/// taint, which comes at the first pass more than 50 s after the last renewal; with the object
+/// deleted after 30 s the collector of pods finds it 40 to 80 s later.
+#[test]
+fn a_pod_of_a_dead_machine_is_replaced_by_eviction_or_by_the_collector() {
+    let replaced = |event: &str| {
+        let told = small(&[("EVENTS", event), ("DURATION", "15m")]);
+        let failed = told.begins()[0];
+        let next = told.history.pods().filter(|pod| pod.created > failed).map(|pod| pod.created);
+        next.min().expect("its ReplicaSet makes another").since(failed).as_secs()
+    };
+    let evicted = replaced("events: [{at: 2m, failNode: {pool: pool, count: 1, running: web}}]");
+    assert!((340..=360).contains(&evicted), "{evicted}");
+    let collected = replaced(
+        "events: [{at: 2m, failNode: {pool: pool, count: 1, running: web, deleted: 30s}}]",
+    );
+    assert!((70..=110).contains(&collected), "{collected}");
 }

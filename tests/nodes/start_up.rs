@@ -64,6 +64,7 @@ spec:
         - name: ml
           image: ml:1
           resources: {requests: {cpu: 1, memory: 1Gi}, limits: {memory: 2Gi, nvidia.com/gpu: 1}}
+          readinessProbe: {httpGet: {path: /, port: 80}, periodSeconds: 1}
 ";
 
 const SCENARIO: &str = "

@@ -291,3 +291,21 @@ fn a_hook_whose_policy_keeps_it_is_in_the_way_of_the_next() {
     assert_eq!((end, runs), (RolloutOutcome::HookFailed, 1));
     assert_eq!(&*missing[0].1, "jobs.batch \"schema\" already exists");
 }
+
+#[test]
+fn helm_refuses_an_upgrade_while_another_one_of_the_release_is_under_way() {
+    let event = "  - {at: 3m, upgrade: {manifests: [next.yaml]}}\n  - {at: 190s, upgrade: {manifests: [next.yaml]}}";
+    let told = upgraded(event, &[]);
+    let ends = told.run.history.entries().iter().filter_map(|entry| {
+        let Record::RolloutEnded(_, end) = &entry.record else { return None };
+        Some((end.outcome, end.missing.first().map(|(_, why)| why.to_string())))
+    });
+    let ends: Vec<_> = ends.collect();
+    let why = "another operation (install/upgrade/rollback) is in progress".to_owned();
+    assert_eq!(
+        ends,
+        [(RolloutOutcome::Refused, Some(why)), (RolloutOutcome::Ready, None)],
+        "the first goes on"
+    );
+    assert_eq!(told.jobs("schema").len(), 1);
+}

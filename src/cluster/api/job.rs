@@ -20,10 +20,46 @@ pub struct JobSpec {
     pub active_deadline: Option<SimDuration>,
     /// `spec.podReplacementPolicy: Failed`: a terminating pod is replaced only once it is gone.
     pub replace_when_gone: bool,
+    /// `spec.podFailurePolicy.rules`: the first that matches a failed pod decides.
+    pub failure_rules: Vec<FailureRule>,
     /// How long a pod works (s).
     pub duration: Dist,
     /// Where that stands.
     pub duration_origin: Origin,
+}
+
+/// A rule of a Job's policy for failed pods (job/pod_failure_policy.go `matchPodFailurePolicy`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailureRule {
+    /// What becomes of the failure.
+    pub action: FailureAction,
+    /// Which failures.
+    pub on: FailureCause,
+}
+
+/// What becomes of a pod's failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FailureAction {
+    /// It counts, as without a policy.
+    Count,
+    /// It does not count: another pod is made.
+    Ignore,
+    /// The Job fails with it.
+    FailJob,
+}
+
+/// Which failures of pods a rule is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FailureCause {
+    /// A container ended with one of these exit codes, or with another one.
+    ExitCode {
+        /// `operator: In`, not `NotIn`.
+        one_of: bool,
+        /// The codes.
+        codes: Vec<i32>,
+    },
+    /// The pod was deleted by a disruption (condition `DisruptionTarget`).
+    Disruption,
 }
 
 /// What makes a Job run.
@@ -42,6 +78,8 @@ pub enum JobTrigger {
 /// The schedule of a CronJob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
+    /// The object's kind: `CronJob`, or `Schedule` of Velero.
+    pub kind: &'static str,
     /// `spec.schedule`.
     pub cron: Arc<str>,
     /// When it comes within the run, on the clock of the run, ascending.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::cluster::api::meta::ObjectMeta;
+use crate::cluster::api::pod::{PodSpec, QosClass};
+use crate::cluster::api::selector::SelectorOperator;
 use crate::units::ResourceList;
 
 /// v1 ResourceQuota, as far as pods use what it limits.
@@ -13,6 +15,49 @@ pub struct ResourceQuotaSpec {
     pub meta: ObjectMeta,
     /// `spec.hard`: millicores, bytes or a count, by what is limited.
     pub hard: Vec<(QuotaResource, i64)>,
+    /// `spec.scopes` and `spec.scopeSelector`: only pods of all of them are charged.
+    pub scopes: Vec<QuotaScope>,
+}
+
+/// Which pods a quota charges (pkg/quota/v1/evaluator/core/pods.go `podMatchesScopeFunc`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QuotaScope {
+    /// Pods of quality of service BestEffort.
+    BestEffort,
+    /// All others.
+    NotBestEffort,
+    /// Pods without `activeDeadlineSeconds` of their own, which pods of controllers are taken to be.
+    NotTerminating,
+    /// Pods by their priority class.
+    PriorityClass {
+        /// `In`, `NotIn`, `Exists` or `DoesNotExist`.
+        operator: SelectorOperator,
+        /// Names.
+        values: Vec<Arc<str>>,
+    },
+}
+
+impl QuotaScope {
+    /// Whether pods of this spec are of the scope.
+    #[must_use]
+    pub fn matches(&self, spec: &PodSpec) -> bool {
+        match self {
+            Self::BestEffort => spec.qos_class() == QosClass::BestEffort,
+            Self::NotBestEffort => spec.qos_class() != QosClass::BestEffort,
+            Self::NotTerminating => true,
+            Self::PriorityClass { operator, values } => {
+                let class = spec.priority_class.as_ref();
+                let named = class.is_some_and(|class| values.contains(class));
+                match operator {
+                    SelectorOperator::In => named,
+                    SelectorOperator::NotIn => !named,
+                    SelectorOperator::Exists => class.is_some(),
+                    SelectorOperator::DoesNotExist => class.is_none(),
+                    SelectorOperator::Gt | SelectorOperator::Lt => false,
+                }
+            }
+        }
+    }
 }
 
 /// What a quota limits (pkg/quota/v1/evaluator/core/pods.go `podUsageHelper`).

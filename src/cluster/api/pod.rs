@@ -172,6 +172,9 @@ pub struct Probe {
     pub success_threshold: u32,
     /// `failureThreshold`, default 3.
     pub failure_threshold: u32,
+    /// `httpGet` or `grpc`: a request that the process has to serve. A connection (`tcpSocket`) or a
+    /// command (`exec`) is answered whatever it works on.
+    pub is_request: bool,
 }
 
 impl Default for Probe {
@@ -182,6 +185,7 @@ impl Default for Probe {
             timeout: SimDuration::from_secs(1),
             success_threshold: 1,
             failure_threshold: 3,
+            is_request: false,
         }
     }
 }
@@ -347,6 +351,21 @@ mod tests {
         };
         let requests = spec.requests();
         assert_eq!((requests.cpu, requests.memory), (MilliCpu(800), Bytes(510)));
+    }
+
+    /// E2 of the worked cases: a sidecar counts for the steps behind it, not for those before.
+    #[test]
+    fn an_init_step_is_joined_by_the_sidecars_before_it() {
+        let sidecar = Container { sidecar: true, ..container(100, 10) };
+        let step = container(1000, 10);
+        for (init, expected) in [([&sidecar, &step], 1100), ([&step, &sidecar], 1000)] {
+            let spec = PodSpec {
+                containers: vec![container(200, 10), container(300, 10)],
+                init_containers: init.map(Clone::clone).into(),
+                ..PodSpec::default()
+            };
+            assert_eq!(spec.requests().cpu, MilliCpu(expected));
+        }
     }
 
     #[test]

@@ -104,12 +104,12 @@ impl WorkloadSpec {
     /// The Kubernetes kind.
     #[must_use]
     pub fn kind_name(&self) -> &'static str {
-        match self.kind {
+        match &self.kind {
             WorkloadKind::Deployment { .. } => "Deployment",
             WorkloadKind::StatefulSet { .. } => "StatefulSet",
             WorkloadKind::DaemonSet { .. } => "DaemonSet",
             WorkloadKind::ReplicaSet => "ReplicaSet",
-            WorkloadKind::Job(JobSpec { trigger: JobTrigger::Schedule(_), .. }) => "CronJob",
+            WorkloadKind::Job(JobSpec { trigger: JobTrigger::Schedule(it), .. }) => it.kind,
             WorkloadKind::Job(_) => "Job",
         }
     }

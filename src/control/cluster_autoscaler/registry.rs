@@ -166,11 +166,9 @@ impl Registry {
                     startup = startup_time(found, options);
                 }
                 let own = self.readiness.entry(group).or_default();
-                own.count(node, gone, startup, seen.now);
-                own.resource_unready += usize::from(lacks_gpus(node, options) && !gone);
+                own.count(node, gone, startup, seen.now, options);
             }
-            self.total.count(node, gone, startup, seen.now);
-            self.total.resource_unready += usize::from(lacks_gpus(node, options) && !gone);
+            self.total.count(node, gone, startup, seen.now, options);
         }
         for entry in self.unregistered.values() {
             let long = seen
@@ -419,7 +417,14 @@ impl Registry {
 }
 
 impl Readiness {
-    fn count(&mut self, node: &Node, gone: bool, startup: SimDuration, now: SimTime) {
+    fn count(
+        &mut self,
+        node: &Node,
+        gone: bool,
+        startup: SimDuration,
+        now: SimTime,
+        options: &Options,
+    ) {
         self.registered += 1;
         if gone {
             self.deleted += 1;
@@ -429,6 +434,7 @@ impl Readiness {
             self.not_started.push(node.id);
         } else {
             self.unready += 1;
+            self.resource_unready += usize::from(lacks_gpus(node, options));
         }
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Sight {
     pods: Pods,
     shapes: BTreeMap<(TemplateId, Arc<str>), (Arc<PodTemplate>, ShapeId)>,
     order: Vec<NodeSlot>,
+    /// The nodes that were followed last, by place.
+    followed: Vec<Option<Arc<Node>>>,
     forked_orders: Vec<Vec<NodeSlot>>,
     /// Position of the node that was found last; the next search begins behind it.
     last_found: usize,
@@ -101,7 +103,7 @@ impl Sight {
             let known = self.snapshot.slot_of(node.id);
             let slot = match known.filter(|slot| *self.name(*slot) == node.name) {
                 Some(slot) => {
-                    let before = self.facts(slot).node.as_ref();
+                    let before = self.followed.get(slot.index()).and_then(Option::as_ref);
                     if !before.is_some_and(|before| Arc::ptr_eq(before, node) || before == node) {
                         let facts = facts();
                         self.snapshot.update_node(slot, node_info(&facts));
@@ -119,6 +121,10 @@ impl Sight {
             if stays.len() <= slot.index() {
                 stays.resize(slot.index() + 1, false);
             }
+            if self.followed.len() <= slot.index() {
+                self.followed.resize(slot.index() + 1, None);
+            }
+            self.followed[slot.index()] = Some(Arc::clone(node));
             stays[slot.index()] = true;
             order.push(slot);
         }

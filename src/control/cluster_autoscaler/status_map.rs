@@ -1,8 +1,11 @@
 //! The ConfigMap `cluster-autoscaler-status`, as figures (clusterstate/clusterstate.go `GetStatus`).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::ClusterAutoscaler;
 use super::observation::Observation;
 use super::registry::Readiness;
+use crate::model::id::{NodeId, PoolId};
 use crate::model::record::{AutoscalerStatus, GroupStatus};
 use crate::units::SimTime;
 use crate::units::convert::count_u32;
@@ -13,6 +16,14 @@ impl ClusterAutoscaler {
     #[must_use]
     pub fn status(&self, seen: &Observation, before: &AutoscalerStatus) -> AutoscalerStatus {
         let unneeded = self.planner.unneeded();
+        let mut candidates: BTreeMap<PoolId, u32> = BTreeMap::new();
+        if !unneeded.is_empty() {
+            let idle: BTreeSet<NodeId> = unneeded.iter().map(|entry| entry.node).collect();
+            let idle = seen.nodes.iter().filter(|node| idle.contains(&node.id));
+            for group in idle.filter_map(|node| node.group) {
+                *candidates.entry(group).or_default() += 1;
+            }
+        }
         let mut groups = Vec::new();
         for group in &seen.groups {
             let id = group.id;
@@ -29,14 +40,11 @@ impl ClusterAutoscaler {
             } else {
                 "NoActivity"
             };
-            let candidates = unneeded.iter().filter(|node| {
-                seen.nodes.iter().any(|other| other.id == node.node && other.group == Some(id))
-            });
             let mut status = GroupStatus {
                 pool: Some(id),
                 sizes: Some((self.registry.target(id), group.min, group.max)),
                 backoff: self.registry.backoff.error(id).filter(|_| scale_up == "Backoff"),
-                candidates: count_u32(candidates.count()),
+                candidates: candidates.get(&id).copied().unwrap_or(0),
                 ..counts(readiness)
             };
             conditions(&mut status, healthy, scale_up, last, seen.now);

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Annotations, DeploymentSeen, Observation, SetSeen, Status, Step, Sync, sync};
+use super::{
+    Annotations, DeploymentSeen, Observation, Progress, SetSeen, Status, Step, Sync, sync,
+};
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::{Cluster, PodPhase, ReplicaSet, TemplateId, Workload};
 use crate::control::decision::Decision;
@@ -56,7 +58,13 @@ impl Memory {
             Step::Scaled if actions.is_empty() => Reason::InSync,
             Step::Scaled | Step::RolledOut => Reason::RollingOut,
         };
-        let look_again = if again { Some(SimDuration::ZERO) } else { sync.requeue };
+        // A finished rollout whose pods went missing later is asked about at once, again and again, at
+        // the rate limit of the work queue. It cannot time out, and what changes wakes the controller:
+        // such looks decide nothing.
+        let progressing = sync.status.conditions.progressing;
+        let finished = progressing.is_some_and(|it| it.reason == Progress::NewReplicaSetAvailable);
+        let requeue = sync.requeue.filter(|after| !(finished && after.is_zero()));
+        let look_again = if again { Some(SimDuration::ZERO) } else { requeue };
         Decision { actions, reason, look_again }
     }
 

@@ -119,6 +119,24 @@ fn a_rolling_update_goes_through_the_sizes_of_a_real_one() {
     }
 }
 
+/// E35, the stuck one: new pods never become ready and one of the old ones dies. There is nothing to
+/// spare, so no set changes; the old set replaces its own pod.
+#[test]
+fn an_old_pod_that_dies_in_a_stuck_rollout_changes_no_size() {
+    let mut rollout = Rollout::new(10, Percent(25), Percent(25));
+    for _ in 0..3 {
+        rollout.step();
+    }
+    assert_eq!(rollout.sizes(), (8, 5));
+    let old = &mut rollout.sets[0];
+    (old.active, old.ready, old.available) = (7, 7, 7);
+    for _ in 0..3 {
+        rollout.step();
+        assert_eq!(rollout.sizes(), (8, 5));
+        rollout.sets[0].available = 7;
+    }
+}
+
 #[test]
 fn a_rollout_whose_pods_never_come_up_stays_and_says_so_after_the_deadline() {
     let mut rollout = Rollout::new(10, Percent(25), Percent(25));

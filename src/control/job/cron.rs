@@ -61,6 +61,7 @@ mod tests {
 
     fn hourly(concurrency: Concurrency) -> Schedule {
         Schedule {
+            kind: "CronJob",
             cron: Arc::from("0 * * * *"),
             times: (1..5).map(|hour| SimTime::from_secs(hour * 3_600)).collect(),
             concurrency,

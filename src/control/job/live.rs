@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{CronSeen, Observation, Step, cron, sync};
 use crate::cluster::api::job::{JobSpec, JobTrigger, Schedule};
+use crate::cluster::api::pod::RestartPolicy;
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::{Cluster, JobRun, Pod, PodOwner, PodPhase};
 use crate::control::decision::{Decision, earlier};
@@ -129,6 +130,8 @@ fn sync_run(
         completions: spec.completions,
         parallelism: spec.parallelism,
         backoff_limit: spec.backoff_limit,
+        failed_by_rule: run.failed_by_rule,
+        restarts: restarts(cluster, id, run),
         active_deadline: spec.active_deadline,
         replace_when_gone: spec.replace_when_gone,
         started: run.started,
@@ -154,6 +157,15 @@ fn sync_run(
         Step::Fail(reason) => end(cluster, id, run, Some(reason), decision),
     }
     decision.look_again = earlier(decision.look_again, sync.look_again);
+}
+
+/// Restarts in place, of pods whose containers are started again when they fail.
+fn restarts(cluster: &Cluster, id: WorkloadId, run: &JobRun) -> i32 {
+    let counts = |pod: &&Pod| {
+        pod.is_active() && pod.template.spec.restart_policy == RestartPolicy::OnFailure
+    };
+    let pods = pods_of_run(cluster, id, run).filter(counts);
+    pods.map(|pod| i32::try_from(pod.restarts).unwrap_or(i32::MAX)).sum()
 }
 
 /// Ends a Job; pods that still run are deleted. A CronJob looks whether a schedule waits for that.

@@ -30,6 +30,10 @@ pub struct Observation {
     pub parallelism: i32,
     /// `spec.backoffLimit`.
     pub backoff_limit: i32,
+    /// A rule of `spec.podFailurePolicy` says that it has failed.
+    pub failed_by_rule: bool,
+    /// Restarts of containers of active pods whose policy is `OnFailure`.
+    pub restarts: i32,
     /// `spec.activeDeadlineSeconds`.
     pub active_deadline: Option<SimDuration>,
     /// `spec.podReplacementPolicy: Failed`.
@@ -80,7 +84,12 @@ pub fn sync(seen: &Observation) -> Sync {
     let deadline = seen.active_deadline.map(|deadline| seen.started + deadline);
     let until_deadline = deadline.map(|at| at.since(seen.now));
     let end = |step| Sync { step, look_again: None };
-    if seen.failed > seen.backoff_limit {
+    if seen.failed_by_rule {
+        return end(Step::Fail("PodFailurePolicy"));
+    }
+    // Containers that are started again in place count too (`pastBackoffLimitOnFailure`).
+    let restarted = seen.restarts > 0 && seen.restarts >= seen.backoff_limit;
+    if seen.failed > seen.backoff_limit || restarted {
         return end(Step::Fail("BackoffLimitExceeded"));
     }
     if deadline.is_some_and(|at| seen.now >= at) {
@@ -136,6 +145,8 @@ mod tests {
             completions: Some(1),
             parallelism: 1,
             backoff_limit: 6,
+            failed_by_rule: false,
+            restarts: 0,
             active_deadline: None,
             replace_when_gone: false,
             started: SimTime::from_secs(900),

@@ -98,6 +98,7 @@ fn active_pods<'a>(
 fn observe(pod: &Pod, ranks: &Ranks) -> PodSeen {
     let cost = pod.template.annotations.get(DELETION_COST);
     let restarts = i32::try_from(pod.restarts).unwrap_or(i32::MAX);
+    let sidecar_restarts = i32::try_from(pod.sidecar_restarts).unwrap_or(i32::MAX);
     PodSeen {
         pod: pod.id,
         uid: uid(pod.id),
@@ -110,7 +111,7 @@ fn observe(pod: &Pod, ranks: &Ranks) -> PodSeen {
         deletion_cost: cost.and_then(|cost| cost.parse().ok()).unwrap_or_default(),
         rank: ranks.of(pod.node),
         restarts,
-        sidecar_restarts: 0,
+        sidecar_restarts,
         created: pod.created.floor_to_second(),
     }
 }

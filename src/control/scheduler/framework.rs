@@ -4,7 +4,7 @@
 //! until that node changes, and counts over the cluster are kept in step by the snapshot's journal.
 //! [`Framework::forget`] drops all memory; decisions are the same with and without.
 
-use crate::control::scheduler::entry::Entry;
+use crate::control::scheduler::entry::{self, ObjectEntry, RoomEntry, ask_for_the_same};
 use crate::control::scheduler::filter::{self, PreFiltered, Refusal, pre_filter};
 use crate::control::scheduler::rejection::{Plugin, Rejection};
 use crate::control::scheduler::rules::Rules;
@@ -20,14 +20,25 @@ use crate::control::scheduler::tables::Tables;
 pub struct Framework {
     rules: Vec<Rules>,
     memory: Vec<Memory>,
+    /// What is left on the nodes, as pods see it that ask for the same.
+    rooms: Vec<Room>,
+    /// Which of them the pods of each shape see.
+    room_of: Vec<usize>,
     raw: Vec<i64>,
+}
+
+/// What is remembered for all shapes that ask for the same as one of them.
+#[derive(Debug, Clone)]
+struct Room {
+    asked_by: ShapeId,
+    entries: Vec<RoomEntry>,
 }
 
 /// What is remembered for one shape.
 #[derive(Debug, Clone, Default)]
 struct Memory {
     tables: Tables,
-    entries: Vec<Entry>,
+    objects: Vec<ObjectEntry>,
     images: Vec<u8>,
     images_seen: u64,
 }
@@ -86,6 +97,7 @@ impl Framework {
     /// Drops all memory, so that the next answers are worked out from the snapshot alone.
     pub fn forget(&mut self) {
         self.memory.clear();
+        self.rooms.iter_mut().for_each(|room| room.entries.clear());
     }
 
     /// Whether one node takes a pod, by all filters.
@@ -99,14 +111,14 @@ impl Framework {
         slot: NodeSlot,
     ) -> Result<(), Rejection> {
         snapshot.nodes();
-        let (rules, memory) = self.prepare(snapshot, pod.shape);
+        let (rules, memory, room) = self.prepare(snapshot, pod.shape);
         let before = pre_filter(snapshot, rules, &memory.tables, pod);
         let before = before.map_err(|refusal| refusal.rejection)?;
         if before.narrowed.as_ref().is_some_and(|narrowed| !narrowed.contains(&slot)) {
             return Err(Rejection::Narrowed);
         }
         let cycle = Cycle::new(snapshot, rules, &memory.tables, before, pod);
-        cycle.filter(memory, slot).map_or(Ok(()), Err)
+        cycle.filter(memory, room, slot).map_or(Ok(()), Err)
     }
 
     /// The first of these nodes that takes a pod, by all filters, with the number it comes with.
@@ -118,13 +130,13 @@ impl Framework {
         pod: &PodInfo,
         mut candidates: impl Iterator<Item = (usize, NodeSlot)>,
     ) -> Option<(usize, NodeSlot)> {
-        let (rules, memory) = self.prepare(snapshot, pod.shape);
+        let (rules, memory, room) = self.prepare(snapshot, pod.shape);
         let before = pre_filter(snapshot, rules, &memory.tables, pod).ok()?;
         let narrowed = before.narrowed.clone();
         let cycle = Cycle::new(snapshot, rules, &memory.tables, before, pod);
         candidates.find(|(_, slot)| {
             narrowed.as_ref().is_none_or(|narrowed| narrowed.contains(slot))
-                && cycle.filter(memory, *slot).is_none()
+                && cycle.filter(memory, room, *slot).is_none()
         })
     }
 
@@ -143,7 +155,7 @@ impl Framework {
         found.rejected.clear();
         found.narrowed_out = 0;
         found.refusal = None;
-        let (rules, memory) = self.prepare(snapshot, pod.shape);
+        let (rules, memory, room) = self.prepare(snapshot, pod.shape);
         let before = match pre_filter(snapshot, rules, &memory.tables, pod) {
             Ok(before) => before,
             Err(refusal) => {
@@ -162,7 +174,7 @@ impl Framework {
             let answered = known.iter().find(|(other, _)| other == slot);
             let rejection = match answered {
                 Some((_, rejection)) => Some(*rejection),
-                None => cycle.filter(memory, *slot),
+                None => cycle.filter(memory, room, *slot),
             };
             if let Some(rejection) = rejection {
                 found.rejected.push((*slot, rejection));
@@ -185,7 +197,7 @@ impl Framework {
         mut detail: Option<&mut Vec<PluginScores>>,
     ) {
         let mut raw = std::mem::take(&mut self.raw);
-        let (rules, memory) = self.prepare(snapshot, pod.shape);
+        let (rules, memory, room) = self.prepare(snapshot, pod.shape);
         let images_changed = snapshot.images_changed(&rules.shape.images);
         if memory.images_seen != images_changed {
             memory.images = image_locality::all(rules, snapshot);
@@ -195,7 +207,8 @@ impl Framework {
             snapshot,
             rules,
             tables: &memory.tables,
-            entries: &memory.entries,
+            objects: &memory.objects,
+            rooms: &room.entries,
             images: &memory.images,
             feasible,
         };
@@ -217,23 +230,35 @@ impl Framework {
     }
 
     /// The rules of a shape and what is remembered for it, in step with the snapshot.
-    fn prepare(&mut self, snapshot: &Snapshot, shape: ShapeId) -> (&Rules, &mut Memory) {
+    fn prepare(&mut self, snapshot: &Snapshot, shape: ShapeId) -> (&Rules, &mut Memory, &mut Room) {
         self.rules(snapshot);
         if self.memory.len() <= shape.index() {
             self.memory.resize_with(shape.index() + 1, Memory::default);
         }
         let memory = &mut self.memory[shape.index()];
         memory.tables.sync(snapshot, &self.rules, shape);
-        if memory.entries.len() < snapshot.slot_count() {
-            memory.entries.resize(snapshot.slot_count(), Entry::default());
+        if memory.objects.len() < snapshot.slot_count() {
+            memory.objects.resize(snapshot.slot_count(), ObjectEntry::default());
         }
-        (&self.rules[shape.index()], memory)
+        let room = &mut self.rooms[self.room_of[shape.index()]];
+        if room.entries.len() < snapshot.slot_count() {
+            room.entries.resize(snapshot.slot_count(), RoomEntry::default());
+        }
+        (&self.rules[shape.index()], memory, room)
     }
 
     /// The rules of every shape.
     pub(super) fn rules(&mut self, snapshot: &Snapshot) -> &[Rules] {
-        for position in self.rules.len()..snapshot.shape_count() {
-            self.rules.push(Rules::of(snapshot, snapshot.shape(ShapeId::at(position))));
+        for shape in (self.rules.len()..snapshot.shape_count()).map(ShapeId::at) {
+            self.rules.push(Rules::of(snapshot, snapshot.shape(shape)));
+            let asks = |room: &Room| {
+                ask_for_the_same(snapshot.shape(room.asked_by), snapshot.shape(shape))
+            };
+            let known = self.rooms.iter().position(asks);
+            self.room_of.push(known.unwrap_or(self.rooms.len()));
+            if known.is_none() {
+                self.rooms.push(Room { asked_by: shape, entries: Vec::new() });
+            }
         }
         &self.rules
     }
@@ -262,11 +287,11 @@ impl<'a> Cycle<'a> {
     }
 
     #[inline]
-    fn filter(&self, memory: &mut Memory, slot: NodeSlot) -> Option<Rejection> {
+    fn filter(&self, memory: &mut Memory, room: &mut Room, slot: NodeSlot) -> Option<Rejection> {
         let Self { snapshot, rules, before, pod, node_alone } = self;
         let stamp = snapshot.stamps()[slot.index()];
-        let entry = &mut memory.entries[slot.index()];
-        let rejection = entry.rejection(rules, stamp, || snapshot.node(slot));
+        let (object, room) = (&mut memory.objects[slot.index()], &mut room.entries[slot.index()]);
+        let rejection = entry::rejection(object, room, rules, stamp, || snapshot.node(slot));
         if *node_alone || rejection.is_some() {
             return rejection;
         }

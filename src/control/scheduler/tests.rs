@@ -126,6 +126,71 @@ fn only_what_is_asked_for_is_checked() {
     }
 }
 
+/// E1, its second half: a node with as many pods as it may run takes nobody, whatever is asked for.
+#[test]
+fn a_node_full_of_pods_takes_nobody() {
+    let mut snapshot = Snapshot::new(Surroundings::default());
+    let slot = snapshot.add_node(NodeInfo { max_pods: 3, ..node("a", "z", 4000, 16 * GIBI) });
+    let small = shape(&mut snapshot, "small", spec(0, 0));
+    for pod in 0..3 {
+        snapshot.add_pod(slot, PodInfo::new(PodId(pod), small));
+    }
+    for (cpu, memory) in [(0, 0), (0, GIBI), (1, 0)] {
+        let asking = shape(&mut snapshot, "asking", spec(cpu, memory));
+        let outcome = scheduler().schedule_one(&mut snapshot, &PodInfo::new(PodId(9), asking), &[]);
+        let message = message(outcome);
+        assert!(message.starts_with("0/1 nodes are available: 1 Too many pods."), "{message}");
+    }
+}
+
+/// E16: nodes of equal score are drawn by lot, each of them and no other.
+#[test]
+fn only_the_best_take_part_in_the_lot() {
+    let mut winners = BTreeMap::new();
+    for seed in 0..200 {
+        let mut snapshot = Snapshot::new(Surroundings::default());
+        let slots: Vec<NodeSlot> = [("a", 2000), ("b", 4000), ("c", 8000), ("d", 8000)]
+            .map(|(name, cpu)| snapshot.add_node(node(name, "z", cpu, 16 * GIBI)))
+            .into();
+        let pod = shape(&mut snapshot, "web", spec(1000, GIBI));
+        let ties = Streams::new(seed, 0).of("scheduler/ties");
+        let mut scheduler = Scheduler::new(SchedulerConfig::default(), ties);
+        let outcome = scheduler.schedule_one(&mut snapshot, &PodInfo::new(PodId(1), pod), &[]);
+        let Outcome::Bind { slot, feasible: 4 } = outcome else { panic!("{outcome:?}") };
+        let winner = slots.iter().position(|other| *other == slot).expect("one of them");
+        *winners.entry(winner).or_insert(0) += 1;
+    }
+    assert_eq!(winners.keys().copied().collect::<Vec<_>>(), [2, 3], "{winners:?}");
+    // 200 fair draws stay within four standard deviations of 100.
+    assert!(winners.values().all(|count| (72..=128).contains(count)), "{winners:?}");
+}
+
+/// E44: without a taint an idle GPU node draws pods that have no use for its GPUs.
+#[test]
+fn an_idle_gpu_node_attracts_pods_without_gpus() {
+    let mut snapshot = Snapshot::new(Surroundings::default());
+    let mut gpu = node("gpu", "z", 32_000, 64 * GIBI);
+    gpu.allocatable.set(&Arc::from("nvidia.com/gpu"), 4);
+    let gpu = snapshot.add_node(gpu);
+    let plain = snapshot.add_node(node("plain", "z", 4000, 64 * GIBI));
+    let half = shape(&mut snapshot, "half", spec(2000, 0));
+    snapshot.add_pod(plain, PodInfo::new(PodId(1), half));
+    let web = shape(&mut snapshot, "web", spec(1000, 0));
+    let pod = PodInfo::new(PodId(2), web);
+    let (mut found, mut totals, mut detail) = (Filtered::default(), Vec::new(), Vec::new());
+    let mut framework = Framework::new();
+    framework.find(&mut snapshot, &pod, Search::ALL, &[], &mut found);
+    framework.score(&snapshot, &pod, &found.feasible, &mut totals, Some(&mut detail));
+    let (_, fit) = detail
+        .iter()
+        .find(|(plugin, _)| plugin.name() == "NodeResourcesFit")
+        .expect("it scores every pod");
+    // 96 and 25 on cores; on memory both are all but empty: 99 each.
+    assert_eq!(*fit, [97, 62]);
+    let outcome = scheduler().schedule_one(&mut snapshot, &pod, &[]);
+    assert_eq!(outcome, Outcome::Bind { slot: gpu, feasible: 2 });
+}
+
 /// E3: a pod larger than any node cannot be helped by preemption.
 #[test]
 fn a_pod_larger_than_the_node_preempts_nobody() {

@@ -16,11 +16,18 @@ pub struct Fields<'a> {
     entries: &'a [Entry],
     asked: RefCell<Vec<&'static str>>,
     complete: Cell<bool>,
+    free: Cell<bool>,
 }
 
 impl<'a> Fields<'a> {
     pub(super) fn new(value: Value<'a>, entries: &'a [Entry]) -> Self {
-        Self { value, entries, asked: RefCell::new(Vec::new()), complete: Cell::new(true) }
+        Self {
+            value,
+            entries,
+            asked: RefCell::new(Vec::new()),
+            complete: Cell::new(true),
+            free: Cell::new(false),
+        }
     }
 
     /// The mapping itself.
@@ -40,6 +47,7 @@ impl<'a> Fields<'a> {
     #[must_use]
     pub fn required(&self, name: &'static str) -> Option<Value<'a>> {
         let found = self.optional(name);
+        self.value.learn(|shape| *shape.fields.entry(name).or_default() += 1);
         if found.is_none() {
             self.report_missing(name);
         }
@@ -71,6 +79,11 @@ impl<'a> Fields<'a> {
     /// Fields that exist but decide nothing here: they may be present, whatever they hold.
     pub fn ignore(&self, names: &[&'static str]) {
         self.asked.borrow_mut().extend_from_slice(names);
+    }
+
+    /// Every field may be present: they have been read as free keys.
+    pub fn ignore_all(&self) {
+        self.free.set(true);
     }
 
     /// The one field of several that is present; that it is exactly one is checked. A present field
@@ -113,6 +126,7 @@ impl<'a> Fields<'a> {
         let message = format!("{}missing field `{field}`", value.prefix());
         let error = Diagnostic::error(codes::MISSING_FIELD, message);
         let error = error.primary(value.key_span(), format!("`{name}` is required here"));
+        let error = error.about(value.object(), field.as_str());
         value.report(error);
     }
 
@@ -122,9 +136,16 @@ impl<'a> Fields<'a> {
     /// Returns whether there was none.
     pub fn finish(self, what: &str) -> bool {
         let asked = self.asked.into_inner();
+        self.value.learn(|shape| {
+            shape.visits += 1;
+            for name in &asked {
+                shape.fields.entry(name).or_default();
+            }
+        });
         let mut known: Vec<&str> = asked.clone();
         known.dedup();
-        for entry in self.entries.iter().filter(|entry| !asked.contains(&&*entry.key)) {
+        let free = self.free.get();
+        for entry in self.entries.iter().filter(|entry| !free && !asked.contains(&&*entry.key)) {
             self.complete.set(false);
             let path = Value {
                 path: Rc::new(Step::Key(Rc::clone(&self.value.path), &entry.key)),
@@ -132,7 +153,8 @@ impl<'a> Fields<'a> {
             };
             let message = format!("{}unknown field `{}`", self.value.prefix(), path.path());
             let mut error = Diagnostic::error(codes::UNKNOWN_FIELD, message)
-                .primary(entry.key_span, format!("not a field of {what}"));
+                .primary(entry.key_span, format!("not a field of {what}"))
+                .about(self.value.object(), path.path());
             error = error.note(format!("fields here: {}", known.join(", ")));
             if let Some(near) = nearest(&entry.key, known.iter().copied()) {
                 error = error.replace("a field with a similar name exists", entry.key_span, near);

@@ -13,6 +13,9 @@ impl<'a> Value<'a> {
     /// Text. A number or boolean is refused with the advice to quote it.
     #[must_use]
     pub fn string(&self) -> Option<&'a str> {
+        self.learn(|shape| {
+            shape.types.insert("string");
+        });
         let Some(scalar) = self.node.scalar() else { return self.wrong_type("text") };
         match scalar.value {
             ScalarValue::Text => Some(&scalar.text),
@@ -52,6 +55,9 @@ impl<'a> Value<'a> {
     /// A boolean. In quotes it is text and refused.
     #[must_use]
     pub fn boolean(&self) -> Option<bool> {
+        self.learn(|shape| {
+            shape.types.insert("boolean");
+        });
         match self.node.scalar().map(|scalar| (scalar.value, &*scalar.text)) {
             Some((ScalarValue::Boolean(truth), _)) => Some(truth),
             Some((ScalarValue::Text, text @ ("true" | "false"))) => {
@@ -69,6 +75,12 @@ impl<'a> Value<'a> {
     where
         T: TryFrom<i128> + Into<i128> + Copy + Display,
     {
+        let (low, high): (i128, i128) = ((*range.start()).into(), (*range.end()).into());
+        self.learn(|shape| {
+            shape.types.insert("integer");
+            let (below, above) = shape.bounds.unwrap_or((low, high));
+            shape.bounds = Some((below.min(low), above.max(high)));
+        });
         let number = match self.node.scalar().map(|scalar| scalar.value) {
             Some(ScalarValue::Integer(number)) => number,
             Some(ScalarValue::Float(number)) if is_whole(number) => i128::from(trunc_i64(number)),
@@ -77,7 +89,6 @@ impl<'a> Value<'a> {
             }
             _ => return self.wrong_type("a whole number"),
         };
-        let (low, high): (i128, i128) = ((*range.start()).into(), (*range.end()).into());
         let value = (low..=high).contains(&number).then(|| T::try_from(number).ok()).flatten();
         if value.is_none() {
             let wide = high >= i128::from(i32::MAX);
@@ -94,6 +105,9 @@ impl<'a> Value<'a> {
     /// A finite number within a range.
     #[must_use]
     pub fn number(&self, range: RangeInclusive<f64>) -> Option<f64> {
+        self.learn(|shape| {
+            shape.types.insert("number");
+        });
         let number = match self.node.scalar() {
             Some(Scalar { value: ScalarValue::Float(number), .. }) if number.is_finite() => *number,
             Some(Scalar { value: ScalarValue::Integer(number), .. }) => {
@@ -120,6 +134,10 @@ impl<'a> Value<'a> {
     /// One of a fixed set of words, each with its meaning.
     #[must_use]
     pub fn word<T: Clone>(&self, words: &[(&str, T)]) -> Option<T> {
+        self.learn(|shape| {
+            let spoken = words.iter().map(|(word, _)| *word).filter(|word| !word.is_empty());
+            shape.words.extend(spoken.map(str::to_owned));
+        });
         let text = self.string()?;
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
             return Some(meaning.clone());

@@ -60,7 +60,7 @@ impl<'a> Value<'a> {
                 self.warning(codes::MEMORY_IN_MILLI, &message)
                     .primary(self.node.span, label)
                     .note(why)
-                    .replace("use a binary suffix", self.node.span, format!("{number}Mi")),
+                    .fix("use a binary suffix", self.node.span, format!("{number}Mi")),
             );
         }
         Some(Bytes(quantity.value_ceil()))
@@ -144,6 +144,9 @@ impl<'a> Value<'a> {
     /// The text of a scalar; a whole number in the notation of its base is brought to decimal
     /// first, as JSON has it.
     fn scalar_text(&self, wanted: &str) -> Option<String> {
+        self.learn(|shape| {
+            shape.types.extend(["string", "number"]);
+        });
         match self.node.scalar() {
             Some(scalar) => match scalar.value {
                 ScalarValue::Text | ScalarValue::Float(_) => Some((*scalar.text).to_owned()),

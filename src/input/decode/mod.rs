@@ -16,12 +16,14 @@ mod fields;
 mod leaf;
 mod measure;
 mod nearest;
+mod shapes;
 
 use std::fmt::Write as _;
 use std::rc::Rc;
 
 pub use fields::Fields;
 pub use nearest::nearest;
+pub use shapes::{Shape, Shapes};
 
 use super::codes::{self, Code};
 use super::diagnostic::{Diagnostic, Diagnostics};
@@ -53,6 +55,8 @@ enum Step<'a> {
     /// The document, with the name of the object in it (`Deployment/web`), or nothing.
     Root(String),
     Key(Rc<Self>, &'a str),
+    /// A key that its author chose.
+    Free(Rc<Self>, &'a str),
     Index(Rc<Self>, usize),
 }
 
@@ -118,17 +122,73 @@ impl<'a> Value<'a> {
         path
     }
 
+    /// The path with `*` for free keys and `[]` for items.
+    fn shape_path(&self) -> String {
+        fn write(step: &Step<'_>, path: &mut String) {
+            match step {
+                Step::Root(_) => {}
+                Step::Key(parent, key) => {
+                    write(parent, path);
+                    path.push('.');
+                    path.push_str(key);
+                }
+                Step::Free(parent, _) => {
+                    write(parent, path);
+                    path.push_str(".*");
+                }
+                Step::Index(parent, _) => {
+                    write(parent, path);
+                    path.push_str("[]");
+                }
+            }
+        }
+        let mut path = String::new();
+        write(&self.path, &mut path);
+        path
+    }
+
     /// `Deployment/web: `, or nothing when the root has no name.
     #[must_use]
     pub fn prefix(&self) -> String {
+        match self.object() {
+            "" => String::new(),
+            object => format!("{object}: "),
+        }
+    }
+
+    /// `Deployment/web`, or nothing when the root has no name.
+    #[must_use]
+    pub fn object(&self) -> &str {
         let mut step = &self.path;
         loop {
             match &**step {
-                Step::Root(object) if object.is_empty() => return String::new(),
-                Step::Root(object) => return format!("{object}: "),
-                Step::Key(parent, _) | Step::Index(parent, _) => step = parent,
+                Step::Root(object) => return object,
+                Step::Key(parent, _) | Step::Free(parent, _) | Step::Index(parent, _) => {
+                    step = parent;
+                }
             }
         }
+    }
+
+    /// The value of a key, when this is a mapping that has it; nothing is reported.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<Self> {
+        let entry = self.node.mapping()?.iter().find(|entry| &*entry.key == key)?;
+        let child = self.child(Step::Key(Rc::clone(&self.path), &entry.key), &entry.value);
+        Some(Self { key: Some(entry.key_span), ..child })
+    }
+
+    /// The value at the end of a chain of keys.
+    #[must_use]
+    pub fn at(&self, keys: &[&str]) -> Option<Self> {
+        keys.iter().try_fold(self.clone(), |value, key| value.get(key))
+    }
+
+    /// The items, when this is a list; nothing is reported.
+    #[must_use]
+    pub fn elements(&self) -> Vec<Self> {
+        let items = self.node.sequence().unwrap_or_default().iter().enumerate();
+        items.map(|(at, node)| self.child(Step::Index(Rc::clone(&self.path), at), node)).collect()
     }
 
     /// An error at this value; the message opens with object and path: `web: spec.replicas must be
@@ -136,12 +196,14 @@ impl<'a> Value<'a> {
     pub fn error(&self, code: Code, message: &str) -> Diagnostic {
         Diagnostic::error(code, format!("{}{} {message}", self.prefix(), self.subject()))
             .primary(self.span(), "")
+            .about(self.object(), self.path())
     }
 
     /// A warning at this value, worded as [`Value::error`].
     pub fn warning(&self, code: Code, message: &str) -> Diagnostic {
         Diagnostic::warning(code, format!("{}{} {message}", self.prefix(), self.subject()))
             .primary(self.span(), "")
+            .about(self.object(), self.path())
     }
 
     /// The path, or `the document` at the root.
@@ -158,6 +220,9 @@ impl<'a> Value<'a> {
     /// The value as a mapping with known fields.
     #[must_use]
     pub fn fields(&self) -> Option<Fields<'a>> {
+        self.learn(|shape| {
+            shape.types.insert("object");
+        });
         match self.node.mapping() {
             Some(entries) => Some(Fields::new(self.clone(), entries)),
             None => self.wrong_type("a mapping"),
@@ -167,9 +232,13 @@ impl<'a> Value<'a> {
     /// The value as a mapping whose keys are free, in the order of writing.
     #[must_use]
     pub fn entries(&self) -> Option<Vec<(Name<'a>, Self)>> {
+        self.learn(|shape| {
+            shape.types.insert("object");
+            shape.free = true;
+        });
         let Some(entries) = self.node.mapping() else { return self.wrong_type("a mapping") };
         let pair = |entry: &'a super::yaml::Entry| {
-            let value = self.child(Step::Key(Rc::clone(&self.path), &entry.key), &entry.value);
+            let value = self.child(Step::Free(Rc::clone(&self.path), &entry.key), &entry.value);
             (
                 Name { text: &entry.key, span: entry.key_span },
                 Self { key: Some(entry.key_span), ..value },
@@ -181,6 +250,9 @@ impl<'a> Value<'a> {
     /// The value as a list.
     #[must_use]
     pub fn items(&self) -> Option<Vec<Self>> {
+        self.learn(|shape| {
+            shape.types.insert("array");
+        });
         let Some(items) = self.node.sequence() else { return self.wrong_type("a list") };
         let item = |(at, node)| self.child(Step::Index(Rc::clone(&self.path), at), node);
         Some(items.iter().enumerate().map(item).collect())
@@ -281,7 +353,7 @@ fn write_path(step: &Step<'_>, path: &mut String) {
     // The depth of documents is bounded, and with it this recursion.
     match step {
         Step::Root(_) => {}
-        Step::Key(parent, key) => {
+        Step::Key(parent, key) | Step::Free(parent, key) => {
             write_path(parent, path);
             let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
             if !key.chars().all(plain) {

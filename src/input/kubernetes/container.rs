@@ -206,6 +206,7 @@ fn probe(value: &Value<'_>) -> Option<Probe> {
     let count = |value: &Value<'_>| value.integer(0..=i32::MAX.unsigned_abs());
     let success_threshold = fields.read_or("successThreshold", default.success_threshold, count);
     let failure_threshold = fields.read_or("failureThreshold", default.failure_threshold, count);
+    let is_request = ["httpGet", "grpc"].iter().any(|it| value.node().get(it).is_some());
     fields.ignore(&["exec", "grpc", "httpGet", "tcpSocket", "terminationGracePeriodSeconds"]);
     fields.finish("Probe (v1)");
     let span_or = |span: SimDuration, default| if span.is_zero() { default } else { span };
@@ -216,6 +217,7 @@ fn probe(value: &Value<'_>) -> Option<Probe> {
         timeout: span_or(timeout?, default.timeout),
         success_threshold: count_or(success_threshold?, default.success_threshold),
         failure_threshold: count_or(failure_threshold?, default.failure_threshold),
+        is_request,
     })
 }
 

@@ -1,12 +1,15 @@
-//! Job and CronJob (batch/v1).
+//! Job and CronJob (batch/v1), and Velero's Schedule (velero.io/v1).
 
 use std::sync::Arc;
 
 use super::meta::{metadata, object_fields, seconds, template_metadata};
 use super::pod::template;
-use crate::cluster::api::job::{Concurrency, Hook, HookDeletion, JobSpec, JobTrigger, Schedule};
+use crate::cluster::api::job::{
+    Concurrency, FailureAction, FailureCause, FailureRule, Hook, HookDeletion, JobSpec, JobTrigger,
+    Schedule,
+};
 use crate::cluster::api::meta::{Labels, ObjectMeta};
-use crate::cluster::api::pod::{PodTemplate, RestartPolicy};
+use crate::cluster::api::pod::{Container, PodTemplate, RestartPolicy};
 use crate::cluster::api::selector::LabelSelector;
 use crate::cluster::api::workload::{WorkloadKind, WorkloadSpec};
 use crate::engine::Dist;
@@ -25,14 +28,13 @@ const HOOK_WEIGHT: &str = "helm.sh/hook-weight";
 const HOOK_DELETE_POLICY: &str = "helm.sh/hook-delete-policy";
 
 /// Fields of a JobSpec that decide nothing here.
-const ASIDE: [&str; 9] = [
+const ASIDE: [&str; 8] = [
     "selector",
     "manualSelector",
     "ttlSecondsAfterFinished",
     "completionMode",
     "backoffLimitPerIndex",
     "maxFailedIndexes",
-    "podFailurePolicy",
     "successPolicy",
     "managedBy",
 ];
@@ -60,15 +62,7 @@ pub(super) fn cron_job(value: &Value<'_>) -> Option<WorkloadSpec> {
     let spec = fields.required("spec");
     fields.finish("CronJob (batch/v1)");
     let spec = spec?.fields()?;
-    let schedule = spec.required("schedule").and_then(|schedule| {
-        let text = schedule.non_empty()?;
-        if let Err(why) = cron::parse(text) {
-            let message = format!("is `{text}`, which is no schedule: {why}");
-            value.report(schedule.error(codes::INVALID_VALUE, &message));
-            return None;
-        }
-        Some(Arc::from(text))
-    });
+    let schedule = spec.required("schedule").and_then(|schedule| cron_text(value, &schedule));
     let policies = [
         ("Allow", Concurrency::Allow),
         ("Forbid", Concurrency::Forbid),
@@ -90,10 +84,68 @@ pub(super) fn cron_job(value: &Value<'_>) -> Option<WorkloadSpec> {
     // A Job that is made suspended never runs, so that its schedule need not come either.
     let suspended = suspended? || body.as_ref()?.suspended;
     let (cron, times) = (schedule?, Vec::new());
-    let trigger =
-        JobTrigger::Schedule(Schedule { cron, times, concurrency, starting_deadline, suspended });
+    let trigger = JobTrigger::Schedule(Schedule {
+        kind: "CronJob",
+        cron,
+        times,
+        concurrency,
+        starting_deadline,
+        suspended,
+    });
     let (_, annotations) = template_meta?;
     workload(value, meta?, trigger, body?, annotations)
+}
+
+/// velero.io/v1 Schedule: backups by the clock. Each is taken to be the work of one pod, as Velero's
+/// data movers are pods; a backup that is due while one runs waits for it.
+pub(super) fn velero_schedule(value: &Value<'_>) -> Option<WorkloadSpec> {
+    let fields = object_fields(value)?;
+    let meta = metadata(&fields);
+    let spec = fields.required("spec");
+    fields.finish("Schedule (velero.io/v1)");
+    let spec = spec?.fields()?;
+    let schedule = spec.required("schedule").and_then(|schedule| cron_text(value, &schedule));
+    let suspended = spec.read_or("paused", false, Value::boolean);
+    spec.ignore(&["template", "useOwnerReferencesInBackup", "skipImmediately"]);
+    spec.finish("ScheduleSpec (velero.io/v1)");
+    let mut template = PodTemplate::default();
+    template.labels.insert(Arc::from("velero.io/schedule-name"), Arc::clone(&meta.as_ref()?.name));
+    template.spec.restart_policy = RestartPolicy::Never;
+    template.spec.containers.push(Container {
+        name: Arc::from("data-mover"),
+        image: Arc::from("velero/velero"),
+        ..Container::default()
+    });
+    let body = Body {
+        completions: Some(1),
+        parallelism: 1,
+        backoff_limit: 0,
+        failure_rules: Vec::new(),
+        active_deadline: None,
+        replace_when_gone: false,
+        suspended: false,
+        template,
+    };
+    let trigger = JobTrigger::Schedule(Schedule {
+        kind: "Schedule",
+        cron: schedule?,
+        times: Vec::new(),
+        concurrency: Concurrency::Forbid,
+        starting_deadline: None,
+        suspended: suspended?,
+    });
+    workload(value, meta?, trigger, body, Labels::new())
+}
+
+/// A schedule as it is written, when it is one.
+fn cron_text(value: &Value<'_>, schedule: &Value<'_>) -> Option<Arc<str>> {
+    let text = schedule.non_empty()?;
+    if let Err(why) = cron::parse(text) {
+        let message = format!("is `{text}`, which is no schedule: {why}");
+        value.report(schedule.error(codes::INVALID_VALUE, &message));
+        return None;
+    }
+    Some(Arc::from(text))
 }
 
 /// The part of a Job that a CronJob has too.
@@ -101,6 +153,7 @@ struct Body {
     completions: Option<i32>,
     parallelism: i32,
     backoff_limit: i32,
+    failure_rules: Vec<FailureRule>,
     active_deadline: Option<SimDuration>,
     replace_when_gone: bool,
     suspended: bool,
@@ -117,6 +170,7 @@ fn job_spec(value: &Value<'_>) -> Option<Body> {
     let active_deadline = spec.read("activeDeadlineSeconds", seconds);
     let policies = [("TerminatingOrFailed", false), ("Failed", true)];
     let failures = spec.value().node().get("podFailurePolicy").is_some();
+    let failure_rules = spec.read_or("podFailurePolicy", Vec::new(), failure_policy);
     let replace = spec.read_or("podReplacementPolicy", failures, |value| value.word(&policies));
     let suspended = spec.read_or("suspend", false, Value::boolean);
     let template_value = spec.required("template");
@@ -141,11 +195,63 @@ fn job_spec(value: &Value<'_>) -> Option<Body> {
         completions,
         parallelism: parallelism.unwrap_or(1),
         backoff_limit: backoff_limit?,
+        failure_rules: failure_rules?,
         active_deadline: active_deadline?,
         replace_when_gone: replace?,
         suspended: suspended?,
         template,
     })
+}
+
+/// `spec.podFailurePolicy`.
+fn failure_policy(value: &Value<'_>) -> Option<Vec<FailureRule>> {
+    let fields = value.fields()?;
+    let rules = fields.required("rules").and_then(|rules| rules.list(failure_rule));
+    fields.finish("PodFailurePolicy (batch/v1)");
+    rules
+}
+
+fn failure_rule(value: &Value<'_>) -> Option<FailureRule> {
+    let fields = value.fields()?;
+    let actions = [
+        ("Count", FailureAction::Count),
+        ("Ignore", FailureAction::Ignore),
+        ("FailJob", FailureAction::FailJob),
+        // An index that fails is a pod that fails, as long as indexes have no limits of their own.
+        ("FailIndex", FailureAction::Count),
+    ];
+    let action = fields.required("action").and_then(|value| value.word(&actions));
+    let on = fields.exactly_one(&["onExitCodes", "onPodConditions"]);
+    fields.finish("PodFailurePolicyRule (batch/v1)");
+    let (name, on) = on?;
+    let on = if name == "onExitCodes" {
+        let fields = on.fields()?;
+        let operators = [("In", true), ("NotIn", false)];
+        let one_of = fields.required("operator").and_then(|value| value.word(&operators));
+        let codes = fields.required("values");
+        let codes = codes.and_then(|all| all.list(|code| code.integer(0..=255_i32)));
+        fields.ignore(&["containerName"]);
+        fields.finish("PodFailurePolicyOnExitCodesRequirement (batch/v1)");
+        FailureCause::ExitCode { one_of: one_of?, codes: codes? }
+    } else {
+        let conditions = on.list(|condition| {
+            let fields = condition.fields()?;
+            let kind = fields.required("type").and_then(|kind| kind.shared());
+            fields.ignore(&["status"]);
+            fields.finish("PodFailurePolicyOnPodConditionsPattern (batch/v1)");
+            kind
+        })?;
+        if conditions.iter().any(|kind| **kind != *"DisruptionTarget") {
+            let message = "names a condition that no pod here gets: the rule never matches";
+            on.report(on.warning(codes::UNSUPPORTED, message));
+            return Some(FailureRule {
+                action: action?,
+                on: FailureCause::ExitCode { one_of: true, codes: Vec::new() },
+            });
+        }
+        FailureCause::Disruption
+    };
+    Some(FailureRule { action: action?, on })
 }
 
 fn workload(
@@ -176,6 +282,7 @@ fn workload(
             backoff_limit,
             active_deadline,
             replace_when_gone: body.replace_when_gone,
+            failure_rules: body.failure_rules,
             duration,
             duration_origin,
         }),

@@ -3,13 +3,15 @@
 use super::container::resource_list;
 use super::meta::{metadata, object_fields};
 use crate::cluster::api::limit::{
-    LimitRangeItem, LimitRangeSpec, QuotaResource, ResourceQuotaSpec,
+    LimitRangeItem, LimitRangeSpec, QuotaResource, QuotaScope, ResourceQuotaSpec,
 };
+use crate::cluster::api::selector::SelectorOperator;
 use crate::input::codes;
 use crate::input::decode::Value;
 use crate::units::ResourceList;
 
-/// v1 ResourceQuota: what pods use of it. A quota with scopes is left out with a warning.
+/// v1 ResourceQuota: what pods use of it. A quota with a scope that is not simulated is
+/// left out with a warning.
 pub(super) fn resource_quota(value: &Value<'_>) -> Option<ResourceQuotaSpec> {
     let fields = object_fields(value)?;
     let meta = metadata(&fields);
@@ -28,14 +30,64 @@ pub(super) fn resource_quota(value: &Value<'_>) -> Option<ResourceQuotaSpec> {
         let read: Option<Vec<_>> = read.into_iter().collect();
         Some(read?.into_iter().flatten().collect())
     });
-    let (scopes, selector) = (spec.optional("scopes"), spec.optional("scopeSelector"));
+    let scopes = spec.read_or("scopes", Vec::new(), |scopes| scopes.list(plain_scope));
+    let selected = spec.read_or("scopeSelector", Vec::new(), scope_selector);
     spec.finish("ResourceQuotaSpec (v1)");
-    if let Some(scoped) = scopes.or(selector) {
-        let message = "is not simulated: this quota is left out";
-        value.report(scoped.warning(codes::UNSUPPORTED, message));
+    let mut scopes = scopes?;
+    scopes.extend(selected?);
+    let Some(scopes) = scopes.into_iter().collect() else {
+        let message = "has a scope that is not simulated: it is left out";
+        value.report(value.warning(codes::UNSUPPORTED, message));
         return None;
-    }
-    Some(ResourceQuotaSpec { meta: meta?, hard: hard? })
+    };
+    Some(ResourceQuotaSpec { meta: meta?, hard: hard?, scopes })
+}
+
+/// A scope without a selector; `Some(None)` is one that is not simulated.
+fn plain_scope(value: &Value<'_>) -> Option<Option<QuotaScope>> {
+    value.word(&[
+        ("BestEffort", Some(QuotaScope::BestEffort)),
+        ("NotBestEffort", Some(QuotaScope::NotBestEffort)),
+        ("NotTerminating", Some(QuotaScope::NotTerminating)),
+        ("Terminating", None),
+        ("CrossNamespacePodAffinity", None),
+        (
+            "PriorityClass",
+            Some(QuotaScope::PriorityClass {
+                operator: SelectorOperator::Exists,
+                values: Vec::new(),
+            }),
+        ),
+    ])
+}
+
+/// `scopeSelector.matchExpressions`.
+fn scope_selector(value: &Value<'_>) -> Option<Vec<Option<QuotaScope>>> {
+    let fields = value.fields()?;
+    let found = fields.read_or("matchExpressions", Vec::new(), |all| all.list(scope_expression));
+    fields.finish("ScopeSelector (v1)");
+    found
+}
+
+fn scope_expression(value: &Value<'_>) -> Option<Option<QuotaScope>> {
+    let fields = value.fields()?;
+    let scope = fields.required("scopeName").and_then(|name| plain_scope(&name));
+    let operators = [
+        ("In", SelectorOperator::In),
+        ("NotIn", SelectorOperator::NotIn),
+        ("Exists", SelectorOperator::Exists),
+        ("DoesNotExist", SelectorOperator::DoesNotExist),
+    ];
+    let operator = fields.required("operator").and_then(|value| value.word(&operators));
+    let values = fields.read_or("values", Vec::new(), |value| value.list(Value::shared));
+    fields.finish("ScopedResourceSelectorRequirement (v1)");
+    let (operator, values) = (operator?, values?);
+    Some(match scope? {
+        Some(QuotaScope::PriorityClass { .. }) => {
+            Some(QuotaScope::PriorityClass { operator, values })
+        }
+        other => other,
+    })
 }
 
 /// v1 LimitRange: its items of type Container, with what the API server fills in

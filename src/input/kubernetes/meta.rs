@@ -25,14 +25,14 @@ const METADATA_ASIDE: [&str; 12] = [
 ];
 
 /// The fields of an object of which `spec` and the like will be read: the type is known already.
-pub(super) fn object_fields<'a>(value: &Value<'a>) -> Option<Fields<'a>> {
+pub(in crate::input) fn object_fields<'a>(value: &Value<'a>) -> Option<Fields<'a>> {
     let fields = value.fields()?;
     fields.ignore(&["apiVersion", "kind", "status"]);
     Some(fields)
 }
 
 /// `metadata` of a named object; the namespace is `default` when absent.
-pub(super) fn metadata(fields: &Fields<'_>) -> Option<ObjectMeta> {
+pub(in crate::input) fn metadata(fields: &Fields<'_>) -> Option<ObjectMeta> {
     let origin = fields.value().origin();
     let value = fields.required("metadata")?;
     let meta = value.fields()?;
@@ -81,7 +81,7 @@ pub(super) fn names(value: &Value<'_>) -> Option<Vec<Arc<str>>> {
 }
 
 /// The label selector of an object.
-pub(super) fn selector(value: &Value<'_>) -> Option<LabelSelector> {
+pub(in crate::input) fn selector(value: &Value<'_>) -> Option<LabelSelector> {
     let fields = value.fields()?;
     let match_labels = fields.read_or("matchLabels", Labels::new(), strings);
     let expressions =

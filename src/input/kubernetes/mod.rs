@@ -24,7 +24,7 @@ mod storage;
 mod vertical;
 mod workload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -88,6 +88,8 @@ pub struct Objects {
     /// How many objects of each other kind were passed over.
     pub ignored: BTreeMap<String, usize>,
     seen: BTreeMap<Key, Span>,
+    /// Kind and name of workloads that are written and wrong.
+    broken: BTreeSet<(String, String)>,
 }
 
 /// Kind, namespace and name.
@@ -140,6 +142,7 @@ enum Kind {
     PriorityClass,
     Job,
     CronJob,
+    VeleroSchedule,
     Quota,
     LimitRange,
     NodePool,
@@ -222,6 +225,7 @@ impl Objects {
             Kind::ReplicaSet => self.workload(value, deployment::replica_set(value)),
             Kind::Job => self.workload(value, job::job(value)),
             Kind::CronJob => self.workload(value, job::cron_job(value)),
+            Kind::VeleroSchedule => self.workload(value, job::velero_schedule(value)),
             Kind::Quota => self.keep(value, limit::resource_quota(value), |it| &mut it.quotas),
             Kind::LimitRange => {
                 self.keep(value, limit::limit_range(value), |it| &mut it.limit_ranges);
@@ -273,6 +277,11 @@ impl Objects {
     }
 
     fn workload(&mut self, value: &Value<'_>, spec: Option<WorkloadSpec>) {
+        if spec.is_none() {
+            let text = |node: Option<&Node>| node.and_then(Node::text).unwrap_or("").to_owned();
+            let name = value.node().get("metadata").and_then(|meta| meta.get("name"));
+            self.broken.insert((text(value.node().get("kind")), text(name)));
+        }
         self.keep(value, spec, |it| &mut it.workloads);
     }
 
@@ -308,6 +317,18 @@ impl Objects {
                 .secondary(first, "first here"),
         );
         false
+    }
+
+    /// Whether a workload of this name, or `Kind/name`, is written and wrong: then what is wrong with it
+    /// was said, and that it is missing need not be.
+    #[must_use]
+    pub fn is_broken(&self, wanted: &str) -> bool {
+        let (kind, name) = match wanted.split_once('/') {
+            Some((kind, name)) => (Some(kind), name),
+            None => (None, wanted),
+        };
+        let mut broken = self.broken.iter();
+        broken.any(|(of, called)| called == name && kind.is_none_or(|kind| kind == of))
     }
 
     /// The file in which an object was read.
@@ -447,6 +468,7 @@ fn judge(version: &str, kind: &str) -> Judgement {
         "PriorityClass" => Kind::PriorityClass,
         "Job" => Kind::Job,
         "CronJob" => Kind::CronJob,
+        "Schedule" => Kind::VeleroSchedule,
         "ResourceQuota" => Kind::Quota,
         "LimitRange" => Kind::LimitRange,
         "NodePool" => Kind::NodePool,
@@ -466,6 +488,7 @@ fn judge(version: &str, kind: &str) -> Judgement {
         Kind::ScaledObject => "keda.sh/v1alpha1",
         Kind::VerticalAutoscaler => "autoscaling.k8s.io/v1",
         Kind::Job | Kind::CronJob => "batch/v1",
+        Kind::VeleroSchedule => "velero.io/v1",
         Kind::StorageClass => "storage.k8s.io/v1",
         Kind::PriorityClass => "scheduling.k8s.io/v1",
         Kind::NodePool => "karpenter.sh/v1",
@@ -497,5 +520,7 @@ fn version_warning(value: &Value<'_>, message: &str, current: &str) -> Diagnosti
     )
 }
 
+#[cfg(test)]
+mod karpenter_tests;
 #[cfg(test)]
 mod tests;

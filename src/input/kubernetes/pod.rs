@@ -112,6 +112,19 @@ fn placement(fields: &Fields<'_>) -> Option<Placement> {
     })
 }
 
+/// Most containers of a pod that are told apart.
+const CONTAINERS_MOST: usize = 255;
+
+/// There are not too many of them.
+fn check_containers(value: &Value<'_>, count: usize) -> Option<()> {
+    if count > CONTAINERS_MOST {
+        let message = format!("has {count} containers, must have {CONTAINERS_MOST} at most");
+        value.report(value.error(codes::UNSUPPORTED, &message));
+        return None;
+    }
+    Some(())
+}
+
 fn pod_spec(value: &Value<'_>) -> Option<PodSpec> {
     let fields = value.fields()?;
     let containers = fields.required("containers").and_then(|value| containers(&value));
@@ -134,6 +147,8 @@ fn pod_spec(value: &Value<'_>) -> Option<PodSpec> {
     fields.ignore(&ASIDE);
     fields.finish("PodSpec (v1)");
     let (resources, host_network) = (resources?, host_network?);
+    let (containers, init_containers) = (containers?, init_containers?);
+    check_containers(value, containers.len() + init_containers.len())?;
     let finish = |decoded: Vec<Decoded>| finish_containers(decoded, host_network);
     let Placement {
         node_name,
@@ -147,8 +162,8 @@ fn pod_spec(value: &Value<'_>) -> Option<PodSpec> {
         gated,
     } = placement?;
     Some(PodSpec {
-        containers: finish(containers?),
-        init_containers: finish(init_containers?),
+        containers: finish(containers),
+        init_containers: finish(init_containers),
         pod_requests: resources.requests,
         pod_limits: resources.limits,
         overhead: overhead?,

@@ -7,11 +7,14 @@
 mod build;
 mod events;
 mod hints;
+mod json;
 mod resolve;
+mod write;
 
 use std::sync::Arc;
 
 pub use build::{ALIAS_LIMIT, DEPTH_LIMIT, EXPANSION_LIMIT, parse};
+pub use write::write_yaml;
 
 use super::source::Span;
 

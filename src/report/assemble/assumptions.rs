@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::cluster::VolumeMode;
 use crate::model::id::WorkloadId;
-use crate::scenario::Scenario;
 use crate::scenario::profile::HOURS_PER_MONTH;
+use crate::scenario::{Scenario, ServiceModel};
 use crate::service::spec::StationKind;
 use crate::units::SimDuration;
+use crate::units::counted;
 
 /// What the figures of a run rest on beside its inputs, one sentence each.
 pub(in crate::report) fn assumptions(scenario: &Scenario) -> Vec<String> {
@@ -28,14 +29,56 @@ pub(in crate::report) fn assumptions(scenario: &Scenario) -> Vec<String> {
             .to_owned(),
         "latencies are known to 0.05 %, those of single intervals and windows to 0.4 %".to_owned(),
         volumes(scenario).to_owned(),
-        "memory is held against limits once a second, as the most that was held".to_owned(),
+        memory(scenario).to_owned(),
         "checks are client calls that were answered well".to_owned(),
         format!("a month has {HOURS_PER_MONTH} hours at the mean cost rate of the measured time"),
     ];
+    said.extend(fluid(scenario));
     said.extend(unprofiled(scenario));
     said.extend(unsized_images(scenario));
     said.extend(prefetching(scenario));
+    said.extend(karpenter(scenario));
     said
+}
+
+/// What Karpenter's part rests on.
+fn karpenter(scenario: &Scenario) -> Vec<String> {
+    if scenario.karpenter.is_none() {
+        return Vec::new();
+    }
+    [
+        "of the spot pools that would do, Karpenter's launches take the cheapest of the better half; how \
+         deep a pool is nobody publishes: it is drawn once from the seed",
+        "startup taints of a node go when the DaemonSet pods that tolerate them are ready there, or with \
+         the node Ready when no DaemonSet does",
+        "Karpenter's planning takes no time and never runs out of it; its nodes drift when an \
+         `upgradePool` event replaces their image, and for no other reason",
+        "node repair, reserved capacity, static pools and node overlays of Karpenter are not simulated",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+fn memory(scenario: &Scenario) -> &'static str {
+    match scenario.model {
+        ServiceModel::Requests => {
+            "memory is held against limits once a second, as the most that was held"
+        }
+        ServiceModel::Fluid { .. } => {
+            "memory is held against limits every 10s, as the most that was held at a tick"
+        }
+    }
+}
+
+/// What the fluid model does without.
+fn fluid(scenario: &Scenario) -> Option<String> {
+    let ServiceModel::Fluid { tick } = scenario.model else { return None };
+    Some(format!(
+        "model: fluid, in ticks of {tick}, longer while nothing changes: requests are rates, waiting is \
+         that of queueing formulas, and bursts that only single requests make are not seen; a client's \
+         calls come at the rate of its iterations, pauses do not set them off in time; iterations at \
+         the end of a load run on",
+    ))
 }
 
 fn volumes(scenario: &Scenario) -> &'static str {
@@ -51,7 +94,7 @@ fn volumes(scenario: &Scenario) -> &'static str {
 /// What was read and decides nothing: fields, and objects by kind.
 pub(in crate::report) fn not_simulated(scenario: &Scenario) -> Vec<String> {
     let objects = scenario.ignored.iter();
-    let objects = objects.map(|(kind, count)| format!("{kind} ({count} object(s))"));
+    let objects = objects.map(|(kind, count)| format!("{kind} ({})", counted(*count, "object")));
     scenario.not_simulated.iter().map(ToString::to_string).chain(objects).collect()
 }
 

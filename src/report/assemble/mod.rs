@@ -58,6 +58,7 @@ pub fn assemble(
             })
             .collect(),
         seed,
+        model: scenario.model.name(),
         duration_s: scenario.duration.as_secs_f64(),
         warm_up_s: scenario.warm_up.as_secs_f64(),
         holds: thresholds.iter().all(|threshold| threshold.ok || threshold.warns_only),

@@ -22,10 +22,11 @@ pub(super) fn header(told: &Told<'_>, page: &mut Page) {
     let ran_in = told.ran_in.map_or_else(String::new, |took| format!(" in {took}"));
     let (version, name, seed) = (env!("CARGO_PKG_VERSION"), &scenario.name, told.seed);
     let duration = round_span(scenario.duration);
+    let model = scenario.model.name();
     page.add(Line::new().with(
         Role::Quiet,
         format!(
-            "aurelius-sim {version} · {name} · {duration} simulated{ran_in} · seed {seed} · \
+            "aurelius-sim {version} · {name} · {duration} simulated{ran_in} · {model} · seed {seed} · \
              Kubernetes {KUBERNETES} behaviour"
         ),
     ));

@@ -336,6 +336,17 @@ impl ServiceGraph {
         self.stations.iter().position(|s| s.workload == Some(workload)).map(StationId::at)
     }
 
+    /// What of these services the fluid model does not simulate, if anything: what single calls decide.
+    #[must_use]
+    pub fn beyond_rates(&self) -> Option<&'static str> {
+        let calls = self.operations.iter().flat_map(|it| it.steps.iter().flat_map(|s| &s.calls));
+        let passes = |call: &CallSpec| call.on_error == OnError::Pass;
+        if !self.policies.is_empty() {
+            return Some("retries, hedges, circuit breakers and other policies of calls");
+        }
+        calls.clone().any(passes).then_some("errors that are passed on (onError: pass)")
+    }
+
     /// Mean CPU demand (core-seconds) that one iteration of a class puts on each station, calls of
     /// calls included: the service demand of queueing networks. Calls must not form a loop.
     #[must_use]

@@ -1,6 +1,6 @@
 //! The scores, one file each, with their weights.
 
-use crate::control::scheduler::entry::Entry;
+use crate::control::scheduler::entry::{ObjectEntry, RoomEntry};
 use crate::control::scheduler::rejection::Plugin;
 use crate::control::scheduler::rules::Rules;
 use crate::control::scheduler::snapshot::{NodeSlot, Snapshot};
@@ -23,8 +23,10 @@ pub(crate) struct Candidates<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) rules: &'a Rules,
     pub(crate) tables: &'a Tables,
-    /// What is remembered of each node, by slot; fresh for the feasible ones.
-    pub(crate) entries: &'a [Entry],
+    /// What each node's object says, by slot; fresh for the feasible ones.
+    pub(crate) objects: &'a [ObjectEntry],
+    /// What is left on each node, by slot; fresh for the feasible ones.
+    pub(crate) rooms: &'a [RoomEntry],
     /// ImageLocality by slot; empty when it is 0 everywhere.
     pub(crate) images: &'a [u8],
     pub(crate) feasible: &'a [NodeSlot],
@@ -46,9 +48,14 @@ pub(crate) const PLUGINS: [(Plugin, i64, ScoreFn); 7] = [
 ];
 
 impl Candidates<'_> {
-    /// A remembered figure of every feasible node.
-    fn gather(&self, scores: &mut Vec<i64>, of: impl Fn(&Entry) -> i64) {
-        scores.extend(self.feasible.iter().map(|slot| of(&self.entries[slot.index()])));
+    /// A remembered figure of every feasible node's object.
+    fn of_objects(&self, scores: &mut Vec<i64>, of: impl Fn(&ObjectEntry) -> i64) {
+        scores.extend(self.feasible.iter().map(|slot| of(&self.objects[slot.index()])));
+    }
+
+    /// A remembered figure of what is left on every feasible node.
+    fn of_rooms(&self, scores: &mut Vec<i64>, of: impl Fn(&RoomEntry) -> i64) {
+        scores.extend(self.feasible.iter().map(|slot| of(&self.rooms[slot.index()])));
     }
 }
 

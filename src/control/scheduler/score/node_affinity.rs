@@ -9,7 +9,7 @@ pub(super) fn score(candidates: &Candidates<'_>, scores: &mut Vec<i64>) -> bool 
     if candidates.rules.shape.template.spec.affinity.node_preferred.is_empty() {
         return false;
     }
-    candidates.gather(scores, |entry| i64::from(entry.affinity));
+    candidates.of_objects(scores, |entry| i64::from(entry.affinity));
     normalise(scores, false);
     true
 }

@@ -11,7 +11,7 @@ pub(super) fn score(candidates: &Candidates<'_>, scores: &mut Vec<i64>) -> bool 
     if requests.cpu.0 == 0 && requests.memory.0 == 0 {
         return false;
     }
-    candidates.gather(scores, |entry| i64::from(entry.balanced));
+    candidates.of_rooms(scores, |entry| i64::from(entry.balanced));
     true
 }
 

@@ -5,7 +5,7 @@ use crate::control::scheduler::score::{Candidates, MAX_NODE_SCORE};
 use crate::control::scheduler::snapshot::NodeInfo;
 
 pub(super) fn score(candidates: &Candidates<'_>, scores: &mut Vec<i64>) -> bool {
-    candidates.gather(scores, |entry| i64::from(entry.fit));
+    candidates.of_rooms(scores, |entry| i64::from(entry.fit));
     true
 }
 

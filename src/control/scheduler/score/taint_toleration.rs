@@ -7,7 +7,7 @@ use crate::control::scheduler::score::{Candidates, normalise};
 use crate::control::scheduler::snapshot::NodeInfo;
 
 pub(super) fn score(candidates: &Candidates<'_>, scores: &mut Vec<i64>) -> bool {
-    candidates.gather(scores, |entry| i64::from(entry.taints));
+    candidates.of_objects(scores, |entry| i64::from(entry.taints));
     normalise(scores, true);
     true
 }

@@ -38,12 +38,14 @@ impl NodeSlot {
         Self(count_u32(position))
     }
 
+    #[inline]
     pub(crate) fn index(self) -> usize {
         index(self.0)
     }
 }
 
-/// When a node last changed, on the snapshot's own count; larger is later, never given twice.
+/// Which state of a node this is, on the snapshot's own count: larger is later. It is never given to
+/// two different states; a node that is as it was before a trial has the stamp from before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Stamp {
     /// Anything of it.
@@ -86,6 +88,8 @@ pub struct Snapshot {
     live: live::LiveNodes,
     undo: Vec<Undo>,
     forks: Vec<usize>,
+    /// For each trial, the stamps of the nodes it touched as they were before.
+    stamps_before: Vec<BTreeMap<NodeSlot, Stamp>>,
 }
 
 /// How many pods of a shape are on a node.
@@ -258,6 +262,7 @@ impl Snapshot {
     /// Begins a trial: [`Snapshot::revert`] takes back everything from here on. Trials nest.
     pub fn fork(&mut self) {
         self.forks.push(self.undo.len());
+        self.stamps_before.push(BTreeMap::new());
     }
 
     /// Takes back all changes since the last [`Snapshot::fork`]. Without one, nothing.
@@ -265,18 +270,30 @@ impl Snapshot {
         let Some(start) = self.forks.pop() else { return };
         // Taking back must not be remembered itself.
         let forks = std::mem::take(&mut self.forks);
+        let mut stamps_before = std::mem::take(&mut self.stamps_before);
         while self.undo.len() > start {
             let Some(undo) = self.undo.pop() else { break };
             self.take_back(undo);
         }
         self.forks = forks;
+        // A node is again what it was, so what was found out about it then holds again.
+        for (slot, stamp) in stamps_before.pop().into_iter().flatten() {
+            self.stamps[slot.index()] = stamp;
+        }
+        self.stamps_before = stamps_before;
     }
 
     /// Ends the last trial and keeps its changes.
     pub fn keep(&mut self) {
         self.forks.pop();
-        if self.forks.is_empty() {
-            self.undo.clear();
+        let kept = self.stamps_before.pop().unwrap_or_default();
+        match self.stamps_before.last_mut() {
+            Some(outer) => {
+                for (slot, stamp) in kept {
+                    outer.entry(slot).or_insert(stamp);
+                }
+            }
+            None => self.undo.clear(),
         }
     }
 
@@ -454,6 +471,9 @@ impl Snapshot {
     fn touch(&mut self, slot: NodeSlot, object: bool) {
         self.count += 1;
         let stamp = &mut self.stamps[slot.index()];
+        if let Some(before) = self.stamps_before.last_mut() {
+            before.entry(slot).or_insert(*stamp);
+        }
         stamp.any = self.count;
         if object {
             stamp.object = self.count;

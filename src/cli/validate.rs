@@ -1,0 +1,249 @@
+//! `validate`: what can never work, before anything runs.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use crate::checks::{Review, Selection, Severity, fix, review};
+use crate::cli::args::{Color, FailOn, ReviewFormat, ReviewOutputArg, ValidateArgs};
+use crate::cli::files::{to_stderr, to_stdout, write_whole};
+use crate::cli::{Exit, say_error};
+use crate::input::codes;
+use crate::input::diagnostic::Diagnostic;
+use crate::input::material::{Material, MaterialInputs, load_material};
+use crate::input::render::{Colour, concise, render_all};
+use crate::report::review::{github, gitlab, json, junit, markdown, sarif, text};
+
+/// Columns of a table when nobody says how wide the terminal is.
+const WIDTH: usize = 100;
+
+/// Reviews the documents and writes what was asked for.
+pub(super) fn validate(args: &ValidateArgs, color: Color) -> Exit {
+    if let Some(text) = conflict(args) {
+        to_stderr(&format!("error: {text}"));
+        return Exit::Usage;
+    }
+    let known = match args.baseline.as_deref().map(baseline) {
+        None => BTreeSet::new(),
+        Some(Ok(known)) => known,
+        Some(Err(text)) => {
+            to_stderr(&format!("error: {text}"));
+            return Exit::Usage;
+        }
+    };
+    let selection = Selection { select: args.select.clone(), ignore: args.ignore.clone(), known };
+    let mut material = load_material(&inputs(args));
+    let mut found = review(&material, &selection);
+    if args.fix {
+        match mend(&material, &found) {
+            Ok(0) => {}
+            Ok(edits) => {
+                if !args.quiet {
+                    let plural = if edits == 1 { "" } else { "es" };
+                    to_stderr(&format!("Applied {edits} fix{plural}"));
+                }
+                material = load_material(&inputs(args));
+                found = review(&material, &selection);
+            }
+            Err(exit) => return exit,
+        }
+    }
+    if let Err(exit) = write(args, color, &material, &found) {
+        return exit;
+    }
+    exit(args, &found)
+}
+
+fn inputs(args: &ValidateArgs) -> MaterialInputs {
+    MaterialInputs {
+        files: args.files.clone(),
+        release: args.inputs.release(),
+        cluster: args.inputs.cluster.clone(),
+        services: args.services.clone(),
+        requirements: args.requirements.clone(),
+        ..MaterialInputs::default()
+    }
+}
+
+/// What is wrong with the command line as a whole, if anything.
+fn conflict(args: &ValidateArgs) -> Option<String> {
+    if args.files.is_empty() && args.inputs.release().is_empty() {
+        return Some(
+            "nothing to validate: name manifests, a scenario, or `-` for standard input, as in \
+             `helm template . | aurelius-sim validate -`"
+                .to_owned(),
+        );
+    }
+    let stdin = Path::new("-");
+    let streams =
+        args.files.iter().chain(&args.inputs.manifests).filter(|path| *path == stdin).count();
+    if streams > 1 {
+        return Some("standard input can be read once".to_owned());
+    }
+    if args.fix && streams > 0 {
+        return Some("`--fix` mends files, and standard input is none".to_owned());
+    }
+    let to_stdout = args.output.iter().filter(|output| output.path.is_none()).count();
+    if to_stdout > 1 {
+        return Some("two outputs go to standard output; give all but one a path, as in `-o json=review.json`".to_owned());
+    }
+    let mut seen: Vec<&PathBuf> = Vec::new();
+    for path in args.output.iter().filter_map(|output| output.path.as_ref()) {
+        if seen.contains(&path) {
+            return Some(format!("two outputs go to {}", path.display()));
+        }
+        seen.push(path);
+    }
+    None
+}
+
+/// The fingerprints of an earlier result.
+fn baseline(path: &Path) -> Result<BTreeSet<String>, String> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read the baseline {shown}: {error}"))?;
+    let document: serde_json::Value = serde_json::from_str(&text)
+        .map_err(|error| format!("the baseline {shown} is no JSON: {error}"))?;
+    if document["schema"] != json::SCHEMA {
+        return Err(format!("the baseline {shown} is no result of `validate -o json`"));
+    }
+    let lists = ["findings", "suppressed"].iter().filter_map(|list| document[*list].as_array());
+    let prints = lists.flatten().filter_map(|finding| finding["fingerprint"].as_str());
+    Ok(prints.map(str::to_owned).collect())
+}
+
+/// Applies the certain fixes; how many.
+fn mend(material: &Material, found: &Review) -> Result<usize, Exit> {
+    let mut edits = 0;
+    for mended in fix::mend(&found.reported, &material.sources) {
+        let file = material.sources.file(mended.file);
+        let Some(path) = file.path() else { continue };
+        write_whole(path, &mended.text).map_err(|error| {
+            say_error(&error);
+            Exit::Usage
+        })?;
+        edits += mended.edits;
+    }
+    Ok(edits)
+}
+
+fn write(
+    args: &ValidateArgs,
+    color: Color,
+    material: &Material,
+    found: &Review,
+) -> Result<(), Exit> {
+    let default = [ReviewOutputArg { format: ReviewFormat::Text, path: None }];
+    let asked = if args.output.is_empty() { &default[..] } else { &args.output };
+    let read: Vec<PathBuf> = material
+        .sources
+        .files()
+        .filter_map(|(_, file)| file.path())
+        .filter_map(|path| path.canonicalize().ok())
+        .collect();
+    for output in asked {
+        let target = output.path.as_ref().and_then(|path| path.canonicalize().ok());
+        if target.is_some_and(|target| read.contains(&target)) {
+            let path = output.path.as_deref().unwrap_or(Path::new("-"));
+            to_stderr(&format!(
+                "error: {} was read as input and would be overwritten",
+                path.display()
+            ));
+            return Err(Exit::Usage);
+        }
+    }
+    let made: Vec<(String, Option<&Path>)> = asked
+        .iter()
+        .map(|output| (make(output, args, color, material, found), output.path.as_deref()))
+        .collect();
+    for (text, path) in made {
+        let written = match path {
+            None => to_stdout(&text),
+            Some(path) => write_whole(path, &text),
+        };
+        written.map_err(|error| {
+            say_error(&error);
+            Exit::Usage
+        })?;
+    }
+    Ok(())
+}
+
+fn make(
+    output: &ReviewOutputArg,
+    args: &ValidateArgs,
+    color: Color,
+    material: &Material,
+    found: &Review,
+) -> String {
+    match output.format {
+        ReviewFormat::Text => {
+            let terminal = output.path.is_none() && std::io::stdout().is_terminal();
+            let coloured = match color {
+                Color::Always => true,
+                Color::Never => false,
+                Color::Auto => terminal,
+            };
+            snippets(args, material, found, if coloured { Colour::Coloured } else { Colour::Plain })
+        }
+        ReviewFormat::Concise => concise(&found.reported, &material.sources),
+        ReviewFormat::Json => json::json(found),
+        ReviewFormat::Sarif => sarif::sarif(found),
+        ReviewFormat::Junit => {
+            junit::junit(found, severity(args.fail_on).unwrap_or(Severity::Error))
+        }
+        ReviewFormat::Github => github::github(found),
+        ReviewFormat::Gitlab => gitlab::gitlab(found),
+        ReviewFormat::Markdown => markdown::markdown(found),
+    }
+}
+
+fn snippets(args: &ValidateArgs, material: &Material, found: &Review, colour: Colour) -> String {
+    let shown: Vec<Diagnostic> = found
+        .reported
+        .iter()
+        .filter(|finding| !args.quiet || finding.severity() == Severity::Error)
+        .cloned()
+        .collect();
+    let mut parts = Vec::new();
+    let rendered = render_all(&shown, &material.sources, colour);
+    if !rendered.is_empty() {
+        parts.push(rendered);
+    }
+    if !args.quiet && found.object_count() > 0 {
+        parts.push(text::table(found, WIDTH, args.ascii));
+    }
+    parts.push(text::summary(found) + "\n");
+    parts.join("\n")
+}
+
+/// The least severity that fails.
+fn severity(fail_on: FailOn) -> Option<Severity> {
+    match fail_on {
+        FailOn::Error => Some(Severity::Error),
+        FailOn::Warning => Some(Severity::Warning),
+        FailOn::Note => Some(Severity::Note),
+        FailOn::Never => None,
+    }
+}
+
+fn exit(args: &ValidateArgs, found: &Review) -> Exit {
+    let unreadable = |finding: &&Diagnostic| {
+        finding.severity() == Severity::Error && is_unreadable(finding.code())
+    };
+    if found.reported.iter().any(|finding| unreadable(&finding)) {
+        return Exit::Usage;
+    }
+    let fails = severity(args.fail_on).filter(|_| !args.exit_zero);
+    match fails {
+        Some(least) if found.findings.iter().any(|finding| finding.severity <= least) => {
+            Exit::Findings
+        }
+        Some(_) | None => Exit::Success,
+    }
+}
+
+/// What cannot be read at all is no finding but wrong input.
+fn is_unreadable(code: codes::Code) -> bool {
+    code.number() <= codes::UNREADABLE_FILE.number()
+}

@@ -1,0 +1,91 @@
+//! The adapter behind custom and external metrics: scraped series, and what is asked of them.
+//!
+//! Prometheus scrapes, and the adapter answers with the last sample, or with a rate between the first
+//! and the last sample of a window (promql `rate`, without its extrapolation to the window's edges). A
+//! series that is not scraped any more is not served.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::model::id::PodId;
+use crate::units::convert::round_i64;
+use crate::units::{SimDuration, SimTime};
+
+/// One metric's series: of each pod, and of the service as a whole.
+#[derive(Debug, Clone, Default)]
+pub struct Series {
+    whole: VecDeque<(SimTime, f64)>,
+    pods: BTreeMap<PodId, VecDeque<(SimTime, f64)>>,
+}
+
+impl Series {
+    /// One scrape: the value of the whole, and of each pod that answers. Samples older than `window`
+    /// before the last are forgotten, as are pods that do not answer.
+    pub fn scrape(
+        &mut self,
+        now: SimTime,
+        window: SimDuration,
+        whole: f64,
+        pods: impl Iterator<Item = (PodId, f64)>,
+    ) {
+        push(&mut self.whole, now, window, whole);
+        let mut before = std::mem::take(&mut self.pods);
+        for (pod, value) in pods {
+            let mut samples = before.remove(&pod).unwrap_or_default();
+            push(&mut samples, now, window, value);
+            self.pods.insert(pod, samples);
+        }
+    }
+
+    /// The value of the whole, in thousandths; `None` without enough samples.
+    #[must_use]
+    pub fn whole_milli(&self, is_rate: bool) -> Option<i64> {
+        value_milli(&self.whole, is_rate)
+    }
+
+    /// The value of a pod, in thousandths; `None` without enough samples.
+    #[must_use]
+    pub fn pod_milli(&self, pod: PodId, is_rate: bool) -> Option<i64> {
+        value_milli(self.pods.get(&pod)?, is_rate)
+    }
+}
+
+fn push(samples: &mut VecDeque<(SimTime, f64)>, now: SimTime, window: SimDuration, value: f64) {
+    samples.push_back((now, value));
+    while samples.front().is_some_and(|(at, _)| now.since(*at) > window) {
+        samples.pop_front();
+    }
+}
+
+fn value_milli(samples: &VecDeque<(SimTime, f64)>, is_rate: bool) -> Option<i64> {
+    let (last, value) = samples.back()?;
+    if !is_rate {
+        return Some(round_i64(value * 1_000.0));
+    }
+    let (first, before) = samples.front()?;
+    let span_s = last.since(*first).as_secs_f64();
+    (span_s > 0.0).then(|| round_i64((value - before).max(0.0) / span_s * 1_000.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_needs_two_samples_and_a_gauge_one() {
+        let mut series = Series::default();
+        let minute = SimDuration::from_secs(60);
+        let pod = PodId(7);
+        series.scrape(SimTime::from_secs(15), minute, 30.0, [(pod, 10.0)].into_iter());
+        assert_eq!((series.whole_milli(true), series.whole_milli(false)), (None, Some(30_000)));
+        for step in 2..=8_u32 {
+            let value = f64::from(step) * 30.0;
+            let at = SimTime::from_secs(u64::from(step) * 15);
+            series.scrape(at, minute, value, [(pod, value / 3.0)].into_iter());
+        }
+        assert_eq!(series.whole_milli(true), Some(2_000));
+        assert_eq!(series.pod_milli(pod, true), Some(667));
+        // A pod that is gone is not served.
+        series.scrape(SimTime::from_secs(135), minute, 240.0, std::iter::empty());
+        assert_eq!(series.pod_milli(pod, true), None);
+    }
+}

@@ -1,0 +1,149 @@
+//! JSON Schemas of our documents, for editors, made of what the decoders ask of the documents that
+//! ship with the program.
+//!
+//! A field that none of those documents uses is known by name and may hold anything.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::decode::{Shape, Shapes};
+use super::loader::shapes;
+use super::source::Sources;
+
+/// The kinds that have a schema.
+pub const KINDS: [&str; 3] = ["Scenario", "ClusterProfile", "ServiceProfiles"];
+
+macro_rules! shipped {
+    ($($path:literal),* $(,)?) => {
+        [$(($path, include_str!(concat!("../../", $path)))),*]
+    };
+}
+
+/// Documents from which the schemas are made.
+const DOCUMENTS: [(&str, &str); 21] = shipped![
+    "profiles/aurelius/emergency.yaml",
+    "profiles/aurelius/rendered/prod.yaml",
+    "profiles/aurelius/services.yaml",
+    "profiles/clusters/eks-t4.yaml",
+    "profiles/clusters/system.yaml",
+    "profiles/demo/cluster.yaml",
+    "profiles/demo/services.yaml",
+    "profiles/demo/shop.yaml",
+    "profiles/demo/scenario.yaml",
+    "profiles/instances/aws_eks_us-east-1.csv",
+    "scenarios/drain.yaml",
+    "scenarios/gpu-surge.yaml",
+    "scenarios/k6-smoke.yaml",
+    "scenarios/night.yaml",
+    "scenarios/node-loss.yaml",
+    "scenarios/peak.yaml",
+    "scenarios/pool-upgrade.yaml",
+    "scenarios/preemption.yaml",
+    "scenarios/spot-reclaim.yaml",
+    "scenarios/volumes.yaml",
+    "scenarios/zone-outage.yaml",
+];
+
+/// The JSON Schema (draft 07) of a kind of [`KINDS`]; `None` for any other.
+#[must_use]
+pub fn schema(kind: &str) -> Option<Value> {
+    let kind = KINDS.into_iter().find(|known| known.eq_ignore_ascii_case(kind))?;
+    let mut sources = Sources::new();
+    for (path, text) in DOCUMENTS {
+        sources.embed(Path::new(path), text);
+    }
+    sources.embed(Path::new("profiles/demo/instances.csv"), DOCUMENTS[9].1);
+    let scenarios: Vec<PathBuf> = DOCUMENTS
+        .iter()
+        .filter(|(path, _)| path.starts_with("scenarios/") || path.ends_with("/scenario.yaml"))
+        .map(|(path, _)| PathBuf::from(path))
+        .collect();
+    let paths: Vec<&Path> = scenarios.iter().map(PathBuf::as_path).collect();
+    let shapes = shapes(sources, &paths);
+    let mut root = of(&shapes, kind, "");
+    let object = root.as_object_mut()?;
+    let fields = object.get_mut("properties").and_then(Value::as_object_mut)?;
+    fields.insert("apiVersion".to_owned(), json!({"const": "aurelius.dev/v1"}));
+    fields.insert("kind".to_owned(), json!({"const": kind}));
+    let mut head = Map::new();
+    head.insert("$schema".to_owned(), json!("http://json-schema.org/draft-07/schema#"));
+    head.insert("title".to_owned(), json!(format!("{kind} (aurelius.dev/v1)")));
+    head.extend(object.clone());
+    Some(Value::Object(head))
+}
+
+/// The schema of what stands at a path.
+fn of(shapes: &Shapes, kind: &'static str, path: &str) -> Value {
+    let Some(shape) = shapes.get(kind, path) else { return json!({}) };
+    let mut choices: Vec<Value> = Vec::new();
+    for name in &shape.types {
+        match *name {
+            "object" => choices.push(object(shapes, kind, path, shape)),
+            "array" => {
+                let item = of(shapes, kind, &format!("{path}[]"));
+                choices.push(json!({"type": "array", "items": item}));
+            }
+            // A whole number is a number, and words are the texts that are taken.
+            "integer" if shape.types.contains("number") => {}
+            "integer" => choices.push(integer(shape)),
+            "string" if shape.words.is_empty() => choices.push(json!({"type": "string"})),
+            "string" => choices.push(json!({"enum": shape.words})),
+            other => choices.push(json!({"type": other})),
+        }
+    }
+    match choices.len() {
+        0 => json!({}),
+        1 => choices.remove(0),
+        _ => json!({"anyOf": choices}),
+    }
+}
+
+fn integer(shape: &Shape) -> Value {
+    let mut value = json!({"type": "integer"});
+    let (low, high) = shape.bounds.unwrap_or((i128::MIN, i128::MAX));
+    // Bounds of the type alone say nothing to an author.
+    if let Ok(low) = i64::try_from(low)
+        && low > i64::from(i32::MIN)
+    {
+        value["minimum"] = json!(low);
+    }
+    if let Ok(high) = i64::try_from(high)
+        && high < i64::from(i32::MAX)
+    {
+        value["maximum"] = json!(high);
+    }
+    value
+}
+
+fn object(shapes: &Shapes, kind: &'static str, path: &str, shape: &Shape) -> Value {
+    let mut value = json!({"type": "object"});
+    if shape.free {
+        value["additionalProperties"] = of(shapes, kind, &format!("{path}.*"));
+        return value;
+    }
+    let mut properties = Map::new();
+    for name in shape.fields.keys() {
+        let mut inner = of(shapes, kind, &format!("{path}.{name}"));
+        // A field that may be left out may also be null, as everywhere in Kubernetes.
+        let demanded = shape.fields[name] == shape.visits && shape.visits > 0;
+        if !demanded && inner != json!({}) {
+            inner = json!({"anyOf": [inner, {"type": "null"}]});
+        }
+        properties.insert((*name).to_owned(), inner);
+    }
+    let required: Vec<&str> = shape
+        .fields
+        .iter()
+        .filter(|(_, demanded)| shape.visits > 0 && **demanded == shape.visits)
+        .map(|(name, _)| *name)
+        .collect();
+    if !properties.is_empty() {
+        value["properties"] = Value::Object(properties);
+        value["additionalProperties"] = json!(false);
+    }
+    if !required.is_empty() {
+        value["required"] = json!(required);
+    }
+    value
+}

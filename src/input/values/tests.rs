@@ -1,0 +1,121 @@
+//! Values against Helm's own table of answers, in our own cases.
+
+use super::*;
+
+fn set(base: &str, inputs: &ValueInputs) -> (String, Vec<String>) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("values.yaml");
+    std::fs::write(&path, base).expect("it can be written");
+    let mut inputs = inputs.clone();
+    inputs.files.insert(0, path);
+    let (diagnostics, mut sources) = (Diagnostics::new(), Sources::new());
+    let values = user_values(&inputs, &[], &mut sources, &diagnostics);
+    let said = diagnostics.sorted().iter().map(|said| said.message().to_owned()).collect();
+    (values.merged.to_node().to_json(), said)
+}
+
+fn plain(base: &str, text: &str) -> Result<String, String> {
+    let (values, said) =
+        set(base, &ValueInputs { set: vec![text.to_owned()], ..Default::default() });
+    if said.is_empty() { Ok(values) } else { Err(said.join("; ")) }
+}
+
+#[test]
+fn the_grammar_of_set() {
+    for (base, text, expected) in [
+        ("", "a=1", r#"{"a":1}"#),
+        ("", "a=1,b=x", r#"{"a":1,"b":"x"}"#),
+        ("", "a.b.c=true", r#"{"a":{"b":{"c":true}}}"#),
+        (
+            "",
+            "a=TRUE,b=Null,c=0,d=01,e=-3,f=1.5",
+            r#"{"a":true,"b":null,"c":0,"d":"01","e":-3,"f":"1.5"}"#,
+        ),
+        ("", "a=", r#"{"a":""}"#),
+        ("", "a=,b=1", r#"{"a":"","b":1}"#),
+        ("", r"a\.b=1\,2", r#"{"a.b":"1,2"}"#),
+        ("", "a={1,x,null}", r#"{"a":[1,"x",null]}"#),
+        ("", "a={1},b=2", r#"{"a":[1],"b":2}"#),
+        ("", "a[2]=x", r#"{"a":[null,null,"x"]}"#),
+        ("a: [1, 2]", "a[0]=x", r#"{"a":["x",2]}"#),
+        ("a: [{b: 1}]", "a[0].c=2", r#"{"a":[{"b":1,"c":2}]}"#),
+        ("a: [1]", "a[0].c=2", r#"{"a":[{"c":2}]}"#),
+        ("", "a[0][1]=x", r#"{"a":[[null,"x"]]}"#),
+        ("a: {b: 1}", "a.c=2", r#"{"a":{"b":1,"c":2}}"#),
+        ("a: {b: 1}", "a=null", r#"{"a":null}"#),
+        ("", "=1", "{}"),
+        ("", "a[0]", r#"{"a":[]}"#),
+        ("", "", "{}"),
+    ] {
+        assert_eq!(plain(base, text).as_deref(), Ok(expected), "{base} | {text}");
+    }
+}
+
+#[test]
+fn what_helm_refuses_is_refused_with_its_cause() {
+    for (base, text, expected) in [
+        ("", "a", "key \"a\" has no value"),
+        ("", "a,b=1", "cannot end with ,"),
+        ("", "a.=1", "key map \"a\" has no value"),
+        ("", "a[x]=1", "`x` is no number"),
+        ("", "a[-1]=1", "negative -1"),
+        ("", "a[0", "not closed"),
+        ("", "a[0]b=1", "unexpected data"),
+        ("", "a[65537]=1", "greater than maximum"),
+        ("", "a={1,2", "must terminate"),
+        ("a: x", "a.b=1", "`a` is text `x`, so nothing can be set in it"),
+        ("a: x", "a[0]=1", "`a` is text `x`"),
+        ("a: null", "a.b=1", "`a` is null"),
+    ] {
+        let error = plain(base, text).expect_err(text);
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    let deep = format!("{}x=1", "a.".repeat(31));
+    assert!(plain("", &deep).expect_err("too deep").contains("nested deeper"));
+    let brackets = format!("a{}=1", "[0]".repeat(100_000));
+    assert!(plain("", &brackets).expect_err("too deep").contains("nested deeper"));
+}
+
+#[test]
+fn the_other_options_come_in_helms_order() {
+    let inputs = ValueInputs {
+        set_literal: vec!["lit.x=a,b=c".to_owned()],
+        set_string: vec!["a=1,n=2".to_owned()],
+        set: vec!["a=5,n=6,m=7".to_owned()],
+        set_json: vec![r#"j={"k":[1,2.5]},m=1"#.to_owned(), r#"{"o":{"p":true}}"#.to_owned()],
+        ..Default::default()
+    };
+    let (values, said) = set("o: {q: 1}", &inputs);
+    assert_eq!(said, Vec::<String>::new());
+    assert_eq!(
+        values,
+        r#"{"a":"1","j":{"k":[1,2.5]},"lit":{"x":"a,b=c"},"m":7,"n":"2","o":{"p":true,"q":1}}"#
+    );
+}
+
+#[test]
+fn later_files_win_and_null_stays_until_the_chart() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("it can be written");
+        path
+    };
+    write("Chart.yaml", "name: shop\nversion: 1.0.0\n");
+    write("values.yaml", "a: {b: 1, c: 2}\nd: [1, 2]\ne: x\nnothing: null\n");
+    let files = vec![
+        write("one.yaml", "a: {b: 3}\nd: [9]\n---\nf: 1\n"),
+        write("two.yaml", "a: {c: null}\ne: null\ng: null\n"),
+    ];
+    let (diagnostics, mut sources) = (Diagnostics::new(), Sources::new());
+    let inputs = ValueInputs { files, ..Default::default() };
+    let user = user_values(&inputs, &[], &mut sources, &diagnostics);
+    let chart = Chart::read(folder.path(), None, &mut sources, &diagnostics).expect("a chart");
+    let values = over_chart(user, &chart, &diagnostics);
+    assert_eq!(
+        values.merged.to_node().to_json(),
+        r#"{"a":{"b":3},"d":[9],"f":1,"g":null,"nothing":null}"#
+    );
+    let b = values.merged.get("a").and_then(|a| a.at(&["b"])).expect("it is there");
+    assert!(sources.origin(b.span()).to_string().ends_with("one.yaml:1"));
+}

@@ -1,0 +1,250 @@
+//! Clients of the fluid model: loads become calls, calls and pauses become iterations.
+
+use crate::model::id::ClassId;
+use crate::service::fluid::plan::{Plan, Step};
+use crate::service::fluid::{Ends, Fate, Fluid, FluidLoad, Inflow, LoadTally, whole};
+use crate::units::convert::round_u64;
+
+/// The shortest iteration (s), as in the request model.
+pub(super) const SHORTEST_S: f64 = 0.001;
+
+/// All loads.
+#[derive(Debug)]
+pub(super) struct Clients {
+    loads: Vec<Load>,
+}
+
+/// A load alive.
+#[derive(Debug)]
+struct Load {
+    spec: FluidLoad,
+    started: f64,
+    ended: f64,
+    dropped: f64,
+    begun: f64,
+    /// Iterations under way.
+    inside: f64,
+    /// Iterations begun in this tick.
+    starting: f64,
+    /// Dropped ones that were not told yet.
+    untold_dropped: f64,
+    told: LoadTally,
+    flows: Vec<ClassFlow>,
+}
+
+/// The iterations of one class of one load.
+#[derive(Debug)]
+pub(super) struct ClassFlow {
+    pub(super) class: ClassId,
+    pub(super) share: f64,
+    inside: f64,
+    pub(super) untold: f64,
+    /// One for each step of the class; those of pauses stay empty.
+    pub(super) cells: Vec<Cell>,
+}
+
+/// The calls of one step.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cell {
+    inside: f64,
+    pub(super) untold: Ends,
+    /// Given up at the timeout because the machine does not answer.
+    pub(super) stalled: f64,
+}
+
+impl Clients {
+    pub(super) fn new(plan: &Plan, loads: Vec<FluidLoad>) -> Self {
+        let flow = |(class, share): &(ClassId, f64)| ClassFlow {
+            class: *class,
+            share: *share,
+            inside: 0.0,
+            untold: 0.0,
+            cells: vec![Cell::default(); plan.class(*class).len()],
+        };
+        let load = |spec: FluidLoad| Load {
+            started: 0.0,
+            ended: 0.0,
+            dropped: 0.0,
+            begun: 0.0,
+            inside: 0.0,
+            starting: 0.0,
+            untold_dropped: 0.0,
+            told: LoadTally::default(),
+            flows: spec.shares.iter().map(flow).collect(),
+            spec,
+        };
+        Self { loads: loads.into_iter().map(load).collect() }
+    }
+
+    /// Iterations of a load that began in the last tick.
+    pub(super) fn starting(&self, load: usize) -> f64 {
+        self.loads[load].starting
+    }
+
+    /// The iterations of a load by class.
+    pub(super) fn flows(&self, load: usize) -> &[ClassFlow] {
+        &self.loads[load].flows
+    }
+
+    pub(super) fn loads(&self) -> usize {
+        self.loads.len()
+    }
+
+    pub(super) fn begun(&self) -> u64 {
+        let begun: f64 = self.loads.iter().map(|load| load.begun).sum();
+        round_u64(libm::floor(begun + 1e-6))
+    }
+
+    pub(super) fn inside(&self, load: usize) -> u64 {
+        let LoadTally { started, ended, interrupted, dropped: _ } = self.load_tally(load);
+        started - ended - interrupted
+    }
+
+    pub(super) fn busy(&self, load: usize) -> f64 {
+        self.loads[load].inside
+    }
+
+    /// In whole iterations: what was told, and as many begun as that needs at least.
+    pub(super) fn load_tally(&self, load: usize) -> LoadTally {
+        let Load { told, started, .. } = &self.loads[load];
+        let started = round_u64(libm::floor(*started + 1e-6));
+        LoadTally { started: started.max(told.ended + told.interrupted), ..*told }
+    }
+
+    /// Takes what is to be told: each class flow of each load, with the load's number.
+    pub(super) fn flows_mut(&mut self) -> impl Iterator<Item = (usize, &mut ClassFlow)> {
+        self.loads
+            .iter_mut()
+            .enumerate()
+            .flat_map(|(load, state)| state.flows.iter_mut().map(move |flow| (load, flow)))
+    }
+
+    pub(super) fn tell_dropped(&mut self, load: usize) -> u64 {
+        let state = &mut self.loads[load];
+        let count = whole(&mut state.untold_dropped);
+        state.told.dropped += count;
+        count
+    }
+
+    pub(super) fn told_ended(&mut self, load: usize, count: u64) {
+        self.loads[load].told.ended += count;
+    }
+}
+
+impl Fluid {
+    /// Iterations begin, and with them calls.
+    pub(super) fn come(&mut self, inflows: &[Inflow], dt_s: f64) {
+        let mut directly = vec![(0.0, 0.0); self.stations.len()];
+        for load in 0..self.clients.loads.len() {
+            let inflow = inflows.get(load).copied().unwrap_or_default();
+            let starting = if self.clients.loads[load].spec.closed {
+                self.loop_rate(load, inflow.users, dt_s).min(inflow.left / dt_s) * dt_s
+            } else {
+                self.admit(load, inflow.arrivals, dt_s)
+            };
+            let Self { clients, operations, plan, .. } = self;
+            let state = &mut clients.loads[load];
+            state.starting = starting;
+            state.started += starting;
+            let ca2 = if state.spec.closed { 1.0 } else { state.spec.arrivals_ca2 };
+            for flow in &state.flows {
+                for step in plan.class(flow.class) {
+                    if let Step::Call { operation, .. } = step {
+                        let calls = starting * flow.share;
+                        operations[*operation].incoming += calls;
+                        state.begun += calls;
+                        let (all, regular) = &mut directly[plan.operations[*operation].station];
+                        *all += calls;
+                        *regular += calls * ca2;
+                    }
+                }
+            }
+        }
+        for (station, (all, weighted)) in self.stations.iter_mut().zip(directly) {
+            station.arrivals_ca2 = if all > 0.0 { weighted / all } else { 1.0 };
+        }
+    }
+
+    /// How many arrivals of an open load find a virtual user.
+    fn admit(&mut self, load: usize, arrivals: f64, dt_s: f64) -> f64 {
+        let long_s = self.iteration_s(load);
+        let state = &mut self.clients.loads[load];
+        let leaving = state.inside * dt_s / (dt_s + long_s);
+        let most = (state.spec.max_users - state.inside + leaving).max(0.0)
+            * if long_s > dt_s { 1.0 } else { dt_s / long_s };
+        let taken = arrivals.min(most);
+        state.dropped += arrivals - taken;
+        state.untold_dropped += arrivals - taken;
+        taken
+    }
+
+    /// How long an iteration of a load lasts, on average over its classes (s).
+    fn iteration_s(&self, load: usize) -> f64 {
+        let flows = self.clients.loads[load].flows.iter();
+        flows.map(|flow| flow.share * self.class_s(flow.class)).sum::<f64>().max(SHORTEST_S)
+    }
+
+    fn class_s(&self, class: ClassId) -> f64 {
+        let calls: f64 = self
+            .plan
+            .class(class)
+            .iter()
+            .map(|step| match step {
+                Step::Call { operation, timeout_s } => self.call_s(*operation, *timeout_s),
+                Step::Sleep(_) => 0.0,
+            })
+            .sum();
+        (calls + self.plan.pauses_s(class)).max(SHORTEST_S)
+    }
+
+    /// How long a client waits for an answer, whatever it is (s).
+    fn call_s(&self, operation: usize, timeout_s: f64) -> f64 {
+        let callee = &self.operations[operation];
+        let Fate { refused, stalled, .. } = callee.fate;
+        let answered = (1.0 - refused - stalled).max(0.0);
+        answered * callee.response_s.min(timeout_s) + stalled * timeout_s.min(1e7)
+    }
+
+    /// Calls are answered and iterations end.
+    pub(super) fn go(&mut self, dt_s: f64) {
+        for load in 0..self.clients.loads.len() {
+            for place in 0..self.clients.loads[load].flows.len() {
+                let class = self.clients.loads[load].flows[place].class;
+                let class_s = self.class_s(class);
+                let state = &self.clients.loads[load];
+                let calls = state.starting * state.flows[place].share;
+                for step in 0..self.plan.class(class).len() {
+                    self.answer(load, (place, step), calls, dt_s);
+                }
+                let state = &mut self.clients.loads[load];
+                let flow = &mut state.flows[place];
+                let there = flow.inside + calls;
+                flow.inside = there * class_s / (class_s + dt_s);
+                let ended = there - flow.inside;
+                flow.untold += ended;
+                state.ended += ended;
+            }
+            let state = &mut self.clients.loads[load];
+            state.inside = state.flows.iter().map(|flow| flow.inside).sum();
+        }
+    }
+
+    /// The calls of a step of a class: as many begin as given, and some are answered.
+    fn answer(&mut self, load: usize, (flow, step): (usize, usize), begun: f64, dt_s: f64) {
+        let class = self.clients.loads[load].flows[flow].class;
+        let Step::Call { operation, timeout_s } = &self.plan.class(class)[step] else { return };
+        let stay_s = self.call_s(*operation, *timeout_s);
+        let fate = self.operations[*operation].fate;
+        let cell = &mut self.clients.loads[load].flows[flow].cells[step];
+        let there = cell.inside + begun;
+        cell.inside = there * stay_s / (stay_s + dt_s);
+        let ended = there - cell.inside;
+        let ends = &mut cell.untold;
+        ends.refused += ended * fate.refused;
+        cell.stalled += ended * fate.stalled;
+        let reached = ended * (1.0 - fate.refused - fate.stalled).max(0.0);
+        ends.cut += reached * fate.cut;
+        ends.failed += reached * (1.0 - fate.cut) * fate.failed;
+        ends.through += reached * (1.0 - fate.cut) * (1.0 - fate.failed);
+    }
+}

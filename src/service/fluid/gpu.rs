@@ -1,0 +1,256 @@
+//! A GPU that serves batches: a step of time, and what an arrival meets.
+//!
+//! Pollaczek and Khinchine's wait (the residual of what runs, over what is free) with batches as
+//! services: whoever came while one ran makes up the next, as large as the limit allows, so the time
+//! a request costs the GPU falls with the load.
+
+use crate::service::fluid::queueing::step;
+use crate::service::spec::GpuSpec;
+use crate::units::convert::{f64_from_u64, round_u64};
+
+/// What the requests of a station ask of its GPUs.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct GpuMix {
+    /// Share of requests that bring items for batches; the others have the GPU alone.
+    pub(super) batched: f64,
+    /// Items that each of them brings.
+    pub(super) items: f64,
+    /// Mean time of a request that is alone (s).
+    pub(super) alone_s: f64,
+    /// Its squared coefficient of variation.
+    pub(super) alone_cs2: f64,
+    /// Squared coefficient of variation between arrivals at one GPU.
+    pub(super) ca2: f64,
+    /// Share of the queue that an arrival sees: below 1 for few virtual users.
+    pub(super) seen: f64,
+    /// Share of arrivals whose senders have a fixed number inside: their queue does not vary.
+    pub(super) steady: f64,
+    /// How many times as long as usual everything takes.
+    pub(super) slow: f64,
+}
+
+/// What an arrival meets at a GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct GpuView {
+    /// Share of time that the GPU is busy.
+    pub(super) busy: f64,
+    /// Mean wait (s), the part that chance makes.
+    pub(super) wait_s: f64,
+    /// The same if there were places for all.
+    pub(super) free_wait_s: f64,
+    /// A wait in which all places are taken (s): whoever would wait longer is refused.
+    pub(super) longest_s: f64,
+    /// By which share that varies, because services do.
+    pub(super) longest_spread: f64,
+    /// The part that everyone has: a queue that stands (s).
+    pub(super) backlog_s: f64,
+    /// How long a batch takes (s).
+    pub(super) batch_s: f64,
+    /// Requests of a batch.
+    pub(super) size: f64,
+    /// Requests that wait, on average.
+    pub(super) waiting: f64,
+    /// Share of arrivals that find no waiting place.
+    pub(super) full: f64,
+    /// Share of its capacity that is used.
+    pub(super) utilisation: f64,
+}
+
+/// A state of a GPU that passes on `rate` requests a second.
+#[derive(Debug, Clone, Copy)]
+struct State {
+    inside: f64,
+    waiting: f64,
+    /// Would wait if there were places for all.
+    unbounded: f64,
+    cs2: f64,
+    busy: f64,
+    batch_s: f64,
+    size: f64,
+}
+
+impl GpuMix {
+    /// Requests of one operation that find each other in a row, at most a full batch.
+    fn largest(&self, spec: &GpuSpec) -> f64 {
+        let full = (f64::from(spec.max_batch) / self.items.max(1.0)).max(1.0);
+        let in_a_row = if self.batched >= 1.0 { full } else { 1.0 / (1.0 - self.batched) };
+        full.min(in_a_row).max(1.0)
+    }
+
+    /// Time of a batch of so many requests (s).
+    fn batch_s(&self, spec: &GpuSpec, requests: f64) -> f64 {
+        let items = (requests * self.items).max(1.0);
+        let below = u32::try_from(round_u64(libm::floor(items))).unwrap_or(u32::MAX);
+        let low = spec.latency.of(below).as_secs_f64();
+        let high = spec.latency.of(below.saturating_add(1)).as_secs_f64();
+        self.slow * (low + (high - low) * (items - f64_from_u64(u64::from(below))))
+    }
+
+    /// Requests a second that a GPU can serve.
+    pub(super) fn capacity(&self, spec: &GpuSpec) -> f64 {
+        let largest = self.largest(spec);
+        let in_batches = if self.batched > 0.0 {
+            self.batched * self.batch_s(spec, largest) / largest
+        } else {
+            0.0
+        };
+        1.0 / (in_batches + (1.0 - self.batched) * self.alone_s).max(1e-9)
+    }
+
+    fn state(&self, spec: &GpuSpec, capacity: f64, room: f64, utilisation: f64) -> State {
+        let rate = capacity * utilisation;
+        let largest = self.largest(spec);
+        let delay_s = spec.max_queue_delay.as_secs_f64();
+        let (mut size, mut batch_s) = (1.0, 0.0);
+        if self.batched > 0.0 {
+            let patient = 1.0 + rate * self.batched * delay_s;
+            for _ in 0..6 {
+                batch_s = self.batch_s(spec, size);
+                size = (rate * self.batched * batch_s).max(patient).clamp(1.0, largest);
+            }
+            batch_s = self.batch_s(spec, size);
+        }
+        let batches = rate * self.batched / size;
+        let alone = rate * (1.0 - self.batched);
+        let busy = (batches * batch_s + alone * self.alone_s).min(1.0);
+        let squares = batches * batch_s * batch_s
+            + alone * self.alone_s * self.alone_s * (1.0 + self.alone_cs2);
+        let mean = if rate > 0.0 { busy / (batches + alone).max(1e-300) } else { 0.0 };
+        let cs2 = if mean > 0.0 {
+            (squares / (batches + alone) / (mean * mean) - 1.0).max(0.0)
+        } else {
+            0.0
+        };
+        let wait_s =
+            squares / 2.0 * self.regularity(cs2, utilisation) / (1.0 - utilisation * self.seen);
+        let company =
+            if size < largest { delay_s * (1.0 - busy) * (1.0 + 1.0 / size) / 2.0 } else { 0.0 };
+        let unbounded = rate * (wait_s + self.batched * company);
+        let waiting = within(unbounded, busy, room);
+        let served = rate * (self.batched * batch_s + (1.0 - self.batched) * self.alone_s);
+        State { inside: waiting + served, waiting, unbounded, cs2, busy, batch_s, size }
+    }
+
+    /// What arrivals that are more or less regular than by chance make of a wait: Allen and Cunneen,
+    /// with Krämer and Langenbach-Belz' correction for regular ones under light load (1976).
+    fn regularity(&self, cs2: f64, utilisation: f64) -> f64 {
+        let plain = (self.ca2 + cs2) / (1.0 + cs2);
+        if self.ca2 >= 1.0 || utilisation <= 0.0 {
+            return plain;
+        }
+        let gap = 1.0 - self.ca2;
+        let spread = (self.ca2 + cs2).max(1e-9);
+        plain * libm::exp(-2.0 * (1.0 - utilisation) * gap * gap / (3.0 * utilisation * spread))
+    }
+
+    /// The mean wait (s) at rest under so many requests a second; `None` when they are too many.
+    pub(super) fn at_rest(&self, spec: &GpuSpec, rate: f64) -> Option<f64> {
+        let capacity = self.capacity(spec);
+        let utilisation = rate / capacity;
+        if utilisation >= 1.0 - 1e-9 && (self.seen >= 1.0 || utilisation > 1.0) {
+            return None;
+        }
+        let state = self.state(spec, capacity, f64::INFINITY, utilisation);
+        Some(state.waiting / rate.max(1e-12))
+    }
+
+    /// Lets `arrivals` requests come evenly over `dt_s` seconds to `inside` that are there: those
+    /// that are left, those that were served, and what an arrival meets.
+    pub(super) fn advance(
+        &self,
+        spec: &GpuSpec,
+        backlog: f64,
+        (inside, arrivals): (f64, f64),
+        dt_s: f64,
+        before: &GpuView,
+    ) -> (f64, f64, GpuView) {
+        let capacity = self.capacity(spec);
+        let total = inside + arrivals;
+        // A queue that does not vary has no tail to be cut off.
+        let room = backlog / (1.0 - self.steady).max(1e-3);
+        let at = |u: f64| self.state(spec, capacity, room, u.min(1.0 - 1e-9));
+        let found = step(total, capacity * dt_s, before.utilisation, |u| at(u).inside);
+        let utilisation = found.unwrap_or(1.0);
+        let state = at(utilisation);
+        let passed = (capacity * utilisation * dt_s).min(total);
+        let left = total - passed;
+        let rate = (passed / dt_s).max(1e-9);
+        let waiting = if found.is_some() { state.waiting.min(left) } else { left };
+        let wanted = arrivals / (1.0 - before.full).max(1e-3);
+        let offered = wanted / (capacity * dt_s);
+        let full = self.full(spec, (backlog, waiting), offered, wanted);
+        let random = (1.0 - self.steady) * self.chance(spec, left, offered);
+        let busy = state.busy.max(1e-9);
+        let view = GpuView {
+            busy,
+            wait_s: waiting / rate * random,
+            free_wait_s: state.unbounded.max(waiting) / rate * random,
+            longest_s: (backlog + 1.0) / rate,
+            longest_spread: libm::sqrt(3.0 * state.cs2 / (backlog + 1.0)).min(1.0),
+            backlog_s: waiting / rate * (1.0 - random),
+            batch_s: state.batch_s,
+            size: state.size,
+            waiting,
+            full,
+            utilisation,
+        };
+        (left, passed, view)
+    }
+
+    /// Share of arrivals that find every waiting place taken, from now on. Below capacity it is that of
+    /// the tail of the number that waits without a bound, cut off (M/G/1/K; exact for M/M/1/K); above,
+    /// what is too much, with the queue a little under its bound (M/M/1/K: by 1 / (ρ − 1) on average).
+    fn full(
+        &self,
+        spec: &GpuSpec,
+        (backlog, waiting): (f64, f64),
+        offered: f64,
+        wanted: f64,
+    ) -> f64 {
+        if !backlog.is_finite() {
+            return 0.0;
+        }
+        let standing = waiting * self.steady;
+        let room = (backlog - standing).max(0.0);
+        if offered < 1.0 {
+            let free = self.state(spec, self.capacity(spec), f64::INFINITY, offered);
+            let varying = free.waiting * (1.0 - self.steady);
+            let ratio = varying / (varying + free.busy).max(1e-12);
+            let tail = free.busy * libm::pow(ratio, room);
+            return ((1.0 - offered) * tail / (1.0 - offered * tail)).clamp(0.0, 1.0);
+        }
+        let most = room / 2.0 * (1.0 - self.steady);
+        let gap = (1.0 / (offered - 1.0).max(1e-9)).min(most);
+        let surplus = waiting - (backlog - gap);
+        (1.0 - 1.0 / offered + surplus / wanted.max(1e-9)).clamp(0.0, 1.0)
+    }
+
+    /// Share of the wait that chance makes; the rest is a queue that stands.
+    fn chance(&self, spec: &GpuSpec, left: f64, offered: f64) -> f64 {
+        let usual = if offered < 1.0 {
+            let capacity = self.capacity(spec);
+            self.state(spec, capacity, f64::INFINITY, offered.min(0.98)).inside
+        } else {
+            1.0 / (offered - 1.0).max(0.02)
+        };
+        if offered < 0.98 && left <= 1.5 * usual + 1.0 {
+            1.0
+        } else {
+            (usual / left.max(1e-9)).min(1.0)
+        }
+    }
+}
+
+/// The mean of a number that waits when its geometric tail is cut off at so many places.
+fn within(waiting: f64, busy: f64, places: f64) -> f64 {
+    let ratio = waiting / (waiting + busy).max(1e-12);
+    if places > 1e6 || places * (1.0 - ratio) > 40.0 {
+        return waiting;
+    }
+    let power = libm::pow(ratio, places + 1.0);
+    if 1.0 - power < 1e-6 {
+        return busy * places / 2.0;
+    }
+    let mean = waiting - busy * (places + 1.0) * power / (1.0 - power);
+    mean.max(0.0)
+}

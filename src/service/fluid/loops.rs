@@ -1,0 +1,197 @@
+//! Virtual users in a loop: how fast they go round depends on how long they wait, and the other way
+//! round.
+
+use crate::service::fluid::clients::SHORTEST_S;
+use crate::service::fluid::cores::Demand;
+use crate::service::fluid::flow::{cores_of, gpu_of};
+use crate::service::fluid::plan::{GpuDemand, Step};
+use crate::service::fluid::{Fluid, number};
+
+impl Fluid {
+    /// Iterations a second of so many virtual users: the rate at which calls and pauses of all of them
+    /// take as long as there are users (Little), the stations at rest under it.
+    pub(super) fn loop_rate(&mut self, load: usize, users: f64, dt_s: f64) -> f64 {
+        if users <= 0.0 {
+            return 0.0;
+        }
+        let paused_s = {
+            let flows = self.clients.flows(load).iter();
+            flows.map(|flow| flow.share * self.plan.pauses_s(flow.class)).sum::<f64>()
+        };
+        let Visits { operations, stations } = self.visits(load);
+        for (station, visited) in stations.iter().enumerate() {
+            if *visited {
+                self.stations[station].users = users;
+            }
+        }
+        let before = self.clients.starting(load) / dt_s;
+        let others: Vec<f64> = self
+            .operations
+            .iter()
+            .zip(&operations)
+            .map(|(operation, times)| (operation.rate - before * times).max(0.0))
+            .collect();
+        let too_fast = |fluid: &Self, rate: f64| {
+            let long_s =
+                fluid.loop_s((load, &operations), &others, rate).max(SHORTEST_S) + paused_s;
+            rate * long_s > users
+        };
+        let (mut low, mut high) = (0.0, users / (paused_s + SHORTEST_S));
+        if before > 0.0 && before < high {
+            // Near where it was: a few steps are enough.
+            let (under, over) = (before * 0.97, before * 1.03);
+            if too_fast(self, under) {
+                high = under
+            } else {
+                low = under
+            }
+            if over < high && too_fast(self, over) {
+                high = over;
+            } else if over < high {
+                low = low.max(over);
+            }
+        }
+        for _ in 0..30 {
+            if high - low < 1e-4 * high {
+                break;
+            }
+            let middle = low.midpoint(high);
+            if too_fast(self, middle) { high = middle } else { low = middle }
+        }
+        low.midpoint(high)
+    }
+
+    /// How long the calls of an iteration take (s) when so many iterations a second go round beside what
+    /// else there is, everything at rest; infinite when a station cannot take it.
+    fn loop_s(&self, (load, visits): (usize, &[f64]), others: &[f64], rate: f64) -> f64 {
+        let rates: Vec<f64> =
+            others.iter().zip(visits).map(|(other, times)| other + rate * times).collect();
+        let mut waits = vec![Resting::default(); self.stations.len()];
+        for (station, resting) in waits.iter_mut().enumerate() {
+            let visited = self.plan.of_station[station].iter().any(|at| visits[*at] > 0.0);
+            if visited {
+                let Some(found) = self.at_rest(station, &rates) else { return f64::INFINITY };
+                *resting = found;
+            }
+        }
+        let mut response = vec![0.0; self.operations.len()];
+        for position in self.plan.order.iter().rev().copied() {
+            if visits[position] > 0.0 {
+                response[position] = self.response_at_rest(position, &waits, &response);
+            }
+        }
+        let flows = self.clients.flows(load).iter();
+        flows
+            .map(|flow| {
+                let steps = self.plan.class(flow.class).iter();
+                let calls = steps.map(|step| match step {
+                    Step::Call { operation, timeout_s } => response[*operation].min(*timeout_s),
+                    Step::Sleep(_) => 0.0,
+                });
+                flow.share * calls.sum::<f64>()
+            })
+            .sum()
+    }
+
+    fn response_at_rest(&self, position: usize, waits: &[Resting], response: &[f64]) -> f64 {
+        let planned = &self.plan.operations[position];
+        let resting = &waits[planned.station];
+        let slow = self.stations[planned.station].slowdown();
+        let steps = planned.steps.iter().map(|step| {
+            let waited = step.iter().filter(|site| site.waits);
+            let calls =
+                waited.map(|site| site.visits() * response[site.operation].min(site.timeout_s));
+            calls.fold(0.0, f64::max)
+        });
+        let gpu_s = match &planned.gpu {
+            GpuDemand::None => 0.0,
+            GpuDemand::Items(_) => resting.gpu_s + self.stations[planned.station].seen.batch_s,
+            GpuDemand::Time { time, .. } => resting.gpu_s + time.mean() * slow,
+        };
+        let cpu_s = planned.cpu.mean() * slow * resting.stretch;
+        let answered = 1.0 - self.operations[position].fate.refused;
+        answered
+            * (resting.wait_s + cpu_s + planned.wait.mean() * slow + gpu_s + steps.sum::<f64>())
+    }
+
+    /// What a station makes its arrivals wait at given rates of its operations; `None` when it cannot
+    /// take them.
+    fn at_rest(&self, station: usize, rates: &[f64]) -> Option<Resting> {
+        let graph = &self.plan.graph;
+        let spec = &graph.stations[station];
+        let positions = &self.plan.of_station[station];
+        let open =
+            self.stations[station].open.iter().filter_map(|id| self.servers[id.index()].as_ref());
+        let pods = number(open.clone().count());
+        if pods < 1.0 {
+            return Some(Resting { stretch: 1.0, ..Resting::default() });
+        }
+        let cores = open.clone().map(|server| server.cores).sum::<f64>() / pods;
+        let (cpu_s, cpu_cs2) = self.plan.cpu_of(positions.iter().map(|at| (*at, rates[*at])));
+        let rate: f64 = positions.iter().map(|at| rates[*at]).sum();
+        let hold_s = if rate > 0.0 {
+            positions.iter().map(|at| rates[*at] * self.operations[*at].hold_s).sum::<f64>() / rate
+        } else {
+            0.0
+        };
+        let users = self.stations[station].users;
+        let demand = Demand {
+            cpu_s: cpu_s * self.stations[station].slowdown(),
+            cpu_cs2,
+            hold_s,
+            arrivals_ca2: 1.0,
+            seen: (1.0 - 1.0 / users).max(0.0),
+            patience_s: f64::INFINITY,
+        };
+        let (wait_s, stretch) = cores_of(spec, cores, pods).at_rest(&demand, rate / pods)?;
+        let mut resting = Resting { wait_s, stretch, gpu_s: 0.0 };
+        if let Some(gpu) = gpu_of(spec) {
+            let at_gpu: f64 = positions
+                .iter()
+                .filter(|at| !matches!(self.plan.operations[**at].gpu, GpuDemand::None))
+                .map(|at| rates[*at])
+                .sum();
+            resting.gpu_s = self.gpu_mix(station, spec.routing).at_rest(gpu, at_gpu / pods)?;
+        }
+        Some(resting)
+    }
+
+    fn visits(&self, load: usize) -> Visits {
+        let mut operations = vec![0.0; self.operations.len()];
+        for flow in self.clients.flows(load) {
+            for step in self.plan.class(flow.class) {
+                if let Step::Call { operation, .. } = step {
+                    operations[*operation] += flow.share;
+                }
+            }
+        }
+        for position in &self.plan.order {
+            let times = operations[*position];
+            for site in self.plan.operations[*position].steps.iter().flatten() {
+                operations[site.operation] += times * site.visits();
+            }
+        }
+        let mut stations = vec![false; self.stations.len()];
+        for (operation, times) in self.plan.operations.iter().zip(&operations) {
+            stations[operation.station] |= *times > 0.0;
+        }
+        Visits { operations, stations }
+    }
+}
+
+/// How often an iteration comes to each operation, and whether to a station at all.
+struct Visits {
+    operations: Vec<f64>,
+    stations: Vec<bool>,
+}
+
+/// What a station makes its arrivals wait.
+#[derive(Debug, Clone, Copy, Default)]
+struct Resting {
+    /// For a place (s).
+    wait_s: f64,
+    /// Seconds that a core-second takes.
+    stretch: f64,
+    /// For a GPU (s).
+    gpu_s: f64,
+}

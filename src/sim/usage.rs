@@ -1,0 +1,73 @@
+//! What containers use: measured where they serve, assumed where nobody says.
+
+use std::sync::Arc;
+
+use crate::model::id::PodId;
+use crate::model::observer::Observer;
+use crate::sim::Run;
+use crate::sim::containers::{container_at, serving_container};
+use crate::units::SimTime;
+
+/// What a container without a profile is taken to use of the cores it asks for. Told among the
+/// assumptions of a report.
+const CPU_SHARE: f64 = 0.1;
+/// What it is taken to hold of the memory it asks for.
+const MEMORY_SHARE: f64 = 0.5;
+
+/// What a container has used and holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct ContainerUsage {
+    /// Which container, init containers first.
+    pub(super) position: u8,
+    /// Since when it runs.
+    pub(super) since: SimTime,
+    /// Core-seconds since then.
+    pub(super) cpu_core_s: f64,
+    /// Memory held now (bytes).
+    pub(super) memory_bytes: f64,
+}
+
+impl<O: Observer> Run<'_, O> {
+    /// What each container of a pod that runs has used and holds.
+    pub(super) fn usage_of(&mut self, now: SimTime, id: PodId) -> Vec<ContainerUsage> {
+        let Self { cluster, containers, services, servers, scenario, stations, .. } = self;
+        let Some(pod) = cluster.pod(id) else { return Vec::new() };
+        let station = stations[pod.workload().index()];
+        let spec = &pod.template.spec;
+        let running: Vec<(u8, SimTime, SimTime)> = containers
+            .running(id)
+            .filter_map(|(position, life)| Some((position, life.since?, life.up)))
+            .collect();
+        let server = servers.get(&id).copied();
+        let mut all = Vec::with_capacity(running.len());
+        for (position, since, up) in running {
+            let age_s = now.since(since).as_secs_f64();
+            let serves = server.filter(|_| serving_container(scenario, station, pod) == position);
+            let (cpu_core_s, memory_bytes) = match serves {
+                Some(server) => {
+                    let usage = services.usage(now, server);
+                    let starting_s = now.min(up).since(since).as_secs_f64();
+                    let start = station.and_then(|it| scenario.processes.services.get(&it));
+                    let cores = start.map_or(0.0, |start| start.start_cpu.as_cores());
+                    let cores = cores.min(services.cores(server));
+                    (usage.cpu_core_s + cores * starting_s, usage.memory_bytes)
+                }
+                None => {
+                    let Some(container) = container_at(spec, position) else { continue };
+                    let key = (pod.workload(), Arc::clone(&container.name));
+                    let known = scenario.processes.containers.get(&key);
+                    let asked = container.requests.cpu.map_or(0.0, |cpu| cpu.as_cores());
+                    let held = container.requests.memory.map_or(0.0, |memory| memory.as_f64());
+                    let cores = known.and_then(|known| known.idle_cpu);
+                    let memory = known.and_then(|known| known.idle_memory);
+                    (
+                        cores.map_or(asked * CPU_SHARE, |cores| cores.as_cores()) * age_s,
+                        memory.map_or(held * MEMORY_SHARE, |memory| memory.as_f64()),
+                    )
+                }
+            };
+            all.push(ContainerUsage { position, since, cpu_core_s, memory_bytes });
+        }
+        all
+    }
+}
