@@ -5,20 +5,29 @@ use aurelius_sim::engine::{Dist, Stream, Streams};
 use aurelius_sim::model::event::Event;
 use aurelius_sim::model::id::{ClassId, OperationId, ServerId, StationId};
 use aurelius_sim::model::observer::{CallEnd, ClientCall, OperationEnd};
+use aurelius_sim::model::record::TaskLosses;
 use aurelius_sim::service::spec::{
-    BatchLatency, BreakerSpec, CallMode, CallSpec, ClientStep, GpuSpec, GpuWork, HedgeSpec, Jitter,
-    OnError, PolicySpec, RetryBudget, RetryOn, RetrySpec, StationKind, StepSpec, WorkerSpec,
+    BatchLatency, BouncerMode, BouncerSpec, BreakerSpec, CallMode, CallSpec, ClientStep,
+    ConnectionLimitSpec, ConnectionSpec, GpuSpec, GpuWork, HedgeSpec, Hold, Jitter, LimitKey,
+    OnError, PolicySpec, PoolSpec, RateLimitSpec, RetryBudget, RetryOn, RetrySpec, StationKind,
+    StationSpec, StepSpec, WorkerSpec,
 };
 use aurelius_sim::service::{CallTally, ServiceGraph};
 use aurelius_sim::units::{SimDuration, SimTime};
 use rand::RngExt;
 
+#[path = "laws/fronts.rs"]
+mod fronts;
 #[path = "harness/mod.rs"]
 mod harness;
+#[path = "laws/k6_oracle.rs"]
+mod k6_oracle;
 #[path = "laws/policies.rs"]
 mod policies;
 #[path = "laws/swarm.rs"]
 mod swarm;
+#[path = "laws/workers.rs"]
+mod workers;
 
 use harness::{Ear, World, call, class, cpu, operation, station};
 
@@ -64,7 +73,8 @@ fn single(concurrency: Option<u32>, demand: Option<Dist>, timeout: Option<f64>) 
 
 /// A worker station with tasks of a second, whose middle is a call to a delay of another second.
 fn tasks(late_acks: bool, concurrency: u32, with_call: bool) -> ServiceGraph {
-    let worker = WorkerSpec { concurrency, prefetch: 1, late_acks };
+    let visibility_timeout = SimDuration::from_secs(30);
+    let worker = WorkerSpec { concurrency, prefetch: 1, late_acks, visibility_timeout };
     let mut task = operation(0, "worker.task", seconds(1.0).filter(|_| !with_call));
     if with_call {
         let call = CallSpec::to(OperationId(1));
@@ -249,9 +259,13 @@ fn late_acks_lose_nothing_and_early_acks_what_was_inside() {
             world.begin(ClassId(0));
         }
         run_until(&mut world, at(2.5));
-        let inside = world.act(|services, ctx| services.destroy_server(ctx, first));
-        assert_eq!(inside, 2);
-        run_until(&mut world, at(30.0));
+        let tasks = world.act(|services, ctx| services.destroy_server(ctx, first)).tasks;
+        let (lost, repeated) = if late_acks { (0, 2) } else { (2, 0) };
+        let spent = SimDuration::from_secs(1);
+        assert_eq!(tasks, TaskLosses { lost, invisible: 2, repeated, returned: 0, spent });
+        run_until(&mut world, at(29.0));
+        assert_eq!(world.services.waiting(StationId(0)), 2, "nobody knows of them for 30 s");
+        run_until(&mut world, at(40.0));
         let tally = world.services.tally();
         let lost = if late_acks { 0 } else { 2 };
         assert_eq!((tally.of(CallEnd::Completed), tally.of(CallEnd::Cut)), (20 - lost, lost));
@@ -263,7 +277,7 @@ fn late_acks_lose_nothing_and_early_acks_what_was_inside() {
 /// dead worker's call does not end it, and the client's deadline stays at a minute.
 #[test]
 fn a_task_delivered_again_begins_anew_at_an_idle_worker() {
-    for (taken, answered, end) in [(0.0, 1.5, CallEnd::Completed), (58.8, 60.0, CallEnd::TimedOut)]
+    for (taken, answered, end) in [(0.0, 31.0, CallEnd::Completed), (58.8, 60.0, CallEnd::TimedOut)]
     {
         let mut world = World::new(tasks(true, 1, true), 1, Notes::default());
         world.begin(ClassId(0));
@@ -271,7 +285,8 @@ fn a_task_delivered_again_begins_anew_at_an_idle_worker() {
         let first = world.serve(StationId(0), 1.0);
         world.serve(StationId(0), 1.0);
         run_until(&mut world, at(taken + 0.5));
-        assert_eq!(world.act(|services, ctx| services.destroy_server(ctx, first)), 1);
+        let ended = world.act(|services, ctx| services.destroy_server(ctx, first));
+        assert_eq!((ended.tasks.invisible, ended.tasks.repeated), (1, 1));
         run_until(&mut world, at(90.0));
         assert_eq!(ends(&world), [(at(answered), end)]);
         assert_eq!(world.services.inside(StationId(0)), 0);

@@ -142,6 +142,12 @@ codes! {
     /// Requests failed.
     REQUESTS_FAIL = "AUR933", 5, "requests-fail",
         "Clients' requests timed out, were refused, were cut off or failed further inside.";
+    /// Workers ended with tasks inside.
+    TASKS_INTERRUPTED = "AUR934", 4, "tasks-interrupted",
+        "Workers were ended while they had tasks. With early acknowledgement a task that is worked on is \
+         lost; with late acknowledgement it is done again from its beginning, but only after the \
+         visibility timeout. Give pods a grace period longer than their tasks, acknowledge late, and \
+         reserve few (prefetch multiplier 1).";
     /// The load changes.
     LOAD_RISES = "AUR940", 0, "load-rises",
         "The offered load rose to its peak.";

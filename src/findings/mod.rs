@@ -19,6 +19,7 @@ mod pods;
 mod requests;
 mod rollouts;
 mod stations;
+mod tasks;
 pub mod text;
 mod thresholds;
 pub mod timeline;
@@ -187,6 +188,7 @@ const RULES: &[Rule] = &[
     lives::find,
     stations::find,
     requests::find,
+    tasks::find,
     rollouts::find,
     jobs::find,
     thresholds::find,

@@ -3,7 +3,7 @@
 use super::codes;
 use super::decode::{Fields, Value, nearest};
 use crate::load::mix::Mix;
-use crate::load::spec::{Diurnal, Level, OpenVus, RateStage, Spike, VuStage};
+use crate::load::spec::{Bursts, Diurnal, Level, OpenVus, RateStage, Spike, VuStage};
 use crate::load::{Executor, LoadDraft, LoadSpec, Rate, Spacing};
 use crate::model::id::ClassId;
 use crate::service::ServiceGraph;
@@ -98,8 +98,7 @@ fn entry_of(name: &str, value: &Value<'_>, around: Surroundings<'_>) -> Option<L
     let start_time = fields.read_or("startTime", SimDuration::ZERO, Value::k6_duration);
     let graceful_stop =
         fields.read_or("gracefulStop", LoadDraft::GRACEFUL_STOP, Value::k6_duration);
-    let spacings = [("poisson", Spacing::Poisson), ("uniform", Spacing::Uniform)];
-    let spacing = fields.read_or("arrivals", Spacing::default(), |value| value.word(&spacings));
+    let spacing = fields.read_or("arrivals", Spacing::default(), spacing);
     fields.ignore(&["env", "tags", "options"]);
     let Some(executor_name) = executor_name else {
         // Which fields belong here is not known without the executor.
@@ -117,6 +116,26 @@ fn entry_of(name: &str, value: &Value<'_>, around: Surroundings<'_>) -> Option<L
         executor: executor?,
     };
     accept(value, draft)
+}
+
+/// `poisson`, `uniform`, or `{mmpp: {indexOfDispersion: 5}}`.
+fn spacing(value: &Value<'_>) -> Option<Spacing> {
+    if value.node().mapping().is_none() {
+        let words = [("poisson", Spacing::Poisson), ("uniform", Spacing::Uniform)];
+        return value.word(&words);
+    }
+    let fields = value.fields()?;
+    let bursts = fields.required("mmpp").and_then(|mmpp| {
+        let fields = mmpp.fields()?;
+        let index = fields
+            .required("indexOfDispersion")
+            .and_then(|index| index.number(1.000_001..=1_000_000.0));
+        let swing = fields.read_or("swing", 0.8, |value| value.number(0.01..=1.0));
+        fields.finish("a bursty load");
+        Some(Bursts { index_of_dispersion: index?, swing: swing? })
+    });
+    fields.finish("the arrivals of a load");
+    bursts.map(Spacing::Bursty)
 }
 
 /// Checks a draft; what is wrong is reported at the field it names.

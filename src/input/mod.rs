@@ -35,6 +35,7 @@ mod cluster_profile;
 
 mod cron;
 mod custom_metrics;
+mod front;
 mod jobs;
 mod karpenter;
 mod load;

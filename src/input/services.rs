@@ -34,8 +34,9 @@ pub(super) fn service_graph(documents: &[Fields<'_>], objects: &Objects) -> Opti
     let mut complete = unique(&services, "service") & unique(&classes, "class");
     reader.name_operations(&services);
     let mut graph = ServiceGraph::default();
+    let names: Vec<&str> = services.iter().map(|(name, _)| name.text).collect();
     for (name, value) in &services {
-        match station::station(*name, value, objects) {
+        match station::station(*name, value, objects, &names) {
             Some(station) => {
                 reader.kinds.insert(name.text.to_owned(), kind_name(&station.kind));
                 graph.stations.push(station);

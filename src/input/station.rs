@@ -13,7 +13,12 @@ use crate::units::convert::trunc_i64;
 use crate::units::{Bytes, MilliCpu, SimDuration};
 
 /// One service, its operations aside.
-pub(super) fn station(name: Name<'_>, value: &Value<'_>, objects: &Objects) -> Option<StationSpec> {
+pub(super) fn station(
+    name: Name<'_>,
+    value: &Value<'_>,
+    objects: &Objects,
+    names: &[&str],
+) -> Option<StationSpec> {
     let fields = value.fields()?;
     let kind = fields.exactly_one(&["cpu", "gpu", "worker", "delay"]);
     let outside = matches!(kind, Some(("delay", _)));
@@ -26,12 +31,13 @@ pub(super) fn station(name: Name<'_>, value: &Value<'_>, objects: &Objects) -> O
     let memory = fields.read_or("memory", (Bytes(0), Bytes(0)), memory);
     let routing = fields.read_or("routing", Routing::Random, routing);
     let works_on_abandoned = fields.read_or("worksOnAbandoned", false, Value::boolean);
+    let front = super::front::front(&fields, names, name.text);
     fields.read("operations", |value| value.entries().map(|_| ()));
     // What is known of its process is read beside (`processes`).
     fields.ignore(&["container", "startCpu"]);
     fields.finish("a service");
     let ((idle_cpu, idle_memory), (memory_per_request, memory_leak_per_hour)) = (idle?, memory?);
-    Some(StationSpec {
+    let mut station = StationSpec {
         name: name.text.into(),
         workload: workload?,
         kind: kind?,
@@ -44,7 +50,10 @@ pub(super) fn station(name: Name<'_>, value: &Value<'_>, objects: &Objects) -> O
         memory_leak_per_hour,
         routing: routing?,
         works_on_abandoned: works_on_abandoned?,
-    })
+        ..StationSpec::plain("", StationKind::Delay)
+    };
+    front?(&mut station);
+    Some(station)
 }
 
 /// The workload whose pods serve; a service outside the cluster has none, any other must.
@@ -176,8 +185,15 @@ fn worker(body: &Value<'_>) -> Option<WorkerSpec> {
     let prefetch = fields.read_or("prefetch", 4, |value| value.integer(0..=u32::MAX));
     let acks = [("early", false), ("late", true)];
     let late_acks = fields.read_or("acks", false, |value| value.word(&acks));
+    let visible =
+        fields.read_or("visibilityTimeout", SimDuration::from_secs(3_600), super::policy::positive);
     fields.finish("a worker station");
-    Some(WorkerSpec { concurrency: concurrency?, prefetch: prefetch?, late_acks: late_acks? })
+    Some(WorkerSpec {
+        concurrency: concurrency?,
+        prefetch: prefetch?,
+        late_acks: late_acks?,
+        visibility_timeout: visible?,
+    })
 }
 
 fn idle(value: &Value<'_>) -> Option<(MilliCpu, Bytes)> {

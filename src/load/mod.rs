@@ -33,6 +33,6 @@ pub use mix::Mix;
 pub use open_pool::OpenPool;
 pub use rate::Rate;
 pub use shape::Shape;
-pub use spec::{Executor, LoadDraft, LoadError, LoadSpec, Spacing};
+pub use spec::{Bursts, Executor, LoadDraft, LoadError, LoadSpec, Spacing};
 pub use vu_pool::VuPool;
 pub use vu_schedule::{VuChange, VuSchedule, VuTransition};

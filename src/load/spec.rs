@@ -11,7 +11,7 @@ use crate::load::vu_schedule::VuSchedule;
 use crate::units::time::{SimDuration, SimTime};
 
 /// How the arrivals of an open load lie within its rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Spacing {
     /// As many independent clients make them: a Poisson process of that rate.
     #[default]
@@ -19,6 +19,30 @@ pub enum Spacing {
     /// Evenly, as k6 does: iteration *i* starts when the integral of the rate reaches *i*. (A
     /// constant rate begins with an iteration at once, a ramp when the integral reaches 1.)
     Uniform,
+    /// In bursts: a Markov-modulated Poisson process that goes to and fro between two rates.
+    Bursty(Bursts),
+}
+
+/// A Markov-modulated Poisson process of two states whose mean is the load's rate: it stays in each
+/// state for an exponential time and arrives there at `1 + swing` or `1 - swing` times the rate.
+///
+/// Time is counted in arrivals expected, so that bursts keep their character while the rate changes. The
+/// index of dispersion of counts over long intervals is `1 + swing^2 x stay` (Fischer and
+/// Meier-Hellstern, "The MMPP cookbook", 1993, for equal mean stays).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bursts {
+    /// Variance over mean of the counts of long intervals, above 1; 1 would be Poisson.
+    pub index_of_dispersion: f64,
+    /// How far the two rates are from their mean, above 0 to 1.
+    pub swing: f64,
+}
+
+impl Bursts {
+    /// Mean stay in a state (arrivals expected).
+    #[must_use]
+    pub fn mean_stay(&self) -> f64 {
+        (self.index_of_dispersion - 1.0) / (self.swing * self.swing)
+    }
 }
 
 /// VUs of an arrival-rate executor of k6.
@@ -411,6 +435,7 @@ impl fmt::Display for Spacing {
         f.write_str(match self {
             Self::Poisson => "poisson",
             Self::Uniform => "uniform",
+            Self::Bursty(_) => "mmpp",
         })
     }
 }

@@ -319,6 +319,7 @@ impl Measurements {
             }
             Record::WorkloadCreated(_)
             | Record::WorkloadDeleted(_)
+            | Record::TasksInterrupted { .. }
             | Record::WorkloadUpdated { .. }
             | Record::RolloutEnded(..)
             | Record::JobStarted { .. }

@@ -21,6 +21,8 @@ pub enum Event {
     TimeoutLane(u32),
     /// A client pauses no longer.
     ClientWakes(ClientId),
+    /// A call has waited long enough for a connection.
+    ConnectTimeout(CallId),
     /// Something of a call with a policy is due.
     Effort(EffortId, EffortStep),
     /// The next arrival of an open load.
@@ -182,9 +184,9 @@ impl Event {
         Rank(match self {
             Self::WarmUpEnds => 0,
             Self::CpuDone(_) | Self::GpuDone(_) | Self::WaitDone(_) => 1,
-            Self::TimeoutLane(_) | Self::Effort(_, EffortStep::Deadline | EffortStep::Patience) => {
-                2
-            }
+            Self::ConnectTimeout(_)
+            | Self::TimeoutLane(_)
+            | Self::Effort(_, EffortStep::Deadline | EffortStep::Patience) => 2,
             Self::GpuStart(_) => 3,
             Self::Effort(_, EffortStep::Retry | EffortStep::Hedge(_))
             | Self::ClientWakes(_)

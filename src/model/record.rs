@@ -220,6 +220,13 @@ pub enum Record {
         /// How often the container was restarted, this time included.
         restarts: u32,
     },
+    /// A worker ended with tasks inside.
+    TasksInterrupted {
+        /// Its pod.
+        pod: PodId,
+        /// What became of them.
+        losses: TaskLosses,
+    },
     /// What Kubernetes or the cloud tells as an event of an object.
     Announced {
         /// Whose event.
@@ -240,6 +247,29 @@ pub struct MachineKind {
     pub zone: Option<Arc<str>>,
     /// Whether it is a spot machine.
     pub spot: bool,
+}
+
+/// What became of the tasks inside a worker when it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TaskLosses {
+    /// Worked on and already acknowledged: nobody will ever finish them.
+    pub lost: u32,
+    /// Not acknowledged, and nobody told the broker: delivered again after the visibility timeout.
+    pub invisible: u32,
+    /// Of these, worked on: the work is repeated from its beginning.
+    pub repeated: u32,
+    /// Reserved and not begun, given back in order.
+    pub returned: u32,
+    /// Time spent on what was worked on.
+    pub spent: SimDuration,
+}
+
+impl TaskLosses {
+    /// Whether any task was inside.
+    #[must_use]
+    pub const fn any(&self) -> bool {
+        self.lost + self.invisible + self.returned > 0
+    }
 }
 
 /// What the ConfigMap `cluster-autoscaler-status` says (clusterstate/api/types.go).

@@ -185,6 +185,7 @@ fn told<'a>(names: &Names, clock: Clock, record: &'a Record) -> (&'static str, S
         | Record::PodEnded { .. }
         | Record::PodTerminating { .. }
         | Record::ContainerDied { .. }
+        | Record::TasksInterrupted { .. }
         | Record::PodGone(_) => told_of_pod(names, record),
         Record::EvictionRefused { .. } | Record::BudgetChanged { .. } => {
             told_of_budget(names, clock, record)
@@ -399,6 +400,11 @@ fn told_of_pod<'a>(names: &Names, record: &Record) -> (&'static str, String, Tol
             let message = Some(format!("{container}: {}", tell::death(*why)));
             let told = Told { message, span_s: span(*again_after), ..plain() };
             ("container_died", object(*pod), told)
+        }
+        Record::TasksInterrupted { pod, losses } => {
+            let message = Some(tell::task_losses(losses));
+            let told = Told { message, span_s: span(losses.spent), ..plain() };
+            ("tasks_interrupted", object(*pod), told)
         }
         Record::PodGone(pod) => ("pod_gone", object(*pod), plain()),
         _ => unreachable!("only records of pods are passed on"),

@@ -3,6 +3,7 @@
 use crate::model::id::CallId;
 use crate::model::observer::{CallEnd, Observer, OperationEnd};
 use crate::service::call::{Answered, Call, Caller, Forsaken, Phase, propagated};
+use crate::service::connections::Held;
 use crate::service::graph::Site;
 use crate::service::runtime::{Ctx, Services, Work};
 use crate::units::convert::index;
@@ -13,7 +14,12 @@ impl Services {
         if !self.is_live(id) {
             return;
         }
-        let call = *self.calls.get(id.slot);
+        if self.calls.get(id.slot).phase == Phase::Connecting {
+            let operation = self.calls.get(id.slot).operation;
+            self.leave_queues(self.operations[operation.index()].station, id);
+        }
+        let (task, call) = (id, *self.calls.get(id.slot));
+        let station = self.operations[call.operation.index()].station;
         let slot = self.calls.get_mut(id.slot);
         slot.generation = slot.generation.wrapping_add(1);
         slot.caller = Caller::Nobody;
@@ -29,6 +35,9 @@ impl Services {
             server.served += u64::from(call.caller != Caller::Kubelet);
             if call.phase != Phase::Queued {
                 server.in_service -= 1;
+                if let Some(tasks) = &mut server.tasks {
+                    tasks.running.retain(|(slot, _)| *slot != task.slot);
+                }
             }
         }
         match call.caller {
@@ -37,6 +46,12 @@ impl Services {
             Caller::Effort(effort) => self.answer_effort(ctx, effort, (id, &call), end),
             Caller::Kubelet => self.probed.push((id, end == CallEnd::Completed)),
             Caller::Nobody => {}
+        }
+        if call.counted > 0 {
+            self.uncount(station, call.counted);
+        }
+        if call.held != Held::default() || call.held_for_calls != Held::default() {
+            self.give_back((id, station), call.held, call.held_for_calls);
         }
         // Pushed last, so done first: whoever waits gets the place before the answered caller can
         // come again.

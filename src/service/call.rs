@@ -2,6 +2,7 @@
 
 use crate::model::id::{CallId, ClassId, ClientId, EffortId, LoadId, OperationId, ServerId};
 use crate::model::observer::CallEnd;
+use crate::service::connections::Held;
 use crate::service::spec::OnError;
 use crate::units::convert::{count_u32, index};
 use crate::units::time::SimTime;
@@ -27,6 +28,12 @@ pub(super) struct Call {
     pub(super) failure: Option<CallEnd>,
     /// Whether its caller gave up on it.
     pub(super) forsaken: Forsaken,
+    /// Under which key a limit of connections counts it, and one; 0 when none does.
+    pub(super) counted: u32,
+    /// Connections it holds for itself.
+    pub(super) held: Held,
+    /// Connections it holds for the calls it makes.
+    pub(super) held_for_calls: Held,
     pub(super) started: SimTime,
     /// When nobody wants its answer any more, as its first caller said.
     pub(super) deadline: SimTime,
@@ -101,6 +108,12 @@ pub(super) enum Phase {
     OnGpu,
     /// Its own calls are under way.
     Calling,
+    /// Held back by a limit of rate until its turn.
+    Held,
+    /// Waiting for a connection.
+    Connecting,
+    /// A task whose worker died: nobody has it until the broker delivers it again.
+    Unacknowledged,
     /// Its server's machine stopped: nothing happens to it any more, and nobody is told.
     Stalled,
 }
@@ -151,6 +164,11 @@ impl<T> Arena<T> {
 
     pub(super) fn get_mut(&mut self, slot: u32) -> &mut T {
         &mut self.slots[index(slot)]
+    }
+
+    /// All slots there are.
+    pub(super) fn len(&self) -> u32 {
+        count_u32(self.slots.len())
     }
 
     /// Slots in use.

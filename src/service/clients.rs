@@ -14,6 +14,9 @@ use crate::units::SimDuration;
 /// end at the same instant.
 const SHORTEST_ITERATION: SimDuration = SimDuration::from_millis(1);
 
+/// The load of a slot without an iteration.
+const NO_LOAD: LoadId = LoadId(u32::MAX);
+
 impl Services {
     /// A client begins an iteration of a class. The id is good until the iteration ends, which may
     /// be at once; later it names nobody.
@@ -68,6 +71,19 @@ impl Services {
         true
     }
 
+    /// Cuts all iterations of a load short. Returns how many there were.
+    pub fn interrupt_load(&mut self, load: LoadId) -> u32 {
+        let mut interrupted = 0;
+        for slot in 0..self.clients.len() {
+            let Client { generation, load: of, .. } = *self.clients.get(slot);
+            // The slot of an iteration that is over belongs to no load.
+            if of == load && self.interrupt_client(ClientId { slot, generation }) {
+                interrupted += 1;
+            }
+        }
+        interrupted
+    }
+
     /// Whether a client's call waits for a place, not being worked on yet.
     #[must_use]
     pub fn client_queues(&self, client: ClientId) -> bool {
@@ -99,6 +115,7 @@ impl Services {
     fn release_client(&mut self, id: ClientId) {
         let client = self.clients.get_mut(id.slot);
         client.awaits = Awaits::Nothing;
+        client.load = NO_LOAD;
         client.generation = client.generation.wrapping_add(1);
         self.clients.release(id.slot);
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::engine::{Dist, Stream, Streams};
 use crate::model::id::{OperationId, StationId};
-use crate::service::spec::{CallMode, CallSpec, ClientStep, GpuWork, OnError, ServiceGraph};
+use crate::service::spec::{
+    CallMode, CallSpec, ClientStep, GpuWork, OnError, ServiceGraph, StationKind,
+};
 use crate::units::convert::count_u32;
 use crate::units::time::SimDuration;
 
@@ -53,6 +55,8 @@ pub(super) struct Lowered {
     pub(super) sites: Vec<Site>,
     pub(super) classes: Vec<Vec<Step>>,
     pub(super) lanes: Vec<SimDuration>,
+    /// By station: the lane of tasks that are out, beyond those of timeouts.
+    pub(super) visibility: Vec<u32>,
 }
 
 pub(super) fn lower(graph: &Arc<ServiceGraph>, streams: &Streams) -> Lowered {
@@ -86,7 +90,15 @@ pub(super) fn lower(graph: &Arc<ServiceGraph>, streams: &Streams) -> Lowered {
     };
     let classes =
         graph.classes.iter().map(|class| class.steps.iter().map(&mut step_of).collect()).collect();
-    Lowered { operations, sites, classes, lanes }
+    let visibility = graph.stations.iter().map(|station| match &station.kind {
+        StationKind::Worker(worker) => {
+            lanes.push(worker.visibility_timeout);
+            count_u32(lanes.len() - 1)
+        }
+        StationKind::Cpu(_) | StationKind::Gpu(_) | StationKind::Delay => NO_LANE,
+    });
+    let visibility = visibility.collect();
+    Lowered { operations, sites, classes, lanes, visibility }
 }
 
 fn site(graph: &ServiceGraph, call: &CallSpec, lanes: &mut Vec<SimDuration>) -> Site {

@@ -75,6 +75,13 @@ impl TimeoutLane {
         }
     }
 
+    /// A call goes on under another name, whenever it began.
+    pub fn rename_first(&mut self, call: CallId, renamed: CallId) {
+        if let Some((_, watched)) = self.pending.iter_mut().find(|(_, watched)| *watched == call) {
+            *watched = renamed;
+        }
+    }
+
     fn arm(&mut self, queue: &mut EventQueue<Event>) {
         if let Some((deadline, _)) = self.pending.front() {
             let rank = Event::TimeoutLane(0).rank();

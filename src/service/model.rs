@@ -3,8 +3,9 @@
 
 use crate::model::id::{CallId, PodId, ServerId, StationId};
 use crate::model::observer::Observer;
+use crate::model::record::TaskLosses;
 use crate::service::probe::ProbeAnswer;
-use crate::service::{CallTally, Ctx, Fluid, IterationEnd, Services, Usage};
+use crate::service::{CallTally, Ctx, Ended, Fluid, IterationEnd, Services, Usage};
 use crate::units::{SimDuration, SimTime};
 
 /// The services of a run, by either model. Each method is that of [`Services`] and of [`Fluid`].
@@ -98,11 +99,14 @@ impl Model {
         }
     }
 
-    /// The process ends now. Returns how many requests were cut.
-    pub fn destroy_server<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ServerId) -> u32 {
+    /// The process ends now. The fluid model tells no single task.
+    pub fn destroy_server<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ServerId) -> Ended {
         match self {
             Self::Requests(services) => services.destroy_server(ctx, id),
-            Self::Fluid(fluid) => fluid.destroy_server(id),
+            Self::Fluid(fluid) => {
+                let requests_cut = fluid.destroy_server(id);
+                Ended { requests_cut, tasks: TaskLosses::default() }
+            }
         }
     }
 

@@ -4,12 +4,22 @@ use crate::engine::EventQueue;
 use crate::model::event::Event;
 use crate::model::id::{CallId, OperationId, PodId, ServerId, StationId};
 use crate::model::observer::{CallEnd, Observer};
-use crate::service::call::{Awaits, Caller, Phase};
+use crate::model::record::TaskLosses;
+use crate::service::call::Phase;
 use crate::service::runtime::{Ctx, Services, Work};
 use crate::service::server::{Server, ServerState};
-use crate::service::spec::{GpuWork, StationKind, StationSpec};
+use crate::service::spec::{GpuWork, StationSpec};
 use crate::units::convert::{count_u32, f64_from_i64};
 use crate::units::time::{SimDuration, SimTime};
+
+/// What the end of a process did to what was inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Requests that were cut.
+    pub requests_cut: u32,
+    /// Of a worker: its tasks.
+    pub tasks: TaskLosses,
+}
 
 /// What a server has used and holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,6 +42,7 @@ impl Services {
     ) -> ServerId {
         let reused = self.free_servers.pop();
         let id = reused.map_or_else(|| ServerId::at(self.servers.len()), ServerId);
+        self.open_pools(id, station);
         let spec = &self.graph.stations[station.index()];
         let server = Box::new(Server::new(now, id, pod, (station, spec), cores, queue));
         if reused.is_some() {
@@ -76,6 +87,10 @@ impl Services {
     /// No new requests come in; those inside go on. Told as drained when nothing is left.
     pub fn drain_server<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ServerId) {
         let server = self.servers[id.index()].as_deref_mut().expect("a live server is drained");
+        // A worker asks the broker until it is told to end; endpoints do not concern it.
+        if server.tasks.is_some() {
+            return;
+        }
         server.state = ServerState::Draining;
         self.stations[server.station.index()].open.retain(|open| *open != id);
         self.work.push(Work::Admit(id));
@@ -94,8 +109,14 @@ impl Services {
     /// The machine stopped: whatever is inside stalls, and requests that still come are swallowed,
     /// until the server is destroyed.
     pub fn silence_server(&mut self, now: SimTime, id: ServerId, queue: &mut EventQueue<Event>) {
+        let server = self.servers[id.index()].as_deref().expect("a live server stops");
+        let takes_tasks = server.tasks.is_some();
         for call in self.calls_at(id) {
-            self.calls.get_mut(call.slot).phase = Phase::Stalled;
+            let call = self.calls.get_mut(call.slot);
+            // A task that waits inside is out, and will be delivered again.
+            if call.phase != Phase::Queued || !takes_tasks {
+                call.phase = Phase::Stalled;
+            }
         }
         let server = self.servers[id.index()].as_deref_mut().expect("a live server stops");
         server.state = ServerState::Silent;
@@ -117,36 +138,29 @@ impl Services {
         }
     }
 
-    /// The process ends now. Whatever is inside is cut; late-acknowledged tasks go back to the
-    /// broker's list. Returns how many requests were cut.
-    pub fn destroy_server<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ServerId) -> u32 {
+    /// The process ends now. Requests inside are cut; tasks are lost, given back or delivered again
+    /// later.
+    pub fn destroy_server<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ServerId) -> Ended {
         let mut server = self.servers[id.index()].take().expect("a live server is destroyed");
         let station = server.station;
         self.stations[station.index()].open.retain(|open| *open != id);
         server.cpu.clear(ctx.now);
         server.release_timers(ctx.queue);
-        let late_acks = matches!(
-            &self.graph.stations[station.index()].kind,
-            StationKind::Worker(worker) if worker.late_acks
-        );
+        self.close_pools(id);
         let inside = self.calls_at(id);
-        if late_acks {
-            // Idle workers take what comes back; pushed first, so done last.
-            self.work.extend(self.stations[station.index()].open.iter().copied().map(Work::Admit));
-        }
-        for call in inside.iter().rev() {
-            if late_acks {
-                self.redeliver(station, *call);
-            } else {
-                self.work.push(Work::End(*call, CallEnd::Cut));
-            }
+        let mut ended = Ended { requests_cut: 0, tasks: TaskLosses::default() };
+        if let Some(tasks) = server.tasks.take() {
+            ended.tasks = self.orphan_tasks(ctx.now, &server, &tasks, &inside);
+        } else {
+            self.work.extend(inside.iter().rev().map(|call| Work::End(*call, CallEnd::Cut)));
+            ended.requests_cut = count_u32(inside.len());
         }
         self.run(ctx);
         for policy in &mut self.policies {
             policy.forget(id);
         }
         self.free_servers.push(id.0);
-        count_u32(inside.len())
+        ended
     }
 
     fn calls_at(&self, id: ServerId) -> Vec<CallId> {
@@ -160,36 +174,6 @@ impl Services {
             .collect();
         inside.sort_unstable();
         inside.into_iter().map(|(_, call)| call).collect()
-    }
-
-    /// Puts a task back at the head of the broker's list, to begin anew. It gets a new name, so that
-    /// delays and answers that the dead worker waited for do not reach it; its caller's patience
-    /// goes on.
-    fn redeliver(&mut self, station: StationId, id: CallId) {
-        let call = self.calls.get_mut(id.slot);
-        call.generation = call.generation.wrapping_add(1);
-        call.server = None;
-        call.phase = Phase::Queued;
-        call.step = 0;
-        call.pending = 0;
-        call.failure = None;
-        let renamed = CallId { slot: id.slot, generation: call.generation };
-        let (caller, started) = (call.caller, call.started);
-        match caller {
-            Caller::Client(client) => {
-                self.clients.get_mut(client.slot).awaits = Awaits::Call(renamed);
-            }
-            Caller::Effort(effort) => {
-                for place in &mut self.efforts.get_mut(effort.slot).calls {
-                    *place = place.map(|it| if it == id { renamed } else { it });
-                }
-            }
-            Caller::Call(_) | Caller::Kubelet | Caller::Nobody => {}
-        }
-        for lane in &mut self.lanes {
-            lane.rename(started, id, renamed);
-        }
-        self.stations[station.index()].broker.push_front(renamed);
     }
 
     /// Changes the cores a server may use.
@@ -277,10 +261,11 @@ impl Services {
 
     /// Requests that wait at a station: in backlogs, for GPUs, on the broker's list.
     #[must_use]
-    pub fn waiting(&self, station: StationId) -> u32 {
-        let station = &self.stations[station.index()];
+    pub fn waiting(&self, of: StationId) -> u32 {
+        let station = &self.stations[of.index()];
         let servers = station.open.iter().filter_map(|id| self.servers[id.index()].as_deref());
-        count_u32(servers.map(Server::waiting).sum::<usize>() + station.broker.len())
+        let waiting = servers.map(Server::waiting).sum::<usize>() + station.broker.len();
+        count_u32(waiting) + station.orphans + self.wait_for_connections(of)
     }
 
     /// Servers that take requests.

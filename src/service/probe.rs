@@ -2,6 +2,7 @@
 
 use crate::model::id::{CallId, OperationId, ServerId};
 use crate::service::call::{Call, Caller, Forsaken, Phase};
+use crate::service::connections::Held;
 use crate::service::runtime::Services;
 use crate::service::server::ServerState;
 use crate::service::spec::StationKind;
@@ -73,6 +74,9 @@ impl Services {
             site: 0,
             failure: None,
             forsaken: Forsaken::No,
+            counted: 0,
+            held: Held::default(),
+            held_for_calls: Held::default(),
             started: now,
             deadline: SimTime::MAX,
         });

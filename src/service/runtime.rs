@@ -14,11 +14,13 @@ use crate::model::event::Event;
 use crate::model::id::{CallId, ClientId, LoadId, OperationId, PodId, ServerId, StationId};
 use crate::model::observer::{CallEnd, Observer};
 use crate::service::call::{Arena, Awaits, Call, Caller, Client, Forsaken, Phase};
+use crate::service::connections::{ClientPool, Connections, Held};
 use crate::service::effort::{Effort, PolicyRun, Wanted};
+use crate::service::front::Front;
 use crate::service::graph::{Lowered, NO_LANE, NO_POLICY, Operation, Site, Step, lower};
 use crate::service::lane::TimeoutLane;
 use crate::service::server::{Server, ServerState};
-use crate::service::spec::{CallMode, ServiceGraph, StationKind};
+use crate::service::spec::{CallMode, ServiceGraph};
 use crate::service::station::Station;
 use crate::units::convert::{count_u32, index};
 use crate::units::time::{SimDuration, SimTime};
@@ -48,12 +50,21 @@ pub struct Services {
     pub(super) clients: Arena<Client>,
     pub(super) efforts: Arena<Effort>,
     pub(super) lanes: Vec<TimeoutLane>,
+    /// What stands before each station.
+    pub(super) fronts: Vec<Option<Box<Front>>>,
+    /// Connections that each station has given out.
+    pub(super) connections: Vec<Connections>,
+    /// Pools of all pods there ever were, and by server those of its pod.
+    pub(super) pools: Vec<ClientPool>,
+    pub(super) server_pools: Vec<Vec<u32>>,
     pub(super) sleep_stream: Stream,
     pub(super) work: Vec<Work>,
     /// Iterations that ended, for the loads to hear of.
     pub(super) ended: Vec<IterationEnd>,
+    /// The lane of unacknowledged tasks of each station that has them.
+    pub(super) visibility: Vec<u32>,
     /// Draining servers that have nothing inside any more.
-    drained: Vec<PodId>,
+    pub(super) drained: Vec<PodId>,
     /// Probes that were answered, and whether well.
     pub(super) probed: Vec<(CallId, bool)>,
     /// Client calls begun and ended, by how.
@@ -113,6 +124,10 @@ pub(super) enum Work {
     End(CallId, CallEnd),
     /// A server has room for another request.
     Admit(ServerId),
+    /// A call has a connection of its pool.
+    Lend(StationId, CallId),
+    /// A call has all connections it needs.
+    Enter(StationId, CallId),
 }
 
 impl Services {
@@ -122,7 +137,7 @@ impl Services {
         streams: &Streams,
         queue: &mut EventQueue<Event>,
     ) -> Self {
-        let Lowered { operations, sites, classes, lanes } = lower(graph, streams);
+        let Lowered { operations, sites, classes, lanes, visibility } = lower(graph, streams);
         let station = |spec: &crate::service::spec::StationSpec| {
             Station::new(spec.routing, streams.of(&format!("routing/{}", spec.name)))
         };
@@ -146,9 +161,14 @@ impl Services {
             clients: Arena::new(),
             efforts: Arena::new(),
             lanes,
+            fronts: Front::of(graph),
+            connections: graph.stations.iter().map(|_| Connections::default()).collect(),
+            pools: Vec::new(),
+            server_pools: Vec::new(),
             sleep_stream: streams.of("clients/sleep"),
             work: Vec::new(),
             ended: Vec::new(),
+            visibility,
             drained: Vec::new(),
             probed: Vec::new(),
             tally: CallTally::default(),
@@ -180,6 +200,10 @@ impl Services {
 
     /// The oldest deadline of a lane has come.
     pub fn lane_expires<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, lane: u32) {
+        if let Some(station) = self.visibility.iter().position(|of| *of == lane) {
+            self.visibility_expires(ctx, StationId::at(station));
+            return;
+        }
         loop {
             let Self { lanes, calls, .. } = self;
             let awaited = |id: CallId| {
@@ -248,7 +272,9 @@ impl Services {
                 }
                 Work::Proceed(call) => self.proceed(ctx, call),
                 Work::End(call, end) => self.end(ctx, call, end),
-                Work::Admit(server) => self.admit_next(ctx.now, server),
+                Work::Lend(station, call) => self.lend_then_enter(ctx, station, call),
+                Work::Enter(station, call) => self.enter_late(ctx, station, call),
+                Work::Admit(server) => self.admit_next(ctx.now, server, ctx.queue),
             }
         }
     }
@@ -277,6 +303,9 @@ impl Services {
             site,
             failure: None,
             forsaken: Forsaken::No,
+            counted: 0,
+            held: Held::default(),
+            held_for_calls: Held::default(),
             started: ctx.now,
             deadline,
         });
@@ -291,15 +320,16 @@ impl Services {
         }
         let station = self.operations[operation.index()].station;
         self.stations[station.index()].count(ctx.now, true);
-        match self.graph.stations[station.index()].kind {
-            StationKind::Delay => self.proceed(ctx, id),
-            StationKind::Worker(_) => self.enqueue(station, id),
-            StationKind::Cpu(_) | StationKind::Gpu(_) => self.route(ctx, station, id),
-        }
+        self.arrive(ctx, station, id);
     }
 
     /// Hands a call to a server, or refuses it when there is none or its backlog is full.
-    fn route<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, station: StationId, id: CallId) {
+    pub(super) fn route<O: Observer>(
+        &mut self,
+        ctx: &mut Ctx<'_, O>,
+        station: StationId,
+        id: CallId,
+    ) {
         let Self { stations, servers, .. } = self;
         let inside = |server: ServerId| servers[server.index()].as_ref().map_or(0, |s| s.inside);
         let Some(chosen) = stations[station.index()].route(inside) else {
@@ -343,28 +373,17 @@ impl Services {
         call.phase = Phase::Stalled;
     }
 
-    /// Puts a task on the broker's list and lets a worker with a free place take it.
-    fn enqueue(&mut self, station: StationId, id: CallId) {
-        let Self { stations, servers, work, .. } = self;
-        let station = &mut stations[station.index()];
-        station.broker.push_back(id);
-        let free = |id: ServerId| {
-            let server = servers[id.index()].as_deref().expect("open servers exist");
-            server.state == ServerState::Open && server.has_room()
-        };
-        if let Some(server) = station.next_free(free) {
-            work.push(Work::Admit(server));
-        }
-    }
-
     /// Lets the next waiting request into service, if there is a place and one that still matters.
-    fn admit_next(&mut self, now: SimTime, id: ServerId) {
+    fn admit_next(&mut self, now: SimTime, id: ServerId, queue: &mut EventQueue<Event>) {
         let Some(server) = self.servers[id.index()].as_deref_mut() else { return };
         if server.state == ServerState::Silent {
             return;
         }
         let station = server.station;
-        let takes_tasks = server.state == ServerState::Open && server.has_room();
+        if server.tasks.is_some() {
+            self.work_on_tasks(now, id, queue);
+            return;
+        }
         if server.has_room()
             && let Some(call) = server.backlog.pop_front()
         {
@@ -372,39 +391,38 @@ impl Services {
                 self.work.push(Work::End(call, CallEnd::TimedOut));
                 return;
             }
+            let shed_after = self.graph.stations[station.index()].shed_after;
+            if shed_after.is_some_and(|most| now.since(self.calls.get(call.slot).started) > most) {
+                self.work.push(Work::End(call, CallEnd::Refused));
+                return;
+            }
             let server = self.servers[id.index()].as_deref_mut().expect("it was there");
             server.in_service += 1;
             self.calls.get_mut(call.slot).phase = Phase::Admitted;
             self.work.push(Work::Proceed(call));
-        } else if takes_tasks && let Some(call) = self.stations[station.index()].broker.pop_front()
-        {
-            server.in_service += 1;
-            server.enter();
-            let task = self.calls.get_mut(call.slot);
-            task.server = Some(id);
-            task.phase = Phase::Admitted;
-            if server.has_room() {
-                self.work.push(Work::Admit(id));
-            }
-            self.work.push(Work::Proceed(call));
-        } else if server.state == ServerState::Draining && server.inside == 0 {
+        } else if server.state == ServerState::Draining && server.is_idle() {
             self.drained.push(server.pod);
         }
     }
 
     /// Whether a call that waited needs no work any more: its caller gave up, and the station looks,
     /// or the deadline of its first caller is over.
-    fn is_pointless(&self, now: SimTime, station: StationId, id: CallId) -> bool {
+    pub(super) fn is_pointless(&self, now: SimTime, station: StationId, id: CallId) -> bool {
         let call = self.calls.get(id.slot);
         let looks = !self.graph.stations[station.index()].works_on_abandoned;
         (looks && call.forsaken != Forsaken::No) || now >= call.deadline
     }
 
     /// Takes a call to its next phase: CPU, delay, GPU, own calls, end.
-    fn proceed<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: CallId) {
+    pub(super) fn proceed<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: CallId) {
         let call = self.calls.get_mut(id.slot);
         debug_assert_eq!(call.generation, id.generation, "work is done at the instant it is due");
         if call.phase == Phase::Stalled {
+            return;
+        }
+        if call.phase == Phase::Held {
+            let station = self.operations[call.operation.index()].station;
+            self.connect_and_pass(ctx, station, id);
             return;
         }
         if call.caller == Caller::Kubelet {

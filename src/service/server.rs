@@ -7,6 +7,7 @@ use crate::model::event::Event;
 use crate::model::id::{CallId, PodId, ServerId, StationId};
 use crate::service::processor::Processor;
 use crate::service::spec::{StationKind, StationSpec};
+use crate::units::convert::count_u32;
 use crate::units::time::{SimDuration, SimTime};
 
 /// A pod that serves a station.
@@ -33,6 +34,8 @@ pub(super) struct Server {
     pub(super) most_inside: u32,
     pub(super) backlog: VecDeque<CallId>,
     pub(super) backlog_limit: u32,
+    /// Of a worker: what it holds of the broker's tasks.
+    pub(super) tasks: Option<Tasks>,
     pub(super) gpu: Option<Gpu>,
     pub(super) began: SimTime,
 }
@@ -48,6 +51,17 @@ pub(super) enum ServerState {
     Draining,
     /// Its machine stopped: requests come and get no answer.
     Silent,
+}
+
+/// The tasks of a worker.
+#[derive(Debug)]
+pub(super) struct Tasks {
+    /// Unacknowledged tasks it may hold.
+    pub(super) reserve: u32,
+    /// Those worked on are acknowledged when done.
+    pub(super) late_acks: bool,
+    /// Those worked on, and since when.
+    pub(super) running: Vec<(u32, SimTime)>,
 }
 
 /// A GPU that serves one batch at a time.
@@ -80,6 +94,14 @@ impl Server {
             StationKind::Worker(worker) => (Some(worker.concurrency), 1.0, f64::INFINITY),
             StationKind::Gpu(_) | StationKind::Delay => (None, 1.0, f64::INFINITY),
         };
+        let tasks = match &spec.kind {
+            StationKind::Worker(worker) => Some(Tasks {
+                reserve: worker.reserve(),
+                late_acks: worker.late_acks,
+                running: Vec::new(),
+            }),
+            StationKind::Cpu(_) | StationKind::Gpu(_) | StationKind::Delay => None,
+        };
         let gpu = matches!(spec.kind, StationKind::Gpu(_)).then(|| Gpu {
             queue: VecDeque::new(),
             batch: Vec::new(),
@@ -103,6 +125,7 @@ impl Server {
             most_inside: 0,
             backlog: VecDeque::new(),
             backlog_limit: spec.backlog.unwrap_or(u32::MAX),
+            tasks,
             gpu,
             began: now,
         }
@@ -137,6 +160,21 @@ impl Server {
     /// Whether another request can be worked on.
     pub(super) fn has_room(&self) -> bool {
         self.in_service < self.concurrency
+    }
+
+    /// Whether a worker may take another task from the broker.
+    pub(super) fn takes_tasks(&self) -> bool {
+        self.tasks.as_ref().is_some_and(|tasks| {
+            let working = if tasks.late_acks { self.in_service } else { 0 };
+            self.state == ServerState::Open
+                && count_u32(self.backlog.len()) + working < tasks.reserve
+        })
+    }
+
+    /// Whether a server that takes nothing new has nothing left to do. A worker does not begin what it
+    /// has reserved.
+    pub(super) fn is_idle(&self) -> bool {
+        if self.tasks.is_some() { self.in_service == 0 } else { self.inside == 0 }
     }
 
     /// Arms the CPU timer for the next completion.

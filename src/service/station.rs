@@ -22,6 +22,8 @@ pub(super) struct Station {
     stream: Stream,
     /// Tasks that no worker has taken yet.
     pub(super) broker: VecDeque<CallId>,
+    /// Tasks whose worker died, that are not visible again yet.
+    pub(super) orphans: u32,
     /// How many times as long its work takes, for each slowdown under way.
     slowdowns: Vec<f64>,
     /// Their product.
@@ -43,6 +45,7 @@ impl Station {
             rotation: 0,
             stream,
             broker: VecDeque::new(),
+            orphans: 0,
             slowdowns: Vec::new(),
             slowdown: 1.0,
             inside: 0,

@@ -35,6 +35,10 @@ impl<O: Observer> Run<'_, O> {
                 self.services.requests().client_wakes(&mut ctx!(self, now), client);
                 return self.hear_services(now);
             }
+            Event::ConnectTimeout(call) => {
+                self.services.requests().connect_timed_out(&mut ctx!(self, now), call);
+                return self.hear_services(now);
+            }
             Event::Effort(effort, step) => {
                 self.services.requests().effort_due(&mut ctx!(self, now), effort, step);
                 return self.hear_services(now);

@@ -80,6 +80,8 @@ impl LoadFlow {
             arrivals_ca2: match spec.spacing() {
                 Spacing::Poisson => 1.0,
                 Spacing::Uniform => 0.0,
+                // For waiting the index of dispersion stands for the squared coefficient of variation.
+                Spacing::Bursty(bursts) => bursts.index_of_dispersion,
             },
         }
     }

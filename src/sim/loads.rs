@@ -59,7 +59,14 @@ impl<O: Observer> Run<'_, O> {
     /// Schedules the first arrival or change of every load.
     pub(super) fn start_loads(&mut self) {
         for position in 0..self.loads.len() {
-            self.schedule_next(LoadId::at(position));
+            let id = LoadId::at(position);
+            self.schedule_next(id);
+            let cut_at = self.measured_from + self.scenario.loads[position].cut_at();
+            let open = matches!(self.loads[position].generator, Generator::Open { .. });
+            if open && cut_at < self.horizon {
+                let event = Event::VirtualUsers(id);
+                self.queue.schedule(cut_at, event.rank(), event);
+            }
         }
     }
 
@@ -101,8 +108,24 @@ impl<O: Observer> Run<'_, O> {
         self.schedule_next(id);
     }
 
-    /// A closed load's virtual users change.
+    /// An open load and its graceful stop are over: what is still under way is cut short, as k6 does.
+    fn cut_open_load(&mut self, id: LoadId) {
+        let interrupted = self.services.requests().interrupt_load(id);
+        let load = &mut self.loads[id.index()];
+        load.interrupted += u64::from(interrupted);
+        if let Generator::Open { pool, .. } = &mut load.generator {
+            for _ in 0..interrupted {
+                pool.interrupt_iteration();
+            }
+        }
+    }
+
+    /// A closed load's virtual users change, or an open load is over.
     pub(super) fn virtual_users(&mut self, now: SimTime, id: LoadId) {
+        if matches!(self.loads[id.index()].generator, Generator::Open { .. }) {
+            self.cut_open_load(id);
+            return;
+        }
         loop {
             let load = &mut self.loads[id.index()];
             let Generator::Closed(pool) = &mut load.generator else {

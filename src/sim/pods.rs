@@ -6,6 +6,7 @@ use crate::model::action::PodDeletion;
 use crate::model::event::PodStep;
 use crate::model::id::{NodeId, PodId, StationId};
 use crate::model::observer::Observer;
+use crate::model::record::Record;
 use crate::sim::Run;
 use crate::sim::containers::container_at;
 use crate::sim::loads::ctx;
@@ -228,7 +229,11 @@ impl<O: Observer> Run<'_, O> {
     pub(super) fn stop_server(&mut self, now: SimTime, id: PodId) {
         self.workloads.sigterm_sent.remove(&id);
         if let Some(server) = self.servers.remove(&id) {
-            self.services.destroy_server(&mut ctx!(self, now), server);
+            let ended = self.services.destroy_server(&mut ctx!(self, now), server);
+            if ended.tasks.any() {
+                let losses = ended.tasks;
+                self.records.push(Record::TasksInterrupted { pod: id, losses });
+            }
             self.hear_services(now);
         }
     }

@@ -106,6 +106,7 @@ impl<O: Observer> Run<'_, O> {
             | Record::DisruptionBegan(_)
             | Record::DisruptionEnded(_)
             | Record::ContainerDied { .. }
+            | Record::TasksInterrupted { .. }
             | Record::Announced { .. } => {}
         }
     }

@@ -161,6 +161,7 @@ impl History {
             | Record::PodBecameUnready(pod)
             | Record::PodTerminating { pod, .. }
             | Record::ContainerDied { pod, .. }
+            | Record::TasksInterrupted { pod, .. }
             | Record::PodGone(pod) => {
                 if let Some(life) = self.pods.get_mut(pod) {
                     learn_of_pod(life, at, record);

@@ -2,7 +2,7 @@
 
 use crate::model::action::PodDeletion;
 use crate::model::reason::{NoScaleDown, Reason, not_trigger_scale_up};
-use crate::model::record::{About, Death, Decider, HpaMetricSync, HpaSync};
+use crate::model::record::{About, Death, Decider, HpaMetricSync, HpaSync, TaskLosses};
 use crate::model::rollout::{RollbackOutcome, RolloutEnd, RolloutOutcome};
 use crate::trace::{Clock, Names};
 use crate::units::counted;
@@ -160,6 +160,20 @@ pub fn death(why: Death) -> String {
         Death::Startup => "failed startup probe, will be restarted".to_owned(),
         Death::Exited(code) => format!("exit code {code}"),
     }
+}
+
+/// What became of a worker's tasks, in words.
+#[must_use]
+pub fn task_losses(losses: &TaskLosses) -> String {
+    let TaskLosses { lost, invisible, repeated, returned, spent: _ } = *losses;
+    let told = [
+        (lost, "lost"),
+        (repeated, "to be repeated from the beginning"),
+        (invisible - repeated, "stuck until the visibility timeout"),
+        (returned, "given back"),
+    ];
+    let told = told.iter().filter(|(count, _)| *count > 0);
+    told.map(|(count, what)| format!("{count} task(s) {what}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Whose event something is: `pod/gateway-1`.

@@ -113,6 +113,7 @@ impl<E: Ear> World<E> {
                 Event::GpuStart(server) => services.gpu_start(&mut ctx, server),
                 Event::WaitDone(call) => services.wait_done(&mut ctx, call),
                 Event::TimeoutLane(lane) => services.lane_expires(&mut ctx, lane),
+                Event::ConnectTimeout(call) => services.connect_timed_out(&mut ctx, call),
                 Event::Effort(effort, step) => services.effort_due(&mut ctx, effort, step),
                 Event::ClientWakes(client) => services.client_wakes(&mut ctx, client),
                 other => return Some(other),

@@ -1,11 +1,12 @@
 //! The instants at which an open load starts iterations.
 
+use rand::RngExt;
 use rand_distr::{Distribution, Exp1};
 
 use crate::engine::streams::Stream;
 use crate::load::rate::Rate;
 use crate::load::shape::{Cursor, Shape, ShapeBuilder};
-use crate::load::spec::{Executor, LoadSpec, Spacing};
+use crate::load::spec::{Bursts, Executor, LoadSpec, Spacing};
 use crate::units::time::{SimDuration, SimTime};
 
 /// The arrivals of one open load, in order of time.
@@ -13,6 +14,7 @@ use crate::units::time::{SimDuration, SimTime};
 /// - *Poisson*: a non-homogeneous Poisson process by time rescaling: the integral of the rate from
 ///   one arrival to the next is exponential of mean 1, and the shape's exact inverse turns it into
 ///   an instant. One draw an arrival, nothing thrown away.
+/// - *Bursty*: the same, of a process that goes to and fro between a high and a low rate.
 /// - *Uniform*: k6's arithmetic. A constant rate starts iteration *i* (from 0) at *i* whole periods,
 ///   as long as that is before the end (`lib/executor/constant_arrival_rate.go`). Every other rate
 ///   starts iteration *i* (from 1) when the integral of the rate reaches *i*, the end included
@@ -42,6 +44,49 @@ enum Pattern {
     Periodic { period: SimDuration, next: SimDuration, span: SimDuration },
     Even(Walk),
     Poisson(Walk),
+    Bursty(Walk, Modulation),
+}
+
+/// The state of a Markov-modulated Poisson process.
+#[derive(Debug, Clone)]
+struct Modulation {
+    bursts: Bursts,
+    /// Whether the rate is the high one.
+    high: bool,
+    /// What is left of the stay (arrivals expected); `None` before the first arrival.
+    left: Option<f64>,
+}
+
+impl Modulation {
+    /// The area to the next arrival: an exponential amount of work at the rates of the states passed.
+    fn step(&mut self, stream: &mut Stream) -> f64 {
+        let stay = self.bursts.mean_stay();
+        let mut left = self.left.unwrap_or_else(|| {
+            // Stays are alike, so each state is the first one half of the time, and has no memory.
+            self.high = stream.random::<bool>();
+            stay * draw(stream)
+        });
+        let mut needed = draw(stream);
+        let mut area = 0.0;
+        loop {
+            let swing = if self.high { self.bursts.swing } else { -self.bursts.swing };
+            let rate = 1.0 + swing;
+            if needed < left * rate {
+                let step = needed / rate;
+                self.left = Some(left - step);
+                return area + step;
+            }
+            needed -= left * rate;
+            area += left;
+            self.high = !self.high;
+            left = stay * draw(stream);
+        }
+    }
+}
+
+/// An exponential number of mean 1.
+fn draw(stream: &mut Stream) -> f64 {
+    Exp1.sample(stream)
 }
 
 /// A shape with the integral reached so far.
@@ -73,7 +118,7 @@ impl Arrivals {
             Pattern::Periodic { period, next, span: _ } => {
                 Pattern::Periodic { period, next, span: warm_up }
             }
-            walk @ (Pattern::Even(_) | Pattern::Poisson(_)) => walk,
+            walk @ (Pattern::Even(_) | Pattern::Poisson(_) | Pattern::Bursty(..)) => walk,
         };
         let current = Flow { begins: SimTime::ZERO, pattern };
         Some(Self { current, then: Some(load), stream })
@@ -105,6 +150,7 @@ impl Flow {
             }
             Pattern::Even(walk) => walk.step(1.0)?,
             Pattern::Poisson(walk) => walk.step(Exp1.sample(stream))?,
+            Pattern::Bursty(walk, modulation) => walk.step(modulation.step(stream))?,
         };
         Some(self.begins + offset)
     }
@@ -116,6 +162,9 @@ impl Pattern {
             |shape| Walk { shape, cursor: Cursor::default(), area: 0.0, last: SimDuration::ZERO };
         match (spec.spacing(), spec.executor()) {
             (Spacing::Poisson, _) => Self::Poisson(walk(shape)),
+            (Spacing::Bursty(bursts), _) => {
+                Self::Bursty(walk(shape), Modulation { bursts, high: false, left: None })
+            }
             (Spacing::Uniform, Executor::ConstantArrivalRate { rate, duration, vus: _ }) => {
                 Self::Periodic { period: rate.period(), next: SimDuration::ZERO, span: *duration }
             }

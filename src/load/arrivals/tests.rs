@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::engine::streams::Streams;
 use crate::load::mix::Mix;
-use crate::load::spec::{Diurnal, LoadDraft, OpenVus, RateStage, Spike};
+use crate::load::spec::{Diurnal, Level, LoadDraft, OpenVus, RateStage, Spike};
 use crate::model::id::ClassId;
 use crate::units::convert::{f64_from_u64, f64_from_usize};
 
@@ -286,5 +286,39 @@ proptest! {
         let times = nanos(&load(Spacing::Uniform, constant(rate, duration)));
         let periods = duration.as_nanos().div_ceil(rate.period().as_nanos());
         prop_assert_eq!(u64::try_from(times.len()).unwrap(), periods);
+    }
+}
+
+#[test]
+fn bursts_have_the_index_of_dispersion_that_was_asked_for() {
+    const SEED: u64 = 17;
+    const WINDOWS: usize = 2_000;
+    println!("seed {SEED}");
+    for (index, swing) in [(5.0, 0.8), (13.0, 1.0), (2.0, 0.3)] {
+        let executor = Executor::Step {
+            levels: vec![Level {
+                // A window is a hundred stays and more: long enough for the limit.
+                duration: SimDuration::from_secs(200 * 2_000),
+                rate: Rate::per_second(10.0),
+            }],
+        };
+        let mut draft = LoadDraft::new("bursty", Mix::only(ClassId(0)), executor);
+        draft.spacing = Spacing::Bursty(Bursts { index_of_dispersion: index, swing });
+        let spec = LoadSpec::new(draft).unwrap();
+        let stream = Streams::new(SEED, 0).of("arrivals/bursty");
+        let mut arrivals = Arrivals::new(&spec, SimTime::ZERO, stream).unwrap();
+        let mut counts = vec![0.0; WINDOWS];
+        while let Some(at) = arrivals.next_arrival() {
+            let window = usize::try_from(at.as_nanos() / 200_000_000_000).unwrap();
+            counts[window.min(WINDOWS - 1)] += 1.0;
+        }
+        let windows = f64::from(u32::try_from(WINDOWS).unwrap());
+        let mean = counts.iter().sum::<f64>() / windows;
+        let variance =
+            counts.iter().map(|count| (count - mean) * (count - mean)).sum::<f64>() / windows;
+        // The mean of a window is known to its spread; the variance to a share of sqrt(2 / windows).
+        assert!((mean / 2_000.0 - 1.0).abs() < 5.0 * (index / 2_000.0 / windows).sqrt(), "{mean}");
+        let found = variance / mean;
+        assert!((found / index - 1.0).abs() < 0.16, "{found}, asked for {index}");
     }
 }

@@ -284,8 +284,9 @@ fn batches_fill_with_the_load() {
 
 #[test]
 fn tasks_wait_on_the_list_and_come_back_to_it_when_acknowledged_late() {
-    let worker =
-        |late_acks| StationKind::Worker(WorkerSpec { concurrency: 4, prefetch: 1, late_acks });
+    let worker = |late_acks| {
+        StationKind::Worker(WorkerSpec { prefetch: 1, late_acks, ..WorkerSpec::celery(4) })
+    };
     for late_acks in [false, true] {
         let stations = vec![station("a", worker(late_acks))];
         let operations = vec![operation(0, exponential(1.0))];
@@ -343,7 +344,7 @@ proptest! {
         };
         let mut second = station("b", StationKind::Gpu(gpu));
         second.backlog = backlog;
-        let worker = WorkerSpec { concurrency: 3, prefetch: 1, late_acks: backlog.is_some() };
+        let worker = WorkerSpec { prefetch: 1, late_acks: backlog.is_some(), ..WorkerSpec::celery(3) };
         let third = station("c", StationKind::Worker(worker));
         let site = |operation, mode| CallSpec {
             count: 2,

@@ -1,5 +1,6 @@
 //! Services as validated: stations, operations, the calls between them, and what clients do.
 
+mod front;
 mod policy;
 
 use std::sync::Arc;
@@ -8,6 +9,10 @@ use crate::engine::Dist;
 use crate::model::id::{ClassId, OperationId, StationId, WorkloadId};
 use crate::units::{Bytes, MilliCpu, SimDuration};
 
+pub use front::{
+    BouncerMode, BouncerSpec, ConnectionLimitSpec, ConnectionSpec, Hold, LimitKey, PoolSpec,
+    RateLimitSpec,
+};
 pub use policy::{
     BreakerSpec, HedgeSpec, Jitter, OnError, PolicySpec, RetryBudget, RetryOn, RetrySpec,
 };
@@ -53,6 +58,16 @@ pub struct StationSpec {
     /// A request whose caller gave up while it waited is worked on nevertheless, as by servers that
     /// do not look whether anybody still listens.
     pub works_on_abandoned: bool,
+    /// A request that has waited longer when its turn comes is refused: load that is too late is shed.
+    pub shed_after: Option<SimDuration>,
+    /// Limit of the rate of requests.
+    pub rate_limit: Option<RateLimitSpec>,
+    /// Limit of requests inside at once.
+    pub connection_limit: Option<ConnectionLimitSpec>,
+    /// Limit of connections, for a data store.
+    pub connections: Option<ConnectionSpec>,
+    /// Pools of connections that its pods keep to others.
+    pub pools: Vec<PoolSpec>,
 }
 
 /// How a pod of a station serves.
@@ -109,10 +124,32 @@ pub enum BatchLatency {
 pub struct WorkerSpec {
     /// Tasks worked on at once.
     pub concurrency: u32,
-    /// Tasks reserved per worker process (multiplier).
+    /// Unacknowledged tasks of a pod per place (multiplier); 0 is no limit. Tasks beyond those worked
+    /// on wait in the pod, where no other pod can take them.
     pub prefetch: u32,
-    /// Tasks are acknowledged when done: a cut task is delivered again.
+    /// Tasks are acknowledged when done, not when begun: a cut task is delivered again.
     pub late_acks: bool,
+    /// A task that is not acknowledged for so long is delivered again, also while somebody works on it.
+    pub visibility_timeout: SimDuration,
+}
+
+impl WorkerSpec {
+    /// Celery's defaults over Redis: prefetch multiplier 4, early acknowledgement, an hour of visibility.
+    #[must_use]
+    pub const fn celery(concurrency: u32) -> Self {
+        Self {
+            concurrency,
+            prefetch: 4,
+            late_acks: false,
+            visibility_timeout: SimDuration::from_secs(3_600),
+        }
+    }
+
+    /// Unacknowledged tasks that a pod may hold.
+    #[must_use]
+    pub const fn reserve(&self) -> u32 {
+        if self.prefetch == 0 { u32::MAX } else { self.concurrency.saturating_mul(self.prefetch) }
+    }
 }
 
 /// How callers choose among the ready pods.
@@ -238,6 +275,11 @@ impl StationSpec {
             memory_leak_per_hour: Bytes(0),
             routing: Routing::Random,
             works_on_abandoned: false,
+            shed_after: None,
+            rate_limit: None,
+            connection_limit: None,
+            connections: None,
+            pools: Vec::new(),
         }
     }
 }
