@@ -297,8 +297,8 @@ codes! {
     /// Two budgets on one pod.
     PDB_OVERLAP = 405, "pdb-overlap",
         "Two PodDisruptionBudgets select the same pods. The eviction API refuses every eviction \
-         of such a pod with status 500: `This pod has more than one PodDisruptionBudget, which \
-         the eviction subresource does not support.`";
+         of such a pod with status 500: this pod has more than one PodDisruptionBudget, which the \
+         eviction subresource does not support.";
     /// One budget over several workloads.
     PDB_SEVERAL_WORKLOADS = 406, "pdb-several-workloads",
         "The budget selects the pods of several workloads. Their pods are counted together: one \
