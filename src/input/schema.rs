@@ -21,7 +21,7 @@ macro_rules! shipped {
 }
 
 /// Documents from which the schemas are made.
-const DOCUMENTS: [(&str, &str); 21] = shipped![
+const DOCUMENTS: [(&str, &str); 33] = shipped![
     "profiles/aurelius/emergency.yaml",
     "profiles/aurelius/rendered/prod.yaml",
     "profiles/aurelius/services.yaml",
@@ -43,6 +43,18 @@ const DOCUMENTS: [(&str, &str); 21] = shipped![
     "scenarios/spot-reclaim.yaml",
     "scenarios/volumes.yaml",
     "scenarios/zone-outage.yaml",
+    "scenarios/capacity-shortage.yaml",
+    "scenarios/consolidation-ca.yaml",
+    "scenarios/consolidation-karpenter.yaml",
+    "scenarios/day.yaml",
+    "scenarios/gpu-label.yaml",
+    "scenarios/helm-upgrade.yaml",
+    "scenarios/retry-budget.yaml",
+    "scenarios/retry-storm.yaml",
+    "scenarios/scale-from-zero.yaml",
+    "profiles/clusters/eks-karpenter.yaml",
+    "profiles/clusters/eks-t4-zonal.yaml",
+    "profiles/clusters/karpenter.yaml",
 ];
 
 /// The JSON Schema (draft 07) of a kind of [`KINDS`]; `None` for any other.
