@@ -323,12 +323,12 @@ fn scaled_by(metric: &str, mapping: &str) -> (i32, Option<String>) {
 
 #[test]
 fn hpas_scale_by_what_services_measure_under_names_of_their_own() {
-    let pods =
-        "{type: Pods, pods: {metric: {name: rps}, target: {type: AverageValue, averageValue: 5}}}";
+    // Targets lie between whole numbers of pods: arrivals are random.
+    let pods = "{type: Pods, pods: {metric: {name: rps}, target: {type: AverageValue, averageValue: 5500m}}}";
     let rps = "metrics: {rps: {service: web, measures: requestsPerSecond, window: 1m}}";
     assert_eq!(scaled_by(pods, rps), (4, None));
-    // As an external metric the total is shared out: 20/s at 4/s each.
-    let total = "{type: External, external: {metric: {name: rps}, target: {type: AverageValue, averageValue: 4}}}";
+    // As an external metric the total is shared out: 20/s at 4.4/s each.
+    let total = "{type: External, external: {metric: {name: rps}, target: {type: AverageValue, averageValue: 4400m}}}";
     assert_eq!(scaled_by(total, rps), (5, None));
     // Ten requests are inside, each for half a second.
     let inside =

@@ -21,7 +21,7 @@ fn cases(usual: u64) -> u64 {
 fn first_seed() -> u64 {
     let stated = std::env::var_os("HOSTILE_SEED");
     let seed = stated.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(1);
-    println!("HOSTILE_SEED={seed}");
+    eprintln!("HOSTILE_SEED={seed}");
     seed
 }
 

@@ -144,6 +144,30 @@ struct Draining {
     node: NodeId,
     drain: Drain,
     forced: bool,
+    /// When the provider gives up on the node; set when its drain begins.
+    until: Option<SimTime>,
+    /// A pod was refused for good: the whole node is tried again then.
+    again: Option<SimTime>,
+}
+
+/// How long a provider waits after an eviction was refused for good, e.g. by two budgets on a pod,
+/// before it tries the node again. Providers publish only when they give up; this is as often as
+/// kubectl repeats a refused eviction.
+const REFUSED_AGAIN: SimDuration = SimDuration::from_secs(5);
+
+impl Draining {
+    /// The drain of the same node from the beginning, while its time is not over: providers do not
+    /// stop at a refusal, as kubectl does, but at their time-out.
+    fn tried_again(&self, now: SimTime, until: SimTime) -> Option<Self> {
+        let left = until.since(now);
+        if left <= REFUSED_AGAIN {
+            return None;
+        }
+        let spec = DrainSpec { timeout: Some(left), ..DrainSpec::default() };
+        let drain = Drain::new(spec, vec![self.node]);
+        let again = Some(now + REFUSED_AGAIN);
+        Some(Self { node: self.node, drain, forced: false, until: Some(until), again })
+    }
 }
 
 /// How far an upgrade came in one go.
@@ -281,7 +305,7 @@ impl Upgrade {
             let spec = DrainSpec { timeout: Some(self.spec.drain_timeout), ..DrainSpec::default() };
             self.waiting.retain(|waiting| *waiting != node);
             let drain = Drain::new(spec, vec![node]);
-            self.draining.push(Draining { node, drain, forced: false });
+            self.draining.push(Draining { node, drain, forced: false, until: None, again: None });
         }
     }
 
@@ -319,6 +343,13 @@ impl Upgrade {
         let spec = self.spec;
         let mut rest = Vec::new();
         for mut draining in std::mem::take(&mut self.draining) {
+            let until = *draining.until.get_or_insert(now + spec.drain_timeout);
+            if let Some(at) = draining.again.filter(|at| now < *at) {
+                progress.again(at);
+                rest.push(draining);
+                continue;
+            }
+            draining.again = None;
             let went = draining.drain.advance(now, cluster, budgets);
             progress.actions.extend(went.actions);
             progress.refused.extend(went.refused);
@@ -334,13 +365,18 @@ impl Upgrade {
                 progress.again(now + spec.settle);
                 continue;
             }
+            if let Some(again) = draining.tried_again(now, until) {
+                progress.again(now + REFUSED_AGAIN);
+                rest.push(again);
+                continue;
+            }
             match spec.at_timeout {
                 AtTimeout::Force => {
                     let message = format!("its pods are deleted after {}", spec.drain_timeout);
                     progress.told.push((node, "ForcedPodDeletion", message));
                     let force = DrainSpec { disable_eviction: true, ..DrainSpec::default() };
                     let drain = Drain::new(force, vec![node]);
-                    rest.push(Draining { node, drain, forced: true });
+                    rest.push(Draining { node, drain, forced: true, until: None, again: None });
                     progress.again(now);
                 }
                 AtTimeout::Fail | AtTimeout::FailAndUncordon => {

@@ -41,7 +41,7 @@ pub(super) fn find(case: &Case<'_>, findings: &mut Vec<Finding>) {
         left.losses.invisible += losses.invisible;
         left.losses.repeated += losses.repeated;
         left.losses.returned += losses.returned;
-        left.losses.spent = left.losses.spent + losses.spent;
+        left.losses.spent += losses.spent;
         if left.evidence.len() < EVIDENCE_MOST {
             left.evidence.push(Evidence { at: entry.first, object: EvidenceObject::Pod(*pod) });
         }

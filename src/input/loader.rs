@@ -410,11 +410,15 @@ pub(super) fn read_profile(
     single(context, documents, "ClusterProfile", &mut read)
 }
 
+/// What documents of `ServiceProfiles` say: services, durations of Jobs, processes and metrics.
+type Profiles =
+    (Option<ServiceGraph>, Option<JobDurations>, Option<(Processes, Vec<CustomMetricSpec>)>);
+
 pub(super) fn read_services(
     context: Context<'_>,
     files: &[Documents],
     objects: &Objects,
-) -> (Option<ServiceGraph>, Option<JobDurations>, Option<(Processes, Vec<CustomMetricSpec>)>) {
+) -> Profiles {
     let mut complete = true;
     let mut documents = Vec::new();
     for node in files.iter().flat_map(|documents| &documents.nodes) {

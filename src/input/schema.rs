@@ -21,7 +21,7 @@ macro_rules! shipped {
 }
 
 /// Documents from which the schemas are made.
-const DOCUMENTS: [(&str, &str); 33] = shipped![
+const DOCUMENTS: [(&str, &str); 37] = shipped![
     "profiles/aurelius/emergency.yaml",
     "profiles/aurelius/rendered/prod.yaml",
     "profiles/aurelius/services.yaml",
@@ -49,6 +49,10 @@ const DOCUMENTS: [(&str, &str); 33] = shipped![
     "scenarios/day.yaml",
     "scenarios/gpu-label.yaml",
     "scenarios/helm-upgrade.yaml",
+    "scenarios/celery-scale-in.yaml",
+    "scenarios/connection-pool.yaml",
+    "scenarios/gpu-batching.yaml",
+    "scenarios/slow-dependency.yaml",
     "scenarios/retry-budget.yaml",
     "scenarios/retry-storm.yaml",
     "scenarios/scale-from-zero.yaml",

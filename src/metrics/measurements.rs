@@ -311,13 +311,12 @@ impl Measurements {
                 self.evictions_blocked += 1;
                 self.watches.eviction_blocked();
             }
-            Record::ContainerDied { why, .. } => {
-                if matches!(why, Death::OutOfMemory { .. }) {
-                    self.oom_kills += 1;
-                    self.watches.oom_kill();
-                }
+            Record::ContainerDied { why: Death::OutOfMemory { .. }, .. } => {
+                self.oom_kills += 1;
+                self.watches.oom_kill();
             }
-            Record::WorkloadCreated(_)
+            Record::ContainerDied { .. }
+            | Record::WorkloadCreated(_)
             | Record::WorkloadDeleted(_)
             | Record::TasksInterrupted { .. }
             | Record::WorkloadUpdated { .. }

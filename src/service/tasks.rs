@@ -127,7 +127,7 @@ impl Services {
         for call in inside.iter().rev() {
             let running = tasks.running.iter().find(|(slot, _)| *slot == call.slot);
             let since = running.map(|(_, since)| *since);
-            losses.spent = losses.spent + since.map_or_else(Default::default, |at| now.since(at));
+            losses.spent += since.map_or_else(Default::default, |at| now.since(at));
             if since.is_some() && !tasks.late_acks {
                 losses.lost += 1;
                 self.work.push(Work::End(*call, CallEnd::Cut));

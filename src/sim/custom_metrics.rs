@@ -85,14 +85,17 @@ impl<O: Observer> Run<'_, O> {
 
 /// Answers in the form in which the controller reads them; `values` and `ones` lend their room.
 pub(super) fn pod_values(answers: &[Answer]) -> Vec<Vec<PodValue<'_>>> {
-    let values = |answer| match answer {
-        &Answer::PerPod(ref values) => values
+    answers.iter().map(values_of).collect()
+}
+
+fn values_of(answer: &Answer) -> Vec<PodValue<'_>> {
+    match answer {
+        Answer::PerPod(values) => values
             .iter()
             .map(|(pod, value_milli)| PodValue { pod, value_milli: *value_milli })
             .collect(),
         Answer::None | Answer::One(_) => Vec::new(),
-    };
-    answers.iter().map(values).collect()
+    }
 }
 
 /// One reading a metric, as its kind wants it.

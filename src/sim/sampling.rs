@@ -156,9 +156,11 @@ impl<O: Observer> Run<'_, O> {
                         let price = node.machine.price_per_hour();
                         sample.paid_per_hour = sample.paid_per_hour.zip(price).map(|(a, b)| a + b);
                     }
-                    sample.cpu_requested_cores += node.requested.cpu.as_cores();
-                    sample.memory_requested_bytes += node.requested.memory.as_f64();
-                    sample.gpus_requested += node.requested.get("nvidia.com/gpu");
+                    if !node.machine_gone {
+                        sample.cpu_requested_cores += node.requested.cpu.as_cores();
+                        sample.memory_requested_bytes += node.requested.memory.as_f64();
+                        sample.gpus_requested += node.requested.get("nvidia.com/gpu");
+                    }
                     if node.phase == NodePhase::Ready {
                         sample.ready += 1;
                         sample.cpu_allocatable_cores += node.allocatable.cpu.as_cores();

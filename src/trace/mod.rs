@@ -219,7 +219,8 @@ fn learn_of_pod(life: &mut PodLife, at: SimTime, record: &Record) {
         Record::PodImagesPulled { took, .. } => {
             // A pull begins when the pod is bound, whenever it is told of.
             let end = life.bound.map_or(at, |(bound, _)| at.max(bound + *took));
-            life.pulled = Some((end, *took));
+            // Containers that start again may pull again; the first time is what the start waited for.
+            life.pulled = life.pulled.or(Some((end, *took)));
         }
         Record::PodStarted(_) => life.started = life.started.or(Some(at)),
         Record::PodBecameReady(_) => life.became_ready(at),

@@ -16,7 +16,7 @@ use serde_json::Value;
 pub(crate) fn has_helm() -> bool {
     let found = std::env::var_os("AURELIUS_HELM").is_some();
     if !found {
-        println!("AURELIUS_HELM names no Helm 4 (see .ci/helm): nothing is compared");
+        eprintln!("AURELIUS_HELM names no Helm 4 (see .ci/helm): nothing is compared");
     }
     found
 }

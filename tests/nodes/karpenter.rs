@@ -120,11 +120,9 @@ fn small(words: &[(&str, &str)]) -> Told {
 fn disrupted(told: &Told) -> Vec<(SimTime, String, &'static str)> {
     let names = told.history.names();
     let entries = told.history.entries().iter();
-    let of = |entry: &aurelius_sim::trace::Entry| match entry.record {
-        Record::NodeDisrupted { node, because } => {
-            Some((entry.first, names.node(node).to_owned(), because))
-        }
-        _ => None,
+    let of = |entry: &aurelius_sim::trace::Entry| {
+        let Record::NodeDisrupted { node, because } = entry.record else { return None };
+        Some((entry.first, names.node(node).to_owned(), because))
     };
     entries.filter_map(of).collect()
 }
@@ -152,11 +150,14 @@ fn nodes_come_with_pods_and_go_when_a_cheaper_machine_will_do() {
     let nominated = told.events("Nominated");
     assert!(nominated.iter().any(|(at, pod, _)| *at >= scaled && pod.starts_with("web-")));
     let falls = SimTime::ZERO + minutes(15);
+    // Five pods fit the larger machine, so the smaller one goes first; when one is left, the larger
+    // machine is replaced by a smaller one.
     let taken = disrupted(&told);
-    assert!(
-        !taken.is_empty() && taken.iter().all(|(at, ..)| *at > falls + minutes(1)),
-        "{taken:?}"
-    );
+    assert!(taken.iter().all(|(.., because)| *because == "Underutilized"), "{taken:?}");
+    let [(first_gone, small, _), (replaced, large, _)] = &taken[..] else { panic!("{taken:?}") };
+    assert!(*first_gone > scaled + minutes(1) && *first_gone < falls, "{taken:?}");
+    assert!(*replaced > falls + minutes(1), "{taken:?}");
+    assert!(small.contains("m6i.large") && large.contains("m6i.2xlarge"), "{taken:?}");
     let left: Vec<&&NodeLife> = lives.iter().filter(|life| life.gone.is_none()).collect();
     assert_eq!(left.iter().map(|life| type_of(life)).collect::<Vec<_>>(), ["m6i.large"]);
     // Whoever had to move was evicted, and a replacement was there before.
@@ -191,7 +192,7 @@ fn nodes_expire_and_are_replaced() {
 
 #[test]
 fn what_the_cloud_has_not_got_is_shunned() {
-    let shortage = "  - {at: 4m, duration: 10m, capacityShortage: {instances: [m6i.2xlarge]}}";
+    let shortage = "  - {at: 4m, for: 10m, capacityShortage: {instances: [m6i.2xlarge]}}";
     let told = small(&[("EVENTS", shortage)]);
     let refused = told.events("InsufficientCapacity");
     assert!(!refused.is_empty(), "it was asked for");

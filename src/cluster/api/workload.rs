@@ -31,6 +31,7 @@ pub struct WorkloadSpec {
 
 /// What is particular to each kind of workload.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one a workload; a box would only be in the way")]
 pub enum WorkloadKind {
     /// apps/v1 Deployment.
     Deployment {

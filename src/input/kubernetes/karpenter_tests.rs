@@ -49,7 +49,7 @@ fn everything_that_decides_is_read() {
          consolidationPolicy: WhenEmpty\n    consolidateAfter: Never\n    budgets: [{nodes: 20%, reasons: \
          [Empty, Drifted]}, {nodes: \"0\", schedule: '0 9 * * mon-fri', duration: 8h}]",
         "[{key: a, operator: Gt, values: ['4']}, {key: a, operator: Lt, values: ['9']}, {key: b, operator: \
-         In, values: [x, y], minValues: 2}]",
+         In, values: [u, v], minValues: 2}]",
     );
     let (objects, said) = read(&text);
     assert_eq!(said, []);

@@ -27,7 +27,7 @@ pub(super) fn header(told: &Told<'_>, page: &mut Page) {
         Role::Quiet,
         format!(
             "aurelius-sim {version} · {name} · {duration} simulated{ran_in} · {model} · seed {seed} · \
-             Kubernetes {KUBERNETES} behaviour"
+             as Kubernetes {KUBERNETES}"
         ),
     ));
 }

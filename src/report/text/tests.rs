@@ -29,7 +29,7 @@ fn the_compact_summary_fits_a_terminal() {
         assert!(line.chars().count() <= COLUMNS_MOST, "{line}");
     }
     expect![[r#"
-        aurelius-sim 0.1.0 · peak · 45m simulated · requests · seed 42 · Kubernetes 1.36 behaviour
+        aurelius-sim 0.1.0 · peak · 45m simulated · requests · seed 42 · as Kubernetes 1.36
 
         ✗ peak does not hold: 3 of 5 thresholds failed
 
@@ -99,7 +99,7 @@ fn the_full_summary_cuts_nothing() {
     let text = written(&fixture::peak(), Style { detail: Detail::Full, ..Style::default() });
     assert!(!text.contains('…'));
     expect![[r#"
-        aurelius-sim 0.1.0 · peak · 45m simulated · requests · seed 42 · Kubernetes 1.36 behaviour
+        aurelius-sim 0.1.0 · peak · 45m simulated · requests · seed 42 · as Kubernetes 1.36
 
         ✗ peak does not hold: 3 of 5 thresholds failed
 

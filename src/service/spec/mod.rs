@@ -259,6 +259,17 @@ pub enum ClientStep {
 }
 
 impl StationSpec {
+    /// Whether it limits, lends to or turns away single requests, which rates do not know.
+    #[must_use]
+    pub fn limits_single_requests(&self) -> bool {
+        self.shed_after.is_some()
+            || self.works_on_abandoned
+            || self.rate_limit.is_some()
+            || self.connection_limit.is_some()
+            || self.connections.is_some()
+            || !self.pools.is_empty()
+    }
+
     /// A station outside the cluster, with unlimited waiting places and nothing else stated.
     #[must_use]
     pub fn plain(name: impl Into<Arc<str>>, kind: StationKind) -> Self {
@@ -343,6 +354,9 @@ impl ServiceGraph {
         let passes = |call: &CallSpec| call.on_error == OnError::Pass;
         if !self.policies.is_empty() {
             return Some("retries, hedges, circuit breakers and other policies of calls");
+        }
+        if self.stations.iter().any(StationSpec::limits_single_requests) {
+            return Some("limits of rates and connections, pools, and load that is shed");
         }
         calls.clone().any(passes).then_some("errors that are passed on (onError: pass)")
     }
