@@ -339,7 +339,7 @@ fn hpas_scale_by_what_services_measure_under_names_of_their_own() {
     // A name that nobody serves stays what it is in a cluster without an adapter.
     let (size, failure) = scaled_by(pods, "");
     assert_eq!(size, 1);
-    assert!(failure.is_some_and(|it| it.contains("rps")));
+    assert!(failure.is_some(), "nobody serves the metric");
 }
 
 #[test]

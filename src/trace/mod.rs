@@ -217,10 +217,10 @@ fn learn_of_pod(life: &mut PodLife, at: SimTime, record: &Record) {
         Record::PodUnschedulable { message, .. } => life.refused(at, Arc::clone(message)),
         Record::PodBound { node, .. } => life.bound = Some((at, *node)),
         Record::PodImagesPulled { took, .. } => {
-            // A pull begins when the pod is bound, whenever it is told of.
-            let end = life.bound.map_or(at, |(bound, _)| at.max(bound + *took));
-            // Containers that start again may pull again; the first time is what the start waited for.
-            life.pulled = life.pulled.or(Some((end, *took)));
+            // It is told when the last image is there; one that is pulled again by a restart does not
+            // count, nor can pulls take longer than the pod has been on its node.
+            let most = life.bound.map_or(*took, |(bound, _)| at.since(bound));
+            life.pulled = life.pulled.or(Some((at, (*took).min(most))));
         }
         Record::PodStarted(_) => life.started = life.started.or(Some(at)),
         Record::PodBecameReady(_) => life.became_ready(at),

@@ -72,7 +72,7 @@ fn lives_are_told_by_name() {
     history.record(secs(70), Record::NodeBecameReady(node));
     let waited = SimDuration::from_secs(71);
     history.record(secs(71), Record::PodBound { pod, node, waited });
-    history.record(secs(71), Record::PodImagesPulled { pod, took: SimDuration::from_secs(12) });
+    history.record(secs(83), Record::PodImagesPulled { pod, took: SimDuration::from_secs(12) });
     history.record(secs(90), Record::PodBecameReady(pod));
     history.record(secs(95), Record::PodBecameUnready(pod));
     history.record(secs(97), Record::PodBecameReady(pod));

@@ -1,6 +1,6 @@
 //! A review of documents in the formats of people and of pipelines.
 //!
-//! Every format is a pure function of a [`Review`] and reads no clock.
+//! Every format is a pure function of a `Review` and reads no clock.
 
 pub mod github;
 pub mod gitlab;
