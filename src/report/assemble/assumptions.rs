@@ -128,7 +128,11 @@ fn unsized_images(scenario: &Scenario) -> Option<String> {
     })
 }
 
+/// Workers set tasks aside only where single tasks are known.
 fn prefetching(scenario: &Scenario) -> Option<String> {
+    if matches!(scenario.model, ServiceModel::Requests) {
+        return None;
+    }
     let prefetches = |kind: &StationKind| matches!(kind, StationKind::Worker(w) if w.prefetch > 1);
     let names: Vec<&str> = scenario
         .services
