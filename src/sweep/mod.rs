@@ -4,7 +4,10 @@
 //! computed on its own, and results are collected by index, so that the bytes of a result do not
 //! depend on how many threads computed it.
 
+pub mod figures;
+pub mod grid;
 pub mod interval;
+pub mod paired;
 
 use rayon::prelude::*;
 
@@ -18,7 +21,9 @@ use crate::sim::{Outcome, RunOptions, StationOutcome, simulate};
 use crate::trace::{History, Keep};
 use crate::units::{SimDuration, SimTime};
 
+pub use figures::{Figures, Measure};
 pub use interval::MeanInterval;
+pub use paired::Paired;
 
 /// Everything about one run.
 #[derive(Debug, Clone, PartialEq)]
