@@ -234,8 +234,7 @@ fn pod_hours(scenario: &Scenario, result: &RunResult) -> f64 {
         .map(|span| span.as_secs_f64() / 3600.0)
         .collect();
     let counted = scenario.workloads.iter().zip(&series.workloads);
-    let counted =
-        counted.filter(|(spec, _)| !matches!(spec.kind, WorkloadKind::DaemonSet { .. }));
+    let counted = counted.filter(|(spec, _)| !matches!(spec.kind, WorkloadKind::DaemonSet { .. }));
     let hours = counted.flat_map(|(_, samples)| samples.iter().zip(&spans));
     hours.map(|(sample, hours)| f64::from(sample.active) * hours).sum()
 }

@@ -126,9 +126,8 @@ impl Grid {
     /// How many cells; `None` when there are more than [`CELLS_MOST`].
     #[must_use]
     pub fn cells(&self) -> Option<usize> {
-        let product = self.axes.iter().try_fold(1_usize, |all, axis| {
-            all.checked_mul(axis.values.len())
-        })?;
+        let product =
+            self.axes.iter().try_fold(1_usize, |all, axis| all.checked_mul(axis.values.len()))?;
         (product <= CELLS_MOST).then_some(product)
     }
 

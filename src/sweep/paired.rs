@@ -122,9 +122,7 @@ pub fn holm(p_values: &[Option<f64>]) -> Vec<Option<f64>> {
 #[must_use]
 pub fn nondominated(points: &[(f64, f64)]) -> Vec<bool> {
     let beaten = |it: &(f64, f64)| {
-        points.iter().any(|by| {
-            by.0 <= it.0 && by.1 <= it.1 && (by.0 < it.0 || by.1 < it.1)
-        })
+        points.iter().any(|by| by.0 <= it.0 && by.1 <= it.1 && (by.0 < it.0 || by.1 < it.1))
     };
     points.iter().map(|point| !beaten(point)).collect()
 }
@@ -157,7 +155,10 @@ mod tests {
         let constant = Paired::of(&some(&[4.0, 5.0]), &some(&[5.0, 6.0])).expect("two pairs");
         assert_eq!(constant.p_value, Some(0.0));
         let equal = Paired::of(&some(&[4.0, 5.0]), &some(&[4.0, 5.0])).expect("two pairs");
-        assert_eq!((equal.p_value, equal.verdict(Some(1.0), false)), (Some(1.0), Verdict::NoChange));
+        assert_eq!(
+            (equal.p_value, equal.verdict(Some(1.0), false)),
+            (Some(1.0), Verdict::NoChange)
+        );
         let one = Paired::of(&some(&[4.0]), &some(&[5.0])).expect("one pair");
         assert_eq!((one.p_value, one.verdict(None, false)), (None, Verdict::Unknown));
         let gap = Paired::of(&[Some(1.0), None], &[None, Some(2.0)]);

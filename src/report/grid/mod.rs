@@ -107,7 +107,8 @@ impl Plan {
     /// When a line cannot be read, is missing, or another version wrote it.
     pub fn read(text: &str) -> Result<Self, PlanError> {
         let mut lines = text.lines();
-        let fail = |line: usize, problem: &str| PlanError::Line { line, problem: problem.to_owned() };
+        let fail =
+            |line: usize, problem: &str| PlanError::Line { line, problem: problem.to_owned() };
         let head = lines.next().ok_or_else(|| fail(1, "there is none"))?;
         let head: Value =
             serde_json::from_str(head).map_err(|error| fail(1, &error.to_string()))?;
@@ -227,9 +228,7 @@ pub fn json(plan: &Plan, cells: &[Cell]) -> String {
     let id = fingerprint(&text);
     let cells: Vec<Value> = cells
         .iter()
-        .map(|cell| {
-            serde_json::from_str(&write_cell(cell, &id)).expect("a computed cell is JSON")
-        })
+        .map(|cell| serde_json::from_str(&write_cell(cell, &id)).expect("a computed cell is JSON"))
         .collect();
     let mut text = serde_json::to_string_pretty(&json!({"plan": head, "results": cells}))
         .expect("plain values are JSON");

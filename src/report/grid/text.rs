@@ -90,9 +90,8 @@ fn list(plan: &Plan, cells: &[Cell], best: Option<usize>) -> String {
     let few = cells.len() <= LISTED_MOST;
     let mut order: Vec<usize> = (0..cells.len()).collect();
     if !few {
-        let cost = |at: usize| {
-            cells[at].mean(Measure::CostPerMonth).map_or(f64::INFINITY, |it| it.mean)
-        };
+        let cost =
+            |at: usize| cells[at].mean(Measure::CostPerMonth).map_or(f64::INFINITY, |it| it.mean);
         order.sort_by(|one, other| {
             let by_verdict = cells[*other].holds().cmp(&cells[*one].holds());
             by_verdict.then(cost(*one).total_cmp(&cost(*other))).then(one.cmp(other))
