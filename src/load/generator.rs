@@ -84,7 +84,7 @@ mod tests {
         let vus = OpenVus { pre_allocated: 2, max: 5 };
         assert_eq!(dropped(Executor::ConstantArrivalRate { rate, duration, vus }), Some(95));
         let levels = vec![Level { duration, rate }];
-        assert_eq!(dropped(Executor::Step { levels }), Some(0));
+        assert_eq!(dropped(Executor::Step { levels, source: LevelSource::Written }), Some(0));
         assert_eq!(dropped(Executor::ConstantVus { vus: 1, duration }), None);
     }
 }
