@@ -53,7 +53,7 @@ mod tests {
     use crate::engine::streams::Streams;
     use crate::load::mix::Mix;
     use crate::load::rate::Rate;
-    use crate::load::spec::{Level, LoadDraft, OpenVus, Spacing};
+    use crate::load::spec::{Level, LevelSource, LoadDraft, OpenVus, Spacing};
     use crate::model::id::ClassId;
     use crate::units::time::SimDuration;
 

@@ -47,10 +47,7 @@ pub(super) fn json(text: &str) -> Result<Vec<Series>, RecordingError> {
             RecordingError::at(number, format!("has the time `{}`, which is none", point.time))
         })?;
         let tags = point.tags.unwrap_or_default().into_iter().map(|(tag, value)| {
-            let value = match value {
-                serde_json::Value::String(text) => text,
-                other => other.to_string(),
-            };
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             (tag, value)
         });
         sorter.add(&line.metric, tags.collect(), Sample { at_ns, value: point.value });
