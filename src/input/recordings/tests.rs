@@ -1,3 +1,5 @@
+//! Recordings in the forms their recorders write them, and what is said about other texts.
+
 use std::collections::BTreeMap;
 
 use super::*;
