@@ -184,10 +184,10 @@ mod tests {
     fn two_axes_make_a_table_with_the_cheapest_marked() {
         let expected = "\
 p(95) by b (down) and max (across)   ✗ a threshold fails · ● the cheapest that passes
-           20          30
-  1    40ms ✗      43ms ✗
-  2    41ms        44ms
-  3    42ms ●   refused ✗
+        20          30
+  1   40ms ✗      43ms ✗
+  2   41ms        44ms
+  3   42ms ●   refused ✗
 Cheapest that passes: a.max=20 b=3, $500 a month.
 6 cells × 2 runs; 3 pass (seed 42).
 refused: `b` is 3
