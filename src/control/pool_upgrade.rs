@@ -215,6 +215,18 @@ impl Upgrade {
         }
     }
 
+    /// Whether it upgrades this pool.
+    #[must_use]
+    pub fn is_of(&self, pool: PoolId) -> bool {
+        self.pool == pool
+    }
+
+    /// Whether it is over, well or not.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Does all that can be done now.
     pub fn advance(&mut self, now: SimTime, cluster: &Cluster, budgets: &mut Budgets) -> Progress {
         let mut progress = Progress::default();
