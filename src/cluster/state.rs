@@ -377,7 +377,10 @@ impl Cluster {
                 assert!(known, "{} {ordinal} has no pod at {now}", workload.spec);
             }
         }
-        for pod in self.pods().filter(|pod| pod.node.is_some() && !pod.has_ended()) {
+        // The scheduler forgets a node whose object is gone, and what its pods used with it
+        // (backend/cache/cache.go `UpdateSnapshot`), before the pods are collected.
+        let there = |pod: &&Pod| pod.node.is_some_and(|node| self.node(node).is_some());
+        for pod in self.pods().filter(there).filter(|pod| !pod.has_ended()) {
             for name in self.claims_of(pod) {
                 let alone = self.claim(&name).is_some_and(|claim| claim.one_pod);
                 assert!(

@@ -27,7 +27,8 @@ impl<O: Observer> Run<'_, O> {
         if others.into_iter().any(|other| other.is_of(pool) && !other.has_ended()) {
             // EKS answers ResourceInUseException, AKS OperationNotAllowed, GKE that an incompatible
             // operation is under way.
-            let message = "the pool is being upgraded already, and providers do one upgrade at a time";
+            let message =
+                "the pool is being upgraded already, and providers do one upgrade at a time";
             self.announce(About::Disruption(id), "UpgradeRefused", message);
             self.records.push(Record::DisruptionEnded(id));
             return;

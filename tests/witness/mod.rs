@@ -106,12 +106,12 @@ impl Witness<'_> {
             // Karpenter's machines are no group's.
             return;
         }
-        // An upgrade's surge comes on top.
+        // The surge of an upgrade comes on top, and stays when it fails.
         let surge = |disruption: &DisruptionSpec| match &disruption.target {
             DisruptionTarget::UpgradePool { pool: of, spec } if *of == pool => spec.surge,
             _ => 0,
         };
-        let surge = self.scenario.disruptions.iter().map(surge).max().unwrap_or(0);
+        let surge = self.scenario.disruptions.iter().map(surge).sum::<u32>();
         let max = usize::try_from(spec.max.max(spec.initial) + surge).expect("it is small");
         assert!(alive <= max, "{} has {alive} nodes, max {max}", spec.name);
     }
