@@ -83,7 +83,6 @@ fn a_name_that_nothing_has_is_refused_where_it_stands() {
         error[AUR010]: events[0].fail_node must be a mapping, not the number `3`
         --> scenario.yaml:15:25
         error[AUR015]: events[0].drain.node has both `node` and `pool`, which exclude each other
-        error[AUR011]: unknown field `events[0].drain.pool`
         --> scenario.yaml:15:28
         error[AUR015]: events[0].failNode.count must not be there: `node` names the one node
         --> scenario.yaml:15:49
