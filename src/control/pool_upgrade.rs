@@ -244,7 +244,7 @@ impl Upgrade {
             progress.actions.extend(self.waiting.iter().map(|node| Action::Cordon(*node)));
         }
         self.cordoned = true;
-        self.remove_settled(now, &mut progress);
+        self.remove_settled(now, cluster, &mut progress);
         let removing =
             progress.actions.iter().any(|action| matches!(action, Action::RemoveNode(_)));
         if removing {
@@ -285,7 +285,11 @@ impl Upgrade {
         }
     }
 
-    fn remove_settled(&mut self, now: SimTime, progress: &mut Progress) {
+    fn remove_settled(&mut self, now: SimTime, cluster: &Cluster, progress: &mut Progress) {
+        // A machine that someone else gave back, and the group's size with it, is not replaced.
+        let there =
+            |id: NodeId| cluster.node(id).is_some_and(|node| node.phase != NodePhase::Removing);
+        self.settling.retain(|(node, _)| there(*node));
         if let Some(soak) = self.spec.soak {
             if self.settling.is_empty() || !self.waiting.is_empty() || !self.draining.is_empty() {
                 return;

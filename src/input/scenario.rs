@@ -422,20 +422,7 @@ impl Events<'_> {
             |fields: &Fields<'_>| fields.read_or("count", 1, |value| value.integer(1..=u32::MAX));
         let target = match name {
             "drain" | "failNode" | "upgradePool" | "reclaimSpot" => {
-                let one = fields.optional("node").filter(|_| matches!(name, "drain" | "failNode"));
-                let (pool, node) = match &one {
-                    Some(value) if fields.optional("pool").is_some() => {
-                        let message = "has both `node` and `pool`, which exclude each other";
-                        value.report(value.error(codes::EXCLUSIVE_FIELDS, message));
-                        (None, None)
-                    }
-                    Some(value) => self.node(value).unzip(),
-                    None => (fields.required("pool").and_then(|pool| self.pool(&pool)), None),
-                };
-                let named = |value: &Value<'_>| self.workload(value);
-                let (pools, provider) = (self.pools, self.provider);
-                let around = PoolEvent { name, node, pool, pools, provider };
-                let target = around.target(&fields, duration, &named);
+                let target = self.pool_target(name, &fields, duration);
                 fields.finish(&format!("the event `{name}`"));
                 target?
             }
@@ -477,6 +464,29 @@ impl Events<'_> {
             }
         };
         Some(target)
+    }
+
+    /// An event of a pool, or of one of its nodes.
+    fn pool_target(
+        &self,
+        name: &str,
+        fields: &Fields<'_>,
+        duration: Option<SimDuration>,
+    ) -> Option<DisruptionTarget> {
+        let one = fields.optional("node").filter(|_| matches!(name, "drain" | "failNode"));
+        let (pool, node) = match &one {
+            Some(value) if fields.optional("pool").is_some() => {
+                let message = "has both `node` and `pool`, which exclude each other";
+                value.report(value.error(codes::EXCLUSIVE_FIELDS, message));
+                (None, None)
+            }
+            Some(value) => self.node(value).unzip(),
+            None => (fields.required("pool").and_then(|pool| self.pool(&pool)), None),
+        };
+        let named = |value: &Value<'_>| self.workload(value);
+        let (pools, provider) = (self.pools, self.provider);
+        let around = PoolEvent { name, node, pool, pools, provider };
+        around.target(fields, duration, &named)
     }
 
     /// The long form of an event that is written as a name alone (`fail_node: gpu-1`): what the name is

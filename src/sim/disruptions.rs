@@ -73,28 +73,8 @@ impl<O: Observer> Run<'_, O> {
                 self.begin_reclaim(now, id, (*pool, *count), *notice, *handler);
                 return;
             }
-            DisruptionTarget::FailNode { pool, count, duration, running, deleted, node } => {
-                let runs = |node: &Node| {
-                    running.is_none_or(|workload| {
-                        self.cluster.pods_on(node.id).any(|pod| pod.workload() == workload)
-                    })
-                };
-                let wanted = |it: &Node| match node {
-                    Some(name) => it.name == *name,
-                    None => self.is_of_pool(it, *pool) && runs(it),
-                };
-                let nodes = self.ready_nodes(wanted);
-                if let Some(name) = node.as_ref().filter(|_| nodes.is_empty()) {
-                    self.node_called(id, name);
-                    self.records.push(Record::DisruptionEnded(id));
-                    return;
-                }
-                if let Some(after) = deleted {
-                    self.schedule(*after, Event::Disruption(id, DisruptionStep::NodesDeleted));
-                }
-                let count = crate::units::convert::index(*count);
-                self.fail_nodes(now, id, nodes.into_iter().take(count).collect());
-                self.schedule_end(id, *duration);
+            DisruptionTarget::FailNode { duration, deleted, .. } => {
+                self.begin_node_failure(now, id, *duration, *deleted);
                 return;
             }
             DisruptionTarget::FailZone { zone, duration } => {
@@ -122,13 +102,7 @@ impl<O: Observer> Run<'_, O> {
                 }
             }
             DisruptionTarget::Scale { workload, replicas } => {
-                let (workload, replicas) = (*workload, *replicas);
-                if !self.cluster.workload(workload).exists {
-                    let name = &self.cluster.workload(workload).spec.meta.name;
-                    let message = format!("\"{name}\" not found");
-                    self.announce(About::Disruption(id), "NotFound", &message);
-                }
-                self.apply(now, &Action::ScaleWorkload { workload, replicas });
+                self.scale_workload(now, id, *workload, *replicas);
             }
             DisruptionTarget::DeletePod { workload, count: _, pod: Some(name) } => {
                 self.delete_named(now, id, *workload, name);
@@ -138,6 +112,52 @@ impl<O: Observer> Run<'_, O> {
             }
         }
         self.records.push(Record::DisruptionEnded(id));
+    }
+
+    /// Machines of a pool stop, or the one that is named.
+    fn begin_node_failure(
+        &mut self,
+        now: SimTime,
+        id: DisruptionId,
+        duration: Option<SimDuration>,
+        deleted: Option<SimDuration>,
+    ) {
+        let target = &self.scenario.disruptions[id.index()].target;
+        let DisruptionTarget::FailNode { pool, count, running, node, .. } = target else { return };
+        let wanted = |it: &Node| {
+            let runs = |workload| self.cluster.pods_on(it.id).any(|pod| pod.workload() == workload);
+            match node {
+                Some(name) => it.name == *name,
+                None => self.is_of_pool(it, *pool) && running.is_none_or(runs),
+            }
+        };
+        let nodes = self.ready_nodes(wanted);
+        if let Some(name) = node.as_ref().filter(|_| nodes.is_empty()) {
+            self.node_called(id, name);
+            self.records.push(Record::DisruptionEnded(id));
+            return;
+        }
+        if let Some(after) = deleted {
+            self.schedule(after, Event::Disruption(id, DisruptionStep::NodesDeleted));
+        }
+        let count = crate::units::convert::index(*count);
+        self.fail_nodes(now, id, nodes.into_iter().take(count).collect());
+        self.schedule_end(id, duration);
+    }
+
+    fn scale_workload(
+        &mut self,
+        now: SimTime,
+        id: DisruptionId,
+        workload: WorkloadId,
+        replicas: i32,
+    ) {
+        if !self.cluster.workload(workload).exists {
+            let name = &self.cluster.workload(workload).spec.meta.name;
+            let message = format!("\"{name}\" not found");
+            self.announce(About::Disruption(id), "NotFound", &message);
+        }
+        self.apply(now, &Action::ScaleWorkload { workload, replicas });
     }
 
     /// The node of a name; that there is none is told, in kubectl's words.

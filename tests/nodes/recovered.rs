@@ -68,9 +68,9 @@ fn a_stopped_machine_takes_the_one_chance_of_a_pod_that_is_never_restarted() {
         let job = JOB.replace("POLICY", policy);
         let work = ("classes:", "jobs: {batch: {duration: 3m}}\nclasses:");
         let told = small(&[("MORE", &job), ("EVENTS", events), work]);
-        let ended = |entry: &aurelius_sim::trace::Entry| match entry.record {
-            Record::PodEnded { succeeded, .. } => Some((entry.first, succeeded)),
-            _ => None,
+        let ended = |entry: &aurelius_sim::trace::Entry| {
+            let Record::PodEnded { succeeded, .. } = entry.record else { return None };
+            Some((entry.first, succeeded))
         };
         told.history.entries().iter().filter_map(ended).collect::<Vec<_>>()
     };
