@@ -5,6 +5,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test picks the records it is about")]
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use aurelius_sim::engine::Streams;
 use aurelius_sim::input::render::{Colour, render_all};
@@ -26,7 +27,8 @@ use witness::{Seen, witness};
 const SCENARIOS: u64 = 200;
 
 fn seeds() -> std::ops::Range<u64> {
-    let Ok(text) = std::env::var("AURELIUS_SWARM") else { return 0..SCENARIOS };
+    let Some(text) = std::env::var_os("AURELIUS_SWARM") else { return 0..SCENARIOS };
+    let text = text.to_string_lossy();
     let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("AURELIUS_SWARM: {text}"));
     match text.split_once("..") {
         Some((from, to)) => number(from)..number(to),
@@ -34,10 +36,9 @@ fn seeds() -> std::ops::Range<u64> {
     }
 }
 
-fn scenario(seed: u64) -> Scenario {
+fn scenario(seed: u64) -> (Scenario, PathBuf) {
     let mut folder = tempfile::tempdir().expect("the test may write to the temporary folder");
     folder.disable_cleanup(std::env::var_os("AURELIUS_SWARM_KEEP").is_some());
-    println!("seed {seed} {}", folder.path().display());
     let mut stream = Streams::new(seed, 0).of("swarm/scenario");
     for (name, text) in draw::documents(&mut stream) {
         std::fs::write(folder.path().join(name), text).expect("the folder is ours");
@@ -46,14 +47,16 @@ fn scenario(seed: u64) -> Scenario {
     let said = render_all(&loaded.diagnostics, &loaded.sources, Colour::Plain);
     let mut scenario = loaded.scenario.unwrap_or_else(|| panic!("seed {seed}: {said}"));
     scenario.seed = seed;
-    scenario
+    (scenario, folder.path().to_owned())
 }
 
 #[test]
 fn whatever_is_written_the_laws_hold() {
     let mut reached = Reached::default();
     for seed in seeds() {
-        let seen = witness(scenario(seed), false);
+        let (scenario, folder) = scenario(seed);
+        println!("seed {seed} {}", folder.display());
+        let seen = witness(scenario, false);
         seen.assert_conserved();
         seen.assert_little();
         assert_lives_are_in_order(&seen);

@@ -144,8 +144,40 @@ fn cluster(stream: &mut Stream, gpus: bool) -> String {
     text
 }
 
+/// What a workload's disk adds to its manifest.
+#[derive(Default)]
+struct Mounted {
+    mounts: &'static str,
+    templates: String,
+    claim: String,
+}
+
+/// The volumes of a pod, and the rest.
+fn mounted(workload: &Workload) -> (String, Mounted) {
+    let Workload { name, kind, disk, .. } = workload;
+    let Some(Disk { class, access }) = disk else { return Default::default() };
+    let spec = format!(
+        "{{accessModes: [{access}], storageClassName: {class}, resources: {{requests: {{storage: \
+         8Gi}}}}}}"
+    );
+    let mounts = ", volumeMounts: [{name: data, mountPath: /data}]";
+    if *kind == "StatefulSet" {
+        let templates =
+            format!("  volumeClaimTemplates: [{{metadata: {{name: data}}, spec: {spec}}}]\n");
+        return (String::new(), Mounted { mounts, templates, claim: String::new() });
+    }
+    let volumes = format!(
+        "      volumes: [{{name: data, persistentVolumeClaim: {{claimName: {name}-data}}}}]\n"
+    );
+    let claim = format!(
+        "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}-data}}\n\
+         spec: {spec}\n"
+    );
+    (volumes, Mounted { mounts, templates: String::new(), claim })
+}
+
 fn manifest(stream: &mut Stream, workload: &Workload) -> String {
-    let Workload { name, kind, gpu, worker: _, disk } = workload;
+    let Workload { name, kind, gpu, .. } = workload;
     let cpu = pick(stream, &[50, 100, 250, 500, 1_000, 1_900]);
     let memory = pick(stream, &[64, 256, 512, 1_024, 3_000]);
     let mut limits = format!("cpu: {}m", cpu * stream.random_range(1..4));
@@ -182,26 +214,8 @@ fn manifest(stream: &mut Stream, workload: &Workload) -> String {
             stream.random_range(0..40)
         ),
     };
-    let (mut mounts, mut templates, mut claim) = (String::new(), String::new(), String::new());
-    if let Some(Disk { class, access }) = disk {
-        let spec = format!(
-            "{{accessModes: [{access}], storageClassName: {class}, resources: {{requests: {{storage: \
-             8Gi}}}}}}"
-        );
-        if *kind == "StatefulSet" {
-            templates =
-                format!("  volumeClaimTemplates: [{{metadata: {{name: data}}, spec: {spec}}}]\n");
-        } else {
-            pod.push_str(&format!(
-                "      volumes: [{{name: data, persistentVolumeClaim: {{claimName: {name}-data}}}}]\n"
-            ));
-            claim = format!(
-                "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}-data}}\n\
-                 spec: {spec}\n"
-            );
-        }
-        mounts.push_str(", volumeMounts: [{name: data, mountPath: /data}]");
-    }
+    let (volumes, Mounted { mounts, templates, claim }) = mounted(workload);
+    pod.push_str(&volumes);
     let mut text = format!(
         "---\napiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n  replicas: {}\n  \
          selector: {{matchLabels: {{app: {name}}}}}\n  template:\n    metadata: {{labels: {{app: {name}}}}}\n    \
