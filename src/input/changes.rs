@@ -81,9 +81,9 @@ mod tests {
 
     #[test]
     fn figures_are_known_by_their_path_and_objects_by_their_name() {
-        let before = "a: {b: 1, c: [x, y]}\nd: text\n";
+        let before = "a: {b: 1, c: [x, z]}\nd: text\n";
         let after = "d: text\na: {b: 2, c: [x]}\ne: true\n";
-        assert_eq!(changes(before, after), ["a.b 1 → 2", "a.c[1] y → gone", "e new: true"]);
+        assert_eq!(changes(before, after), ["a.b 1 → 2", "a.c[1] z → gone", "e new: true"]);
         let object = |name: &str, size: u32| {
             format!("kind: HPA\nmetadata: {{name: {name}}}\nspec: {{max: {size}}}\n")
         };

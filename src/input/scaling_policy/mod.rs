@@ -196,12 +196,17 @@ fn workloads(value: &Value<'_>) -> Option<BTreeMap<String, Variables>> {
     for (name, value) in value.entries()? {
         let mut variables = Variables::new();
         for (key, value) in value.entries()? {
-            let text = value.node().text().map(str::to_owned);
-            variables.insert(key.text.to_owned(), text.or_else(|| value.wrong_type("text"))?);
+            variables.insert(key.text.to_owned(), as_written(&value)?);
         }
         all.insert(name.text.to_owned(), variables);
     }
     Some(all)
+}
+
+/// The text of a scalar, whatever its type.
+fn as_written(value: &Value<'_>) -> Option<String> {
+    let scalar = value.node().scalar().map(|scalar| scalar.text.to_string());
+    scalar.or_else(|| value.wrong_type("a number or text"))
 }
 
 /// Whatever stands there: it is judged where the object it goes into is.
@@ -248,8 +253,7 @@ fn step(value: &Value<'_>) -> Option<Step> {
         When::Clock(SimDuration::from_secs(hours * 3_600 + minutes * 60))
     };
     let least = fields.required("minReplicas")?;
-    let min_replicas = least.node().text().map(str::to_owned);
-    let min_replicas = min_replicas.or_else(|| least.wrong_type("a number"))?;
+    let min_replicas = as_written(&least)?;
     fields.finish("a step of a schedule");
     Some(Step { at, min_replicas })
 }
