@@ -100,6 +100,8 @@ pub struct Selection {
     pub ignore: Vec<String>,
     /// Fingerprints that are known already.
     pub known: BTreeSet<String>,
+    /// Whether what is not simulated or written twice is an error, and a suppression needs a reason.
+    pub strict: bool,
 }
 
 impl Selection {
@@ -116,6 +118,9 @@ pub fn review(material: &Material, selection: &Selection) -> Review {
     let mut all: Vec<Diagnostic> = material.diagnostics.clone();
     let (found, calls) = super::check_with_calls(material);
     all.extend(found);
+    if selection.strict {
+        all = all.into_iter().map(stricter).collect();
+    }
     sort(&mut all);
     let categories = table(material, &all);
     let suppressions = Suppressions::of(material);
@@ -141,6 +146,14 @@ pub fn review(material: &Material, selection: &Selection) -> Review {
         calls,
         inputs: inputs.collect(),
         given: given(material),
+    }
+}
+
+/// Strictly seen, a field that changes nothing is as wrong as one that does not exist.
+fn stricter(diagnostic: Diagnostic) -> Diagnostic {
+    match diagnostic.code() {
+        codes::UNSUPPORTED | codes::DUPLICATE_KEY => diagnostic.with_severity(Severity::Error),
+        _ => diagnostic,
     }
 }
 
@@ -181,12 +194,19 @@ impl<'a> Sorter<'a> {
         }
     }
 
-    fn take(&mut self, diagnostic: Diagnostic) {
+    fn take(&mut self, mut diagnostic: Diagnostic) {
+        let mut written = self.suppressions.reason(&diagnostic);
+        if self.selection.strict && written.as_ref().is_some_and(|it| it.reason.is_empty()) {
+            let bare = written.take().map(|it| it.span);
+            let text = "ignored here without a reason, which --strict asks for";
+            if let Some(span) = bare {
+                diagnostic = diagnostic.secondary(span, text);
+            }
+        }
         let mut finding = finding(&diagnostic, &self.material.sources, &mut self.seen);
         if !self.selection.wants(finding.code) {
             return;
         }
-        let written = self.suppressions.reason(&diagnostic);
         finding.suppression = written.map(|written| written.reason).or_else(|| {
             let known = self.selection.known.contains(&finding.fingerprint);
             known.then(|| "in the baseline".to_owned())

@@ -189,6 +189,12 @@ impl<'a> Subject<'a> {
                 most: 1,
             })
         }));
+        // The order of documents decides nothing, so that values and what is rendered from them are
+        // told alike.
+        workloads.sort_by_cached_key(|it| {
+            let ObjectMeta { namespace, name, .. } = &it.spec.meta;
+            (Arc::clone(namespace), it.kind_name(), Arc::clone(name))
+        });
         Self { material, diagnostics, workloads, trial: OnceCell::new() }
     }
 

@@ -1,6 +1,7 @@
 //! The command line: arguments, files, exit codes. The only room that reads clocks and writes files.
 
 mod args;
+mod config;
 mod demo;
 mod explain;
 mod files;

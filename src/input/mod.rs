@@ -45,6 +45,7 @@ mod rollouts;
 mod scenario;
 mod thresholds;
 
+pub mod config;
 mod documents;
 mod helm;
 mod live_cluster;
