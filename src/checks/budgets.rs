@@ -177,7 +177,7 @@ fn percent(
 /// `getExpectedPodCount`).
 fn without_bound(subject: &Subject<'_>, value: &Value<'_>) {
     let message = format!("{} has neither minAvailable nor maxUnavailable", value.object());
-    let place = value.at(&["spec"]).map_or_else(|| value.clone(), |spec| spec);
+    let place = value.at(&["spec"]).unwrap_or_else(|| value.clone());
     let place = place.get("selector").unwrap_or(place);
     subject.report(
         at(&place, Error, codes::PDB_WITHOUT_BOUND, message, "no bound beside the selector")

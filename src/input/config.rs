@@ -52,8 +52,7 @@ pub fn load_config(
     let kind = fields.required("kind").and_then(|it| it.word(&[("Config", ())]));
     let config = fields.read_or("validate", Config::default(), |value| section(value, path));
     fields.finish("Config (aurelius.dev/v1)");
-    (version?, kind?);
-    config
+    version.and(kind).and(config)
 }
 
 fn section(value: &Value<'_>, holder: &Path) -> Option<Config> {

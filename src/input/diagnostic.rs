@@ -95,14 +95,12 @@ impl Diagnostic {
     }
 
     /// The same with another severity.
-    #[must_use]
     pub fn with_severity(mut self, severity: Severity) -> Self {
         self.severity = severity;
         self
     }
 
     /// Sets the place that is to blame.
-    #[must_use]
     pub fn primary(mut self, span: Span, text: impl Into<String>) -> Self {
         self.primary = Some(Label { span, text: text.into() });
         self
