@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::cli::demo::DemoArgs;
 use crate::cli::init::InitArgs;
 use crate::cli::inputs::InputArgs;
+use crate::cli::sweep::args::SweepArgs;
 use crate::cli::values::ValuesCommand;
 
 /// Rehearse a Kubernetes rollout before it happens.
@@ -30,6 +31,8 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Simulate a scenario: does it hold, what happened, why, and what did it cost?
     Run(Box<RunArgs>),
+    /// How a result moves over a grid of values, on this machine or on many.
+    Sweep(Box<SweepArgs>),
     /// Find what can never work, without simulating: figures, budgets, placement, storage, network.
     Validate(Box<ValidateArgs>),
     /// Write a scenario for a chart or manifests, every guess marked FIXME.
@@ -317,6 +320,21 @@ fn parse_output(text: &str) -> Result<OutputArg, String> {
             Err(format!("`{text}` has no path after the equals sign"))
         }
         Some(_) | None => Ok(OutputArg { format, path }),
+    }
+}
+
+/// `FMT[=PATH]` of any set of formats.
+pub(super) fn format_and_path<F: ValueEnum>(text: &str) -> Result<(F, Option<PathBuf>), String> {
+    let (name, path) = match text.split_once('=') {
+        Some((name, path)) => (name, Some(PathBuf::from(path))),
+        None => (text, None),
+    };
+    let format = F::from_str(name, false).map_err(|_| unknown_format::<F>(name))?;
+    match &path {
+        Some(path) if path.as_os_str().is_empty() => {
+            Err(format!("`{text}` has no path after the equals sign"))
+        }
+        Some(_) | None => Ok((format, path)),
     }
 }
 
