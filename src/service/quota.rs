@@ -15,7 +15,7 @@ use crate::units::convert::{ceil_u64, f64_from_u64};
 use crate::units::time::{SimDuration, SimTime};
 
 /// Length of a period.
-pub const PERIOD: SimDuration = SimDuration::from_millis(100);
+pub(super) const PERIOD: SimDuration = SimDuration::from_millis(100);
 
 /// How much a limit has held a process up, as cAdvisor counts it (`container_cpu_cfs_*`).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
