@@ -120,7 +120,7 @@ pub(super) struct RunArgs {
 }
 
 /// Arguments of `validate`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(visible_alias = "lint", after_help = VALIDATE_EXIT_CODES)]
 pub(super) struct ValidateArgs {
     /// Documents of any kind: manifests, a scenario, a cluster profile, service profiles,
@@ -138,9 +138,19 @@ pub(super) struct ValidateArgs {
     /// to stdout or =PATH).
     #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_review_output)]
     pub(super) output: Vec<ReviewOutputArg>,
-    /// The least severity that ends with exit code 1.
-    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = FailOn::Error, env = "AURELIUS_FAIL_ON")]
-    pub(super) fail_on: FailOn,
+    /// The least severity that ends with exit code 1 [default: error].
+    #[arg(long, value_enum, value_name = "LEVEL", env = "AURELIUS_FAIL_ON")]
+    pub(super) fail_on: Option<FailOn>,
+    /// A field that is not simulated or written twice is an error, and so is a suppression without
+    /// a reason.
+    #[arg(long, env = "AURELIUS_STRICT")]
+    pub(super) strict: bool,
+    /// The config instead of the one that is found (`aurelius.yaml` beside the documents or above).
+    #[arg(long, value_name = "FILE", env = "AURELIUS_CONFIG", conflicts_with = "isolated")]
+    pub(super) config: Option<PathBuf>,
+    /// Only what the command line names: no config, and nothing that lies beside the release.
+    #[arg(long)]
+    pub(super) isolated: bool,
     /// End with 0 whatever is found. Documents that cannot be read still end with 2.
     #[arg(long)]
     pub(super) exit_zero: bool,

@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod compare;
+mod config;
 mod demo;
 mod explain;
 mod files;

@@ -50,6 +50,7 @@ mod scaling_policy;
 mod scenario;
 mod thresholds;
 
+pub mod config;
 mod documents;
 mod helm;
 mod live_cluster;
