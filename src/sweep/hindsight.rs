@@ -47,7 +47,7 @@ pub fn lay_forecast(
                 steps.push((from, HpaId::at(at), least));
                 last = Some(least);
             }
-            from = from + forecast.every;
+            from += forecast.every;
         }
     }
     write_minimums(scenario, name, &steps);

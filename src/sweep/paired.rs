@@ -28,6 +28,9 @@ pub struct Paired {
     pub p_value: Option<f64>,
 }
 
+/// Figures of base and candidate by seed; what was not measured is absent.
+pub type Stratum = (Vec<Option<f64>>, Vec<Option<f64>>);
+
 /// What a difference says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -52,8 +55,8 @@ impl Paired {
     /// Of figures by seed in several strata, each of which counts the same however many seeds it has:
     /// scenarios are chosen, not drawn, so their differences to one another are no chance.
     #[must_use]
-    pub fn over(strata: &[(Vec<Option<f64>>, Vec<Option<f64>>)]) -> Option<Self> {
-        let pairs = |(base, candidate): &(Vec<Option<f64>>, Vec<Option<f64>>)| -> Vec<(f64, f64)> {
+    pub fn over(strata: &[Stratum]) -> Option<Self> {
+        let pairs = |(base, candidate): &Stratum| -> Vec<(f64, f64)> {
             base.iter().zip(candidate).filter_map(|(one, other)| one.zip(*other)).collect()
         };
         let pairs: Vec<Vec<(f64, f64)>> = strata.iter().map(pairs).collect();

@@ -36,7 +36,7 @@ pub(super) fn lay(policy: &ScalingPolicy, chosen: &[Chosen], scenario: &mut Scen
                     let mut next = wait;
                     while next < scenario.duration {
                         steps.push((next, HpaId::at(at), least));
-                        next = next + DAY;
+                        next += DAY;
                     }
                 }
             }
