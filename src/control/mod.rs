@@ -15,6 +15,7 @@ pub mod helm_wait;
 pub mod hpa;
 pub mod job;
 pub mod karpenter;
+pub mod keda;
 pub mod kubelet;
 pub mod metrics_adapter;
 pub mod metrics_server;

@@ -201,7 +201,14 @@ fn subject(workload: Option<WorkloadId>, about: Option<&About>) -> Subject {
         (None, Some(About::Disruption(id))) => Subject::Disruption(*id),
         (
             None,
-            Some(About::Pod(_) | About::Node(_) | About::Claim(_) | About::NodePool(_)) | None,
+            Some(
+                About::Pod(_)
+                | About::Node(_)
+                | About::Claim(_)
+                | About::NodePool(_)
+                | About::ScaledObject(_),
+            )
+            | None,
         ) => Subject::Run,
     }
 }
@@ -216,6 +223,10 @@ fn origin(case: &Case<'_>, about: &About) -> Vec<Origin> {
             claims.map(|claim| claim.meta.origin.clone()).collect()
         }
         About::Disruption(id) => vec![case.scenario.disruptions[id.index()].origin.clone()],
-        About::Claim(_) | About::Pod(_) | About::Node(_) | About::NodePool(_) => Vec::new(),
+        About::Claim(_)
+        | About::Pod(_)
+        | About::Node(_)
+        | About::NodePool(_)
+        | About::ScaledObject(_) => Vec::new(),
     }
 }

@@ -77,6 +77,27 @@ pub(super) fn windows(
     hits.into_iter().map(|hit| (from(hit), hit)).collect()
 }
 
+/// When something is open that one schedule opens and another one closes; it is open at the beginning
+/// when it closes before it opens next.
+pub(super) fn open_between(
+    opens: &Cron,
+    closes: &Cron,
+    start: &str,
+    warm_up: SimDuration,
+    total: SimDuration,
+) -> Vec<(SimTime, SimTime)> {
+    let Some(measured) = wall_clock(start) else { return Vec::new() };
+    let begins = measured - span(warm_up);
+    let next = |cron: &Cron| cron.find_next_occurrence(&begins, false).ok();
+    let open = match (next(opens), next(closes)) {
+        (Some(opens), Some(closes)) => closes < opens,
+        (None, Some(_)) => true,
+        (_, None) => false,
+    };
+    let hits = |cron: &Cron| times(cron, start, warm_up, total);
+    super::keda::pair_up(&hits(opens), &hits(closes), open)
+}
+
 fn span(span: SimDuration) -> chrono::TimeDelta {
     let nanos = i64::try_from(span.as_nanos()).expect("a run is shorter than 292 years");
     chrono::TimeDelta::nanoseconds(nanos)

@@ -15,6 +15,7 @@ use super::diagnostic::{Diagnostic, Diagnostics};
 use super::documents::{Documents, Listed, paths, read, read_manifests};
 use super::jobs::{JobDurations, job_durations, set_durations};
 use super::karpenter;
+use super::keda;
 use super::kubernetes::Objects;
 use super::live_cluster::{is_objects, live_cluster};
 use super::patch::{Patch, PatchTarget, to_documents, to_objects};
@@ -313,8 +314,20 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
     let not_simulated =
         idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
     let passed_over = ignored(&objects);
+    let around = keda::Surroundings {
+        context,
+        workloads: &objects.workloads,
+        hpas: &hpas,
+        services: &services,
+        metrics: &metrics,
+        start,
+        warm_up: document.warm_up,
+        total,
+    };
+    let scaled_objects = keda::scaled_objects(&objects.scaled_objects, &around);
     Scenario {
         selectors: selectors(&objects),
+        scaled_objects,
         name: document.name,
         path,
         description: document.description,

@@ -41,6 +41,7 @@ mod front;
 mod hospital_day;
 mod jobs;
 mod karpenter;
+mod keda;
 mod load;
 mod policy;
 mod pool_events;

@@ -184,6 +184,7 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         hpas: Vec::new(),
         later: crate::scenario::Later::default(),
         custom_metrics: Vec::new(),
+        scaled_objects: Vec::new(),
         processes: crate::scenario::Processes::default(),
         claims: Vec::new(),
         volumes: VolumeProfile::usual(crate::cluster::VolumeMode::Trusted),

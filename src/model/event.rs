@@ -51,6 +51,8 @@ pub enum Event {
     Workload(WorkloadId),
     /// An HPA synchronises.
     Hpa(HpaId),
+    /// KEDA polls the triggers of the ScaledObject that made an HPA.
+    Keda(HpaId),
     /// The scheduler takes the next pod.
     Schedule,
     /// The Cluster Autoscaler's loop.
@@ -200,7 +202,7 @@ impl Event {
             Self::Disruption(..) | Self::SpotWave(_) | Self::SpotNotice(..) => 6,
             Self::Scrape => 7,
             Self::NodeLifecycle | Self::PodGc | Self::Budgets => 8,
-            Self::Hpa(_) => 9,
+            Self::Hpa(_) | Self::Keda(_) => 9,
             Self::Workload(_) => 10,
             Self::Schedule => 11,
             Self::ClusterAutoscaler | Self::Karpenter => 12,

@@ -349,6 +349,8 @@ pub enum About {
     Disruption(DisruptionId),
     /// A NodePool's of Karpenter.
     NodePool(Arc<str>),
+    /// A ScaledObject's of KEDA.
+    ScaledObject(Arc<str>),
 }
 
 /// Those who decide, apart from the HPAs.

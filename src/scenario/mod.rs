@@ -10,6 +10,7 @@ pub mod minimums;
 pub mod process;
 pub mod profile;
 pub mod rollout;
+pub mod scaled_object;
 pub mod threshold;
 
 use std::sync::Arc;
@@ -72,6 +73,8 @@ pub struct Scenario {
     pub hpas: Vec<Arc<HpaObject>>,
     /// Metrics that HPAs find under names of their own.
     pub custom_metrics: Vec<CustomMetricSpec>,
+    /// ScaledObjects of KEDA, each with an HPA of its own.
+    pub scaled_objects: Vec<scaled_object::ScaledObject>,
     /// How the processes of containers behave.
     pub processes: Processes,
     /// Objects of later releases, which are not there at the start.

@@ -50,6 +50,7 @@ impl<O: Observer> Run<'_, O> {
     /// The first beat of everything that beats.
     fn start_periodic(&mut self) {
         self.start_hpas();
+        self.start_keda();
         self.start_loads();
         self.start_flows();
         self.schedule(self.metrics.resolution(), Event::Scrape);

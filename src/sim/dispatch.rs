@@ -57,6 +57,7 @@ impl<O: Observer> Run<'_, O> {
             Event::Budgets => self.sync_budgets(now),
             Event::Workload(workload) => self.sync_workload(now, workload),
             Event::Hpa(hpa) => self.sync_hpa(now, hpa),
+            Event::Keda(hpa) => self.poll_keda(now, hpa),
             Event::Schedule => self.schedule_pod(now),
             Event::ClusterAutoscaler => self.run_autoscaler(now),
             Event::Karpenter => self.run_karpenter(now),

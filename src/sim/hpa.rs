@@ -120,7 +120,7 @@ impl<O: Observer> Run<'_, O> {
         let requests = request_table(&gathered.pods);
         let pods: Vec<ObservedPod<'_>> =
             gathered.pods.iter().map(|pod| observed(pod, &requests)).collect();
-        let answers = self.answers(self.hpas[id.index()].spec(), target);
+        let answers = self.answers(now, self.hpas[id.index()].spec(), target);
         let pod_values = pod_values(&answers);
         let readings = readings(self.hpas[id.index()].spec(), &answers, &pod_values);
         let observation = HpaObservation {

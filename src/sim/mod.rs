@@ -16,6 +16,7 @@ mod flows;
 mod hpa;
 mod jobs;
 mod karpenter;
+mod keda;
 mod lifecycle;
 mod loads;
 mod memory;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 
 use crate::cluster::{Cluster, VolumesSpec};
 use crate::control::hpa::Hpa;
+use crate::control::keda::Keda;
 use crate::control::kubelet::{KubeletSpec, Kubelets};
 use crate::control::metrics_adapter::Series;
 use crate::control::metrics_server::MetricsServer;
@@ -127,6 +129,8 @@ struct Run<'a, O> {
     hpas: Vec<Hpa>,
     /// The series of each custom metric of the scenario.
     custom_metrics: Vec<Series>,
+    /// What KEDA remembers of each ScaledObject.
+    keda: Vec<Keda>,
     /// When each autoscaler looks next; `None` is not there.
     hpa_due: Vec<Option<SimTime>>,
     scheduling: scheduling::Scheduling,
@@ -216,6 +220,7 @@ impl<'a, O: Observer> Run<'a, O> {
             metrics: MetricsServer::new(scenario.metric_resolution, streams),
             hpas: scenario.hpas.iter().map(|hpa| Hpa::new(hpa.spec.clone())).collect(),
             custom_metrics: vec![Series::default(); scenario.custom_metrics.len()],
+            keda: Vec::new(),
             hpa_due: vec![None; scenario.hpas.len()],
             scheduling: scheduling::Scheduling::new(scenario, &streams, &mut queue),
             lifecycle: lifecycle::Lifecycle::new(),

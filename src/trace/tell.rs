@@ -185,6 +185,7 @@ pub fn about(names: &Names, about: &About) -> String {
         About::Claim(name) => format!("pvc/{name}"),
         About::Disruption(id) => names.disruption(*id).to_owned(),
         About::NodePool(name) => format!("nodepool/{name}"),
+        About::ScaledObject(name) => format!("scaledobject/{name}"),
     }
 }
 

@@ -54,6 +54,20 @@ pub struct TriggerSpec {
     metric: MetricSpec,
 }
 
+impl TriggerSpec {
+    /// The name under which KEDA serves the trigger; `None` for CPU and memory, which are the HPA's.
+    #[must_use]
+    pub fn external_metric(&self) -> Option<&str> {
+        match &self.metric {
+            MetricSpec::External { metric, .. } => Some(&metric.name),
+            MetricSpec::Resource { .. }
+            | MetricSpec::ContainerResource { .. }
+            | MetricSpec::Pods { .. }
+            | MetricSpec::Object { .. } => None,
+        }
+    }
+}
+
 /// Fields of `spec` that decide nothing here.
 const ASIDE: [&str; 1] = ["fallback"];
 
@@ -120,11 +134,6 @@ fn autoscaler_of(
     object: &ScaledObjectSpec,
     parts: Hpa<'_>,
 ) -> Option<AutoscalerSpec> {
-    if object.min_replicas == 0 {
-        let place = parts.min.as_ref().unwrap_or(value);
-        let message = "lets KEDA scale to no replica, which is not simulated: one stays";
-        value.report(place.warning(codes::UNSUPPORTED, message).primary(place.key_span(), ""));
-    }
     let spec = HpaSpec {
         min_replicas: Some(object.min_replicas.max(1)),
         max_replicas: object.max_replicas,
@@ -280,7 +289,8 @@ impl Trigger<'_> {
             "kafka" | "apache-kafka" => ("lagThreshold", Some("10")),
             "aws-sqs-queue" => ("queueLength", Some("5")),
             "prometheus" => ("threshold", None),
-            "cron" => ("desiredReplicas", None),
+            // A schedule asks for replicas one by one (cron_scaler.go `GetMetricSpecForScaling`).
+            "cron" => return Some("1".parse().expect("one is a quantity")),
             _ => ("value", Some("1")),
         };
         match (self.fields.optional(field), default) {

@@ -1,0 +1,101 @@
+//! KEDA: triggers are asked, the operator decides about the first and the last replica.
+
+use std::sync::Arc;
+
+use crate::control::keda::{Keda, KedaSpec, Poll};
+use crate::model::id::{HpaId, WorkloadId};
+use crate::model::observer::Observer;
+use crate::model::record::{About, Record};
+use crate::model::{Action, Event};
+use crate::scenario::custom_metric::Quantity;
+use crate::scenario::scaled_object::{ScaledObject, Trigger, TriggerSource};
+use crate::sim::Run;
+use crate::units::SimTime;
+use crate::units::convert::{f64_from_i64, round_i64};
+
+impl<O: Observer> Run<'_, O> {
+    /// Every ScaledObject is polled for the first time one interval after it was made.
+    pub(super) fn start_keda(&mut self) {
+        for position in 0..self.scenario.scaled_objects.len() {
+            self.keda.push(Keda::new(SimTime::ZERO));
+            let ScaledObject { hpa, spec, .. } = &self.scenario.scaled_objects[position];
+            let (hpa, KedaSpec { polling_interval, .. }) = (*hpa, *spec);
+            self.schedule(polling_interval, Event::Keda(hpa));
+        }
+    }
+
+    /// One poll of the ScaledObject of an HPA.
+    pub(super) fn poll_keda(&mut self, now: SimTime, id: HpaId) {
+        let scenario = self.scenario;
+        let found = scenario.scaled_objects.iter().position(|object| object.hpa == id);
+        let position = found.expect("only ScaledObjects are polled");
+        let object = &scenario.scaled_objects[position];
+        let values: Vec<Option<f64>> =
+            object.triggers.iter().map(|trigger| self.trigger_value(now, trigger)).collect();
+        let is_active = |(trigger, value): (&Trigger, &Option<f64>)| match &trigger.source {
+            // Within its window a schedule is active whatever it asks for.
+            TriggerSource::Cron { windows, .. } => is_within(windows, now),
+            TriggerSource::Waiting(_)
+            | TriggerSource::Inside(_)
+            | TriggerSource::Metric(_)
+            | TriggerSource::Unmeasured => value.is_some_and(|value| value > trigger.activation),
+        };
+        // With CPU and memory alone there is nothing to activate by (scale_handler.go).
+        let active =
+            object.triggers.is_empty() || object.triggers.iter().zip(&values).any(is_active);
+        let target = scenario.hpas[id.index()].target;
+        let workload = self.cluster.workload(target);
+        if workload.exists {
+            let replicas = workload.replicas;
+            let failed = values.iter().any(Option::is_none);
+            let poll = Poll { now, replicas, active, failed };
+            let decision = self.keda[position].poll(&object.spec, poll);
+            if let Some(replicas) = decision.replicas() {
+                self.apply(now, &Action::ScaleWorkload { workload: target, replicas });
+            }
+            if let Some((event, message)) = decision.event(replicas) {
+                let about = About::ScaledObject(Arc::clone(&object.name));
+                self.records.push(Record::Announced { about, event, message: message.into() });
+            }
+        }
+        self.schedule(object.spec.polling_interval, Event::Keda(id));
+    }
+
+    /// What KEDA answers the HPA of a workload about one of its metrics, in thousandths; `None` when
+    /// it is not KEDA's.
+    pub(super) fn keda_answer(
+        &self,
+        now: SimTime,
+        target: WorkloadId,
+        metric: &str,
+    ) -> Option<Option<i64>> {
+        let scenario = self.scenario;
+        let mut objects = scenario.scaled_objects.iter();
+        let object = objects.find(|object| scenario.hpas[object.hpa.index()].target == target)?;
+        let trigger = object.triggers.iter().find(|trigger| *trigger.metric == *metric)?;
+        let value = self.trigger_value(now, trigger);
+        Some(value.map(|value| round_i64(value * 1_000.0)))
+    }
+
+    /// The value of a trigger: KEDA asks its source when it is asked itself.
+    fn trigger_value(&self, now: SimTime, trigger: &Trigger) -> Option<f64> {
+        match &trigger.source {
+            TriggerSource::Waiting(station) => Some(f64::from(self.services.waiting(*station))),
+            TriggerSource::Inside(station) => Some(f64::from(self.services.inside(*station))),
+            TriggerSource::Metric(position) => {
+                let quantity = self.scenario.custom_metrics[*position].quantity;
+                let is_rate = quantity == Quantity::RequestsPerSecond;
+                let milli = self.custom_metrics[*position].whole_milli(is_rate)?;
+                Some(f64_from_i64(milli) / 1_000.0)
+            }
+            TriggerSource::Cron { windows, replicas } => {
+                Some(if is_within(windows, now) { f64_from_i64(*replicas) } else { 1.0 })
+            }
+            TriggerSource::Unmeasured => None,
+        }
+    }
+}
+
+fn is_within(windows: &[(SimTime, SimTime)], now: SimTime) -> bool {
+    windows.iter().any(|(from, until)| *from <= now && now < *until)
+}
