@@ -166,3 +166,44 @@ fn a_bench_has_the_same_bytes_for_any_number_of_threads_and_stops_early() {
     let stopped = bench(&["--runs=40", "--precision=0.9"]);
     assert!(!stopped.contains(" 120 runs"), "{stopped}");
 }
+
+/// The script that the GitHub action and the GitLab template run.
+#[test]
+fn the_script_of_ci_fails_on_the_regression_and_leaves_its_files() {
+    let project = project();
+    let folder = project.path();
+    git(folder, &["init", "-q", "-b", "main"]);
+    git(folder, &["add", "."]);
+    git(folder, &["commit", "-q", "-m", "first"]);
+    let line = maximum(folder);
+    let indent = &line[..line.len() - line.trim_start().len()];
+    edit(&folder.join("shop.yaml"), &line, &format!("{indent}maxReplicas: 6"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let script = |base: &str, limits: &str| {
+        let mut command = Command::new("bash");
+        command.arg(root.join("integrations/ci/compare.sh")).current_dir(folder);
+        command.env("SIM_BINARY", env!("CARGO_BIN_EXE_aurelius-sim"));
+        command.env("SIM_SCENARIOS", "scenario.yaml").env("SIM_RUNS", "2");
+        command.env("SIM_BASE_REF", base).env("SIM_LIMITS", limits);
+        command.env("GITHUB_ACTIONS", "true").env("GITHUB_OUTPUT", folder.join("out.txt"));
+        command.env_remove("GITHUB_STEP_SUMMARY").env_remove("SIM_TARGET");
+        command.output().expect("bash runs")
+    };
+    let failing = script("main", "  p(95)>+10%\n\n  failed>+0.5pp\n");
+    assert_eq!(failing.status.code(), Some(1), "{}", text(&failing.stderr));
+    assert!(text(&failing.stdout).contains("::error title="));
+    for name in ["comment.md", "junit.xml", "result.json", "annotations.txt"] {
+        assert!(folder.join("capacity").join(name).is_file(), "{name}");
+    }
+    let outputs = fs::read_to_string(folder.join("out.txt")).expect("it was written");
+    assert!(outputs.contains("comment=capacity/comment.md"), "{outputs}");
+    assert_eq!(script("main", "p(95)>+100000%").status.code(), Some(0));
+    assert_eq!(script("", "thresholds").status.code(), Some(2), "no base is known");
+    let template = fs::read_to_string(root.join("integrations/ci/gitlab.yml")).expect("shipped");
+    let template: serde_yaml::Value = serde_yaml::from_str(&template).expect("it is YAML");
+    let call = template["capacity"]["script"][0].as_str().unwrap_or_default();
+    assert!(call.ends_with("bash integrations/ci/compare.sh"), "{call}");
+    let action = fs::read_to_string(root.join("action.yml")).expect("shipped");
+    let action: serde_yaml::Value = serde_yaml::from_str(&action).expect("it is YAML");
+    assert_eq!(action["runs"]["using"], "composite");
+}

@@ -35,7 +35,7 @@ pub enum Measure {
     Disruptions,
     /// Most pods that had no node.
     PodsPending,
-    /// Smallest distance of a threshold to its limit, as a share of the limit.
+    /// Smallest distance of a threshold to its limit, as a share of the limit; that of cost aside.
     Margin,
 }
 
@@ -219,7 +219,11 @@ fn measure(scenario: &Scenario, result: &RunResult, measure: Measure) -> Option<
         Measure::PodsPending => measured.series().pods_pending.iter().max().map(|&it| it.into()),
         Measure::Margin => {
             let margins = scenario.thresholds.iter().zip(&result.thresholds);
-            let margins = margins.filter(|(spec, _)| spec.terms().severity == Severity::Error);
+            let margins = margins.filter(|(spec, _)| {
+                // Cost is what is spent for the room.
+                let is_cost = spec.metric().name() == "cost_per_month";
+                spec.terms().severity == Severity::Error && !is_cost
+            });
             let margins = margins.filter_map(|(_, judged): (_, &ThresholdResult)| judged.margin);
             margins.reduce(f64::min)
         }

@@ -1,0 +1,138 @@
+//! KEDA in a cluster: workers go when there is nothing to do, come back when there is, and between one
+//! and the maximum the HPA of the ScaledObject decides.
+
+use std::fs;
+use std::path::Path;
+
+use aurelius_sim::control::hpa::MetricSpec;
+use aurelius_sim::input::{LoadOptions, load_scenario};
+use aurelius_sim::model::record::{About, Record};
+use aurelius_sim::scenario::Scenario;
+use aurelius_sim::scenario::scaled_object::TriggerSource;
+use aurelius_sim::sweep::{RunResult, SweepOptions, run};
+use aurelius_sim::units::SimTime;
+
+/// Orders from the third minute to the eighth, for workers under a ScaledObject.
+fn scenario(spec: &str) -> Scenario {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let object = format!(
+        "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {{name: careful}}\nspec:\n  \
+         scaleTargetRef: {{name: careful}}\n{spec}"
+    );
+    fs::write(folder.path().join("object.yaml"), object).expect("it can be written");
+    let text = fs::read_to_string(root.join("scenarios/celery-scale-in.yaml")).expect("shipped");
+    let (head, tail) = text.split_once("events:").expect("it has events");
+    let (_, thresholds) = tail.split_once("thresholds:").expect("it has thresholds");
+    let text = format!("{head}thresholds:{thresholds}")
+        .replace("../profiles", &root.join("profiles").display().to_string())
+        .replace("workers.yaml]", "workers.yaml, object.yaml]")
+        .replace("duration: 35m", "start: 2026-11-23T07:00:00\nduration: 30m")
+        .replace("duration: 9m", "duration: 5m, startTime: 3m");
+    let path = folder.path().join("scenario.yaml");
+    fs::write(&path, text).expect("it can be written");
+    let loaded = load_scenario(&path, &LoadOptions::default());
+    let said: Vec<String> = loaded.diagnostics.iter().map(|it| it.message().to_owned()).collect();
+    loaded.scenario.unwrap_or_else(|| panic!("{said:?}"))
+}
+
+fn play(scenario: &Scenario) -> RunResult {
+    run(scenario, SweepOptions::single(7), 0, &|_| {})
+}
+
+/// Events of the ScaledObject, with when they came.
+fn events(result: &RunResult) -> Vec<(SimTime, &'static str, String)> {
+    let entries = result.history.entries().iter();
+    let events = entries.filter_map(|entry| match &entry.record {
+        Record::Announced { about: About::ScaledObject(_), event, message } => {
+            Some((entry.first, *event, message.to_string()))
+        }
+        _ => None,
+    });
+    events.collect()
+}
+
+/// Replicas of the workers that were wanted, at every instant.
+fn wanted(scenario: &Scenario, result: &RunResult) -> Vec<i32> {
+    let at = scenario.workloads.iter().position(|it| *it.meta.name == *"careful");
+    let samples = &result.measurements.series().workloads[at.expect("it is there")];
+    samples.iter().map(|sample| sample.desired).collect()
+}
+
+const QUEUE: &str =
+    "  triggers:\n    - {type: redis, metadata: {listName: celery, listLength: \"2\"}}\n";
+
+#[test]
+fn workers_go_after_the_cooldown_and_come_when_the_first_task_waits() {
+    let spec =
+        format!("  pollingInterval: 15\n  cooldownPeriod: 120\n  minReplicaCount: 0\n{QUEUE}");
+    let scenario = scenario(&spec);
+    assert!(matches!(scenario.scaled_objects[0].triggers[0].source, TriggerSource::Waiting(_)));
+    let result = play(&scenario);
+    let events = events(&result);
+    let names: Vec<&str> = events.iter().map(|(_, event, _)| *event).collect();
+    // Never active before the first order: no cooldown then. Warm-up is two minutes.
+    assert_eq!(
+        names,
+        ["KEDAScaleTargetDeactivated", "KEDAScaleTargetActivated", "KEDAScaleTargetDeactivated"],
+        "{events:?}"
+    );
+    assert_eq!(events[0].0, SimTime::from_secs(15), "at the first poll");
+    assert_eq!(events[1].2, "Scaled from 0 to 1");
+    let (come, gone) = (events[1].0, events[2].0);
+    assert!(come > SimTime::from_secs(300) && come < SimTime::from_secs(345), "{come}");
+    let replicas = wanted(&scenario, &result);
+    assert_eq!(replicas.first(), Some(&0));
+    assert_eq!(replicas.last(), Some(&0));
+    assert!(replicas.iter().any(|it| *it > 1), "the HPA took over: {replicas:?}");
+    // The list was empty for more than the cooldown, and the polls are 15 s apart.
+    assert!(gone.since(come).as_secs_f64() > 120.0 + 60.0, "{come} {gone}");
+}
+
+#[test]
+fn a_minimum_keeps_the_last_replicas_and_activation_asks_for_more_than_a_little() {
+    let kept = scenario(&format!("  cooldownPeriod: 30\n  minReplicaCount: 2\n{QUEUE}"));
+    let result = play(&kept);
+    assert_eq!(events(&result), []);
+    assert_eq!(wanted(&kept, &result).into_iter().min(), Some(2));
+    let trigger = QUEUE.replace("\"2\"", "\"2\", activationListLength: \"100000\"");
+    let never = scenario(&format!("  minReplicaCount: 0\n{trigger}"));
+    let result = play(&never);
+    assert_eq!(events(&result).len(), 1, "it goes and never comes back");
+    assert_eq!(wanted(&never, &result).into_iter().max(), Some(0));
+}
+
+#[test]
+fn a_cron_trigger_holds_its_replicas_within_its_window() {
+    // From 07:10 to 07:20; the scenario begins at 07:00.
+    let spec = "  minReplicaCount: 0\n  cooldownPeriod: 60\n  pollingInterval: 10\n  triggers:\n    - \
+                {type: cron, metadata: {timezone: Europe/Berlin, start: 10 7 * * *, end: 20 7 * * *, \
+                desiredReplicas: \"5\"}}\n";
+    let scenario = scenario(spec);
+    let [MetricSpec::External { metric, target }] = scenario.hpas[0].spec.metrics.as_slice() else {
+        panic!("one external metric")
+    };
+    assert!(metric.name.starts_with("s0-cron"), "{}", metric.name);
+    assert_eq!(target.average_value.map(|value| value.value_ceil()), Some(1));
+    let result = play(&scenario);
+    let replicas = wanted(&scenario, &result);
+    let times = &result.measurements.series().times;
+    let at = |minute: u32| {
+        let position = times.iter().position(|it| it.as_secs_f64() >= f64::from(minute) * 60.0);
+        replicas[position.expect("it is within the run")]
+    };
+    assert_eq!((at(5), at(13), at(19)), (0, 5, 5), "{replicas:?}");
+    // Behind the window the last replicas go after the cooldown, all at once: that is KEDA's doing.
+    assert_eq!(at(23), 0, "{replicas:?}");
+}
+
+#[test]
+fn a_trigger_without_a_source_fails_and_takes_nothing_away() {
+    let spec = "  minReplicaCount: 0\n  triggers:\n    - {type: prometheus, metadata: {query: \
+                nobody-measures-this, threshold: \"5\"}}\n";
+    let scenario = scenario(spec);
+    assert_eq!(scenario.scaled_objects[0].triggers[0].source, TriggerSource::Unmeasured);
+    let result = play(&scenario);
+    assert_eq!(events(&result), []);
+    assert!(wanted(&scenario, &result).iter().all(|it| *it >= 1));
+}
