@@ -134,15 +134,17 @@ fn mean_wait(luck: &mut Pcg64Mcg, customers: u32, rate: f64, service: f64) -> f6
     sum / f64::from(customers)
 }
 
+/// Ten runs of five thousand customers at half load: means of runs are then about normal. Of shorter runs
+/// at higher load they are skewed and the interval covers less: 92.4 % with two thousand at 60 %.
 #[test]
 fn intervals_cover_the_true_mean_of_an_mmc_queue() {
-    let (servers, rate, service) = (2, 1.2, 1.0);
+    let (servers, rate, service) = (2, 1.0, 1.0);
     let truth = erlang_c_wait(servers, rate, service);
     let mut luck = Pcg64Mcg::seed_from_u64(SEED);
     let repetitions = 1_000_u32;
     let mut covered = 0_u32;
     for _ in 0..repetitions {
-        let runs: Vec<f64> = (0..10).map(|_| mean_wait(&mut luck, 2_000, rate, service)).collect();
+        let runs: Vec<f64> = (0..10).map(|_| mean_wait(&mut luck, 5_000, rate, service)).collect();
         let interval = MeanInterval::of(&runs).expect("there are runs");
         covered += u32::from(interval.low() <= truth && truth <= interval.high());
     }
