@@ -4,6 +4,7 @@ pub mod units;
 
 pub mod engine;
 
+pub mod fit;
 pub mod model;
 
 pub mod cluster;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 12] = [
     &["units"],
     &["engine"],
-    &["model"],
+    &["model", "fit"],
     &["cluster", "service", "load"],
     &["control"],
     &["scenario"],
