@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 12] = [
     &["control"],
     &["scenario"],
     &["sim", "input"],
-    &["trace", "metrics"],
+    &["trace", "metrics", "calibrate"],
     &["findings", "checks"],
     &["sweep"],
     &["report"],

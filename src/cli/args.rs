@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::demo::DemoArgs;
+use crate::cli::fit::FitArgs;
 use crate::cli::init::InitArgs;
 use crate::cli::inputs::InputArgs;
 use crate::cli::values::ValuesCommand;
@@ -36,6 +37,8 @@ pub(super) enum Command {
     Init(Box<InitArgs>),
     /// Run a small shop that is inside the program: no file, cluster or network is needed.
     Demo(DemoArgs),
+    /// Estimate service profiles from measurements: k6, Prometheus, CSV.
+    Fit(Box<FitArgs>),
     /// Print the JSON Schema of a kind of document, for editors.
     Schema {
         /// Scenario, ClusterProfile or ServiceProfiles; without one, the kinds are listed.

@@ -4,10 +4,12 @@ mod args;
 mod demo;
 mod explain;
 mod files;
+mod fit;
 mod init;
 mod inputs;
 mod outputs;
 mod progress;
+mod recordings;
 mod run;
 mod side_by_side;
 mod validate;
@@ -72,6 +74,7 @@ fn dispatch(cli: Cli) -> Exit {
         Command::Validate(args) => validate::validate(&args, cli.color),
         Command::Init(args) => init::init(&args, cli.color),
         Command::Demo(args) => demo::demo(&args, cli.color),
+        Command::Fit(args) => fit::fit(&args),
         Command::Schema { kind } => schema(kind.as_deref()),
         Command::Completions { shell } => completions(shell),
         Command::Values(args) => values::values(&args, cli.color),

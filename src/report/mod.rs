@@ -9,6 +9,7 @@
 
 pub mod assemble;
 mod autoscaler_status;
+pub mod calibration;
 pub mod columns;
 pub mod csv;
 pub mod explain;
