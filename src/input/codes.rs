@@ -187,6 +187,13 @@ codes! {
         "Objects can be told from values alone only for charts of a known convention: those of \
          `helm create`, of Bitnami, and of Aurelius. For others the chart is needed, and `helm` to \
          render it.";
+    /// A patch that finds no place.
+    INVALID_PATCH = 206, "invalid-patch",
+        "A figure that was to be changed by its path cannot be: the way leads through something that \
+         is no mapping or list, an item of a list is not there, an object does not exist, or the \
+         release has no values. Paths are `gateway.autoscaling.maxReplicas=30` for values, \
+         `load.scenarios.readers.rate=40` for the scenario, `cluster:nodePools[general].max=20` and \
+         `Deployment/gateway:spec.replicas=4` for other documents.";
     /// A secret holds a placeholder.
     PLACEHOLDER_SECRET = 210, "placeholder-secret",
         "The value is a placeholder such as `CHANGE_ME`, `password` or nothing at all. Anyone who \

@@ -50,6 +50,8 @@ mod helm;
 mod live_cluster;
 mod loader;
 mod objects;
+pub mod patch;
+mod prepared;
 mod release;
 pub mod schema;
 
@@ -58,4 +60,6 @@ pub mod material;
 pub use helm::Helm;
 pub use loader::{LoadOptions, Loaded, load_scenario, load_scenario_from};
 pub use objects::{LoadedObjects, load_objects};
+pub use patch::{Patch, PatchError, PatchTarget};
+pub use prepared::Prepared;
 pub use release::ReleaseInputs;

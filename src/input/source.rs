@@ -61,13 +61,13 @@ pub struct LineColumn {
 }
 
 /// One file: where it came from, its text, and where its lines begin.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SourceFile {
     name: Arc<str>,
     path: Option<PathBuf>,
     text: Arc<str>,
     sha256: Arc<str>,
-    line_starts: Vec<u32>,
+    line_starts: Arc<[u32]>,
 }
 
 impl SourceFile {
@@ -124,7 +124,7 @@ impl SourceFile {
 }
 
 /// Every file of one run, in the order of reading. A path is read once.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Sources {
     files: Vec<SourceFile>,
     by_path: BTreeMap<PathBuf, FileId>,
