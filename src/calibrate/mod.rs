@@ -7,6 +7,8 @@
 
 pub mod check;
 pub mod demand;
+pub mod k6_options;
+pub mod load;
 pub mod observe;
 pub mod profile;
 pub mod windows;

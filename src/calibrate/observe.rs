@@ -194,6 +194,14 @@ fn failure(status: &str) -> bool {
     status.parse::<u32>().is_ok_and(|status| status == 0 || status >= 400)
 }
 
+/// The head of a table's column of durations, if it has one.
+#[must_use]
+pub fn duration_column(text: &str) -> Option<String> {
+    let head = text.trim_start_matches('\u{feff}').lines().find(|line| !line.starts_with('#'))?;
+    let names = head.split([',', ';']).map(|name| name.trim().trim_matches('"'));
+    names.into_iter().find(|name| duration_unit(name).is_some()).map(str::to_owned)
+}
+
 fn duration_unit(name: &str) -> Option<f64> {
     let name = name.to_lowercase();
     let units = [("_us", 1e-6), ("_ms", 1e-3), ("_s", 1.0), ("_seconds", 1.0)];

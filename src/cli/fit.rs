@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::calibrate::observe::Input;
+use crate::calibrate::observe::{Input, duration_column};
 use crate::calibrate::profile::{Names, profile};
 use crate::calibrate::{Observed, Role, calibrate};
 use crate::cli::Exit;
@@ -115,7 +115,7 @@ fn inputs(args: &FitArgs) -> Option<Vec<Input>> {
     );
     let mut inputs = Vec::new();
     for (role, path) in named {
-        let recording = recordings::read(&path, &columns(role))?;
+        let recording = recordings::read(&path, |text| columns(role, text))?;
         let file =
             path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         inputs.push((role, file, recording));
@@ -124,6 +124,10 @@ fn inputs(args: &FitArgs) -> Option<Vec<Input>> {
 }
 
 /// A table of requests has its values in the column of durations, whatever else holds numbers.
-fn columns(_role: Role) -> Columns {
-    Columns::default()
+fn columns(role: Role, text: &str) -> Columns {
+    let value = match role {
+        Role::Requests | Role::StartUp => duration_column(text),
+        Role::Cpu | Role::Rates | Role::Memory => None,
+    };
+    Columns { value, ..Columns::default() }
 }

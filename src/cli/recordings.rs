@@ -12,9 +12,9 @@ use crate::input::recordings::{Columns, Recording};
 const BYTES_MOST: u64 = 4 << 30;
 
 /// Reads a recording; what is wrong goes to stderr.
-pub(super) fn read(path: &Path, columns: &Columns) -> Option<Recording> {
+pub(super) fn read(path: &Path, columns: impl Fn(&str) -> Columns) -> Option<Recording> {
     let text = text(path)?;
-    match Recording::read(&text, columns) {
+    match Recording::read(&text, &columns(&text)) {
         Ok(recording) => Some(recording),
         Err(error) => {
             to_stderr(&format!("error: {}:{}: {error}", path.display(), error.line));

@@ -42,6 +42,8 @@ pub struct LoadOptions {
     pub release: ReleaseInputs,
     /// Cluster profile in place of `inputs.cluster`.
     pub cluster: Option<PathBuf>,
+    /// A document of kind Load in place of `load`.
+    pub load: Option<PathBuf>,
     /// Seed in place of `seed`.
     pub seed: Option<u64>,
     /// Single figures in place of those in the documents.
@@ -68,6 +70,8 @@ pub(super) struct Files {
     /// The nodes of a live cluster that the profile names.
     nodes: Vec<Documents>,
     pub(super) services: Vec<Documents>,
+    /// A load that stands in for the scenario's.
+    load: Option<Documents>,
     pub(super) manifests: Vec<Documents>,
     /// The manifests of upgrades, by the position of the event.
     upgrades: Vec<(usize, Documents)>,
@@ -136,6 +140,10 @@ pub(super) fn read_files(
     let cluster = stated_or(options.cluster.as_slice(), listed("cluster"));
     for (path, span) in listed("services") {
         files.services.extend(read(&path, span, Dialect::Core, sources, diagnostics));
+    }
+    let load = stated_or(options.load.as_slice(), listed("load"));
+    if let Some((path, span)) = load.into_iter().next() {
+        files.load = read(&path, span, Dialect::Core, sources, diagnostics);
     }
     files.manifests.extend(release.documents(sources, diagnostics));
     if let Some((path, span)) = cluster.into_iter().next() {
@@ -240,6 +248,7 @@ pub(super) fn decode(
                 upgraded_hpas: &registered.upgraded,
                 later: &registered.later,
                 stated: !options.release.is_empty(),
+                load: files.load.as_ref(),
             };
             scenario(fields, name, &release, profile.as_mut(), services.as_ref())
         };
@@ -507,8 +516,8 @@ pub(super) fn single<T>(
 }
 
 /// The kinds of our own documents.
-const KINDS: [&str; 5] =
-    ["Scenario", "ClusterProfile", "ServiceProfiles", "ScalingPolicy", "Requirements"];
+const KINDS: [&str; 6] =
+    ["Scenario", "ClusterProfile", "ServiceProfiles", "Load", "ScalingPolicy", "Requirements"];
 
 /// `apiVersion`, `kind` and `metadata.name` of one of our own documents.
 fn head<'a>(

@@ -12,6 +12,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::kubernetes::meta::strings;
 use super::kubernetes::{AutoscalerSpec, Objects, REPLICAS_MOST};
 use super::load::{Surroundings, loads};
+use super::loader::single;
 use super::pool_events::PoolEvent;
 use super::releases::follow_releases;
 use super::rollouts::Release;
@@ -68,7 +69,16 @@ pub(super) fn scenario(
     let time_of_day =
         start.as_ref().and_then(|start| start.as_ref()).map_or(SimDuration::ZERO, |start| start.1);
     let around = Surroundings { services, duration: measured.unwrap_or_default(), time_of_day };
-    let loads = fields.required("load").and_then(|value| loads(&value, around));
+    let loads = match release.load {
+        Some(document) => {
+            fields.ignore(&["load"]);
+            let mut read = |fields: &Fields<'_>, _| {
+                fields.required("load").and_then(|value| loads(&value, around))
+            };
+            single(fields.value().context(), document, "Load", &mut read)
+        }
+        None => fields.required("load").and_then(|value| loads(&value, around)),
+    };
     let replicas = fields.read_or("replicas", BTreeMap::new(), |value| replicas(value, objects));
     let provider = profile.as_ref().map(|profile| profile.provider);
     let (overridden, known, pools) = match profile {
@@ -118,6 +128,7 @@ fn inputs(fields: &Fields<'_>, stated: bool) -> Option<()> {
     }
     inputs.required("services").and_then(|value| value.list(Value::non_empty));
     inputs.required("cluster").and_then(|value| value.non_empty());
+    inputs.read("load", Value::non_empty);
     inputs.finish("inputs");
     Some(())
 }
