@@ -141,14 +141,13 @@ pub(super) fn read_files(
     for (path, span) in listed("services") {
         files.services.extend(read(&path, span, Dialect::Core, sources, diagnostics));
     }
-    let load = stated_or(options.load.as_slice(), listed("load"));
-    if let Some((path, span)) = load.into_iter().next() {
-        files.load = read(&path, span, Dialect::Core, sources, diagnostics);
-    }
     files.manifests.extend(release.documents(sources, diagnostics));
     if let Some((path, span)) = cluster.into_iter().next() {
         read_cluster(&mut files, &path, span, patches, sources, diagnostics);
     }
+    let load = stated_or(options.load.as_slice(), listed("load"));
+    read_load(&mut files, load, sources, diagnostics);
+    read_recordings(&documents, path, sources, diagnostics);
     to_documents(&PatchTarget::Services, patches, &mut files.services, sources, diagnostics);
     to_objects(patches, &mut files.manifests, sources, diagnostics);
     let events = documents.nodes.first().and_then(|node| node.get("events"));
@@ -168,6 +167,34 @@ pub(super) fn read_files(
     }
     files.scenario = Some(documents);
     files
+}
+
+/// Reads a load that stands in for the scenario's, with the recordings that it replays.
+fn read_load(files: &mut Files, listed: Listed, sources: &mut Sources, diagnostics: &Diagnostics) {
+    let Some((path, span)) = listed.into_iter().next() else { return };
+    files.load = read(&path, span, Dialect::Core, sources, diagnostics);
+    if let Some(documents) = &files.load {
+        read_recordings(documents, &path, sources, diagnostics);
+    }
+}
+
+/// Reads the recordings that loads replay; their decoder finds them by their paths.
+fn read_recordings(
+    documents: &Documents,
+    path: &Path,
+    sources: &mut Sources,
+    diagnostics: &Diagnostics,
+) {
+    let load = documents.nodes.first().and_then(|node| node.get("load"));
+    let loads = load.and_then(|load| load.get("scenarios")).and_then(Node::mapping);
+    for load in loads.unwrap_or_default() {
+        if load.value.get("executor").and_then(Node::text) != Some("replay") {
+            continue;
+        }
+        for (path, span) in paths(load.value.get("file"), path) {
+            sources.read(&path, span, diagnostics);
+        }
+    }
 }
 
 /// Reads a cluster with what its profile names: catalogue, nodes, and the objects that every such

@@ -9,6 +9,7 @@ use super::cluster_profile::{ClusterProfile, check_bounds, known_zone, volume_mo
 use super::codes;
 use super::decode::{Context, Fields, Value, nearest};
 use super::diagnostic::{Diagnostic, Severity};
+use super::hospital_day;
 use super::kubernetes::meta::strings;
 use super::kubernetes::{AutoscalerSpec, Objects, REPLICAS_MOST};
 use super::load::{Surroundings, loads};
@@ -68,17 +69,11 @@ pub(super) fn scenario(
     let model = tick(fields, model);
     let time_of_day =
         start.as_ref().and_then(|start| start.as_ref()).map_or(SimDuration::ZERO, |start| start.1);
-    let around = Surroundings { services, duration: measured.unwrap_or_default(), time_of_day };
-    let loads = match release.load {
-        Some(document) => {
-            fields.ignore(&["load"]);
-            let mut read = |fields: &Fields<'_>, _| {
-                fields.required("load").and_then(|value| loads(&value, around))
-            };
-            single(fields.value().context(), document, "Load", &mut read)
-        }
-        None => fields.required("load").and_then(|value| loads(&value, around)),
-    };
+    let written = start.as_ref().and_then(|start| start.as_ref()).map(|start| &*start.0);
+    let weekday = written.and_then(hospital_day::weekday);
+    let around =
+        Surroundings { services, duration: measured.unwrap_or_default(), time_of_day, weekday };
+    let loads = load_of(fields, release, around);
     let replicas = fields.read_or("replicas", BTreeMap::new(), |value| replicas(value, objects));
     let provider = profile.as_ref().map(|profile| profile.provider);
     let (overridden, known, pools) = match profile {
@@ -111,6 +106,21 @@ pub(super) fn scenario(
         thresholds: thresholds?,
         seed: seed?,
     })
+}
+
+/// The scenario's own load, or that of the document that stands in for it.
+fn load_of(
+    fields: &Fields<'_>,
+    release: &Release<'_>,
+    around: Surroundings<'_>,
+) -> Option<Vec<LoadSpec>> {
+    let Some(document) = release.load else {
+        return fields.required("load").and_then(|value| loads(&value, around));
+    };
+    fields.ignore(&["load"]);
+    let mut read =
+        |fields: &Fields<'_>, _| fields.required("load").and_then(|value| loads(&value, around));
+    single(fields.value().context(), document, "Load", &mut read)
 }
 
 /// `inputs` was followed when the files were read; here its shape is checked.
