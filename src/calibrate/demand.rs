@@ -11,7 +11,8 @@ use crate::fit::{Estimate, Refusal, mean, quantile};
 
 /// Share of the variation that the law must explain.
 const R_SQUARED_LEAST: f64 = 0.9;
-/// A slope whose interval is wider than this on either side says nothing about its operation.
+/// A slope whose interval is wider than this on either side says nothing about its operation; the measure is
+/// the slope itself, or what a request costs on average where the slope is less: little may be known to be little.
 const VAGUE: f64 = 0.5;
 
 /// CPU of a service.
@@ -70,8 +71,9 @@ pub(super) fn demand(observed: &Observed, fits: &[EndpointFit]) -> Result<CpuDem
     loop {
         let (columns, names) = table.columns(&groups, observed);
         let fitted = line::fit(&columns, &table.cpu, &names);
+        let usual = mean(&table.cpu) / columns.iter().map(|column| mean(column)).sum::<f64>();
         if let Ok(line) = &fitted
-            && (line.slopes.iter().all(told) || groups.len() == 1)
+            && (line.slopes.iter().all(|slope| told(slope, usual)) || groups.len() == 1)
         {
             return table.judged(line, &groups, observed);
         }
@@ -82,9 +84,10 @@ pub(super) fn demand(observed: &Observed, fits: &[EndpointFit]) -> Result<CpuDem
     }
 }
 
-/// Whether a slope says something: positive, and known to a half.
-fn told(slope: &Estimate) -> bool {
-    slope.low > 0.0 && slope.relative_half_width() <= VAGUE
+/// Whether a slope says something: it may be positive, and is known well enough.
+fn told(slope: &Estimate, usual: f64) -> bool {
+    let half = (slope.high - slope.low) / 2.0;
+    slope.high > 0.0 && half <= VAGUE * slope.value.max(usual)
 }
 
 /// Takes the two groups together whose rates resemble each other most.
