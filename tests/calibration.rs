@@ -132,12 +132,12 @@ fn a_simulation_of_the_fitted_profile_reproduces_the_measured_percentiles() {
 /// Arrivals counted in bins so short that each keeps its place: near saturation one request more in the
 /// queue is 110 ms more for everybody behind it.
 fn in_short_bins(spans: &[(f64, f64)]) -> RateTrace {
-    const BIN: SimDuration = SimDuration::from_millis(50);
+    const BIN: SimDuration = SimDuration::from_millis(5);
     let first = spans.iter().map(|span| span.0).fold(f64::INFINITY, f64::min);
-    let mut counts = vec![0_u32; 2_400];
+    let mut counts = vec![0_u32; 24_000];
     for (start, _) in spans {
         let at = round_u64(((start - first) / BIN.as_secs_f64()).floor());
-        counts[usize::try_from(at).expect("small").min(2_399)] += 1;
+        counts[usize::try_from(at).expect("small").min(23_999)] += 1;
     }
     // Warm-up goes on with the first rate: that of a bin before the first request.
     let steps = [0].into_iter().chain(counts);
