@@ -109,11 +109,7 @@ fn entry(document: &mut String, name: &str, body: &Map<String, Value>, class: &s
 
 /// JSON is YAML, but for nulls within, which k6 means as absent.
 fn flow(value: &Value) -> String {
-    let pruned = match value {
-        Value::Array(list) => Value::Array(list.iter().map(pruned).collect()),
-        other => pruned(other),
-    };
-    pruned.to_string()
+    pruned(value).to_string()
 }
 
 fn pruned(value: &Value) -> Value {
@@ -125,7 +121,8 @@ fn pruned(value: &Value) -> Value {
                 .map(|(name, value)| (name.clone(), pruned(value)))
                 .collect(),
         ),
-        other => other.clone(),
+        Value::Array(list) => Value::Array(list.iter().map(pruned).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }
 

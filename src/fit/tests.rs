@@ -47,6 +47,7 @@ fn normal(stream: &mut Stream) -> f64 {
 }
 
 #[test]
+#[expect(clippy::wildcard_enum_match_arm, reason = "a test picks the family it is about")]
 fn parameters_of_distributions_are_covered() {
     let lognormal = Dist::lognormal_median_sigma(0.02, 0.7).expect("valid");
     let gamma = Dist::gamma(0.05, 0.6).expect("valid");
