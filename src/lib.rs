@@ -18,6 +18,7 @@ pub mod scenario;
 pub mod input;
 pub mod sim;
 
+pub mod backtest;
 pub mod calibrate;
 pub mod metrics;
 pub mod trace;

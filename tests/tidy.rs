@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 12] = [
     &["control"],
     &["scenario"],
     &["sim", "input"],
-    &["trace", "metrics", "calibrate"],
+    &["trace", "metrics", "calibrate", "backtest"],
     &["findings", "checks"],
     &["sweep"],
     &["report"],

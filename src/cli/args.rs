@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::backtest::BacktestArgs;
 use crate::cli::convert::ConvertArgs;
 use crate::cli::demo::DemoArgs;
 use crate::cli::fit::FitArgs;
@@ -40,6 +41,8 @@ pub(super) enum Command {
     Demo(DemoArgs),
     /// Make a load out of a recording or of the options of a k6 script.
     Convert(Box<ConvertArgs>),
+    /// Replay a past day of an HPA: its sizes beside the recorded ones, and under other figures.
+    Backtest(Box<BacktestArgs>),
     /// Estimate service profiles from measurements: k6, Prometheus, CSV.
     Fit(Box<FitArgs>),
     /// Print the JSON Schema of a kind of document, for editors.

@@ -1,6 +1,7 @@
 //! The command line: arguments, files, exit codes. The only room that reads clocks and writes files.
 
 mod args;
+mod backtest;
 mod convert;
 mod demo;
 mod explain;
@@ -76,6 +77,7 @@ fn dispatch(cli: Cli) -> Exit {
         Command::Init(args) => init::init(&args, cli.color),
         Command::Demo(args) => demo::demo(&args, cli.color),
         Command::Convert(args) => convert::convert(&args),
+        Command::Backtest(args) => backtest::backtest(&args),
         Command::Fit(args) => fit::fit(&args),
         Command::Schema { kind } => schema(kind.as_deref()),
         Command::Completions { shell } => completions(shell),

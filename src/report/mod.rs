@@ -9,6 +9,7 @@
 
 pub mod assemble;
 mod autoscaler_status;
+pub mod backtest;
 pub mod calibration;
 pub mod columns;
 pub mod csv;
