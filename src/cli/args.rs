@@ -10,6 +10,7 @@ use crate::cli::demo::DemoArgs;
 use crate::cli::fit::FitArgs;
 use crate::cli::init::InitArgs;
 use crate::cli::inputs::InputArgs;
+use crate::cli::sweep::args::SweepArgs;
 use crate::cli::values::ValuesCommand;
 
 /// Rehearse a Kubernetes rollout before it happens.
@@ -33,6 +34,8 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Simulate a scenario: does it hold, what happened, why, and what did it cost?
     Run(Box<RunArgs>),
+    /// How a result moves over a grid of values, on this machine or on many.
+    Sweep(Box<SweepArgs>),
     /// Find what can never work, without simulating: figures, budgets, placement, storage, network.
     Validate(Box<ValidateArgs>),
     /// Write a scenario for a chart or manifests, every guess marked FIXME.
@@ -119,7 +122,7 @@ pub(super) struct RunArgs {
 }
 
 /// Arguments of `validate`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(visible_alias = "lint", after_help = VALIDATE_EXIT_CODES)]
 pub(super) struct ValidateArgs {
     /// Documents of any kind: manifests, a scenario, a cluster profile, service profiles,
@@ -137,9 +140,19 @@ pub(super) struct ValidateArgs {
     /// to stdout or =PATH).
     #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_review_output)]
     pub(super) output: Vec<ReviewOutputArg>,
-    /// The least severity that ends with exit code 1.
-    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = FailOn::Error, env = "AURELIUS_FAIL_ON")]
-    pub(super) fail_on: FailOn,
+    /// The least severity that ends with exit code 1 [default: error].
+    #[arg(long, value_enum, value_name = "LEVEL", env = "AURELIUS_FAIL_ON")]
+    pub(super) fail_on: Option<FailOn>,
+    /// A field that is not simulated or written twice is an error, and so is a suppression without
+    /// a reason.
+    #[arg(long, env = "AURELIUS_STRICT")]
+    pub(super) strict: bool,
+    /// The config instead of the one that is found (`aurelius.yaml` beside the documents or above).
+    #[arg(long, value_name = "FILE", env = "AURELIUS_CONFIG", conflicts_with = "isolated")]
+    pub(super) config: Option<PathBuf>,
+    /// Only what the command line names: no config, and nothing that lies beside the release.
+    #[arg(long)]
+    pub(super) isolated: bool,
     /// End with 0 whatever is found. Documents that cannot be read still end with 2.
     #[arg(long)]
     pub(super) exit_zero: bool,
@@ -319,6 +332,21 @@ fn parse_output(text: &str) -> Result<OutputArg, String> {
             Err(format!("`{text}` has no path after the equals sign"))
         }
         Some(_) | None => Ok(OutputArg { format, path }),
+    }
+}
+
+/// `FMT[=PATH]` of any set of formats.
+pub(super) fn format_and_path<F: ValueEnum>(text: &str) -> Result<(F, Option<PathBuf>), String> {
+    let (name, path) = match text.split_once('=') {
+        Some((name, path)) => (name, Some(PathBuf::from(path))),
+        None => (text, None),
+    };
+    let format = F::from_str(name, false).map_err(|_| unknown_format::<F>(name))?;
+    match &path {
+        Some(path) if path.as_os_str().is_empty() => {
+            Err(format!("`{text}` has no path after the equals sign"))
+        }
+        Some(_) | None => Ok((format, path)),
     }
 }
 

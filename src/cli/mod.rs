@@ -2,6 +2,7 @@
 
 mod args;
 mod backtest;
+mod config;
 mod convert;
 mod demo;
 mod explain;
@@ -14,6 +15,7 @@ mod progress;
 mod recordings;
 mod run;
 mod side_by_side;
+mod sweep;
 mod validate;
 mod values;
 
@@ -73,6 +75,7 @@ fn dispatch(cli: Cli) -> Exit {
     choose_colour(cli.color);
     match cli.command {
         Command::Run(args) => run::run(&args, cli.color),
+        Command::Sweep(args) => sweep::sweep(&args, cli.color),
         Command::Validate(args) => validate::validate(&args, cli.color),
         Command::Init(args) => init::init(&args, cli.color),
         Command::Demo(args) => demo::demo(&args, cli.color),

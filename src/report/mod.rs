@@ -14,6 +14,8 @@ pub mod calibration;
 pub mod columns;
 pub mod csv;
 pub mod explain;
+pub mod figures;
+pub mod grid;
 pub mod json;
 pub mod ndjson;
 pub mod review;

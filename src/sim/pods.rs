@@ -21,6 +21,12 @@ impl<O: Observer> Run<'_, O> {
     pub(super) fn pod_bound(&mut self, now: SimTime, id: PodId, node: NodeId) {
         self.occur(now, Occurrence::PodTaken(id));
         self.taints_meet_pod(now, id);
+        self.begin_pod(now, id, node);
+    }
+
+    /// A kubelet starts a pod, for the first time or after its machine stopped: containers wait for
+    /// the volumes (kubelet `WaitForAttachAndMount` comes before every sync of the runtime).
+    pub(super) fn begin_pod(&mut self, now: SimTime, id: PodId, node: NodeId) {
         if self.has_no_volumes(id) {
             self.begin_containers(now, id);
         } else {
@@ -34,13 +40,10 @@ impl<O: Observer> Run<'_, O> {
         let node = pod.node.and_then(|node| self.cluster.node(node));
         let works = node.is_some_and(crate::cluster::Node::is_ready) && !pod.has_ended();
         let terminating = pod.is_terminating();
-        let bound = pod.node;
         match step {
             PodStep::BindingTimedOut => self.binding_timed_out(now, id),
             PodStep::VolumesMounted if works && !terminating => {
-                if bound.is_some() {
-                    self.begin_containers(now, id);
-                }
+                self.volumes_mounted(now, id);
             }
             PodStep::Container(position, step) if works && !terminating => {
                 self.container_step(now, id, position, step);
