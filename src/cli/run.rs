@@ -108,12 +108,13 @@ fn simulate_and_write(args: &RunArgs, color: Color, scenario: &Scenario) -> Resu
     Ok(if holds || args.exit_zero { Exit::Success } else { Exit::ThresholdFailed })
 }
 
-/// Whether every threshold that counts is met.
+/// Whether every threshold that counts is met, and every expectation of alerts came true.
 pub(super) fn holds(scenario: &Scenario, result: &RunResult, strict: bool) -> bool {
     let specs = scenario.thresholds.iter().zip(&result.thresholds);
     specs
         .filter(|(spec, _)| spec.terms().severity == Severity::Error)
         .all(|(_, judged)| judged.is_met(strict))
+        && result.alerts.holds()
 }
 
 fn write_all(
@@ -216,6 +217,7 @@ fn text(
         case: *case,
         measured: &first.measurements,
         cost: &first.cost,
+        alerts: &first.alerts,
         findings: &findings,
         causes: &causes,
         seed: case.scenario.seed,

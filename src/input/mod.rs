@@ -28,6 +28,7 @@ mod call_loops;
 mod services;
 mod station;
 
+mod alerts;
 mod allocatable;
 mod capacity;
 mod catalogue;

@@ -189,6 +189,7 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         loads: vec![load("day"), load("night")],
         disruptions: Vec::new(),
         thresholds: thresholds.iter().map(threshold).collect(),
+        alerts: Default::default(),
         timings: timings(),
         images: ImageSizes::default(),
         metric_resolution: SimDuration::from_secs(15),

@@ -4,6 +4,7 @@ use rust_decimal::Decimal;
 
 use crate::model::id::{ClassId, LoadId, OperationId, StationId, WorkloadId};
 use crate::model::record::Record;
+use crate::promql::Labels;
 use crate::units::{SimDuration, SimTime};
 
 /// What a run tells while it goes. Requests are told where they end, and are folded by whoever
@@ -52,6 +53,9 @@ pub trait Observer {
     }
     /// The state at a sampling instant.
     fn sample(&mut self, at: SimTime, sample: &Sample);
+    /// Prometheus scraped the exporters of the cluster: all series that they show, with their names
+    /// among the labels. Who evaluates no rules need not listen.
+    fn scraped(&mut self, _at: SimTime, _series: Vec<(Labels, f64)>) {}
     /// Measuring begins: what was seen before was warm-up.
     fn warm_up_ended(&mut self, at: SimTime);
 }
@@ -119,6 +123,20 @@ impl CallEnd {
             Self::Limited => 5,
             Self::ShortCircuited => 6,
             Self::Abandoned => 7,
+        }
+    }
+
+    /// The HTTP status that a client sees; `0` is a connection that broke.
+    #[must_use]
+    pub const fn status(self) -> &'static str {
+        match self {
+            Self::Completed => "200",
+            Self::TimedOut => "504",
+            Self::Refused | Self::ShortCircuited => "503",
+            Self::Cut => "0",
+            Self::Failed => "500",
+            Self::Limited => "429",
+            Self::Abandoned => "499",
         }
     }
 

@@ -26,6 +26,7 @@ pub mod spec;
 mod station;
 mod tasks;
 
+pub use connections::PoolUse;
 pub use fluid::Fluid;
 pub use model::Model;
 pub use pods::{Ended, Usage};

@@ -1,5 +1,6 @@
 //! From a scenario and its runs to the page: ids become names, figures get their units.
 
+mod alerts;
 pub(super) mod assumptions;
 mod metrics;
 mod series;
@@ -42,6 +43,7 @@ pub fn assemble(
 ) -> Report {
     let first = results.first().expect("a report is about at least one run");
     let thresholds = thresholds::entries(scenario, results, strict);
+    let expectations = alerts::expectations(results);
     Report {
         scenario: scenario.name.to_string(),
         path: scenario.path.to_string(),
@@ -61,13 +63,16 @@ pub fn assemble(
         model: scenario.model.name(),
         duration_s: scenario.duration.as_secs_f64(),
         warm_up_s: scenario.warm_up.as_secs_f64(),
-        holds: thresholds.iter().all(|threshold| threshold.ok || threshold.warns_only),
+        holds: thresholds.iter().all(|threshold| threshold.ok || threshold.warns_only)
+            && expectations.iter().all(|expectation| expectation.ok),
         events: first.outcome.events,
         metrics: metrics::entries(scenario, &first.measurements),
         services: tables::services(scenario, first),
         workloads: tables::workloads(scenario, first),
         start_ups: tables::start_ups(scenario, first),
         node_pools: tables::pools(scenario, first),
+        alerts: alerts::alerts(&first.alerts),
+        expectations,
         cost: cost(first),
         timeline: told.timeline,
         findings: told.findings,
@@ -98,7 +103,7 @@ fn run(scenario: &Scenario, result: &RunResult, strict: bool) -> RunEntry {
     let judged = || scenario.thresholds.iter().zip(&result.thresholds);
     RunEntry {
         replication: result.replication,
-        holds: judged().all(|(spec, judged)| passes(spec, judged, strict)),
+        holds: judged().all(|(spec, judged)| passes(spec, judged, strict)) && result.alerts.holds(),
         observed: judged().map(|(_, judged)| judged.observed()).collect(),
         per_month: result.cost.per_month().map(cents),
     }

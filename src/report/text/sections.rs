@@ -72,9 +72,16 @@ pub(super) fn verdict(told: &Told<'_>, page: &mut Page) {
     if unmeasured > 0 {
         more.push_str(&format!(", {unmeasured} without a sample"));
     }
+    let missed = told.alerts.expectations.iter().filter(|it| !it.holds).count();
+    let expected = told.alerts.expectations.len();
+    match (expected, missed) {
+        (0, _) => {}
+        (_, 0) => more.push_str(&format!(", {expected} of {expected} alerts as expected")),
+        (_, _) => more.push_str(&format!(", {missed} of {expected} alerts not as expected")),
+    }
     let line = Line::new();
-    page.add(match (all, failed) {
-        (0, _) => {
+    page.add(match (all, failed + missed) {
+        (0, 0) if expected == 0 => {
             line.with(Role::Doubtful, format!("? {name}: no thresholds, so nothing is judged"))
         }
         (_, 0) => line
@@ -293,7 +300,7 @@ pub(super) fn next(told: &Told<'_>, page: &mut Page) {
         .filter_map(|position| told.findings.get(*position))
         .map(|finding| finding.code)
         .find(|code| code.id != code::THRESHOLD_CROSSED.id);
-    let failed = counts(told).failed > 0;
+    let failed = counts(told).failed > 0 || !told.alerts.holds();
     page.blank();
     let command = if failed {
         format!("aurelius-sim run {path} --summary full")

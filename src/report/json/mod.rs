@@ -5,9 +5,13 @@
 //! first; `runs` has a line for each and thresholds carry `runs`, `passes` and the mean with its
 //! 95 % interval.
 
+mod alerts;
+
 use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+use alerts::{Alert, Expectation, alert, expectation};
 
 use crate::report::{
     CostEntry, EndsEntry, FindingEntry, InputEntry, Location, MetricEntry, PoolEntry, Report,
@@ -57,6 +61,10 @@ struct Document<'a> {
     workloads: Vec<Workload<'a>>,
     pending_to_serving: Vec<StartUp<'a>>,
     node_pools: Vec<Pool<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alerts: Vec<Alert<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alert_expectations: Vec<Expectation<'a>>,
     cost: Cost<'a>,
     timeline: Vec<Happening<'a>>,
     findings: Vec<Finding<'a>>,
@@ -300,6 +308,8 @@ fn document(report: &Report) -> Document<'_> {
         workloads: report.workloads.iter().map(workload).collect(),
         pending_to_serving: report.start_ups.iter().map(start_up).collect(),
         node_pools: report.node_pools.iter().map(pool).collect(),
+        alerts: report.alerts.iter().map(alert).collect(),
+        alert_expectations: report.expectations.iter().map(expectation).collect(),
         cost: cost(&report.cost),
         timeline: report.timeline.iter().map(happening).collect(),
         findings: report.findings.iter().map(finding).collect(),

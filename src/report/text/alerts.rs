@@ -1,0 +1,82 @@
+//! Alerts on the terminal: what was expected, what fires, what was not evaluated.
+
+use crate::alerts::{AlertOutcome, State, firing};
+use crate::report::text::layout::{Line, Page, Role};
+use crate::report::text::{Detail, Told};
+use crate::scenario::alerts::Fires;
+use crate::units::SimDuration;
+
+/// Alerts that the compact summary lists at most.
+const LISTED: usize = 4;
+
+/// One line for each expectation, then for each alert that fires.
+pub(super) fn alerts(told: &Told<'_>, page: &mut Page) {
+    let alerted = told.alerts;
+    let full = page.style().detail == Detail::Full;
+    let fired: Vec<&AlertOutcome> =
+        alerted.alerts.iter().filter(|alert| alert.first_fired_s().is_some()).collect();
+    let outside: Vec<&AlertOutcome> =
+        alerted.alerts.iter().filter(|alert| !alert.obstacles.is_empty()).collect();
+    let missed = alerted.expectations.iter().any(|outcome| full || !outcome.holds);
+    if fired.is_empty() && !missed && !(full && !outside.is_empty()) {
+        return;
+    }
+    page.title("ALERTS");
+    // What came true needs no line of its own where room is short: the verdict counts it.
+    let shown = alerted.expectations.iter().filter(|outcome| full || !outcome.holds);
+    for outcome in shown.take(if full { usize::MAX } else { LISTED }) {
+        let (role, mark) =
+            if outcome.holds { (Role::Good, "✓ ok  ") } else { (Role::Bad, "✗ FAIL") };
+        let expected = match outcome.expected.fires {
+            Fires::Never => "must never fire",
+            Fires::Between { .. } => "must fire",
+        };
+        page.add(
+            Line::new()
+                .with(role, format!("  {mark}  "))
+                .plain(format!("{} {expected}: ", outcome.expected.alert))
+                .with(Role::Quiet, &*outcome.told),
+        );
+    }
+    let most = if full { usize::MAX } else { LISTED };
+    for alert in fired.iter().take(most) {
+        page.add(fires(alert));
+    }
+    if fired.len() > most {
+        let names: Vec<&str> = fired[most..].iter().map(|alert| &*alert.name).collect();
+        page.add(Line::new().with(Role::Quiet, format!("  and {}", names.join(", "))));
+    }
+    if full {
+        for alert in outside {
+            let line = Line::new().plain(format!("  not evaluated: {}  ", alert.name));
+            page.add(line.with(Role::Quiet, alert.obstacles.join("; ")));
+        }
+    }
+}
+
+fn fires(alert: &AlertOutcome) -> Line {
+    let first = alert.first_fired_s().unwrap_or(0.0);
+    let span = |seconds: f64| SimDuration::from_secs_f64(seconds).to_string();
+    let series = alert
+        .instances
+        .iter()
+        .filter(|it| !firing(std::slice::from_ref(*it), &[]).is_empty())
+        .count();
+    let role = match alert.severity.as_deref() {
+        Some("critical" | "error" | "page") => Role::Bad,
+        Some(_) | None => Role::Doubtful,
+    };
+    let lasted = span(alert.lasted_s(State::Firing));
+    Line::new()
+        .plain("  ")
+        .with(role, format!("{} fires", alert.name))
+        .plain(format!(" from {} for {lasted}", span(first)))
+        .with(
+            Role::Quiet,
+            format!(
+                "  {}for: {}, {series} series",
+                alert.severity.as_ref().map_or_else(String::new, |it| format!("{it}, ")),
+                span(alert.hold_s),
+            ),
+        )
+}
