@@ -93,7 +93,7 @@ impl AlertOutcome {
     #[must_use]
     pub fn lasted_s(&self, state: State) -> f64 {
         let spans = union(&self.instances, state, &[]);
-        spans.iter().map(|(from, until)| (until - from.max(0.0)).max(0.0)).sum()
+        spans.iter().fold(0.0, |sum, (from, until)| sum + (until - from.max(0.0)).max(0.0))
     }
 }
 

@@ -197,10 +197,12 @@ fn absent(nothing: bool, of: &Expr) -> Vec<Sample> {
     if !nothing {
         return Vec::new();
     }
-    let selector: Option<&VectorSelector> = match of {
-        Expr::VectorSelector(selector) => Some(selector),
-        Expr::MatrixSelector(selector) => Some(&selector.vs),
-        _ => None,
+    let selector: Option<&VectorSelector> = if let Expr::VectorSelector(selector) = of {
+        Some(selector)
+    } else if let Expr::MatrixSelector(selector) = of {
+        Some(&selector.vs)
+    } else {
+        None
     };
     let mut labels = Labels::default();
     let mut twice: Vec<&str> = Vec::new();

@@ -18,7 +18,8 @@ pub(super) fn alerts(told: &Told<'_>, page: &mut Page) {
     let outside: Vec<&AlertOutcome> =
         alerted.alerts.iter().filter(|alert| !alert.obstacles.is_empty()).collect();
     let missed = alerted.expectations.iter().any(|outcome| full || !outcome.holds);
-    if fired.is_empty() && !missed && !(full && !outside.is_empty()) {
+    let told_outside = full && !outside.is_empty();
+    if fired.is_empty() && !missed && !told_outside {
         return;
     }
     page.title("ALERTS");

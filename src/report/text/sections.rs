@@ -74,22 +74,27 @@ pub(super) fn verdict(told: &Told<'_>, page: &mut Page) {
     }
     let missed = told.alerts.expectations.iter().filter(|it| !it.holds).count();
     let expected = told.alerts.expectations.len();
+    let mut parts = Vec::new();
+    if all > 0 && failed + missed == 0 {
+        parts.push(format!("{} of {all} thresholds passed{more}", all - warned - unmeasured));
+    } else if all > 0 {
+        parts.push(format!("{failed} of {all} thresholds failed{more}"));
+    }
     match (expected, missed) {
         (0, _) => {}
-        (_, 0) => more.push_str(&format!(", {expected} of {expected} alerts as expected")),
-        (_, _) => more.push_str(&format!(", {missed} of {expected} alerts not as expected")),
+        (_, 0) => parts.push(format!("{expected} of {expected} alerts as expected")),
+        (_, _) => parts.push(format!("{missed} of {expected} alerts not as expected")),
     }
+    let judged = parts.join(", ");
     let line = Line::new();
-    page.add(match (all, failed + missed) {
-        (0, 0) if expected == 0 => {
+    page.add(match (all + expected, failed + missed) {
+        (0, _) => {
             line.with(Role::Doubtful, format!("? {name}: no thresholds, so nothing is judged"))
         }
-        (_, 0) => line
-            .with(Role::Good, format!("✓ {name} holds"))
-            .plain(format!(": {} of {all} thresholds passed{more}", all - warned - unmeasured)),
-        (_, _) => line
-            .with(Role::Bad, format!("✗ {name} does not hold"))
-            .plain(format!(": {failed} of {all} thresholds failed{more}")),
+        (_, 0) => line.with(Role::Good, format!("✓ {name} holds")).plain(format!(": {judged}")),
+        (_, _) => {
+            line.with(Role::Bad, format!("✗ {name} does not hold")).plain(format!(": {judged}"))
+        }
     });
 }
 
