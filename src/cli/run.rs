@@ -62,6 +62,7 @@ pub(super) fn load(path: &Path, args: &RunArgs, color: Color) -> Option<Scenario
         release: args.inputs.release(),
         cluster: args.inputs.cluster.clone(),
         seed: args.seed,
+        patches: Vec::new(),
     };
     say_and_take(load_scenario(path, &options), args, color)
 }

@@ -187,6 +187,13 @@ codes! {
         "Objects can be told from values alone only for charts of a known convention: those of \
          `helm create`, of Bitnami, and of Aurelius. For others the chart is needed, and `helm` to \
          render it.";
+    /// A patch that finds no place.
+    INVALID_PATCH = 206, "invalid-patch",
+        "A figure that was to be changed by its path cannot be: the way leads through something that \
+         is no mapping or list, an item of a list is not there, an object does not exist, or the \
+         release has no values. Paths are `gateway.autoscaling.maxReplicas=30` for values, \
+         `load.scenarios.readers.rate=40` for the scenario, `cluster:nodePools[general].max=20` and \
+         `Deployment/gateway:spec.replicas=4` for other documents.";
     /// A secret holds a placeholder.
     PLACEHOLDER_SECRET = 210, "placeholder-secret",
         "The value is a placeholder such as `CHANGE_ME`, `password` or nothing at all. Anyone who \
@@ -470,6 +477,12 @@ codes! {
         "The load section contradicts itself: shortcuts (`stages`, `vus`, `iterations`) and \
          `scenarios` exclude each other, a scenario's name may consist of letters, digits, `_` \
          and `-`, and an executor needs its own fields.";
+    /// A recording that is replayed has stretches without samples.
+    RECORDING_GAPS = 706, "recording-gaps",
+        "The recording has stretches without samples, longer than a sample counts (`maxGap`). \
+         Nothing is replayed there, because nothing is known: the recorder may have been down while \
+         the system was not. Cut the stretch away with `from` and `length`, or raise `maxGap` so \
+         that the last sample counts until the next.";
     /// Services call each other in a loop.
     CALL_LOOP = 711, "call-loop",
         "Operations call each other in a circle, so one request would cause requests without end. \

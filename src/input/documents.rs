@@ -13,6 +13,7 @@ const FOLDER_DEPTH: usize = 32;
 const FOLDER_FILES: usize = 100_000;
 
 /// A file with its documents.
+#[derive(Clone)]
 pub(super) struct Documents {
     pub(super) file: FileId,
     pub(super) nodes: Vec<Node>,

@@ -18,6 +18,7 @@ use super::jobs::{JobDurations, job_durations, set_durations};
 use super::karpenter;
 use super::kubernetes::Objects;
 use super::live_cluster::{is_objects, live_cluster};
+use super::patch::{Patch, PatchTarget, to_documents, to_objects};
 use super::processes::processes;
 use super::release::{Release, ReleaseInputs};
 use super::releases::register;
@@ -45,6 +46,8 @@ pub struct LoadOptions {
     pub cluster: Option<PathBuf>,
     /// Seed in place of `seed`.
     pub seed: Option<u64>,
+    /// Single figures in place of those in the documents.
+    pub patches: Vec<Patch>,
 }
 
 /// A scenario with what was said about its documents.
@@ -59,7 +62,7 @@ pub struct Loaded {
 }
 
 /// All files of a scenario, parsed.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Files {
     pub(super) scenario: Option<Documents>,
     pub(super) profile: Option<Documents>,
@@ -86,8 +89,18 @@ pub fn load_scenario(path: &Path, options: &LoadOptions) -> Loaded {
 pub fn load_scenario_from(mut sources: Sources, path: &Path, options: &LoadOptions) -> Loaded {
     let diagnostics = Diagnostics::new();
     let files = read_files(path, options, &mut sources, &diagnostics);
+    decode_files(sources, &files, diagnostics, options)
+}
+
+/// Decodes files that were read, with what was said about them so far.
+pub(super) fn decode_files(
+    sources: Sources,
+    files: &Files,
+    diagnostics: Diagnostics,
+    options: &LoadOptions,
+) -> Loaded {
     let context = Context { sources: &sources, diagnostics: &diagnostics };
-    let scenario = decode(context, &files, options);
+    let scenario = decode(context, files, options);
     let scenario = scenario.filter(|_| !diagnostics.has_errors());
     // A decoder that returns nothing without a word would leave the author in the dark.
     assert!(scenario.is_some() || diagnostics.has_errors(), "a refusal has its diagnostic");
@@ -115,24 +128,30 @@ pub(super) fn read_files(
     diagnostics: &Diagnostics,
 ) -> Files {
     let mut files = Files::default();
-    let Some(documents) = read(path, None, Dialect::Core, sources, diagnostics) else {
+    let Some(mut documents) = read(path, None, Dialect::Core, sources, diagnostics) else {
         return files;
     };
+    let patches = &options.patches;
+    to_documents(&PatchTarget::Scenario, patches, [&mut documents], sources, diagnostics);
     let inputs = documents.nodes.first().and_then(|node| node.get("inputs"));
     let listed = |name| inputs.map_or_else(Vec::new, |inputs| paths(inputs.get(name), path));
     let release = Release::of(&options.release, inputs, path);
+    let release = release.patched(patches, sources, diagnostics);
     let cluster = stated_or(options.cluster.as_slice(), listed("cluster"));
     for (path, span) in listed("services") {
         files.services.extend(read(&path, span, Dialect::Core, sources, diagnostics));
     }
     files.manifests.extend(release.documents(sources, diagnostics));
     if let Some((path, span)) = cluster.into_iter().next() {
-        read_cluster(&mut files, &path, span, sources, diagnostics);
+        read_cluster(&mut files, &path, span, patches, sources, diagnostics);
     }
     let alerts = documents.nodes.first().and_then(|node| node.get("alerts"));
     for (path, span) in paths(alerts.and_then(|alerts| alerts.get("rules")), path) {
         files.rules.extend(read_manifests(&path, span, sources, diagnostics));
     }
+    read_recordings(&documents, path, sources, diagnostics);
+    to_documents(&PatchTarget::Services, patches, &mut files.services, sources, diagnostics);
+    to_objects(patches, &mut files.manifests, sources, diagnostics);
     let events = documents.nodes.first().and_then(|node| node.get("events"));
     for (position, event) in events.and_then(Node::sequence).unwrap_or_default().iter().enumerate()
     {
@@ -152,16 +171,37 @@ pub(super) fn read_files(
     files
 }
 
+/// Reads the recordings that loads replay; their decoder finds them by their paths.
+fn read_recordings(
+    documents: &Documents,
+    path: &Path,
+    sources: &mut Sources,
+    diagnostics: &Diagnostics,
+) {
+    let load = documents.nodes.first().and_then(|node| node.get("load"));
+    let loads = load.and_then(|load| load.get("scenarios")).and_then(Node::mapping);
+    for load in loads.unwrap_or_default() {
+        if load.value.get("executor").and_then(Node::text) != Some("replay") {
+            continue;
+        }
+        for (path, span) in paths(load.value.get("file"), path) {
+            sources.read(&path, span, diagnostics);
+        }
+    }
+}
+
 /// Reads a cluster with what its profile names: catalogue, nodes, and the objects that every such
 /// cluster has.
 pub(super) fn read_cluster(
     files: &mut Files,
     path: &Path,
     span: Option<Span>,
+    patches: &[Patch],
     sources: &mut Sources,
     diagnostics: &Diagnostics,
 ) {
-    let Some(profile) = read_profile_file(path, span, sources, diagnostics) else { return };
+    let Some(mut profile) = read_profile_file(path, span, sources, diagnostics) else { return };
+    to_documents(&PatchTarget::Cluster, patches, [&mut profile], sources, diagnostics);
     let node = profile.nodes.first();
     let listed = |name| paths(node.and_then(|node| node.get(name)), path);
     if let Some((path, span)) = listed("catalogue").into_iter().next() {

@@ -8,6 +8,7 @@ use super::codes;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::documents::{Documents, Listed, paths, read_manifests};
 use super::helm::{Helm, Rendered, Rendering, render};
+use super::patch::{Patch, PatchTarget, assignments};
 use super::source::{Sources, Span};
 use super::values::{Chart, ValueInputs, over_chart, user_values};
 use super::yaml::Node;
@@ -89,6 +90,26 @@ impl Release {
         ] {
             into.extend(from.iter().cloned());
         }
+        self
+    }
+
+    /// The same release with single values changed, on top of everything else that is set.
+    pub(super) fn patched(
+        mut self,
+        patches: &[Patch],
+        sources: &mut Sources,
+        diagnostics: &Diagnostics,
+    ) -> Self {
+        let values = || patches.iter().filter(|patch| patch.target == PatchTarget::Values);
+        if !self.has_values() {
+            let cause = "the release has manifests alone, no values; patch an object instead, as in \
+                         `Deployment/web:spec.replicas=3`";
+            values().for_each(|patch| diagnostics.push(patch.refused_in(sources, cause)));
+            return self;
+        }
+        let (set, set_string) = assignments(patches);
+        self.values.set.extend(set);
+        self.values.set_string.extend(set_string);
         self
     }
 

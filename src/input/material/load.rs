@@ -122,13 +122,13 @@ fn read_all(
     let cluster = inputs.cluster.clone().or(own.cluster);
     let release = ReleaseInputs { manifests, ..inputs.release.clone() };
     if let Some(path) = own.scenario {
-        let options = LoadOptions { release, cluster: cluster.clone(), seed: None };
+        let options = LoadOptions { release, cluster: cluster.clone(), ..LoadOptions::default() };
         parts.files = read_files(&path, &options, sources, diagnostics);
     } else {
         let documents = Release::of(&release, None, Path::new("")).documents(sources, diagnostics);
         parts.files.manifests.extend(documents);
         if let Some(path) = &cluster {
-            read_cluster(&mut parts.files, path, None, sources, diagnostics);
+            read_cluster(&mut parts.files, path, None, &[], sources, diagnostics);
         }
     }
     for path in inputs.services.iter().chain(&own.services) {
