@@ -12,9 +12,6 @@ pub mod outcome;
 mod requests;
 mod watch;
 
-#[cfg(test)]
-mod tests;
-
 pub use outcome::{
     AlertInstance, AlertOutcome, AlertSpan, Alerted, ExpectationOutcome, State, firing, union,
 };
