@@ -15,7 +15,7 @@ use crate::input::{LoadOptions, Loaded, load_scenario};
 use crate::report::explain::explain;
 use crate::report::sparkline::Charset;
 use crate::report::text::{Colour, Detail, Style, Told, across, summary};
-use crate::report::{assemble, csv, json, ndjson, svg, told};
+use crate::report::{assemble, csv, html, json, markdown, ndjson, svg, told};
 use crate::scenario::Scenario;
 use crate::scenario::threshold::Severity;
 use crate::sweep::{RunResult, SweepOptions, evaluate};
@@ -187,7 +187,31 @@ fn make(
             Made::Folder(files.map(|(name, text)| (name.to_owned(), text)).collect())
         }
         Format::Svg => Made::Folder(svg::charts(case)),
+        Format::Html => {
+            let first = results.first().expect("at least one run was asked for");
+            let report = report();
+            let command = again(scenario, args);
+            Made::One(html::html(&html::Shown {
+                report: &report,
+                case,
+                measured: &first.measurements,
+                sizing: None,
+                command: &command,
+            }))
+        }
+        Format::Markdown => Made::One(markdown::markdown(&report())),
     }
+}
+
+/// The command that makes a page again.
+fn again(scenario: &Scenario, args: &RunArgs) -> String {
+    let mut command = format!("aurelius-sim run {} --seed {}", scenario.path, scenario.seed);
+    if args.runs > 1 {
+        command.push_str(&format!(" --runs {}", args.runs));
+    }
+    command.push_str(&args.inputs.as_written());
+    command.push_str(" -o html=report.html");
+    command
 }
 
 fn text(

@@ -331,6 +331,7 @@ fn sample(secs: u64) -> Sample {
         }
     };
     let station = |station, waiting, gpu_busy| StationSample {
+        workload: None,
         station: StationId(station),
         waiting,
         inside: waiting + 3,

@@ -301,8 +301,13 @@ impl Teller {
             memory_bytes: 100.0,
             memory_requested_bytes: 400.0,
         };
-        let station =
-            |id| StationSample { station: StationId(id), waiting: 0, inside: 0, gpu_busy: None };
+        let station = |id| StationSample {
+            station: StationId(id),
+            workload: None,
+            waiting: 0,
+            inside: 0,
+            gpu_busy: None,
+        };
         let mut sample = Sample {
             offered_per_second: 10.0,
             virtual_users: 3,

@@ -12,7 +12,9 @@ mod autoscaler_status;
 pub mod columns;
 pub mod csv;
 pub mod explain;
+pub mod html;
 pub mod json;
+pub mod markdown;
 pub mod ndjson;
 pub mod review;
 pub mod sparkline;
@@ -384,6 +386,40 @@ pub struct PoolEntry {
     pub idle_share: Option<f64>,
     /// Its cost over a month, cents.
     pub idle_per_month: Option<Decimal>,
+    /// Machines by type and by how they are bought.
+    pub machines: Vec<MachineEntry>,
+}
+
+/// Machines of one price in a pool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MachineEntry {
+    /// Instance type.
+    pub instance: String,
+    /// Whether they are spot machines.
+    pub spot: bool,
+    /// Paid hours in the measured time.
+    pub node_hours: Decimal,
+    /// Price of one per hour; `None` when the catalogue does not know it.
+    pub price_per_hour: Option<Decimal>,
+    /// Cost over a month, cents.
+    pub per_month: Option<Decimal>,
+}
+
+/// What a workload, or nobody, costs on a pool over a month, cents.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CostShareEntry {
+    /// Name of the pool.
+    pub pool: String,
+    /// `Deployment/gateway`; `None` is what nobody asked for.
+    pub workload: Option<String>,
+    /// The resource by which the pool's cost is shared.
+    pub by: &'static str,
+    /// Requested and used.
+    pub used: Decimal,
+    /// Requested and not used.
+    pub idle: Decimal,
+    /// Asked for by nobody.
+    pub unallocated: Decimal,
 }
 
 /// Money, in cents.
@@ -407,6 +443,8 @@ pub struct CostEntry {
     pub per_million_requests: Option<Decimal>,
     /// Hours that a month is taken to have.
     pub hours_per_month: u32,
+    /// Who costs how much on each pool.
+    pub shares: Vec<CostShareEntry>,
     /// Each claim.
     pub volumes: Vec<VolumeEntry>,
     /// Prices that are not known.

@@ -12,7 +12,8 @@ use rust_decimal::Decimal;
 use crate::metrics::ThresholdResult;
 use crate::metrics::cost::cents;
 use crate::report::{
-    CostEntry, FindingEntry, InputEntry, Location, Report, RunEntry, TimelineEntry, VolumeEntry,
+    CostEntry, CostShareEntry, FindingEntry, InputEntry, Location, Report, RunEntry, TimelineEntry,
+    VolumeEntry,
 };
 use crate::scenario::Scenario;
 use crate::scenario::profile::HOURS_PER_MONTH;
@@ -73,7 +74,7 @@ pub fn assemble(
         node_pools: tables::pools(scenario, first),
         alerts: alerts::alerts(&first.alerts),
         expectations,
-        cost: cost(first),
+        cost: cost(scenario, first),
         timeline: told.timeline,
         findings: told.findings,
         assumptions: assumptions::assumptions(scenario),
@@ -109,7 +110,7 @@ fn run(scenario: &Scenario, result: &RunResult, strict: bool) -> RunEntry {
     }
 }
 
-fn cost(first: &RunResult) -> CostEntry {
+fn cost(scenario: &Scenario, first: &RunResult) -> CostEntry {
     let cost = &first.cost;
     let shown = |amount: Option<Decimal>| amount.map(cents);
     CostEntry {
@@ -122,6 +123,18 @@ fn cost(first: &RunResult) -> CostEntry {
         measured: shown(cost.measured),
         per_million_requests: shown(cost.per_million_requests),
         hours_per_month: HOURS_PER_MONTH,
+        shares: cost
+            .shares
+            .iter()
+            .map(|share| CostShareEntry {
+                pool: scenario.pools[share.pool.index()].name.to_string(),
+                workload: share.workload.map(|id| scenario.workloads[id.index()].to_string()),
+                by: share.by.name(),
+                used: cents(share.used),
+                idle: cents(share.idle),
+                unallocated: cents(share.unallocated),
+            })
+            .collect(),
         volumes: cost
             .volumes
             .iter()

@@ -38,6 +38,15 @@ pub fn json(report: &Report) -> String {
     text
 }
 
+/// The document on one line, for where nobody reads it.
+///
+/// # Panics
+/// Never: the wire forms hold nothing that JSON cannot.
+#[must_use]
+pub fn compact(report: &Report) -> String {
+    serde_json::to_string(&document(report)).expect("wire forms are plain values")
+}
+
 #[derive(Serialize)]
 struct Document<'a> {
     schema: &'static str,
@@ -210,6 +219,26 @@ struct Pool<'a> {
     per_month: Option<String>,
     idle_share: Option<f64>,
     idle_per_month: Option<String>,
+    machines: Vec<Machine<'a>>,
+}
+
+#[derive(Serialize)]
+struct Machine<'a> {
+    instance: &'a str,
+    spot: bool,
+    node_hours: String,
+    price_per_hour: Option<String>,
+    per_month: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Share<'a> {
+    pool: &'a str,
+    workload: Option<&'a str>,
+    shared_by: &'static str,
+    used_per_month: String,
+    requested_unused_per_month: String,
+    unallocated_per_month: String,
 }
 
 #[derive(Serialize)]
@@ -223,6 +252,7 @@ struct Cost<'a> {
     volumes_per_month: Option<String>,
     measured: Option<String>,
     per_million_requests: Option<String>,
+    shares: Vec<Share<'a>>,
     volumes: Vec<Volume<'a>>,
     unknown_prices: &'a [String],
 }
@@ -454,6 +484,17 @@ fn pool(entry: &PoolEntry) -> Pool<'_> {
         per_month: money(entry.per_month),
         idle_share: entry.idle_share,
         idle_per_month: money(entry.idle_per_month),
+        machines: entry
+            .machines
+            .iter()
+            .map(|machine| Machine {
+                instance: &machine.instance,
+                spot: machine.spot,
+                node_hours: machine.node_hours.round_dp(6).normalize().to_string(),
+                price_per_hour: money(machine.price_per_hour),
+                per_month: money(machine.per_month),
+            })
+            .collect(),
     }
 }
 
@@ -468,6 +509,18 @@ fn cost(entry: &CostEntry) -> Cost<'_> {
         volumes_per_month: money(entry.volumes_per_month),
         measured: money(entry.measured),
         per_million_requests: money(entry.per_million_requests),
+        shares: entry
+            .shares
+            .iter()
+            .map(|share| Share {
+                pool: &share.pool,
+                workload: share.workload.as_deref(),
+                shared_by: share.by,
+                used_per_month: share.used.to_string(),
+                requested_unused_per_month: share.idle.to_string(),
+                unallocated_per_month: share.unallocated.to_string(),
+            })
+            .collect(),
         volumes: entry.volumes.iter().map(volume).collect(),
         unknown_prices: &entry.unknown_prices,
     }

@@ -16,6 +16,7 @@ use crate::metrics::{Cost, Measurements};
 use crate::report::sparkline::Charset;
 
 use layout::Page;
+pub(in crate::report) use sections::thousands as money;
 
 /// How much is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -289,7 +289,7 @@ pub(super) fn assumed(told: &Told<'_>, page: &mut Page) {
 }
 
 /// `1,234.50`.
-pub(super) fn thousands(amount: Decimal) -> String {
+pub(in crate::report) fn thousands(amount: Decimal) -> String {
     let text = format!("{amount:.2}");
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, "00"));
     let whole: i64 = whole.parse().unwrap_or_default();
