@@ -63,6 +63,7 @@ for (const scheme of ["light", "dark"]) {
     if (await jump.count()) {
       const wanted = Math.max(0, Number((await jump.getAttribute("href")).slice(3)));
       await jump.click();
+      await page.waitForTimeout(200);
       const there = Number(await page.evaluate(() => document.documentElement.getAttribute("data-cursor")));
       check(Math.abs(there - wanted) <= Math.max(30, span / 100), `a time in a table moves it: ${there} for ${wanted}`);
     }

@@ -40,7 +40,7 @@
         return [Math.min(0, lo || 0), most || 1];
       } } },
       axes: [
-        { stroke: quiet, grid: grid, ticks: grid, values: function (u, v) { return v.map(clock); }, space: 70,
+        { stroke: quiet, grid: grid, ticks: grid, values: function (u, v) { return v.map(function (s) { return clock(s).replace(/m00s$/, "m").replace(/h00m$/, "h"); }); }, space: 70,
           incrs: [1, 5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400] },
         { stroke: quiet, grid: grid, ticks: grid, size: 64, values: function (u, v) { return v.map(number); } }
       ],

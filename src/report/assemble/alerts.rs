@@ -2,13 +2,35 @@
 
 use crate::alerts::{AlertOutcome, Alerted, State, union};
 use crate::report::assemble::location;
-use crate::report::{AlertEntry, AlertInstanceEntry, ExpectationEntry, SpanEntry};
+use crate::report::{AlertEntry, AlertInstanceEntry, ExpectationEntry, SpanEntry, TimelineEntry};
 use crate::scenario::alerts::Fires;
 use crate::sweep::RunResult;
+use crate::units::SimDuration;
 use crate::units::convert::count_u32;
 
 pub(super) fn alerts(first: &Alerted) -> Vec<AlertEntry> {
     first.alerts.iter().map(alert).collect()
+}
+
+/// The timeline with the moments at which alerts begin to fire.
+pub(super) fn told_among(
+    mut timeline: Vec<TimelineEntry>,
+    alerted: &Alerted,
+) -> Vec<TimelineEntry> {
+    for alert in &alerted.alerts {
+        let Some(first) = alert.first_fired_s() else { continue };
+        let lasted = SimDuration::from_secs_f64(alert.lasted_s(State::Firing));
+        timeline.push(TimelineEntry {
+            t_s: first,
+            object: format!("alert/{}", alert.name),
+            condition: None,
+            status: None,
+            reason: None,
+            message: format!("alert {} fires: for {lasted} in all", alert.name),
+        });
+    }
+    timeline.sort_by(|one, other| one.t_s.total_cmp(&other.t_s));
+    timeline
 }
 
 fn alert(outcome: &AlertOutcome) -> AlertEntry {

@@ -75,7 +75,7 @@ pub fn assemble(
         alerts: alerts::alerts(&first.alerts),
         expectations,
         cost: cost(scenario, first),
-        timeline: told.timeline,
+        timeline: alerts::told_among(told.timeline, &first.alerts),
         findings: told.findings,
         assumptions: assumptions::assumptions(scenario),
         not_simulated: assumptions::not_simulated(scenario),

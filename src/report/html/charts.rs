@@ -332,7 +332,12 @@ mod tests {
         let thin = thinned(&figure, 100);
         let points = &thin.series[0].points;
         assert!(points.len() <= 102, "{}", points.len());
-        assert!(points.iter().any(|(at, value)| (at - 777.0).abs() < 0.5 && value.is_some_and(|value| value > 49.0)));
+        assert!(
+            points
+                .iter()
+                .any(|(at, value)| (at - 777.0).abs() < 0.5
+                    && value.is_some_and(|value| value > 49.0))
+        );
         let ends = points[0].0 + points[points.len() - 1].0;
         assert!((ends - 1999.0).abs() < 0.5, "{ends}");
         assert!(reading(&figure).contains("at most 50 at 12m57s"), "{}", reading(&figure));

@@ -34,7 +34,7 @@ pub(super) fn cost(report: &Report) -> String {
         html.push_str(
             "<p class=\"quiet\">A pool's cost is shared by the resource that its pods ask for most. Used: up \
              to what was requested; requested, not used: the rest of the requests; unallocated: what no pod \
-             asked for.</p>\n",
+             asked for. What no service profile describes counts as not used.</p>\n",
         );
         html.push_str(&shares(report));
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::cluster::admit;
 use crate::cluster::api::WorkloadKind;
 use crate::findings::Case;
 use crate::model::id::{NodeId, PoolId, WorkloadId};
@@ -117,12 +118,16 @@ fn lasts(from: Option<SimTime>, until: Option<SimTime>, at: SimTime) -> bool {
 
 fn packed<'a>(case: &Case<'a>, at: SimTime) -> Vec<Packed<'a>> {
     let mut pods: BTreeMap<NodeId, Vec<(WorkloadId, Resources)>> = BTreeMap::new();
+    let mut requests: BTreeMap<WorkloadId, Resources> = BTreeMap::new();
     for pod in case.history.pods() {
         let Some((bound, node)) = pod.bound else { continue };
         let spec = &case.scenario.workloads[pod.workload.index()];
         // Pods of Jobs that are done stay bound and hold nothing.
         if lasts(Some(bound), pod.gone, at) && !matches!(spec.kind, WorkloadKind::Job(_)) {
-            pods.entry(node).or_default().push((pod.workload, spec.template.spec.requests()));
+            let asked = requests
+                .entry(pod.workload)
+                .or_insert_with(|| admit(&spec.template).spec.requests());
+            pods.entry(node).or_default().push((pod.workload, asked.clone()));
         }
     }
     let there = case

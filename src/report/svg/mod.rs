@@ -69,7 +69,9 @@ pub(in crate::report) fn figures(case: &Case<'_>) -> Vec<(String, Figure)> {
 
 /// A chart by itself, as low as those that stand one above the other.
 pub(in crate::report) fn alone(case: &Case<'_>, figure: &Figure) -> String {
-    sheet(case, std::slice::from_ref(figure), STACKED, &marks(case))
+    // What the marks mean stands beside the charts: here their texts would lie on the title.
+    let marks: Vec<Mark> = marks(case).into_iter().map(|(at, _)| (at, String::new())).collect();
+    sheet(case, std::slice::from_ref(figure), STACKED, &marks)
 }
 
 fn sheet(case: &Case<'_>, figures: &[Figure], height: i32, marks: &[Mark]) -> String {
