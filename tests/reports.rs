@@ -145,6 +145,40 @@ fn money(text: &str) -> Decimal {
     Decimal::from_str(text).expect("an amount")
 }
 
+/// What the volumes of the production values cost a month, each compared with what is told.
+fn volumes_by_hand(cost: &aurelius_sim::report::CostEntry) -> Decimal {
+    // GB-months, and IOPS beyond what the size includes: 50 for each GB of io2.
+    let mut volumes = Decimal::ZERO;
+    for (claim, count, gb, io2) in [
+        ("StatefulSet/grafana/data", 2, 25, false),
+        ("StatefulSet/minio/data", 8, 2048, false),
+        ("StatefulSet/postgresql/data", 1, 500, false),
+        ("StatefulSet/postgresql-read/data", 2, 500, false),
+        ("StatefulSet/prometheus/data", 2, 250, false),
+        ("StatefulSet/redis-master/data", 1, 100, true),
+        ("StatefulSet/redis-replicas/data", 3, 100, true),
+        ("dicom-cache", 1, 500, true),
+        ("ml-models", 1, 1024, true),
+    ] {
+        let each = if io2 {
+            Decimal::from(gb) * money("0.125") + Decimal::from(gb * 50) * money("0.065")
+        } else {
+            Decimal::from(gb) * money("0.08")
+        };
+        let all = each * Decimal::from(count);
+        let told = cost.volumes.iter().find(|volume| volume.claim == claim).expect("it is there");
+        assert_eq!(
+            told.per_month.map(|it| it.normalize()),
+            Some(all.round_dp(2).normalize()),
+            "{claim}"
+        );
+        volumes += all;
+    }
+    assert_eq!(cost.volumes.len(), 9);
+    assert_eq!(cost.volumes_per_month.map(|it| it.normalize()), Some(volumes.normalize()));
+    volumes
+}
+
 /// The production values for five minutes: 2 m6i.large, 6 m6i.4xlarge and 7 g4dn.2xlarge that nothing
 /// moves. Prices: profiles/instances/aws_eks_us-east-1.csv and profiles/clusters/eks-t4.yaml.
 #[test]
@@ -179,35 +213,7 @@ fn every_cost_of_a_report_is_what_one_computes_by_hand() {
     assert_eq!(cost.nodes_per_month, Some(nodes));
     assert_eq!(nodes, money("7346.72"));
     assert_eq!(cost.control_plane_per_month, money("0.10") * month);
-    // GB-months, and IOPS beyond what the size includes: 50 for each GB of io2.
-    let mut volumes = Decimal::ZERO;
-    for (claim, count, gb, io2) in [
-        ("StatefulSet/grafana/data", 2, 25, false),
-        ("StatefulSet/minio/data", 8, 2048, false),
-        ("StatefulSet/postgresql/data", 1, 500, false),
-        ("StatefulSet/postgresql-read/data", 2, 500, false),
-        ("StatefulSet/prometheus/data", 2, 250, false),
-        ("StatefulSet/redis-master/data", 1, 100, true),
-        ("StatefulSet/redis-replicas/data", 3, 100, true),
-        ("dicom-cache", 1, 500, true),
-        ("ml-models", 1, 1024, true),
-    ] {
-        let each = if io2 {
-            Decimal::from(gb) * money("0.125") + Decimal::from(gb * 50) * money("0.065")
-        } else {
-            Decimal::from(gb) * money("0.08")
-        };
-        let all = each * Decimal::from(count);
-        let told = cost.volumes.iter().find(|volume| volume.claim == claim).expect("it is there");
-        assert_eq!(
-            told.per_month.map(|it| it.normalize()),
-            Some(all.round_dp(2).normalize()),
-            "{claim}"
-        );
-        volumes += all;
-    }
-    assert_eq!(cost.volumes.len(), 9);
-    assert_eq!(cost.volumes_per_month.map(|it| it.normalize()), Some(volumes.normalize()));
+    let volumes = volumes_by_hand(cost);
     let all = nodes + money("73") + volumes;
     assert_eq!(cost.per_month.map(|it| it.normalize()), Some(all.normalize()));
     let measured = all / month * hours;

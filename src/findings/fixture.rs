@@ -350,6 +350,7 @@ fn sample(secs: u64) -> Sample {
     };
     let desired = if secs < 705 { 7 } else { 20 };
     Sample {
+        placed: Vec::new(),
         offered_per_second: offered(secs),
         virtual_users: 40,
         workloads: vec![

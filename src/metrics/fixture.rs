@@ -309,6 +309,7 @@ impl Teller {
             gpu_busy: None,
         };
         let mut sample = Sample {
+            placed: Vec::new(),
             offered_per_second: 10.0,
             virtual_users: 3,
             workloads: vec![workload(0, 2, 1.0), workload(1, 3, 0.0)],

@@ -191,7 +191,7 @@ fn reading(figure: &Figure) -> String {
     let mut parts = Vec::new();
     for series in figure.series.iter().rev() {
         let known = || series.points.iter().filter_map(|(at, value)| Some((*at, (*value)?)));
-        let (Some(first), Some(last)) = (known().next(), known().last()) else { continue };
+        let (Some(first), Some(last)) = (known().next(), known().next_back()) else { continue };
         let most = known().fold(first, |most, next| if next.1 > most.1 { next } else { most });
         parts.push(format!(
             "{} {} at first, at most {} at {}, {} at the end",
@@ -220,7 +220,7 @@ fn table(figure: &Figure) -> String {
         table.row(&cells);
     }
     let note = if step > 1 {
-        format!("<p class=\"quiet\">Every {}th of {count} instants.</p>", step)
+        format!("<p class=\"quiet\">One of every {step} instants, {count} in all.</p>")
     } else {
         String::new()
     };

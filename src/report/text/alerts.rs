@@ -1,12 +1,12 @@
 //! Alerts on the terminal: what was expected, what fires, what was not evaluated.
 
-use crate::alerts::{AlertOutcome, State, firing};
+use crate::alerts::{AlertOutcome, ExpectationOutcome, State, firing};
 use crate::report::text::layout::{Line, Page, Role};
 use crate::report::text::{Detail, Told};
 use crate::scenario::alerts::Fires;
 use crate::units::SimDuration;
 
-/// Alerts that the compact summary lists at most.
+/// Expectations that the compact summary lists at most.
 const LISTED: usize = 4;
 
 /// One line for each expectation, then for each alert that fires.
@@ -22,30 +22,22 @@ pub(super) fn alerts(told: &Told<'_>, page: &mut Page) {
     if fired.is_empty() && !missed && !told_outside {
         return;
     }
-    page.title("ALERTS");
+    if full || missed {
+        page.title("ALERTS");
+    } else {
+        page.blank();
+    }
     // What came true needs no line of its own where room is short: the verdict counts it.
     let shown = alerted.expectations.iter().filter(|outcome| full || !outcome.holds);
     for outcome in shown.take(if full { usize::MAX } else { LISTED }) {
-        let (role, mark) =
-            if outcome.holds { (Role::Good, "✓ ok  ") } else { (Role::Bad, "✗ FAIL") };
-        let expected = match outcome.expected.fires {
-            Fires::Never => "must never fire",
-            Fires::Between { .. } => "must fire",
-        };
-        page.add(
-            Line::new()
-                .with(role, format!("  {mark}  "))
-                .plain(format!("{} {expected}: ", outcome.expected.alert))
-                .with(Role::Quiet, &*outcome.told),
-        );
+        page.add(expectation(outcome));
     }
-    let most = if full { usize::MAX } else { LISTED };
-    for alert in fired.iter().take(most) {
-        page.add(fires(alert));
-    }
-    if fired.len() > most {
-        let names: Vec<&str> = fired[most..].iter().map(|alert| &*alert.name).collect();
-        page.add(Line::new().with(Role::Quiet, format!("  and {}", names.join(", "))));
+    if full {
+        fired.iter().for_each(|alert| page.add(fires(alert)));
+    } else if !fired.is_empty() {
+        let told: Vec<String> = fired.iter().map(|alert| briefly(alert)).collect();
+        let first = Line::new().with(Role::Title, "  ALERTS  ");
+        page.add_wrapped(first, &told.join(", "), 10, 2);
     }
     if full {
         for alert in outside {
@@ -53,6 +45,26 @@ pub(super) fn alerts(told: &Told<'_>, page: &mut Page) {
             page.add(line.with(Role::Quiet, alert.obstacles.join("; ")));
         }
     }
+}
+
+fn expectation(outcome: &ExpectationOutcome) -> Line {
+    let (role, mark) =
+        if outcome.holds { (Role::Good, "✓ ok  ") } else { (Role::Bad, "✗ FAIL") };
+    let expected = match outcome.expected.fires {
+        Fires::Never => "must never fire",
+        Fires::Between { .. } => "must fire",
+    };
+    Line::new()
+        .with(role, format!("  {mark}  "))
+        .plain(format!("{} {expected}: ", outcome.expected.alert))
+        .with(Role::Quiet, &*outcome.told)
+}
+
+/// `HighLatency from 6m00s for 14m00s`.
+fn briefly(alert: &AlertOutcome) -> String {
+    let span = |seconds: f64| SimDuration::from_secs_f64(seconds).to_string();
+    let first = span(alert.first_fired_s().unwrap_or(0.0));
+    format!("{} from {first} for {}", alert.name, span(alert.lasted_s(State::Firing)))
 }
 
 fn fires(alert: &AlertOutcome) -> Line {
