@@ -7,6 +7,7 @@ pub mod alerts;
 pub mod capacity;
 pub mod custom_metric;
 pub mod disruption;
+pub mod minimums;
 pub mod process;
 pub mod profile;
 pub mod rollout;

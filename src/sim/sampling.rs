@@ -8,9 +8,10 @@ use crate::cluster::{NodePhase, PodPhase};
 use crate::model::Event;
 use crate::model::id::{PodId, PoolId, StationId, WorkloadId};
 use crate::model::observer::{
-    Observer, PlacedSample, PoolSample, Sample, StationSample, WorkloadSample,
+    CfsCounts, Observer, PlacedSample, PoolSample, Sample, StationSample, WorkloadSample,
 };
 use crate::scenario::Scenario;
+use crate::service::Throttling;
 use crate::sim::Run;
 use crate::units::convert::{count_u32, f64_from_i64};
 use crate::units::{SimDuration, SimTime};
@@ -24,6 +25,10 @@ pub(super) struct Sampler {
     last: SimTime,
     /// Core-seconds of each workload up to the last sample.
     cpu_core_s: Vec<f64>,
+    /// How much CPU limits held up the pods of each workload since the run began.
+    throttling: Vec<Option<Throttling>>,
+    /// What each pod had counted of that at the last sample.
+    throttled: BTreeMap<PodId, Throttling>,
     /// GPU-seconds of each station up to the last sample.
     gpu_s: Vec<f64>,
     /// Core-seconds of each workload on each pool up to the last sample.
@@ -39,6 +44,8 @@ impl Sampler {
             interval: interval(scenario.duration),
             last: SimTime::ZERO,
             cpu_core_s: vec![0.0; scenario.workloads.len()],
+            throttling: vec![None; scenario.workloads.len()],
+            throttled: BTreeMap::new(),
             gpu_s: vec![0.0; scenario.services.stations.len()],
             placed_core_s: BTreeMap::new(),
         }
@@ -75,12 +82,19 @@ impl<O: Observer> Run<'_, O> {
     /// What every pod that serves has used and holds.
     fn usages(&mut self, now: SimTime) -> Usages {
         let served: Vec<PodId> = self.servers.keys().copied().collect();
-        let sum = |run: &mut Self, pod| {
-            run.usage_of(now, pod).into_iter().fold((0.0, 0.0), |(cpu, memory), it| {
+        let before = std::mem::take(&mut self.sampler.throttled);
+        let mut usages = Usages::new();
+        for pod in served {
+            let usage = self.usage_of(now, pod);
+            for counted in usage.iter().filter_map(|it| it.throttling) {
+                self.throttled(pod, counted, before.get(&pod));
+            }
+            let sum = usage.into_iter().fold((0.0, 0.0), |(cpu, memory), it| {
                 (cpu + it.cpu_core_s, memory + it.memory_bytes)
-            })
-        };
-        served.into_iter().map(|pod| (pod, sum(self, pod))).collect()
+            });
+            usages.insert(pod, sum);
+        }
+        usages
     }
 
     /// Who lies where. What nobody measures is left at zero, as in the samples of workloads.
@@ -134,6 +148,11 @@ impl<O: Observer> Run<'_, O> {
                 cpu_limit_cores: 0.0,
                 memory_bytes: 0.0,
                 memory_requested_bytes: 0.0,
+                cfs: self.sampler.throttling[workload.id.index()].map(|it| CfsCounts {
+                    periods: it.periods,
+                    throttled_periods: it.throttled_periods,
+                    throttled_s: it.throttled_s,
+                }),
             };
             let mut cpu_core_s = 0.0;
             for pod in self.cluster.pods_of(workload.id) {
@@ -163,6 +182,19 @@ impl<O: Observer> Run<'_, O> {
             samples.push(sample);
         }
         samples
+    }
+
+    /// Adds what a pod has been held up since the last sample; its counters begin anew with its process.
+    fn throttled(&mut self, pod: PodId, counted: Throttling, before: Option<&Throttling>) {
+        let grown = match before {
+            Some(before) if counted.periods >= before.periods => counted.since(before),
+            Some(_) | None => counted,
+        };
+        self.sampler.throttled.insert(pod, counted);
+        if let Some(pod) = self.cluster.pod(pod) {
+            let total = &mut self.sampler.throttling[pod.workload().index()];
+            *total = Some(total.unwrap_or_default().plus(&grown));
+        }
     }
 
     fn sample_stations(&mut self, now: SimTime, elapsed_s: f64) -> Vec<StationSample> {
