@@ -3,6 +3,7 @@
 pub mod units;
 
 pub mod engine;
+pub mod promql;
 
 pub mod fit;
 pub mod model;
@@ -18,6 +19,7 @@ pub mod scenario;
 pub mod input;
 pub mod sim;
 
+pub mod alerts;
 pub mod backtest;
 pub mod calibrate;
 pub mod metrics;

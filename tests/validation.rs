@@ -193,6 +193,9 @@ fn the_validation_page_is_what_the_evidence_says() {
             continue;
         }
         let written = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(written == made, "docs/{name} is old: UPDATE_EXPECT=1 cargo test --test validation");
+        assert!(
+            written == made,
+            "docs/{name} is old: UPDATE_EXPECT=1 cargo test --test validation"
+        );
     }
 }

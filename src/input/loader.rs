@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::alerts::rule_groups;
 use super::catalogue::{Catalogue, catalogue};
 use super::cluster_profile::{self, ClusterProfile, cluster_profile, profile_of};
 use super::codes;
@@ -29,9 +30,10 @@ use super::yaml::{Dialect, Node, parse};
 use crate::cluster::api::WorkloadSpec;
 use crate::control::scheduler::ServiceSelector;
 use crate::model::id::WorkloadId;
+use crate::scenario::alerts::{AlertsSpec, RuleGroup};
 use crate::scenario::{
     CustomMetricSpec, DisruptionSpec, DisruptionTarget, HpaObject, InputFile, Later, Processes,
-    Scenario, WorkloadChange,
+    Scenario, ServiceModel, WorkloadChange,
 };
 use crate::service::ServiceGraph;
 
@@ -73,6 +75,8 @@ pub(super) struct Files {
     /// A load that stands in for the scenario's.
     load: Option<Documents>,
     pub(super) manifests: Vec<Documents>,
+    /// Rule files that the scenario names.
+    pub(super) rules: Vec<Documents>,
     /// The manifests of upgrades, by the position of the event.
     upgrades: Vec<(usize, Documents)>,
 }
@@ -147,6 +151,10 @@ pub(super) fn read_files(
     }
     let load = stated_or(options.load.as_slice(), listed("load"));
     read_load(&mut files, load, sources, diagnostics);
+    let alerts = documents.nodes.first().and_then(|node| node.get("alerts"));
+    for (path, span) in paths(alerts.and_then(|alerts| alerts.get("rules")), path) {
+        files.rules.extend(read_manifests(&path, span, sources, diagnostics));
+    }
     read_recordings(&documents, path, sources, diagnostics);
     to_documents(&PatchTarget::Services, patches, &mut files.services, sources, diagnostics);
     to_objects(patches, &mut files.manifests, sources, diagnostics);
@@ -263,6 +271,7 @@ pub(super) fn decode(
     let profile =
         files.profile.as_ref().and_then(|documents| read_profile(context, documents, files));
     let (services, durations, processes) = read_services(context, &files.services, &objects);
+    let rules = rule_groups(context, &files.manifests, &files.rules);
     let documents = files.scenario.as_ref()?;
     let mut profile = profile;
     let attached = profile.as_mut().map(|it| karpenter::attach(context, &mut objects, it));
@@ -274,6 +283,7 @@ pub(super) fn decode(
                 upgrades: &upgrades,
                 upgraded_hpas: &registered.upgraded,
                 later: &registered.later,
+                rules: &rules,
                 stated: !options.release.is_empty(),
                 load: files.load.as_ref(),
             };
@@ -290,8 +300,18 @@ pub(super) fn decode(
     }
     let (profile, services, later) = (profile?, services?, registered.later);
     let (processes, metrics) = processes?;
-    let parts =
-        Parts { objects, hpas, profile, services, document, path, later, processes, metrics };
+    let parts = Parts {
+        objects,
+        hpas,
+        profile,
+        services,
+        document,
+        path,
+        later,
+        processes,
+        metrics,
+        rules,
+    };
     Some(assemble(context, parts, options))
 }
 
@@ -306,6 +326,7 @@ struct Parts {
     later: Later,
     processes: Processes,
     metrics: Vec<CustomMetricSpec>,
+    rules: Vec<RuleGroup>,
 }
 
 fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenario {
@@ -319,6 +340,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         later,
         processes,
         metrics,
+        rules,
     } = parts;
     let mut idle = lay_all_schedules(&mut objects, &mut document);
     let total = document.warm_up + document.duration;
@@ -328,7 +350,8 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
     idle.extend(unplaced);
     let not_simulated =
         idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
-    let passed_over = ignored(&objects);
+    let alerts = watched(document.alerts.take(), rules, document.model);
+    let passed_over = ignored(&objects, &alerts);
     Scenario {
         selectors: selectors(&objects),
         name: document.name,
@@ -370,6 +393,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         later,
         processes,
         custom_metrics: metrics,
+        alerts: Arc::new(alerts),
         claims: shared(objects.claims),
         storage_classes: shared(objects.storage_classes),
     }
@@ -384,9 +408,19 @@ fn input_files(context: Context<'_>) -> Vec<InputFile> {
     inputs.collect()
 }
 
+/// The rules that a run looks at. The fluid model is for speed: it looks at them when it is told to.
+fn watched(stated: Option<AlertsSpec>, rules: Vec<RuleGroup>, model: ServiceModel) -> AlertsSpec {
+    match (stated, model) {
+        (Some(stated), _) => stated.with_groups(rules),
+        (None, ServiceModel::Requests) => AlertsSpec::default().with_groups(rules),
+        (None, ServiceModel::Fluid { .. }) => AlertsSpec::default(),
+    }
+}
+
 /// Objects that decide nothing, by kind.
-fn ignored(objects: &Objects) -> Vec<(Arc<str>, u32)> {
-    let counted = objects.ignored.iter();
+fn ignored(objects: &Objects, alerts: &AlertsSpec) -> Vec<(Arc<str>, u32)> {
+    let rules = |kind: &str| kind == "PrometheusRule" && !alerts.groups.is_empty();
+    let counted = objects.ignored.iter().filter(|(kind, _)| !rules(kind));
     let counted = counted
         .map(|(kind, count)| (Arc::from(kind.as_str()), u32::try_from(*count).unwrap_or(u32::MAX)));
     counted.collect()

@@ -12,6 +12,7 @@ use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::api::{PodDisruptionBudgetSpec, WorkloadSpec};
 use crate::control::helm_wait::Rule;
 use crate::model::id::{BudgetId, HpaId, WorkloadId};
+use crate::scenario::alerts::RuleGroup;
 use crate::scenario::{DisruptionTarget, HpaObject, Later, RolloutSpec, WaitSpec, WorkloadChange};
 use crate::units::SimDuration;
 
@@ -28,6 +29,8 @@ pub(super) struct Release<'a> {
     pub(super) stated: bool,
     /// A document of kind Load in place of the scenario's own load.
     pub(super) load: Option<&'a Documents>,
+    /// Alert and recording rules.
+    pub(super) rules: &'a [RuleGroup],
     /// Their autoscalers, with their targets found.
     pub(super) upgraded_hpas: &'a BTreeMap<usize, Vec<Arc<HpaObject>>>,
     /// Objects that only upgrades have.
