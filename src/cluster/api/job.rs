@@ -82,6 +82,8 @@ pub struct Schedule {
     pub kind: &'static str,
     /// `spec.schedule`.
     pub cron: Arc<str>,
+    /// `spec.timeZone`; `None` is the controllers' own clock, which is UTC.
+    pub time_zone: Option<Arc<str>>,
     /// When it comes within the run, on the clock of the run, ascending.
     pub times: Vec<SimTime>,
     /// `spec.concurrencyPolicy`.

@@ -72,8 +72,15 @@ pub(super) fn cron_job(value: &Value<'_>) -> Option<WorkloadSpec> {
         spec.read_or("concurrencyPolicy", Concurrency::Allow, |value| value.word(&policies));
     let starting_deadline = spec.read("startingDeadlineSeconds", seconds);
     let suspended = spec.read_or("suspend", false, Value::boolean);
-    // The scenario's start is taken as a time of the schedule's own zone.
-    spec.ignore(&["timeZone", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"]);
+    let time_zone = spec.read("timeZone", |value| {
+        let name = value.shared()?;
+        if let Err(message) = cron::zone(&name) {
+            value.report(value.error(codes::INVALID_VALUE, &message));
+            return None;
+        }
+        Some(name)
+    });
+    spec.ignore(&["successfulJobsHistoryLimit", "failedJobsHistoryLimit"]);
     let template = spec.required("jobTemplate");
     spec.finish("CronJobSpec (batch/v1)");
     let template = template?.fields()?;
@@ -90,6 +97,7 @@ pub(super) fn cron_job(value: &Value<'_>) -> Option<WorkloadSpec> {
         times,
         concurrency,
         starting_deadline,
+        time_zone: time_zone?,
         suspended,
     });
     let (_, annotations) = template_meta?;
@@ -132,6 +140,7 @@ pub(super) fn velero_schedule(value: &Value<'_>) -> Option<WorkloadSpec> {
         times: Vec::new(),
         concurrency: Concurrency::Forbid,
         starting_deadline: None,
+        time_zone: None,
         suspended: suspended?,
     });
     workload(value, meta?, trigger, body, Labels::new())
