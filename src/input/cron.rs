@@ -198,7 +198,8 @@ mod tests {
         let found = |cron: &str, start, own: &str, hours: u64| {
             let cron = parse(cron).expect("a schedule");
             let total = SimDuration::from_secs(hours * 3_600);
-            let found = times(&cron, start, zone(own).expect("it is one"), SimDuration::ZERO, total);
+            let found =
+                times(&cron, start, zone(own).expect("it is one"), SimDuration::ZERO, total);
             found.iter().map(|at| at.as_secs_f64() / 3_600.0).collect::<Vec<_>>()
         };
         // 02:00 in Berlin is 01:00 UTC in winter and midnight in summer.
@@ -216,7 +217,10 @@ mod tests {
         assert_eq!(found("30 2 * * *", autumn, "Europe/Berlin", 24), [2.5, 3.5]);
         // Zones that are not whole hours away, and one on the other side of the date line.
         assert_eq!(found("0 0 * * *", utc("2026-11-23T00:00:00"), "Asia/Kolkata", 24), [18.5]);
-        assert_eq!(found("0 0 24 * *", utc("2026-11-23T00:00:00"), "Pacific/Kiritimati", 24), [10.0]);
+        assert_eq!(
+            found("0 0 24 * *", utc("2026-11-23T00:00:00"), "Pacific/Kiritimati", 24),
+            [10.0]
+        );
         assert!(zone("Europe/Berlyn").is_err() && zone("Local").is_err() && zone("").is_err());
     }
 
