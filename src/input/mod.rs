@@ -26,6 +26,7 @@ pub mod adapters;
 pub mod values;
 
 mod call_loops;
+pub mod changes;
 mod services;
 mod station;
 
@@ -45,9 +46,11 @@ mod policy;
 mod pool_events;
 mod replay;
 mod rollouts;
+mod scaling_policy;
 mod scenario;
 mod thresholds;
 
+pub mod config;
 mod documents;
 mod helm;
 mod live_cluster;
@@ -66,3 +69,4 @@ pub use objects::{LoadedObjects, load_objects};
 pub use patch::{Patch, PatchError, PatchTarget};
 pub use prepared::Prepared;
 pub use release::ReleaseInputs;
+pub use scaling_policy::{LoadedPolicy, ScalingPolicy, load_policy, load_scenario_under};
