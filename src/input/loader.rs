@@ -9,7 +9,7 @@ use super::alerts::rule_groups;
 use super::catalogue::{Catalogue, catalogue};
 use super::cluster_profile::{self, ClusterProfile, cluster_profile, profile_of};
 use super::codes;
-use super::cron::lay_schedules;
+use super::cron::{Start, lay_schedules};
 use super::custom_metrics::custom_metrics;
 use super::decode::{Context, Fields, Shapes, Value, nearest};
 use super::diagnostic::{Diagnostic, Diagnostics};
@@ -344,7 +344,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
     } = parts;
     let mut idle = lay_all_schedules(&mut objects, &mut document);
     let total = document.warm_up + document.duration;
-    let start = document.start.as_deref();
+    let start = document.wall_clock();
     let laid = profile.draft.map(|draft| karpenter::lay(draft, start, document.warm_up, total));
     let (karpenter, unplaced) = laid.map_or((None, Vec::new()), |(it, idle)| (Some(it), idle));
     idle.extend(unplaced);
@@ -440,11 +440,11 @@ fn selectors(objects: &Objects) -> Vec<ServiceSelector> {
 /// Answers which of them never come, because the scenario states no start.
 fn lay_all_schedules(objects: &mut Objects, document: &mut ScenarioDocument) -> Vec<String> {
     let total = document.warm_up + document.duration;
-    let (start, warm_up) = (document.start.as_deref(), document.warm_up);
+    let (warm_up, text, zone) = (document.warm_up, document.start.clone(), document.zone);
+    let start = text.as_deref().map(|text| Start { text, zone });
     let mut idle = lay_schedules(&mut objects.workloads, start, warm_up, total);
     for (_, workload) in rewritten(&mut document.disruptions) {
-        let stated = document.start.as_deref();
-        idle.extend(lay_schedules(std::slice::from_mut(workload), stated, warm_up, total));
+        idle.extend(lay_schedules(std::slice::from_mut(workload), start, warm_up, total));
     }
     idle.sort();
     idle.dedup();

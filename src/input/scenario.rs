@@ -8,6 +8,7 @@ use super::alerts::alerts;
 use super::capacity::{Known, machine_filter};
 use super::cluster_profile::{ClusterProfile, check_bounds, known_zone, volume_mode};
 use super::codes;
+use super::cron;
 use super::decode::{Context, Fields, Value, nearest};
 use super::diagnostic::{Diagnostic, Severity};
 use super::hospital_day;
@@ -37,6 +38,7 @@ pub(super) struct ScenarioDocument {
     pub(super) description: Arc<str>,
     pub(super) initial_replicas: Vec<i32>,
     pub(super) start: Option<Arc<str>>,
+    pub(super) zone: chrono_tz::Tz,
     pub(super) duration: SimDuration,
     pub(super) warm_up: SimDuration,
     pub(super) model: ServiceModel,
@@ -45,6 +47,13 @@ pub(super) struct ScenarioDocument {
     pub(super) thresholds: Vec<ThresholdSpec>,
     pub(super) alerts: Option<AlertsSpec>,
     pub(super) seed: u64,
+}
+
+impl ScenarioDocument {
+    /// The wall clock at the start of measuring, if it is stated.
+    pub(super) fn wall_clock(&self) -> Option<cron::Start<'_>> {
+        self.start.as_deref().map(|text| cron::Start { text, zone: self.zone })
+    }
 }
 
 /// Bounds of a tick of the fluid model.
@@ -67,6 +76,10 @@ pub(super) fn scenario(
     let description = fields.read_or("description", Arc::from(""), Value::shared);
     inputs(fields, release.stated);
     let start = fields.read("start", clock);
+    let zone = fields.read_or("timeZone", chrono_tz::Tz::UTC, |value| {
+        let named = cron::zone(value.non_empty()?);
+        named.map_err(|why| value.report(value.error(codes::INVALID_VALUE, &why))).ok()
+    });
     let measured = fields.required("duration").and_then(|value| positive_duration(&value));
     let warm_up = fields.read_or("warmUp", SimDuration::ZERO, Value::duration);
     let model = fields.read_or("model", ServiceModel::Requests, |value| model(value, services));
@@ -103,6 +116,7 @@ pub(super) fn scenario(
         description: description?,
         initial_replicas: initial_replicas(objects, hpas, &replicas),
         start: start.map(|(text, _)| text),
+        zone: zone?,
         duration: measured?,
         warm_up: warm_up?,
         model: model?,
