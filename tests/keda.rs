@@ -43,11 +43,12 @@ fn play(scenario: &Scenario) -> RunResult {
 /// Events of the ScaledObject, with when they came.
 fn events(result: &RunResult) -> Vec<(SimTime, &'static str, String)> {
     let entries = result.history.entries().iter();
-    let events = entries.filter_map(|entry| match &entry.record {
-        Record::Announced { about: About::ScaledObject(_), event, message } => {
-            Some((entry.first, *event, message.to_string()))
-        }
-        _ => None,
+    let events = entries.filter_map(|entry| {
+        let Record::Announced { about: About::ScaledObject(_), event, message } = &entry.record
+        else {
+            return None;
+        };
+        Some((entry.first, *event, message.to_string()))
     });
     events.collect()
 }
@@ -106,7 +107,7 @@ fn a_minimum_keeps_the_last_replicas_and_activation_asks_for_more_than_a_little(
 fn a_cron_trigger_holds_its_replicas_within_its_window() {
     // From 07:10 to 07:20; the scenario begins at 07:00.
     let spec = "  minReplicaCount: 0\n  cooldownPeriod: 60\n  pollingInterval: 10\n  triggers:\n    - \
-                {type: cron, metadata: {timezone: Europe/Berlin, start: 10 7 * * *, end: 20 7 * * *, \
+                {type: cron, metadata: {timezone: Etc/UTC, start: 10 7 * * *, end: 20 7 * * *, \
                 desiredReplicas: \"5\"}}\n";
     let scenario = scenario(spec);
     let [MetricSpec::External { metric, target }] = scenario.hpas[0].spec.metrics.as_slice() else {

@@ -119,25 +119,25 @@ pub(super) fn windows(
     hits.into_iter().map(|hit| (from(hit), hit)).collect()
 }
 
-/// When something is open that one schedule opens and another one closes; it is open at the beginning
-/// when it closes before it opens next.
+/// When something is open that one schedule of a zone opens and another one closes; it is open at the
+/// beginning when it closes before it opens next.
 pub(super) fn open_between(
-    opens: &Cron,
-    closes: &Cron,
-    start: &str,
+    (opens, closes): (&Cron, &Cron),
+    start: Start<'_>,
+    zone: Tz,
     warm_up: SimDuration,
     total: SimDuration,
 ) -> Vec<(SimTime, SimTime)> {
-    let Some(measured) = wall_clock(start) else { return Vec::new() };
-    let begins = measured - span(warm_up);
-    let next = |cron: &Cron| cron.find_next_occurrence(&begins, false).ok();
-    let open = match (next(opens), next(closes)) {
+    // Far enough that a schedule of a day of the month comes.
+    let far = total + SimDuration::from_secs(32 * 86_400);
+    let hits = |cron: &Cron| times(cron, start, zone, warm_up, far);
+    let (opens, closes) = (hits(opens), hits(closes));
+    let open = match (opens.first(), closes.first()) {
         (Some(opens), Some(closes)) => closes < opens,
         (None, Some(_)) => true,
         (_, None) => false,
     };
-    let hits = |cron: &Cron| times(cron, start, warm_up, total);
-    super::keda::pair_up(&hits(opens), &hits(closes), open)
+    super::keda::pair_up(&opens, &closes, open)
 }
 
 fn span(span: SimDuration) -> chrono::TimeDelta {

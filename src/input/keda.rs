@@ -2,8 +2,8 @@
 //!
 //! A simulated cluster has no Redis to ask. What a list, a queue or a topic holds is what waits for a
 //! service: the one of the queue's name, else the one that runs in the pods that are scaled. An
-//! expression of Prometheus is the metric of service profiles whose name stands in it. Times of cron
-//! triggers are those of the scenario's `start`, whatever zone they name.
+//! expression of Prometheus is the metric of service profiles whose name stands in it. Cron triggers
+//! follow the clock of the zone they name.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) hpas: &'a [Arc<HpaObject>],
     pub(super) services: &'a ServiceGraph,
     pub(super) metrics: &'a [CustomMetricSpec],
-    pub(super) start: Option<&'a str>,
+    pub(super) start: Option<cron::Start<'a>>,
     pub(super) warm_up: SimDuration,
     pub(super) total: SimDuration,
 }
@@ -166,9 +166,11 @@ fn windows(
     let (Some(from), Some(until)) = (text("start"), text("end")) else {
         return refuse("needs `start` and `end`");
     };
-    if text("timezone").is_none_or(str::is_empty) {
-        return refuse("needs `timezone`");
-    }
+    let Some(zone) = text("timezone") else { return refuse("needs `timezone`") };
+    let zone = match cron::zone(zone) {
+        Ok(zone) => zone,
+        Err(problem) => return refuse(&format!("has a `timezone` that {problem}")),
+    };
     if from == until {
         return refuse("starts when it ends");
     }
@@ -181,7 +183,7 @@ fn windows(
     let Some(start) = around.start else {
         return refuse("needs a scenario that states its `start`");
     };
-    let windows = cron::open_between(&from, &until, start, around.warm_up, around.total);
+    let windows = cron::open_between((&from, &until), start, zone, around.warm_up, around.total);
     Some(TriggerSource::Cron { windows, replicas })
 }
 
