@@ -217,7 +217,8 @@ mod tests {
         let at = |seconds: &[u64]| -> Vec<SimTime> {
             seconds.iter().copied().map(SimTime::from_secs).collect()
         };
-        let rows: [(&[u64], &[u64], bool, &[(u64, u64)]); 5] = [
+        type Row = (&'static [u64], &'static [u64], bool, &'static [(u64, u64)]);
+        let rows: [Row; 5] = [
             (&[10], &[20], false, &[(10, 20)]),
             (&[10, 12], &[20, 22], false, &[(10, 20)]),
             (&[30], &[20], true, &[(0, 20), (30, u64::MAX)]),

@@ -32,6 +32,7 @@ use crate::cluster::api::WorkloadSpec;
 use crate::control::scheduler::ServiceSelector;
 use crate::model::id::WorkloadId;
 use crate::scenario::alerts::{AlertsSpec, RuleGroup};
+use crate::scenario::scaled_object::ScaledObject;
 use crate::scenario::{
     CustomMetricSpec, DisruptionSpec, DisruptionTarget, HpaObject, InputFile, Later, Processes,
     Scenario, ServiceModel, WorkloadChange,
@@ -351,17 +352,8 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
     idle.extend(unplaced);
     let not_simulated =
         idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
-    let around = keda::Surroundings {
-        context,
-        workloads: &objects.workloads,
-        hpas: &hpas,
-        services: &services,
-        metrics: &metrics,
-        start,
-        warm_up: document.warm_up,
-        total,
-    };
-    let scaled_objects = keda::scaled_objects(&objects.scaled_objects, &around);
+    let around = (hpas.as_slice(), &services, metrics.as_slice());
+    let scaled_objects = scaled_objects(context, &objects, around, &document);
     let alerts = watched(document.alerts.take(), rules, document.model);
     let passed_over = ignored(&objects, &alerts);
     Scenario {
@@ -410,6 +402,26 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         claims: shared(objects.claims),
         storage_classes: shared(objects.storage_classes),
     }
+}
+
+/// What KEDA polls, with what its triggers look at.
+fn scaled_objects(
+    context: Context<'_>,
+    objects: &Objects,
+    (hpas, services, metrics): (&[Arc<HpaObject>], &ServiceGraph, &[CustomMetricSpec]),
+    document: &ScenarioDocument,
+) -> Vec<ScaledObject> {
+    let around = keda::Surroundings {
+        context,
+        workloads: &objects.workloads,
+        hpas,
+        services,
+        metrics,
+        start: document.wall_clock(),
+        warm_up: document.warm_up,
+        total: document.warm_up + document.duration,
+    };
+    keda::scaled_objects(&objects.scaled_objects, &around)
 }
 
 /// Every file that was read, with its hash.

@@ -152,7 +152,8 @@ mod tests {
     /// Rows: minimum, idle, since when it was last active (never: none), replicas, active; decision.
     #[test]
     fn the_table_of_decisions() {
-        let rows: [(i32, Option<i32>, Option<u64>, i32, bool, KedaDecision); 18] = [
+        type Row = (i32, Option<i32>, Option<u64>, i32, bool, KedaDecision);
+        let rows: [Row; 18] = [
             // Activation: from none to one, or to the minimum; above that the HPA decides.
             (0, None, None, 0, true, Activate(1)),
             (3, None, None, 0, true, Activate(3)),
