@@ -78,7 +78,8 @@ pub(super) struct RunArgs {
     /// What is deployed, and where.
     #[command(flatten)]
     pub(super) inputs: InputArgs,
-    /// Output format, repeatable: text, json, ndjson (each to stdout or =PATH), csv=DIR, svg=DIR.
+    /// Output format, repeatable: text, json, ndjson, html, markdown (each to stdout or =PATH), csv=DIR,
+    /// svg=DIR.
     #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output)]
     pub(super) output: Vec<OutputArg>,
     /// Seed of all chance; the scenario's own, or 42, when absent.
@@ -307,6 +308,10 @@ pub(super) enum Format {
     Csv,
     /// Charts, one file each.
     Svg,
+    /// One page with everything, which opens without a network.
+    Html,
+    /// A comment for a pull request.
+    Markdown,
 }
 
 impl Format {

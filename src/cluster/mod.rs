@@ -17,7 +17,7 @@ pub mod volume;
 pub mod workload;
 mod write;
 
-pub use admission::forbidden_update;
+pub use admission::{admit, forbidden_update};
 pub use apply::node_labels;
 pub use budget::Budget;
 pub use job::{IndexState, JobEnd, JobRun};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::alerts::rule_groups;
 use super::catalogue::{Catalogue, catalogue};
 use super::cluster_profile::{self, ClusterProfile, cluster_profile, profile_of};
 use super::codes;
@@ -29,9 +30,10 @@ use super::yaml::{Dialect, Node, parse};
 use crate::cluster::api::WorkloadSpec;
 use crate::control::scheduler::ServiceSelector;
 use crate::model::id::WorkloadId;
+use crate::scenario::alerts::{AlertsSpec, RuleGroup};
 use crate::scenario::{
     CustomMetricSpec, DisruptionSpec, DisruptionTarget, HpaObject, InputFile, Later, Processes,
-    Scenario, WorkloadChange,
+    Scenario, ServiceModel, WorkloadChange,
 };
 use crate::service::ServiceGraph;
 
@@ -69,6 +71,8 @@ pub(super) struct Files {
     nodes: Vec<Documents>,
     pub(super) services: Vec<Documents>,
     pub(super) manifests: Vec<Documents>,
+    /// Rule files that the scenario names.
+    pub(super) rules: Vec<Documents>,
     /// The manifests of upgrades, by the position of the event.
     upgrades: Vec<(usize, Documents)>,
 }
@@ -140,6 +144,10 @@ pub(super) fn read_files(
     files.manifests.extend(release.documents(sources, diagnostics));
     if let Some((path, span)) = cluster.into_iter().next() {
         read_cluster(&mut files, &path, span, patches, sources, diagnostics);
+    }
+    let alerts = documents.nodes.first().and_then(|node| node.get("alerts"));
+    for (path, span) in paths(alerts.and_then(|alerts| alerts.get("rules")), path) {
+        files.rules.extend(read_manifests(&path, span, sources, diagnostics));
     }
     read_recordings(&documents, path, sources, diagnostics);
     to_documents(&PatchTarget::Services, patches, &mut files.services, sources, diagnostics);
@@ -248,6 +256,7 @@ pub(super) fn decode(
     let profile =
         files.profile.as_ref().and_then(|documents| read_profile(context, documents, files));
     let (services, durations, processes) = read_services(context, &files.services, &objects);
+    let rules = rule_groups(context, &files.manifests, &files.rules);
     let documents = files.scenario.as_ref()?;
     let mut profile = profile;
     let attached = profile.as_mut().map(|it| karpenter::attach(context, &mut objects, it));
@@ -259,6 +268,7 @@ pub(super) fn decode(
                 upgrades: &upgrades,
                 upgraded_hpas: &registered.upgraded,
                 later: &registered.later,
+                rules: &rules,
                 stated: !options.release.is_empty(),
             };
             scenario(fields, name, &release, profile.as_mut(), services.as_ref())
@@ -274,8 +284,18 @@ pub(super) fn decode(
     }
     let (profile, services, later) = (profile?, services?, registered.later);
     let (processes, metrics) = processes?;
-    let parts =
-        Parts { objects, hpas, profile, services, document, path, later, processes, metrics };
+    let parts = Parts {
+        objects,
+        hpas,
+        profile,
+        services,
+        document,
+        path,
+        later,
+        processes,
+        metrics,
+        rules,
+    };
     Some(assemble(context, parts, options))
 }
 
@@ -290,6 +310,7 @@ struct Parts {
     later: Later,
     processes: Processes,
     metrics: Vec<CustomMetricSpec>,
+    rules: Vec<RuleGroup>,
 }
 
 fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenario {
@@ -303,6 +324,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         later,
         processes,
         metrics,
+        rules,
     } = parts;
     let mut idle = lay_all_schedules(&mut objects, &mut document);
     let total = document.warm_up + document.duration;
@@ -312,7 +334,8 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
     idle.extend(unplaced);
     let not_simulated =
         idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
-    let passed_over = ignored(&objects);
+    let alerts = watched(document.alerts.take(), rules, document.model);
+    let passed_over = ignored(&objects, &alerts);
     Scenario {
         selectors: selectors(&objects),
         name: document.name,
@@ -354,6 +377,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         later,
         processes,
         custom_metrics: metrics,
+        alerts: Arc::new(alerts),
         claims: shared(objects.claims),
         storage_classes: shared(objects.storage_classes),
     }
@@ -368,9 +392,19 @@ fn input_files(context: Context<'_>) -> Vec<InputFile> {
     inputs.collect()
 }
 
+/// The rules that a run looks at. The fluid model is for speed: it looks at them when it is told to.
+fn watched(stated: Option<AlertsSpec>, rules: Vec<RuleGroup>, model: ServiceModel) -> AlertsSpec {
+    match (stated, model) {
+        (Some(stated), _) => stated.with_groups(rules),
+        (None, ServiceModel::Requests) => AlertsSpec::default().with_groups(rules),
+        (None, ServiceModel::Fluid { .. }) => AlertsSpec::default(),
+    }
+}
+
 /// Objects that decide nothing, by kind.
-fn ignored(objects: &Objects) -> Vec<(Arc<str>, u32)> {
-    let counted = objects.ignored.iter();
+fn ignored(objects: &Objects, alerts: &AlertsSpec) -> Vec<(Arc<str>, u32)> {
+    let rules = |kind: &str| kind == "PrometheusRule" && !alerts.groups.is_empty();
+    let counted = objects.ignored.iter().filter(|(kind, _)| !rules(kind));
     let counted = counted
         .map(|(kind, count)| (Arc::from(kind.as_str()), u32::try_from(*count).unwrap_or(u32::MAX)));
     counted.collect()

@@ -30,6 +30,7 @@ pub mod changes;
 mod services;
 mod station;
 
+mod alerts;
 mod allocatable;
 mod capacity;
 mod catalogue;

@@ -11,6 +11,7 @@ use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::api::{PodDisruptionBudgetSpec, WorkloadSpec};
 use crate::control::helm_wait::Rule;
 use crate::model::id::{BudgetId, HpaId, WorkloadId};
+use crate::scenario::alerts::RuleGroup;
 use crate::scenario::{DisruptionTarget, HpaObject, Later, RolloutSpec, WaitSpec, WorkloadChange};
 use crate::units::SimDuration;
 
@@ -25,6 +26,8 @@ pub(super) struct Release<'a> {
     pub(super) upgrades: &'a BTreeMap<usize, Objects>,
     /// Whether the command line says what is deployed, so that the scenario need not.
     pub(super) stated: bool,
+    /// Alert and recording rules.
+    pub(super) rules: &'a [RuleGroup],
     /// Their autoscalers, with their targets found.
     pub(super) upgraded_hpas: &'a BTreeMap<usize, Vec<Arc<HpaObject>>>,
     /// Objects that only upgrades have.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::alerts::alerts;
 use super::capacity::{Known, machine_filter};
 use super::cluster_profile::{ClusterProfile, check_bounds, known_zone, volume_mode};
 use super::codes;
@@ -23,6 +24,7 @@ use super::yaml::{Entry, Kind, Node};
 use crate::cluster::api::{NodePoolSpec, WorkloadKind, WorkloadSpec};
 use crate::load::LoadSpec;
 use crate::model::id::{PoolId, WorkloadId};
+use crate::scenario::alerts::AlertsSpec;
 use crate::scenario::{
     DisruptionSpec, DisruptionTarget, HpaObject, Provider, ServiceModel, ThresholdSpec,
 };
@@ -42,6 +44,7 @@ pub(super) struct ScenarioDocument {
     pub(super) loads: Vec<LoadSpec>,
     pub(super) disruptions: Vec<DisruptionSpec>,
     pub(super) thresholds: Vec<ThresholdSpec>,
+    pub(super) alerts: Option<AlertsSpec>,
     pub(super) seed: u64,
 }
 
@@ -100,6 +103,7 @@ pub(super) fn scenario(
     let events = Events { release, pools, known, provider, services };
     let disruptions = fields.read_or("events", Vec::new(), |value| events.all(value));
     let thresholds = fields.read_or("thresholds", Vec::new(), thresholds);
+    let alerts = fields.read("alerts", |value| alerts(value, release.rules));
     let seed = fields.read_or("seed", SEED, |value| value.integer(0..=u64::MAX));
     let (replicas, start) = (replicas?, start?);
     overridden?;
@@ -118,6 +122,7 @@ pub(super) fn scenario(
         loads: loads?,
         disruptions,
         thresholds: thresholds?,
+        alerts: alerts?,
         seed: seed?,
     })
 }
