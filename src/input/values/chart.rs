@@ -200,6 +200,9 @@ impl Chart {
                 || Slot { key_span: user.span, value: Tree::Table(Table::empty(user.span)) };
             let mut slot = user.slots.remove(&chart.name).unwrap_or_else(empty);
             if let Tree::Table(own) = &mut slot.value {
+                if pass == Pass::Last {
+                    nulls(&chart.name, own, &chart.values, diagnostics);
+                }
                 globals(own, user, diagnostics);
                 let none = BTreeSet::new();
                 match pass {
@@ -214,6 +217,27 @@ impl Chart {
                 no_table(&chart.name, &slot.value, diagnostics);
             }
             user.slots.insert(Arc::clone(&chart.name), slot);
+        }
+    }
+}
+
+/// Tells of nulls that are to delete what a chart inside the chart says: whether they do depends on the
+/// release of Helm.
+fn nulls(chart: &str, own: &Table, says: &Table, diagnostics: &Diagnostics) {
+    for (key, slot) in &own.slots {
+        let Some(below) = says.get(key) else { continue };
+        match (&slot.value, below) {
+            (value, _) if value.is_null() => {
+                let message = format!("`{key}` is null for the chart `{chart}` inside the chart");
+                let warning = Diagnostic::warning(codes::NULL_IN_SUBCHART, message)
+                    .primary(value.span(), "may or may not delete its default")
+                    .secondary(below.span(), "the default of the inner chart");
+                diagnostics.push(warning.note("releases 3 and 4 of Helm differ here").help(
+                    "render with the Helm that will deploy, or state the value that is wanted",
+                ));
+            }
+            (Tree::Table(inner), Tree::Table(below)) => nulls(chart, inner, below, diagnostics),
+            (Tree::Leaf(_) | Tree::List(..) | Tree::Table(_), _) => {}
         }
     }
 }
