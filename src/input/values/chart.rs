@@ -64,8 +64,12 @@ impl Chart {
         if !path.join("Chart.yaml").is_file() {
             let message = format!("`{}` is no chart: it has no Chart.yaml", path.display());
             let error = Diagnostic::error(codes::UNREADABLE_FILE, message);
-            diagnostics.push(match wanted_by {
+            let error = match wanted_by {
                 Some(span) => error.primary(span, "named here"),
+                None => error,
+            };
+            diagnostics.push(match chart_inside(path) {
+                Some(inside) => error.help(format!("there is one in {}", inside.display())),
                 None => error,
             });
             return None;
@@ -328,6 +332,14 @@ fn dependencies(head: &Node) -> Vec<Dependency> {
         })
     };
     items.iter().filter_map(read).collect()
+}
+
+/// A chart in a folder of a folder, as where the folder of all charts was named.
+fn chart_inside(path: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(path).ok()?;
+    let mut folders: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    folders.sort();
+    folders.into_iter().find(|folder| folder.join("Chart.yaml").is_file())
 }
 
 /// The first document of a file.
