@@ -31,7 +31,7 @@ use crate::control::scheduler::ServiceSelector;
 use crate::model::id::WorkloadId;
 use crate::scenario::{
     CustomMetricSpec, DisruptionSpec, DisruptionTarget, HpaObject, InputFile, Later, Processes,
-    Scenario, WorkloadChange,
+    Scenario, ServiceModel, WorkloadChange,
 };
 use crate::service::ServiceGraph;
 
@@ -274,9 +274,28 @@ pub(super) fn decode(
     }
     let (profile, services, later) = (profile?, services?, registered.later);
     let (processes, metrics) = processes?;
+    refuse_latencies(context, &metrics, &document);
     let parts =
         Parts { objects, hpas, profile, services, document, path, later, processes, metrics };
     Some(assemble(context, parts, options))
+}
+
+/// Latencies as metrics of autoscalers are those of single requests, which rates do not know.
+fn refuse_latencies(
+    context: Context<'_>,
+    metrics: &[CustomMetricSpec],
+    document: &ScenarioDocument,
+) {
+    if !matches!(document.model, ServiceModel::Fluid { .. }) {
+        return;
+    }
+    for metric in metrics.iter().filter(|metric| metric.quantity.is_latency()) {
+        let message = format!(
+            "the metric `{}` measures latencies, which `model: fluid` does not simulate; use `requests`",
+            metric.name
+        );
+        context.diagnostics.push(Diagnostic::error(codes::UNSUPPORTED, message));
+    }
 }
 
 /// All parts of a scenario, each found right.

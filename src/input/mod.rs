@@ -44,6 +44,7 @@ mod load;
 mod policy;
 mod pool_events;
 mod replay;
+mod resources;
 mod rollouts;
 mod scenario;
 mod thresholds;
