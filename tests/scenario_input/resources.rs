@@ -67,8 +67,12 @@ fn resources_are_read_to_the_figure() {
 #[test]
 fn what_resources_lack_is_told() {
     let rows = [
-        ("disk: {type: gp3}", "disk: {type: io2}", "needs `iops`"),
-        ("disk: {type: gp3}", "disk: {throughput: 10Mi}", "needs `iops`"),
+        ("disk: {type: gp3}", "disk: {type: io2}", "missing field `services.postgresql.disk.iops`"),
+        (
+            "disk: {type: gp3}",
+            "disk: {throughput: 10Mi}",
+            "missing field `services.postgresql.disk.iops`",
+        ),
         ("bandwidth: 1Gi", "bandwidth: 0", "must be above zero"),
         ("hitRatio: 90%", "hitRatio: 120%", "between 0% and 100%"),
         ("connections: 4", "connections: 0", "must be"),
@@ -87,7 +91,8 @@ fn what_resources_lack_is_told() {
 
 #[test]
 fn the_fluid_model_refuses_what_single_requests_decide() {
-    let scenario = edited("scenario.yaml", "duration: 10m", "model: fluid\nduration: 10m");
+    let scenario =
+        edited("scenario.yaml", "duration: 10m\nload", "model: fluid\nduration: 10m\nload");
     let plain = SERVICES
         .replace("network: {sameNode: 0.1ms, sameZone: 0.5ms, crossZone: 1ms, clients: {lognormal: {mean: 20ms, cv: 0.5}}, bandwidth: 100Mi}\n", "")
         .replace(", cfs: exact", "")
