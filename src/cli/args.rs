@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::bench::args::BenchArgs;
+use crate::cli::compare::args::CompareArgs;
 use crate::cli::demo::DemoArgs;
 use crate::cli::init::InitArgs;
 use crate::cli::inputs::InputArgs;
@@ -31,6 +33,10 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Simulate a scenario: does it hold, what happened, why, and what did it cost?
     Run(Box<RunArgs>),
+    /// Which scaling policy is best over these scenarios?
+    Bench(Box<BenchArgs>),
+    /// Is this change better or worse than its base, and can that be told from chance?
+    Compare(Box<CompareArgs>),
     /// How a result moves over a grid of values, on this machine or on many.
     Sweep(Box<SweepArgs>),
     /// Find what can never work, without simulating: figures, budgets, placement, storage, network.
@@ -59,12 +65,16 @@ pub(super) enum Command {
 }
 
 /// Arguments of `run`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct RunArgs {
     /// The scenario document. Several are told side by side: verdict, nodes, cost, disruptions.
-    #[arg(required = true, num_args = 1.., value_name = "SCENARIO")]
+    #[arg(required_unless_present = "from", num_args = 1.., value_name = "SCENARIO")]
     pub(super) scenarios: Vec<PathBuf>,
+    /// Repeat the run of a result (`-o json=FILE`): the same scenario, inputs, seed and number of
+    /// runs, when version and inputs are what they were.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenarios", "seed"])]
+    pub(super) from: Option<PathBuf>,
     /// What is deployed, and where.
     #[command(flatten)]
     pub(super) inputs: InputArgs,

@@ -8,14 +8,14 @@ use crate::cli::args::{Color, Format, OutputArg, ProgressArg, RunArgs, SummaryAr
 use crate::cli::files::{to_stderr, to_stdout};
 use crate::cli::outputs::{Made, conflict, overwritten, write};
 use crate::cli::progress::Meter;
-use crate::cli::{Exit, say_error, side_by_side};
+use crate::cli::{Exit, repeat, say_error, side_by_side};
 use crate::findings::{Case, causes, check};
 use crate::input::render::{Colour as DiagnosticColour, render_all};
 use crate::input::{LoadOptions, Loaded, load_scenario};
 use crate::report::explain::explain;
 use crate::report::sparkline::Charset;
 use crate::report::text::{Colour, Detail, Style, Told, across, summary};
-use crate::report::{assemble, csv, json, ndjson, svg, told};
+use crate::report::{Report, assemble, csv, json, ndjson, svg, told};
 use crate::scenario::Scenario;
 use crate::scenario::threshold::Severity;
 use crate::sweep::{RunResult, SweepOptions, evaluate};
@@ -24,6 +24,9 @@ use crate::units::convert::{f64_from_u64, index};
 
 /// Runs a scenario and writes what was asked for, or several side by side.
 pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
+    if let Some(path) = &args.from {
+        return repeat::repeat(path, args, color);
+    }
     if let Some(text) = conflict(&args.output) {
         to_stderr(&format!("error: {text}"));
         return Exit::Usage;
@@ -176,7 +179,9 @@ fn make(
 ) -> Made {
     let report = || {
         let findings = check(case);
-        assemble(scenario, scenario.seed, results, args.strict, told(case, &findings))
+        let told = told(case, &findings);
+        let report = assemble(scenario, scenario.seed, results, args.strict, told);
+        Report { arguments: args.inputs.words(), ..report }
     };
     match output.format {
         Format::Text => Made::One(text(output, args, color, results, case, took)),

@@ -26,6 +26,7 @@ pub mod adapters;
 pub mod values;
 
 mod call_loops;
+pub mod changes;
 mod services;
 mod station;
 
@@ -46,6 +47,7 @@ mod pool_events;
 mod replay;
 mod resources;
 mod rollouts;
+mod scaling_policy;
 mod scenario;
 mod thresholds;
 
@@ -68,3 +70,4 @@ pub use objects::{LoadedObjects, load_objects};
 pub use patch::{Patch, PatchError, PatchTarget};
 pub use prepared::Prepared;
 pub use release::ReleaseInputs;
+pub use scaling_policy::{LoadedPolicy, ScalingPolicy, load_policy, load_scenario_under};

@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::report::figures::to_json;
 use crate::report::{
     CostEntry, EndsEntry, FindingEntry, InputEntry, Location, MetricEntry, PoolEntry, Report,
     RunEntry, ServiceEntry, StartUpEntry, ThresholdEntry, ThresholdStatus, TimelineEntry,
@@ -64,6 +65,10 @@ struct Document<'a> {
     not_simulated: &'a [String],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     runs: Vec<Run>,
+    path: &'a str,
+    arguments: &'a [String],
+    strict: bool,
+    figures: Vec<Value>,
 }
 
 #[derive(Serialize)]
@@ -306,6 +311,10 @@ fn document(report: &Report) -> Document<'_> {
         assumptions: &report.assumptions,
         not_simulated: &report.not_simulated,
         runs: if several { report.runs.iter().map(run).collect() } else { Vec::new() },
+        path: &report.path,
+        arguments: &report.arguments,
+        strict: report.strict,
+        figures: report.figures.iter().map(to_json).collect(),
     }
 }
 

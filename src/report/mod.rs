@@ -9,6 +9,8 @@
 
 pub mod assemble;
 mod autoscaler_status;
+pub mod bench;
+mod canvas;
 pub mod columns;
 pub mod csv;
 pub mod explain;
@@ -83,6 +85,13 @@ pub struct Report {
     pub courses: Courses,
     /// A line for each run.
     pub runs: Vec<RunEntry>,
+    /// The figures of each run by which runs are compared.
+    pub figures: Vec<crate::sweep::Figures>,
+    /// Arguments of the command line that said what is deployed and where; with them, `path` and
+    /// `seed` the run can be repeated.
+    pub arguments: Vec<String>,
+    /// Whether a threshold without samples counts as failed.
+    pub strict: bool,
 }
 
 /// How long the pods of a workload took from pending to serving, when they waited for a machine.

@@ -6,6 +6,7 @@
 pub mod capacity;
 pub mod custom_metric;
 pub mod disruption;
+pub mod minimums;
 pub mod process;
 pub mod profile;
 pub mod rollout;

@@ -4,9 +4,11 @@
 //! computed on its own, and results are collected by index, so that the bytes of a result do not
 //! depend on how many threads computed it.
 
+pub mod bench;
 pub mod cell;
 pub mod figures;
 pub mod grid;
+pub mod hindsight;
 pub mod interval;
 pub mod paired;
 

@@ -16,7 +16,7 @@ use crate::report::{
 use crate::scenario::Scenario;
 use crate::scenario::profile::HOURS_PER_MONTH;
 use crate::scenario::threshold::{Severity, ThresholdSpec};
-use crate::sweep::RunResult;
+use crate::sweep::{Figures, RunResult};
 use crate::units::Origin;
 
 /// What others have to say about the first run.
@@ -75,6 +75,9 @@ pub fn assemble(
         not_simulated: assumptions::not_simulated(scenario),
         courses: series::courses(scenario, first),
         runs: results.iter().map(|result| run(scenario, result, strict)).collect(),
+        figures: results.iter().map(|it| Figures::of(scenario, it, strict)).collect(),
+        arguments: Vec::new(),
+        strict,
         thresholds,
     }
 }
