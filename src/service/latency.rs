@@ -2,7 +2,8 @@
 
 /// Upper bounds of the buckets into which latencies are counted (s): Prometheus' client libraries have
 /// them when nobody says otherwise (`DefBuckets`). What is longer is in the last bucket, without a bound.
-pub const BUCKETS_S: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+pub(super) const BUCKETS_S: [f64; 11] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// What is counted of latencies: ends, their times together (s), and ends by bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -12,7 +13,7 @@ pub struct Latencies {
     /// Their times together (s).
     pub sum_s: f64,
     /// Requests in each bucket, the last of which has no bound.
-    pub buckets: [f64; BUCKETS_S.len() + 1],
+    buckets: [f64; BUCKETS_S.len() + 1],
 }
 
 impl Latencies {

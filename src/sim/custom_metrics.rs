@@ -82,7 +82,9 @@ impl<O: Observer> Run<'_, O> {
                     Quantity::Latency(share) => {
                         series.latency_milli(|counted| counted.quantile_s(share))
                     }
-                    _ => series.whole_milli(quantity.is_rate()),
+                    Quantity::RequestsPerSecond | Quantity::InFlight | Quantity::Waiting => {
+                        series.whole_milli(quantity.is_rate())
+                    }
                 });
                 value.map_or(Answer::None, Answer::One)
             }

@@ -120,3 +120,33 @@ fn the_fluid_model_refuses_what_single_requests_decide() {
         assert!(!accepted && said.contains("AUR019") && said.contains(what), "{what}: {said}");
     }
 }
+
+#[test]
+fn a_service_lives_in_the_container_that_its_port_leads_to() {
+    let proxy = "- {name: proxy, image: \"envoy:1\", ports: [{name: admin, containerPort: 9901}]}\n        ";
+    let app = "- {name: app, image: \"gateway:1\", ";
+    let object = |port: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: gateway}}\nspec: {{selector: {{app: gateway}}, ports: [{port}]}}\n"
+        )
+    };
+    for (ports, port, expected) in [
+        (
+            "ports: [{name: http, containerPort: 8080}], ",
+            "{port: 80, targetPort: http}",
+            Some("app"),
+        ),
+        ("ports: [{containerPort: 8080}], ", "{port: 8080}", Some("app")),
+        ("ports: [{containerPort: 8080}], ", "{port: 80, targetPort: admin}", None),
+        ("", "{port: 80, targetPort: 8080}", None),
+    ] {
+        let manifests = edited("manifests.yaml", app, &format!("{proxy}{app}{ports}"));
+        let manifests = format!("{manifests}{}", object(port));
+        let (loaded, said) = load_with(&[("manifests.yaml", &manifests)]);
+        let scenario = loaded.scenario.unwrap_or_else(|| panic!("{said}"));
+        let station = scenario.services.station_named("gateway").expect("it is there");
+        let process = scenario.processes.services.get(&station);
+        let container = process.and_then(|process| process.container.as_deref());
+        assert_eq!(container, expected, "{ports} {port}");
+    }
+}
