@@ -79,7 +79,10 @@ pub(super) fn service(value: &Value<'_>) -> Option<ServiceObject> {
 /// Where one of its ports leads.
 fn target(value: &Value<'_>) -> Option<Arc<str>> {
     let fields = value.fields()?;
-    let text = |value: Value<'_>| value.node().text().map(Arc::from);
+    let text = |value: Value<'_>| match value.node().text() {
+        Some(name) => Some(Arc::from(name)),
+        None => value.integer(1..=65_535_u32).map(|number| Arc::from(number.to_string())),
+    };
     let port = fields.optional("port").and_then(text);
     let target = fields.optional("targetPort").and_then(text);
     fields.ignore_all();
