@@ -15,7 +15,7 @@ use crate::input::{LoadOptions, Loaded, load_scenario};
 use crate::report::explain::explain;
 use crate::report::sparkline::Charset;
 use crate::report::text::{Colour, Detail, Style, Told, across, summary};
-use crate::report::{Report, assemble, csv, json, ndjson, svg, told};
+use crate::report::{Report, assemble, csv, html, json, markdown, ndjson, svg, told};
 use crate::scenario::Scenario;
 use crate::scenario::threshold::Severity;
 use crate::sweep::{RunResult, SweepOptions, evaluate};
@@ -64,6 +64,7 @@ pub(super) fn load(path: &Path, args: &RunArgs, color: Color) -> Option<Scenario
     let options = LoadOptions {
         release: args.inputs.release(),
         cluster: args.inputs.cluster.clone(),
+        load: args.load.clone(),
         seed: args.seed,
         patches: Vec::new(),
     };
@@ -117,12 +118,13 @@ fn simulate_and_write(args: &RunArgs, color: Color, scenario: &Scenario) -> Resu
     Ok(if holds || args.exit_zero { Exit::Success } else { Exit::ThresholdFailed })
 }
 
-/// Whether every threshold that counts is met.
+/// Whether every threshold that counts is met, and every expectation of alerts came true.
 pub(super) fn holds(scenario: &Scenario, result: &RunResult, strict: bool) -> bool {
     let specs = scenario.thresholds.iter().zip(&result.thresholds);
     specs
         .filter(|(spec, _)| spec.terms().severity == Severity::Error)
         .all(|(_, judged)| judged.is_met(strict))
+        && result.alerts.holds()
 }
 
 fn write_all(
@@ -196,7 +198,31 @@ fn make(
             Made::Folder(files.map(|(name, text)| (name.to_owned(), text)).collect())
         }
         Format::Svg => Made::Folder(svg::charts(case)),
+        Format::Html => {
+            let first = results.first().expect("at least one run was asked for");
+            let report = report();
+            let command = again(scenario, args);
+            Made::One(html::html(&html::Shown {
+                report: &report,
+                case,
+                measured: &first.measurements,
+                sizing: None,
+                command: &command,
+            }))
+        }
+        Format::Markdown => Made::One(markdown::markdown(&report())),
     }
+}
+
+/// The command that makes a page again.
+fn again(scenario: &Scenario, args: &RunArgs) -> String {
+    let mut command = format!("aurelius-sim run {} --seed {}", scenario.path, scenario.seed);
+    if args.runs > 1 {
+        command.push_str(&format!(" --runs {}", args.runs));
+    }
+    command.push_str(&args.inputs.as_written());
+    command.push_str(" -o html=report.html");
+    command
 }
 
 fn text(
@@ -227,6 +253,7 @@ fn text(
         case: *case,
         measured: &first.measurements,
         cost: &first.cost,
+        alerts: &first.alerts,
         findings: &findings,
         causes: &causes,
         seed: case.scenario.seed,

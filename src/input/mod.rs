@@ -30,6 +30,7 @@ pub mod changes;
 mod services;
 mod station;
 
+mod alerts;
 mod allocatable;
 mod capacity;
 mod catalogue;
@@ -66,7 +67,7 @@ pub mod material;
 
 pub use helm::Helm;
 pub use loader::{LoadOptions, Loaded, load_scenario, load_scenario_from};
-pub use objects::{LoadedObjects, load_objects};
+pub use objects::{LoadedObjects, load_objects, objects_in};
 pub use patch::{Patch, PatchError, PatchTarget};
 pub use prepared::Prepared;
 pub use release::ReleaseInputs;

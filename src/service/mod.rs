@@ -31,6 +31,7 @@ pub mod spec;
 mod station;
 mod tasks;
 
+pub use connections::PoolUse;
 pub use fluid::Fluid;
 pub use latency::Latencies;
 pub use machine::Place;
