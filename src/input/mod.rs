@@ -46,6 +46,7 @@ mod load;
 mod policy;
 mod pool_events;
 mod replay;
+mod resources;
 mod rollouts;
 mod scaling_policy;
 mod scenario;
@@ -66,7 +67,7 @@ pub mod material;
 
 pub use helm::Helm;
 pub use loader::{LoadOptions, Loaded, load_scenario, load_scenario_from};
-pub use objects::{LoadedObjects, load_objects};
+pub use objects::{LoadedObjects, load_objects, objects_in};
 pub use patch::{Patch, PatchError, PatchTarget};
 pub use prepared::Prepared;
 pub use release::ReleaseInputs;
