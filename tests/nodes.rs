@@ -10,6 +10,8 @@ use aurelius_sim::sim::{Outcome, RunOptions, simulate};
 use aurelius_sim::trace::{History, Keep};
 use aurelius_sim::units::{SimDuration, SimTime};
 
+#[path = "nodes/disks.rs"]
+mod disks;
 #[path = "nodes/karpenter.rs"]
 mod karpenter;
 #[path = "nodes/lost.rs"]
@@ -56,7 +58,9 @@ impl Told {
                 && *event == wanted
             {
                 let about = match about {
-                    About::Pod(id) => names.pod(*id).to_owned(),
+                    About::Claim(name) | About::NodePool(name) | About::ScaledObject(name) => {
+                        name.to_string()
+                    }
                     About::Node(id) => names.node(*id).to_owned(),
                     About::Claim(name) | About::NodePool(name) => name.to_string(),
                     About::Disruption(id) => names.disruption(*id).to_owned(),
