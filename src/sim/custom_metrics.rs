@@ -76,24 +76,11 @@ impl<O: Observer> Run<'_, O> {
                 if values.is_empty() { Answer::None } else { Answer::PerPod(values) }
             }
             MetricSpec::Object { metric, .. } | MetricSpec::External { metric, .. } => {
-<<<<<<< HEAD
                 if let Some(value) = self.keda_answer(now, target, &metric.name) {
                     return value.map_or(Answer::None, Answer::One);
                 }
-                let value = self.series(&metric.name);
-                let value = value.and_then(|(series, is_rate)| series.whole_milli(is_rate));
-=======
                 let value = self.series(metric);
-                let value = value.and_then(|(series, quantity)| match quantity {
-                    Quantity::MeanLatency => series.latency_milli(Latencies::mean_s),
-                    Quantity::Latency(share) => {
-                        series.latency_milli(|counted| counted.quantile_s(share))
-                    }
-                    Quantity::RequestsPerSecond | Quantity::InFlight | Quantity::Waiting => {
-                        series.whole_milli(quantity.is_rate())
-                    }
-                });
->>>>>>> main
+                let value = value.and_then(|(series, quantity)| whole_milli(series, quantity));
                 value.map_or(Answer::None, Answer::One)
             }
         }
@@ -108,6 +95,17 @@ impl<O: Observer> Run<'_, O> {
                     || wanted.selector.as_ref().is_none_or(|it| it.matches(&spec.labels)))
         })?;
         Some((&self.custom_metrics[position], metrics[position].quantity))
+    }
+}
+
+/// The value of a whole service, in thousandths; `None` without enough samples.
+pub(super) fn whole_milli(series: &Series, quantity: Quantity) -> Option<i64> {
+    match quantity {
+        Quantity::MeanLatency => series.latency_milli(Latencies::mean_s),
+        Quantity::Latency(share) => series.latency_milli(|counted| counted.quantile_s(share)),
+        Quantity::RequestsPerSecond | Quantity::InFlight | Quantity::Waiting => {
+            series.whole_milli(quantity.is_rate())
+        }
     }
 }
 

@@ -7,9 +7,9 @@ use crate::model::id::{HpaId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::{About, Record};
 use crate::model::{Action, Event};
-use crate::scenario::custom_metric::Quantity;
 use crate::scenario::scaled_object::{ScaledObject, Trigger, TriggerSource};
 use crate::sim::Run;
+use crate::sim::custom_metrics::whole_milli;
 use crate::units::SimTime;
 use crate::units::convert::{f64_from_i64, round_i64};
 
@@ -84,8 +84,7 @@ impl<O: Observer> Run<'_, O> {
             TriggerSource::Inside(station) => Some(f64::from(self.services.inside(*station))),
             TriggerSource::Metric(position) => {
                 let quantity = self.scenario.custom_metrics[*position].quantity;
-                let is_rate = quantity == Quantity::RequestsPerSecond;
-                let milli = self.custom_metrics[*position].whole_milli(is_rate)?;
+                let milli = whole_milli(&self.custom_metrics[*position], quantity)?;
                 Some(f64_from_i64(milli) / 1_000.0)
             }
             TriggerSource::Cron { windows, replicas } => {
