@@ -28,7 +28,7 @@ const REPLICAS_MOST: usize = 3;
 pub fn panels_of(figures: &[Figure]) -> String {
     let instants = figures.iter().flat_map(|figure| &figure.series).flat_map(|it| &it.points);
     let span_s = instants.map(|point| point.0).fold(0.0, f64::max);
-    draw(&Sheet { figures, height: ALONE, span_s, marks: &[] })
+    draw(&Sheet { figures, height: ALONE, span_s, marks: &[], coded: false })
 }
 
 /// Every chart by file name: `load.svg`, `latency.svg`, `replicas-NAME.svg` for each HPA,
