@@ -5,6 +5,7 @@
 //! depend on how many threads computed it.
 
 pub mod interval;
+pub mod size;
 
 use rayon::prelude::*;
 
