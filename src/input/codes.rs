@@ -477,6 +477,12 @@ codes! {
         "The load section contradicts itself: shortcuts (`stages`, `vus`, `iterations`) and \
          `scenarios` exclude each other, a scenario's name may consist of letters, digits, `_` \
          and `-`, and an executor needs its own fields.";
+    /// A recording that is replayed has stretches without samples.
+    RECORDING_GAPS = 706, "recording-gaps",
+        "The recording has stretches without samples, longer than a sample counts (`maxGap`). \
+         Nothing is replayed there, because nothing is known: the recorder may have been down while \
+         the system was not. Cut the stretch away with `from` and `length`, or raise `maxGap` so \
+         that the last sample counts until the next.";
     /// Services call each other in a loop.
     CALL_LOOP = 711, "call-loop",
         "Operations call each other in a circle, so one request would cause requests without end. \

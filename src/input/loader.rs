@@ -141,6 +141,7 @@ pub(super) fn read_files(
     if let Some((path, span)) = cluster.into_iter().next() {
         read_cluster(&mut files, &path, span, patches, sources, diagnostics);
     }
+    read_recordings(&documents, path, sources, diagnostics);
     to_documents(&PatchTarget::Services, patches, &mut files.services, sources, diagnostics);
     to_objects(patches, &mut files.manifests, sources, diagnostics);
     let events = documents.nodes.first().and_then(|node| node.get("events"));
@@ -160,6 +161,25 @@ pub(super) fn read_files(
     }
     files.scenario = Some(documents);
     files
+}
+
+/// Reads the recordings that loads replay; their decoder finds them by their paths.
+fn read_recordings(
+    documents: &Documents,
+    path: &Path,
+    sources: &mut Sources,
+    diagnostics: &Diagnostics,
+) {
+    let load = documents.nodes.first().and_then(|node| node.get("load"));
+    let loads = load.and_then(|load| load.get("scenarios")).and_then(Node::mapping);
+    for load in loads.unwrap_or_default() {
+        if load.value.get("executor").and_then(Node::text) != Some("replay") {
+            continue;
+        }
+        for (path, span) in paths(load.value.get("file"), path) {
+            sources.read(&path, span, diagnostics);
+        }
+    }
 }
 
 /// Reads a cluster with what its profile names: catalogue, nodes, and the objects that every such

@@ -9,6 +9,7 @@ use super::cluster_profile::{ClusterProfile, check_bounds, known_zone, volume_mo
 use super::codes;
 use super::decode::{Context, Fields, Value, nearest};
 use super::diagnostic::{Diagnostic, Severity};
+use super::hospital_day;
 use super::kubernetes::meta::strings;
 use super::kubernetes::{AutoscalerSpec, Objects, REPLICAS_MOST};
 use super::load::{Surroundings, loads};
@@ -67,7 +68,10 @@ pub(super) fn scenario(
     let model = tick(fields, model);
     let time_of_day =
         start.as_ref().and_then(|start| start.as_ref()).map_or(SimDuration::ZERO, |start| start.1);
-    let around = Surroundings { services, duration: measured.unwrap_or_default(), time_of_day };
+    let written = start.as_ref().and_then(|start| start.as_ref()).map(|start| &*start.0);
+    let weekday = written.and_then(hospital_day::weekday);
+    let around =
+        Surroundings { services, duration: measured.unwrap_or_default(), time_of_day, weekday };
     let loads = fields.required("load").and_then(|value| loads(&value, around));
     let replicas = fields.read_or("replicas", BTreeMap::new(), |value| replicas(value, objects));
     let provider = profile.as_ref().map(|profile| profile.provider);
