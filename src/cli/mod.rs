@@ -10,6 +10,7 @@ mod outputs;
 mod progress;
 mod run;
 mod side_by_side;
+mod size;
 mod validate;
 mod values;
 
@@ -29,6 +30,8 @@ enum Exit {
     Success,
     /// A review found what it must not find.
     Findings,
+    /// It worked, and there is a difference: `--detailed-exitcode` alone.
+    Difference,
     /// It ran, and a threshold failed: k6's number.
     ThresholdFailed,
     /// The input or the usage is wrong; nothing was simulated.
@@ -42,6 +45,7 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Success => 0,
             Exit::Findings => 1,
+            Exit::Difference => 3,
             Exit::ThresholdFailed => 99,
             Exit::Usage => 2,
             Exit::Bug => 70,
@@ -69,6 +73,7 @@ fn dispatch(cli: Cli) -> Exit {
     choose_colour(cli.color);
     match cli.command {
         Command::Run(args) => run::run(&args, cli.color),
+        Command::Size(args) => size::size_scenarios(&args, cli.color),
         Command::Validate(args) => validate::validate(&args, cli.color),
         Command::Init(args) => init::init(&args, cli.color),
         Command::Demo(args) => demo::demo(&args, cli.color),

@@ -66,9 +66,9 @@ fn executor(executor: &Executor, factor: f64) -> Executor {
             (spike.base, spike.peak) = (rate(&spike.base), rate(&spike.peak));
             Executor::Spike(spike)
         }
-        Executor::Step { levels } => {
+        Executor::Step { levels, source } => {
             let level = |level: &Level| Level { rate: rate(&level.rate), ..*level };
-            Executor::Step { levels: levels.iter().map(level).collect() }
+            Executor::Step { levels: levels.iter().map(level).collect(), source: *source }
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod explain;
 pub mod json;
 pub mod ndjson;
 pub mod review;
+pub mod size;
 pub mod sparkline;
 pub mod svg;
 pub mod text;

@@ -180,7 +180,29 @@ impl Sizing {
     }
 }
 
-/// Finds figures that hold in every scenario. The scenarios deploy the same objects.
+/// Every figure of a scenario that sizing may set, pools aside.
+#[must_use]
+pub fn possible(scenario: &Scenario) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    for part in parts::parts(scenario) {
+        let resources =
+            [Field::CpuRequest, Field::CpuLimit, Field::MemoryRequest, Field::MemoryLimit];
+        figures.extend(resources.map(|field| part.container.figure(field)));
+        match &part.hpa {
+            Some(scaling) => {
+                let fields = [Field::MinReplicas, Field::MaxReplicas, Field::CpuTarget];
+                figures.extend(fields.map(|field| scaling.owner.figure(field)));
+            }
+            None => figures.push(part.owner.figure(Field::Replicas)),
+        }
+        figures.extend(part.budgets.iter().map(|budget| budget.figure(Field::MinAvailable)));
+    }
+    figures.retain(|figure| now(scenario, figure).is_some());
+    figures
+}
+
+/// Finds figures that hold in every scenario. The scenarios deploy the same objects. Figures that one
+/// value of a chart stands for are `ties`: they are set alike.
 ///
 /// # Errors
 /// When the operating system gives no threads.
@@ -189,6 +211,7 @@ impl Sizing {
 /// When there is no scenario.
 pub fn size(
     scenarios: &[Scenario],
+    ties: &[Vec<Figure>],
     options: SizeOptions,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Sizing, SweepError> {
@@ -198,5 +221,5 @@ pub fn size(
         .num_threads(jobs)
         .build()
         .map_err(|source| SweepError { jobs, source })?;
-    Ok(pool.install(|| plans::sizing(scenarios, options, progress)))
+    Ok(pool.install(|| plans::sizing(scenarios, ties, options, progress)))
 }

@@ -26,10 +26,11 @@ const LOWERED_RUNS: u32 = 5;
 
 pub(super) fn sizing(
     written: &[Scenario],
+    ties: &[Vec<super::Figure>],
     options: SizeOptions,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Sizing {
-    let search = Search::new(written, options);
+    let search = Search::new(written, ties, options);
     progress("what the load needs when nothing is bounded");
     let sets = [Figures::default(), without_bounds(search.first(), &search.parts)];
     let mut both = search.try_all(&sets);
@@ -111,6 +112,7 @@ fn bold(search: &Search<'_>, free: &Tried, bold: Boldness) -> (Reasoned, Tried) 
         guess(scenario, part, &free.used(at), bold, &mut plan);
         budgets(scenario, part, &mut plan);
     }
+    search.tie(&mut plan);
     let mut tried = search.try_figures(&plan.figures);
     search.settle(&mut plan, &tried);
     search.pool_bounds(&mut plan, &tried, bold);
@@ -160,6 +162,7 @@ fn proven(
         });
         if let Some(mut mended) = mended {
             search.settle(&mut mended, &trials[0]);
+            search.tie(&mut mended);
             plan.1 = search.try_figures(&mended.figures);
             plan.0 = mended;
             repaired += 1;

@@ -36,6 +36,8 @@ pub(super) struct Search<'s> {
     /// What can be sized, of the first scenario.
     pub(super) parts: Vec<Part>,
     pub(super) options: SizeOptions,
+    /// Figures that one value stands for: they are set alike.
+    pub(super) ties: &'s [Vec<Figure>],
 }
 
 /// Figures tried in every scenario.
@@ -86,10 +88,33 @@ impl Tried {
 }
 
 impl<'s> Search<'s> {
-    pub(super) fn new(written: &'s [Scenario], options: SizeOptions) -> Self {
+    pub(super) fn new(
+        written: &'s [Scenario],
+        ties: &'s [Vec<Figure>],
+        options: SizeOptions,
+    ) -> Self {
         let rates = written.iter().map(by_rates).collect();
         let parts = written.first().map(parts).unwrap_or_default();
-        Self { written, rates, parts, options }
+        Self { written, rates, parts, options, ties }
+    }
+
+    /// Figures that one value stands for become the largest of them.
+    pub(super) fn tie(&self, plan: &mut Reasoned) {
+        for group in self.ties {
+            let amounts = || group.iter().map(|it| (it, plan.figures.amount(self.first(), it)));
+            let Some((most, Some(amount))) = amounts().max_by(|a, b| a.1.cmp(&b.1)) else {
+                continue;
+            };
+            let because = plan.reasons.get(most).cloned().unwrap_or_else(|| {
+                format!("{} needs it, and one value stands for both", most.owner)
+            });
+            for figure in group {
+                let was = plan.figures.amount(self.first(), figure);
+                if was.is_some() && was.as_ref() != Some(&amount) {
+                    plan.set(figure.clone(), amount.clone(), because.clone());
+                }
+            }
+        }
     }
 
     pub(super) fn first(&self) -> &Scenario {
@@ -121,7 +146,8 @@ impl<'s> Search<'s> {
             if tried.holds() {
                 break;
             }
-            let candidates = self.remedies(&plan, &tried, &mut strides);
+            let mut candidates = self.remedies(&plan, &tried, &mut strides);
+            candidates.iter_mut().for_each(|candidate| self.tie(candidate));
             let sets: Vec<Figures> = candidates.iter().map(|it| it.figures.clone()).collect();
             let results = self.try_all(&sets);
             let best = candidates
@@ -274,13 +300,15 @@ impl<'s> Search<'s> {
                 changed = true;
             }
         }
+        self.tie(plan);
         changed
     }
 
     /// Steps single figures down while everything holds and it saves something.
     pub(super) fn minimise(&self, mut plan: Reasoned, mut tried: Tried) -> (Reasoned, Tried) {
         for _ in 0..ROUNDS_MOST {
-            let lowered = self.lowered(&plan, &tried);
+            let mut lowered = self.lowered(&plan, &tried);
+            lowered.iter_mut().for_each(|candidate| self.tie(candidate));
             let sets: Vec<Figures> = lowered.iter().map(|it| it.figures.clone()).collect();
             let results = self.try_all(&sets);
             let winners: Vec<(Reasoned, Tried)> = lowered
