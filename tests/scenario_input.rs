@@ -85,7 +85,7 @@ fn the_peak_is_read_to_the_figure() {
     let gateway = peak.workload_named("gateway").expect("the chart has it");
     assert_eq!(peak.initial_replicas[gateway.index()], 5);
     let hpa = peak.hpas.iter().find(|hpa| hpa.target == gateway).expect("the chart has it");
-    assert!(hpa.max_origin.to_string().starts_with("profiles/aurelius/rendered/prod.yaml:"));
+    assert!(hpa.max_origin.to_string().starts_with("profiles/aurelius/values-prod.yaml:"));
     let gpu = peak.pools.iter().find(|pool| &*pool.name == "gpu-t4").expect("the profile has it");
     assert_eq!(
         (gpu.initial, gpu.instance.allocatable.get("nvidia.com/gpu"), gpu.autoscaled),

@@ -168,3 +168,81 @@ fn manifests_get_a_patch_that_kustomize_merges() {
     );
     assert!(overlay.contains("spec:\n  maxReplicas: "), "{overlay}");
 }
+
+/// A rehearsal of Aurelius by rates, short enough for a test: today's three ML pods at most cannot do it.
+fn aurelius() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let here =
+        std::env::current_dir().expect("there is one").join("profiles").display().to_string();
+    let text = format!(
+        "apiVersion: aurelius.dev/v1\nkind: Scenario\nmetadata: {{name: morning}}\n\
+         inputs:\n  values: [{here}/aurelius/values.yaml, {here}/aurelius/values-prod.yaml]\n  \
+         services: [{here}/aurelius/services.yaml]\n  cluster: {here}/clusters/eks-t4.yaml\n\
+         duration: 20m\nwarmUp: 5m\nmodel: fluid\nload:\n  scenarios:\n    readers: {{executor: \
+         constant-arrival-rate, exec: viewStudy, rate: 45, timeUnit: 1s, duration: 20m, \
+         preAllocatedVUs: 300, maxVUs: 3000}}\nthresholds:\n  \
+         \"http_req_duration{{name:frame}}\": [\"p(95)<500\"]\n  http_req_failed: [\"rate<0.01\"]\n"
+    );
+    let scenario = folder.path().join("morning.yaml").display().to_string();
+    fs::write(&scenario, text).expect("the folder is ours");
+    (folder, scenario)
+}
+
+#[test]
+fn the_values_of_aurelius_keep_their_keys_and_the_promise() {
+    let (_folder, scenario) = aurelius();
+    let overlay = fed_back(&scenario, "--values", &[]);
+    assert!(overlay.contains("renderService:\n  autoscaling:\n    minReplicas: "), "{overlay}");
+    // One value stands for the primary and its replicas: it is written once.
+    assert_eq!(overlay.matches("postgresql:").count(), 1, "{overlay}");
+}
+
+/// One step down of any figure of the plan fails, or saves less than a hundredth.
+#[test]
+fn no_figure_of_a_plan_is_wasteful() {
+    let (folder, _) = documents(&[]);
+    let scenario = folder.path().join("rising.yaml").display().to_string();
+    let overlay = folder.path().join("values-sized.yaml").display().to_string();
+    let page = sized(&scenario, &["--write", &overlay]);
+    let cost = |output: &Output| {
+        let result: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+        let month = result["cost"]["per_month"].as_str().expect("a sum").parse::<f64>();
+        month.expect("a number")
+    };
+    let ran = |more: &[&str]| {
+        let mut arguments = vec!["run", &scenario, "-o", "json", "-q", "--values", &overlay];
+        let beside = folder.path().join("values-sized.cluster.yaml").display().to_string();
+        let beside = if std::path::Path::new(&beside).exists() { beside } else { String::new() };
+        if !beside.is_empty() {
+            arguments.extend(["--patch", &beside]);
+        }
+        arguments.extend(more);
+        sim(&arguments)
+    };
+    let whole = ran(&[]);
+    assert_eq!(code(&whole), 0, "{}", said(&whole));
+    let lower = |row: &Value| {
+        let (field, set) = (row["field"].as_str()?, row["set_to"].as_str()?);
+        let number: i64 = set.trim_end_matches(['m', 'M', 'i', '%']).parse().ok()?;
+        let step = if set.ends_with('m') {
+            50
+        } else if set.ends_with("Mi") {
+            32
+        } else {
+            1
+        };
+        let unit: String = set.chars().filter(|c| c.is_alphabetic()).collect();
+        Some(format!("{field}={}{unit}", (number - step).max(1)))
+    };
+    let rows = page["services"].as_array().expect("services").iter();
+    let rows = rows.flat_map(|service| service["rows"].as_array().expect("rows"));
+    let mut looked_at = 0;
+    for patch in rows.filter_map(lower) {
+        let lowered = ran(&["--set", &patch]);
+        assert!(code(&lowered) == 0 || code(&lowered) == 99, "{}", said(&lowered));
+        let saves = 1.0 - cost(&lowered) / cost(&whole);
+        assert!(code(&lowered) == 99 || saves < 0.01, "{patch} saves {saves}");
+        looked_at += 1;
+    }
+    assert!(looked_at > 0, "{page:#}");
+}

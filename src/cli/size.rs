@@ -19,7 +19,7 @@ use crate::input::{LoadOptions, load_scenario};
 use crate::report::size::{StatedEntry, json, markdown, page, text};
 use crate::scenario::Scenario;
 use crate::sweep::size::{
-    Amount, Field, Figure, Plan, PlanKind, SizeOptions, Sizing, now, possible, size,
+    Amount, Field, Figure, Owner, Plan, PlanKind, SizeOptions, Sizing, now, possible, size,
 };
 use crate::units::convert::index;
 
@@ -249,6 +249,17 @@ impl Written {
                     }
                     _ => unplaced.push(format!("{} {}", figure.owner, figure.field.path())),
                 }
+            }
+        }
+        let planned = plan.changes.apply(scenario);
+        for (before, after) in scenario.pools.iter().zip(&planned.pools) {
+            // A size at the start that lies outside the new bounds moves with them.
+            if before.initial != after.initial {
+                let figure = Owner::pool(after).figure(Field::PoolMin);
+                let mut field = pool_field(scenario, &figure);
+                field.path.pop();
+                field.path.push(Step::Key("initial".to_owned()));
+                pools.insert(field, after.initial.to_string());
             }
         }
         let values_text =

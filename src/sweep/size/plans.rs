@@ -126,13 +126,36 @@ fn bold(search: &Search<'_>, free: &Tried, bold: Boldness) -> (Reasoned, Tried) 
     search.minimise(plan, tried)
 }
 
-/// Margins given up, unless that costs more or fails.
+/// The recommended figures with margins given up, unless that costs more or fails.
 fn cheapest(
     search: &Search<'_>,
     free: &Tried,
     recommended: &(Reasoned, Tried),
 ) -> (Reasoned, Tried) {
-    let found = bold(search, free, Boldness::CHEAPEST);
+    let scenario = search.first();
+    let mut guessed = Reasoned::default();
+    for (at, part) in search.parts.iter().enumerate() {
+        guess(scenario, part, &free.used(at), Boldness::CHEAPEST, &mut guessed);
+    }
+    let mut plan = recommended.0.clone();
+    for (figure, amount) in guessed.figures.0 {
+        // What the search found to be enough pods is enough here.
+        let counts = matches!(figure.field, Field::MinReplicas | Field::Replicas);
+        let before = plan.figures.amount(scenario, &figure);
+        if !counts || before.is_none_or(|before| amount < before) {
+            let because = guessed.reasons.get(&figure).cloned().unwrap_or_default();
+            plan.set(figure, amount, because);
+        }
+    }
+    search.tie(&mut plan);
+    let mut tried = search.try_figures(&plan.figures);
+    if search.settle(&mut plan, &tried) {
+        tried = search.try_figures(&plan.figures);
+    }
+    let (mut plan, tried) = search.repair(plan, tried);
+    search.pool_bounds(&mut plan, &tried, Boldness::CHEAPEST);
+    let tried = search.try_figures(&plan.figures);
+    let found = search.minimise(plan, tried);
     if found.1.holds() && found.1.cost() <= recommended.1.cost() {
         found
     } else {

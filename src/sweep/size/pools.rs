@@ -27,7 +27,8 @@ impl Search<'_> {
             let zones = crate::units::convert::u64_from_usize(pool.zones.len().max(1));
             let has_gpus = pool.instance.allocatable.get("nvidia.com/gpu") > 0;
             let today = u64::from(pool.min);
-            let floor = if today >= zones && !has_gpus { zones } else { 1.min(today) };
+            let alive = if has_gpus { 1 } else { 2 };
+            let floor = if today >= zones && !has_gpus { zones } else { today.min(alive) };
             let min = least.max(floor);
             let owner = Owner::pool(pool);
             if min < today {
@@ -115,14 +116,16 @@ impl Search<'_> {
             uses.iter().map(|used| used.largest_pod.1).fold(0.0, f64::max) / 1_073_741_824.0
         );
         let name = Amount::Machine(Arc::clone(&machine.name));
-        next.set(owner.figure(Field::PoolInstance), name, because.clone());
+        next.set(owner.figure(Field::PoolInstance), name, because);
         let range = uses.iter().map(|used| used.needed_range(machine, FILL));
         let least = range.clone().map(|range| range.0).max().unwrap_or(1).max(floor);
         let most = range.map(|range| range.1).max().unwrap_or(1).max(least);
-        next.set(owner.figure(Field::PoolMin), count(least), because.clone());
+        let quiet = format!("what pods request at the quietest fits {least} of them");
+        next.set(owner.figure(Field::PoolMin), count(least), quiet);
+        let peak = format!("{most} of them at the peak × 1.5");
         let most = ceil_u64(f64_from_u64(most) * 1.5).max(u64::from(pool.max));
         if most > u64::from(pool.max) {
-            next.set(owner.figure(Field::PoolMax), count(most), because);
+            next.set(owner.figure(Field::PoolMax), count(most), peak);
         }
         Some(next)
     }

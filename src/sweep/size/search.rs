@@ -4,7 +4,7 @@
 //! cheaper to miss a threshold: so single figures are stepped up where something fails, from the
 //! hardest pressed part on, and down where something is to be saved, until no step helps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 use rust_decimal::Decimal;
@@ -306,8 +306,14 @@ impl<'s> Search<'s> {
 
     /// Steps single figures down while everything holds and it saves something.
     pub(super) fn minimise(&self, mut plan: Reasoned, mut tried: Tried) -> (Reasoned, Tried) {
+        // What saved nothing or failed in one round does not save in the next.
+        let mut worth: Option<BTreeSet<Figure>> = None;
         for _ in 0..ROUNDS_MOST {
             let mut lowered = self.lowered(&plan, &tried);
+            lowered.retain(|next| {
+                let moved = moved(&plan, next);
+                worth.as_ref().is_none_or(|worth| moved.iter().any(|it| worth.contains(it)))
+            });
             lowered.iter_mut().for_each(|candidate| self.tie(candidate));
             let sets: Vec<Figures> = lowered.iter().map(|it| it.figures.clone()).collect();
             let results = self.try_all(&sets);
@@ -323,6 +329,7 @@ impl<'s> Search<'s> {
             }) else {
                 break;
             };
+            worth = Some(winners.iter().flat_map(|(next, _)| moved(&plan, next)).collect());
             (plan, tried) = match self.all_at_once(&plan, &winners, &tried) {
                 Some(together) => together,
                 None => best.clone(),
@@ -381,7 +388,7 @@ impl<'s> Search<'s> {
         for pool in scenario.pools.iter().filter(|pool| pool.node_pool.is_none()) {
             let figure = super::Owner::pool(pool).figure(Field::PoolMin);
             let least = plan.figures.amount(scenario, &figure).and_then(|it| it.number());
-            let Some(least) = least.filter(|least| *least > 1) else { continue };
+            let Some(least) = least.filter(|least| *least > least_nodes(pool)) else { continue };
             let uses = tried.trials.iter().flat_map(|trial| &trial.pools);
             let mut uses = uses.filter(|used| used.name == pool.name);
             if pool.autoscaled && uses.any(|used| i64::from(used.nodes.0) <= least) {
@@ -395,6 +402,13 @@ impl<'s> Search<'s> {
     }
 }
 
+/// The least nodes a pool may have: two where there are two, so that the loss of one is not the loss of
+/// all; of a pool with GPUs, which has nodes for its pods' sake, one.
+pub(super) fn least_nodes(pool: &crate::cluster::api::NodePoolSpec) -> i64 {
+    let has_gpus = pool.instance.allocatable.get("nvidia.com/gpu") > 0;
+    i64::from(pool.min).clamp(0, if has_gpus { 1 } else { 2 })
+}
+
 /// The maximum of an autoscaler is not below its minimum.
 pub(super) fn raise_maximum(plan: &mut Reasoned, scenario: &Scenario, part: &Part, least: i64) {
     let Some(scaling) = &part.hpa else { return };
@@ -403,6 +417,13 @@ pub(super) fn raise_maximum(plan: &mut Reasoned, scenario: &Scenario, part: &Par
     if most.is_some_and(|most| most < least) {
         plan.set(figure, Amount::Count(least), "not below the minimum".to_owned());
     }
+}
+
+/// The figures in which one plan differs from another.
+fn moved(plan: &Reasoned, next: &Reasoned) -> Vec<Figure> {
+    let all = next.figures.0.iter();
+    let moved = all.filter(|(figure, amount)| plan.figures.0.get(figure) != Some(amount));
+    moved.map(|(figure, _)| figure.clone()).collect()
 }
 
 /// Whether figures save money, or free cores where money does not move.
