@@ -13,6 +13,8 @@ use proptest::prelude::*;
 
 #[path = "scenario_input/cloud.rs"]
 mod cloud;
+#[path = "scenario_input/events.rs"]
+mod events;
 #[path = "scenario_input/recordings.rs"]
 mod recordings;
 

@@ -7,8 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::cli::demo::DemoArgs;
 use crate::cli::init::InitArgs;
 use crate::cli::inputs::InputArgs;
+use crate::cli::size::args::SizeArgs;
+use crate::cli::sweep::args::SweepArgs;
 use crate::cli::values::ValuesCommand;
-use crate::sweep::size::PlanKind;
 
 /// Rehearse a Kubernetes rollout before it happens.
 ///
@@ -33,6 +34,8 @@ pub(super) enum Command {
     Run(Box<RunArgs>),
     /// Find the requests, autoscalers, budgets and nodes that meet the thresholds at least cost.
     Size(Box<SizeArgs>),
+    /// How a result moves over a grid of values, on this machine or on many.
+    Sweep(Box<SweepArgs>),
     /// Find what can never work, without simulating: figures, budgets, placement, storage, network.
     Validate(Box<ValidateArgs>),
     /// Write a scenario for a chart or manifests, every guess marked FIXME.
@@ -109,86 +112,8 @@ pub(super) struct RunArgs {
     pub(super) progress: ProgressArg,
 }
 
-/// Arguments of `size`.
-#[derive(Debug, Args)]
-#[command(after_help = SIZE_EXIT_CODES)]
-pub(super) struct SizeArgs {
-    /// The scenarios; the figures hold in all of them.
-    #[arg(required = true, num_args = 1.., value_name = "SCENARIO")]
-    pub(super) scenarios: Vec<PathBuf>,
-    #[command(flatten)]
-    pub(super) inputs: InputArgs,
-    /// The plan that is proven, told in full and written: smallest, recommended, cheapest.
-    #[arg(long, value_name = "PLAN", default_value = "recommended", value_parser = parse_plan)]
-    pub(super) plan: PlanKind,
-    /// Seeds of the proof.
-    #[arg(long, value_name = "N", default_value_t = 20, env = "AURELIUS_RUNS",
-          value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(super) runs: u32,
-    /// Write the figures: an overlay of the chart's values, or a kustomize patch for manifests; pools
-    /// beside it as FILE.cluster.yaml.
-    #[arg(long, value_name = "FILE")]
-    pub(super) write: Option<PathBuf>,
-    /// Print the figures as a difference, and what would be written.
-    #[arg(long)]
-    pub(super) diff: bool,
-    /// For CI: end with 1 when today's figures do not hold.
-    #[arg(long)]
-    pub(super) check: bool,
-    /// End with 3 when the plan differs from today's figures.
-    #[arg(long)]
-    pub(super) detailed_exitcode: bool,
-    /// Show services without changes too.
-    #[arg(long)]
-    pub(super) all: bool,
-    /// Stated requirements to hold the needs against.
-    #[arg(long, value_name = "FILE")]
-    pub(super) requirements: Option<PathBuf>,
-    /// Output format: text, json or markdown.
-    #[arg(short, long, value_enum, value_name = "FMT", default_value_t = SizeFormat::Text)]
-    pub(super) output: SizeFormat,
-    /// Seed of all chance; the scenario's own, or 42, when absent.
-    #[arg(long, env = "AURELIUS_SEED")]
-    pub(super) seed: Option<u64>,
-    /// Threads; results do not depend on it. Default: one per core.
-    #[arg(short, long, value_name = "N", env = "AURELIUS_JOBS",
-          value_parser = clap::value_parser!(u32).range(1..=1_024))]
-    pub(super) jobs: Option<u32>,
-    /// A threshold without samples fails.
-    #[arg(long, env = "AURELIUS_STRICT")]
-    pub(super) strict: bool,
-    /// Nothing on stderr below an error, and no advice what to do next.
-    #[arg(short, long, env = "AURELIUS_QUIET")]
-    pub(super) quiet: bool,
-    /// End with 0 whatever is found. Errors still end with 2.
-    #[arg(long)]
-    pub(super) exit_zero: bool,
-}
-
-/// Output formats of a sizing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum SizeFormat {
-    /// Tables for the terminal.
-    Text,
-    /// One JSON document.
-    Json,
-    /// A comment for a pull request.
-    Markdown,
-}
-
-const SIZE_EXIT_CODES: &str = "Exit codes: 0 the plan holds in every run of its proof · 1 --check: \
-today's figures do not hold · 3 --detailed-exitcode: there is something to change · 99 no plan was \
-found that holds · 2 wrong input or usage, nothing simulated · 70 a bug in aurelius-sim";
-
-fn parse_plan(text: &str) -> Result<PlanKind, String> {
-    let all = [PlanKind::Smallest, PlanKind::Recommended, PlanKind::Cheapest];
-    all.into_iter()
-        .find(|plan| plan.name() == text)
-        .ok_or_else(|| "plans are smallest, recommended, cheapest".to_owned())
-}
-
 /// Arguments of `validate`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(visible_alias = "lint", after_help = VALIDATE_EXIT_CODES)]
 pub(super) struct ValidateArgs {
     /// Documents of any kind: manifests, a scenario, a cluster profile, service profiles,
@@ -206,9 +131,19 @@ pub(super) struct ValidateArgs {
     /// to stdout or =PATH).
     #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_review_output)]
     pub(super) output: Vec<ReviewOutputArg>,
-    /// The least severity that ends with exit code 1.
-    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = FailOn::Error, env = "AURELIUS_FAIL_ON")]
-    pub(super) fail_on: FailOn,
+    /// The least severity that ends with exit code 1 [default: error].
+    #[arg(long, value_enum, value_name = "LEVEL", env = "AURELIUS_FAIL_ON")]
+    pub(super) fail_on: Option<FailOn>,
+    /// A field that is not simulated or written twice is an error, and so is a suppression without
+    /// a reason.
+    #[arg(long, env = "AURELIUS_STRICT")]
+    pub(super) strict: bool,
+    /// The config instead of the one that is found (`aurelius.yaml` beside the documents or above).
+    #[arg(long, value_name = "FILE", env = "AURELIUS_CONFIG", conflicts_with = "isolated")]
+    pub(super) config: Option<PathBuf>,
+    /// Only what the command line names: no config, and nothing that lies beside the release.
+    #[arg(long)]
+    pub(super) isolated: bool,
     /// End with 0 whatever is found. Documents that cannot be read still end with 2.
     #[arg(long)]
     pub(super) exit_zero: bool,
@@ -388,6 +323,21 @@ fn parse_output(text: &str) -> Result<OutputArg, String> {
             Err(format!("`{text}` has no path after the equals sign"))
         }
         Some(_) | None => Ok(OutputArg { format, path }),
+    }
+}
+
+/// `FMT[=PATH]` of any set of formats.
+pub(super) fn format_and_path<F: ValueEnum>(text: &str) -> Result<(F, Option<PathBuf>), String> {
+    let (name, path) = match text.split_once('=') {
+        Some((name, path)) => (name, Some(PathBuf::from(path))),
+        None => (text, None),
+    };
+    let format = F::from_str(name, false).map_err(|_| unknown_format::<F>(name))?;
+    match &path {
+        Some(path) if path.as_os_str().is_empty() => {
+            Err(format!("`{text}` has no path after the equals sign"))
+        }
+        Some(_) | None => Ok((format, path)),
     }
 }
 

@@ -111,6 +111,34 @@ impl InputArgs {
     }
 }
 
+impl InputArgs {
+    /// The arguments as words of a command line that read back as they are.
+    pub(super) fn words(&self) -> Vec<String> {
+        let Self { manifests, chart, cluster, patch, values } = self;
+        let mut words = Vec::new();
+        let mut add = |name: &str, value: &str| words.push(format!("--{name}={value}"));
+        let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+        manifests.iter().for_each(|it| add("manifests", &path(it)));
+        chart.iter().for_each(|it| add("chart", &path(it)));
+        cluster.iter().for_each(|it| add("cluster", &path(it)));
+        patch.iter().for_each(|it| add("patch", it));
+        values.values.iter().for_each(|it| add("values", &path(it)));
+        for (name, texts) in [
+            ("set", &values.set),
+            ("set-string", &values.set_string),
+            ("set-json", &values.set_json),
+            ("set-file", &values.set_file),
+            ("set-literal", &values.set_literal),
+        ] {
+            texts.iter().for_each(|text| add(name, text));
+        }
+        values.release.iter().for_each(|it| add("release", it));
+        values.namespace.iter().for_each(|it| add("namespace", it));
+        values.helm_bin.iter().for_each(|it| add("helm-bin", &path(it)));
+        words
+    }
+}
+
 impl ValueArgs {
     /// One values file more, over all others.
     pub(super) fn add_file(&mut self, path: &Path) {

@@ -1,6 +1,7 @@
 //! The command line: arguments, files, exit codes. The only room that reads clocks and writes files.
 
 mod args;
+mod config;
 mod demo;
 mod explain;
 mod files;
@@ -11,6 +12,7 @@ mod progress;
 mod run;
 mod side_by_side;
 mod size;
+mod sweep;
 mod validate;
 mod values;
 
@@ -74,6 +76,7 @@ fn dispatch(cli: Cli) -> Exit {
     match cli.command {
         Command::Run(args) => run::run(&args, cli.color),
         Command::Size(args) => size::size_scenarios(&args, cli.color),
+        Command::Sweep(args) => sweep::sweep(&args, cli.color),
         Command::Validate(args) => validate::validate(&args, cli.color),
         Command::Init(args) => init::init(&args, cli.color),
         Command::Demo(args) => demo::demo(&args, cli.color),

@@ -65,10 +65,15 @@ pub(super) fn load(path: &Path, args: &RunArgs, color: Color) -> Option<Scenario
 
 /// Says what is wrong with a scenario; what is left of it.
 fn say_and_take(loaded: Loaded, args: &RunArgs, color: Color) -> Option<Scenario> {
+    say_loaded(loaded, args.quiet, color)
+}
+
+/// Says what is wrong with a scenario, errors alone when `quiet`; what is left of it.
+pub(super) fn say_loaded(loaded: Loaded, quiet: bool, color: Color) -> Option<Scenario> {
     let Loaded { scenario, diagnostics, sources } = loaded;
     let wanted = wants_colour(color, std::io::stderr().is_terminal());
     let colour = if wanted { DiagnosticColour::Coloured } else { DiagnosticColour::Plain };
-    if scenario.is_none() || !args.quiet {
+    if scenario.is_none() || !quiet {
         let text = render_all(&diagnostics, &sources, colour);
         if !text.is_empty() {
             to_stderr(&text);

@@ -328,6 +328,7 @@ fn sample(secs: u64) -> Sample {
             cpu_limit_cores: limit * pods,
             memory_bytes: 150e6 * pods,
             memory_requested_bytes: 268e6 * pods,
+            cfs: None,
         }
     };
     let station = |station, waiting, gpu_busy| StationSample {

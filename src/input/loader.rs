@@ -414,7 +414,7 @@ fn rewritten(
         let hooks = hooks.map(|(id, spec)| (*id, Arc::make_mut(spec)));
         let written = rollout.workloads.iter_mut().filter_map(|(id, change)| match change {
             WorkloadChange::Written { spec, .. } => Some((*id, Arc::make_mut(spec))),
-            WorkloadChange::Image { .. } => None,
+            WorkloadChange::Image { .. } | WorkloadChange::Restart => None,
         });
         hooks.chain(written)
     })

@@ -48,6 +48,7 @@ mod rollouts;
 mod scenario;
 mod thresholds;
 
+pub mod config;
 mod documents;
 mod helm;
 mod live_cluster;

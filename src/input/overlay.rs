@@ -241,10 +241,11 @@ fn leaves(node: &Node, call: &mut dyn FnMut(Span)) {
 /// back as patches here.
 #[must_use]
 pub fn patch_documents(settings: &BTreeMap<ObjectField, String>) -> String {
-    let mut objects: BTreeMap<(&str, &str, &str), Vec<(&ObjectField, &str)>> = BTreeMap::new();
+    let key =
+        |field: &ObjectField| (field.kind.clone(), field.namespace.clone(), field.name.clone());
+    let mut objects: BTreeMap<_, Vec<(&ObjectField, &str)>> = BTreeMap::new();
     for (field, value) in settings {
-        let key = (field.kind.as_str(), field.namespace.as_str(), field.name.as_str());
-        objects.entry(key).or_default().push((field, value));
+        objects.entry(key(field)).or_default().push((field, value));
     }
     let documents = objects.iter().map(|((kind, namespace, name), fields)| {
         let mut text =

@@ -18,6 +18,7 @@ use super::releases::follow_releases;
 use super::rollouts::Release;
 use super::source::Span;
 use super::thresholds::thresholds;
+use super::yaml::{Entry, Kind, Node};
 use crate::cluster::api::{NodePoolSpec, WorkloadKind, WorkloadSpec};
 use crate::load::LoadSpec;
 use crate::model::id::{PoolId, WorkloadId};
@@ -389,7 +390,10 @@ impl Events<'_> {
             return None;
         }
         let target = match name {
-            "rollout" => self.release.rollout(&body),
+            "rollout" => match self.written_out(name, &body) {
+                Some(long) => self.release.rollout(&body.standing_for(&long)),
+                None => self.release.rollout(&body),
+            },
             "upgrade" => self.release.upgrade(&body, position),
             _ => self.target(name, &body, duration?),
         };
@@ -406,6 +410,8 @@ impl Events<'_> {
             let zone = known_zone(body, self.known?.zones)?;
             return Some(DisruptionTarget::FailZone { zone, duration });
         }
+        let long = self.written_out(name, body);
+        let body = &long.as_ref().map_or_else(|| body.clone(), |node| body.standing_for(node));
         let fields = body.fields()?;
         if name == "capacityShortage" {
             let of = machine_filter(&fields, self.known?);
@@ -416,10 +422,7 @@ impl Events<'_> {
             |fields: &Fields<'_>| fields.read_or("count", 1, |value| value.integer(1..=u32::MAX));
         let target = match name {
             "drain" | "failNode" | "upgradePool" | "reclaimSpot" => {
-                let pool = fields.required("pool").and_then(|pool| self.pool(&pool));
-                let named = |value: &Value<'_>| self.workload(value);
-                let around = PoolEvent { name, pool, pools: self.pools, provider: self.provider };
-                let target = around.target(&fields, duration, &named);
+                let target = self.pool_target(name, &fields, duration);
                 fields.finish(&format!("the event `{name}`"));
                 target?
             }
@@ -432,9 +435,20 @@ impl Events<'_> {
             "cordon" => {
                 let node = fields.required("node").and_then(|node| self.node(&node));
                 fields.finish("the event `cordon`");
-                DisruptionTarget::Cordon { node: node? }
+                DisruptionTarget::Cordon { node: node?.1 }
             }
             _ => {
+                let one = fields.optional("pod").filter(|_| name == "deletePod");
+                if let Some(value) = one {
+                    let pod = self.pod(&value);
+                    fields.finish("the event `deletePod`");
+                    let (workload, pod) = pod?;
+                    return Some(DisruptionTarget::DeletePod {
+                        workload,
+                        count: 1,
+                        pod: Some(pod),
+                    });
+                }
                 let workload = fields.required("workload").and_then(|value| self.workload(&value));
                 if name == "scale" {
                     let replicas = fields
@@ -445,11 +459,73 @@ impl Events<'_> {
                 } else {
                     let count = count(&fields);
                     fields.finish("the event `deletePod`");
-                    DisruptionTarget::DeletePod { workload: workload?, count: count? }
+                    DisruptionTarget::DeletePod { workload: workload?, count: count?, pod: None }
                 }
             }
         };
         Some(target)
+    }
+
+    /// An event of a pool, or of one of its nodes.
+    fn pool_target(
+        &self,
+        name: &str,
+        fields: &Fields<'_>,
+        duration: Option<SimDuration>,
+    ) -> Option<DisruptionTarget> {
+        let one = fields.optional("node").filter(|_| matches!(name, "drain" | "failNode"));
+        let (pool, node) = match &one {
+            Some(value) if fields.optional("pool").is_some() => {
+                let message = "has both `node` and `pool`, which exclude each other";
+                value.report(value.error(codes::EXCLUSIVE_FIELDS, message));
+                (None, None)
+            }
+            Some(value) => self.node(value).unzip(),
+            None => (fields.required("pool").and_then(|pool| self.pool(&pool)), None),
+        };
+        let named = |value: &Value<'_>| self.workload(value);
+        let (pools, provider) = (self.pools, self.provider);
+        let around = PoolEvent { name, node, pool, pools, provider };
+        around.target(fields, duration, &named)
+    }
+
+    /// The long form of an event that is written as a name alone (`fail_node: gpu-1`): what the name is
+    /// of follows from the event, and from what there is. Nothing for an event without such a form.
+    fn written_out(&self, name: &str, body: &Value<'_>) -> Option<Node> {
+        let text = body.node().text()?;
+        let is_pool = || self.pools?.iter().find(|pool| *pool.name == *text);
+        let key = match name {
+            "drain" | "failNode" if is_pool().is_none() && self.numbered(text).is_some() => "node",
+            "drain" | "failNode" | "upgradePool" | "reclaimSpot" => "pool",
+            "cordon" => "node",
+            "deletePod" if self.pod_of(text).is_some() => "pod",
+            "deletePod" | "scale" | "rollout" => "workload",
+            "slow" => "service",
+            _ => return None,
+        };
+        let (key_span, value) = (body.span(), body.node().clone());
+        let entry = Entry { key: Arc::from(key), key_span, value };
+        Some(Node { kind: Kind::Mapping(Arc::from([entry])), ..body.node().clone() })
+    }
+
+    /// A pod of a name, and whose it is: pods are called `WORKLOAD-1`, those of StatefulSets from 0 on.
+    /// A workload with that name comes first.
+    fn pod_of(&self, name: &str) -> Option<WorkloadId> {
+        let objects = self.release.objects;
+        let (of, number) = name.rsplit_once('-')?;
+        let numbered = number.parse::<u32>().is_ok() && objects.named(name, None).is_none();
+        objects.named(of, None).filter(|_| numbered).map(WorkloadId::at)
+    }
+
+    fn pod(&self, value: &Value<'_>) -> Option<(WorkloadId, Arc<str>)> {
+        let name = value.non_empty()?;
+        if let Some(workload) = self.pod_of(name) {
+            return Some((workload, Arc::from(name)));
+        }
+        let workloads = self.release.objects.workloads.iter();
+        let first: Vec<String> = workloads.map(|it| format!("{}-1", it.meta.name)).collect();
+        value.report(value.unknown_reference(name, "pod", first.iter().map(String::as_str)));
+        None
     }
 
     fn workload(&self, value: &Value<'_>) -> Option<WorkloadId> {
@@ -457,20 +533,25 @@ impl Events<'_> {
     }
 
     /// A node that may exist: the nodes of a pool are called `POOL-1`, `POOL-2` and so on.
-    fn node(&self, value: &Value<'_>) -> Option<Arc<str>> {
+    fn node(&self, value: &Value<'_>) -> Option<(PoolId, Arc<str>)> {
         let name = value.non_empty()?;
         let pools = self.pools?;
-        let numbered = |pool: &NodePoolSpec| {
-            let number = name.strip_prefix(&*pool.name)?.strip_prefix('-')?;
-            number.parse::<u32>().ok()
-        };
-        if !pools.iter().any(|pool| numbered(pool).is_some()) {
+        let Some(pool) = self.numbered(name) else {
             let first: Vec<String> = pools.iter().map(|pool| format!("{}-1", pool.name)).collect();
             let names = first.iter().map(String::as_str);
             value.report(value.unknown_reference(name, "node", names));
             return None;
-        }
-        Some(Arc::from(name))
+        };
+        Some((pool, Arc::from(name)))
+    }
+
+    /// The pool of a node, by the node's name.
+    fn numbered(&self, name: &str) -> Option<PoolId> {
+        let of = |pool: &NodePoolSpec| {
+            let number = name.strip_prefix(&*pool.name).and_then(|rest| rest.strip_prefix('-'));
+            number.is_some_and(|number| number.parse::<u32>().is_ok())
+        };
+        self.pools?.iter().position(of).map(PoolId::at)
     }
 
     fn pool(&self, value: &Value<'_>) -> Option<PoolId> {

@@ -199,6 +199,35 @@ impl Calls {
         self.fold(|cell, end| selector.matches(|key| cell.tag(scenario, end, key)))
     }
 
+    /// How many calls failed or took longer than their objective, and how many there were. Of several
+    /// objectives the one with most tags counts, of equally many the strictest.
+    pub(super) fn missed(
+        &self,
+        scenario: &Scenario,
+        objectives: &[(&MetricSelector, f64)],
+    ) -> (u64, u64) {
+        let (mut missed, mut all) = (0, 0);
+        for cell in &self.cells {
+            for (end, tally) in ENDS.into_iter().zip(&cell.by_end) {
+                let Some(tally) = tally else { continue };
+                all += tally.count();
+                if end.is_failure() {
+                    missed += tally.count();
+                    continue;
+                }
+                let apply = objectives
+                    .iter()
+                    .filter(|(selector, _)| selector.matches(|key| cell.tag(scenario, end, key)));
+                let mine = apply.min_by(|one, other| {
+                    let tags = |it: &MetricSelector| it.tags().count();
+                    tags(other.0).cmp(&tags(one.0)).then(one.1.total_cmp(&other.1))
+                });
+                missed += mine.map_or(0, |(_, limit_ms)| tally.count_above_ms(*limit_ms));
+            }
+        }
+        (missed, all)
+    }
+
     /// All calls.
     pub(super) fn all(&self) -> CallFigures {
         self.fold(|_, _| true)

@@ -103,8 +103,12 @@ fn pool(name: &str, price: Option<Decimal>) -> Arc<NodePoolSpec> {
 }
 
 fn station(name: &str, workload: u32) -> StationSpec {
-    let kind =
-        StationKind::Cpu(CpuSpec { concurrency: None, threads_per_request: 1.0, max_cores: None });
+    let kind = StationKind::Cpu(CpuSpec {
+        concurrency: None,
+        threads_per_request: 1.0,
+        max_cores: None,
+        exact_quota: false,
+    });
     StationSpec { workload: Some(WorkloadId(workload)), ..StationSpec::plain(name, kind) }
 }
 
@@ -299,6 +303,7 @@ impl Teller {
             cpu_limit_cores: 4.0,
             memory_bytes: 100.0,
             memory_requested_bytes: 400.0,
+            cfs: None,
         };
         let station =
             |id| StationSample { station: StationId(id), waiting: 0, inside: 0, gpu_busy: None };

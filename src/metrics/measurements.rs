@@ -17,7 +17,7 @@ use crate::model::id::{ClassId, LoadId, OperationId, PoolId, StationId, Workload
 use crate::model::observer::{ClientCall, Observer, OperationEnd, Sample};
 use crate::model::record::{Death, Record};
 use crate::scenario::Scenario;
-use crate::scenario::threshold::MetricSelector;
+use crate::scenario::threshold::{Method, MetricSelector, Operator};
 use crate::units::convert::f64_from_u64;
 use crate::units::{SimDuration, SimTime};
 
@@ -200,6 +200,26 @@ impl Measurements {
     #[must_use]
     pub fn calls_of(&self, scenario: &Scenario, selector: &MetricSelector) -> CallFigures {
         self.calls.select(scenario, selector)
+    }
+
+    /// Share of the client calls that failed or took longer than their objective: the limit of the
+    /// `http_req_duration` threshold that names them most closely. `None` without a call.
+    ///
+    /// A threshold such as `p(95)<500` says that 500 ms are the objective and that a twentieth of the
+    /// calls may miss it; the share that misses it tells more than the percentile does, and a mean of
+    /// it over runs means something.
+    #[must_use]
+    pub fn objective_miss(&self, scenario: &Scenario) -> Option<f64> {
+        let of_durations = scenario.thresholds.iter().filter(|spec| {
+            let bound = spec.expression();
+            let upper = matches!(bound.operator, Operator::Less | Operator::LessOrEqual);
+            let whole = matches!(bound.method, Method::Percentile(_) | Method::Med | Method::Max);
+            spec.metric().name() == "http_req_duration" && upper && whole
+        });
+        let objectives: Vec<_> =
+            of_durations.map(|spec| (spec.metric(), spec.expression().value)).collect();
+        let (missed, all) = self.calls.missed(scenario, &objectives);
+        (all > 0).then(|| f64_from_u64(missed) / f64_from_u64(all))
     }
 
     /// All iterations.

@@ -11,6 +11,8 @@ use crate::model::id::{
 pub enum Event {
     /// The first CPU demand of a server is used up.
     CpuDone(ServerId),
+    /// The CPU quota of a server is used up, or its period is over.
+    CfsPeriod(ServerId),
     /// The batch on a server's GPU is done.
     GpuDone(ServerId),
     /// A batch has waited long enough to fill.
@@ -185,6 +187,7 @@ impl Event {
             Self::WarmUpEnds => 0,
             Self::CpuDone(_) | Self::GpuDone(_) | Self::WaitDone(_) => 1,
             Self::ConnectTimeout(_)
+            | Self::CfsPeriod(_)
             | Self::TimeoutLane(_)
             | Self::Effort(_, EffortStep::Deadline | EffortStep::Patience) => 2,
             Self::GpuStart(_) => 3,

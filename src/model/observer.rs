@@ -180,6 +180,20 @@ pub struct WorkloadSample {
     pub memory_bytes: f64,
     /// Memory requested by its pods (bytes).
     pub memory_requested_bytes: f64,
+    /// How much CPU limits held up its pods since the run began; `None` where that is not known.
+    pub cfs: Option<CfsCounts>,
+}
+
+/// What cAdvisor counts of CPU limits: `container_cpu_cfs_periods_total`,
+/// `container_cpu_cfs_throttled_periods_total` and `container_cpu_cfs_throttled_seconds_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct CfsCounts {
+    /// Periods in which processes with a limit ran.
+    pub periods: f64,
+    /// Periods in which they were stopped.
+    pub throttled_periods: f64,
+    /// How long they were stopped (s).
+    pub throttled_s: f64,
 }
 
 /// A station at a sampling instant.

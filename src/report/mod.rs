@@ -12,6 +12,8 @@ mod autoscaler_status;
 pub mod columns;
 pub mod csv;
 pub mod explain;
+pub mod figures;
+pub mod grid;
 pub mod json;
 pub mod ndjson;
 pub mod review;

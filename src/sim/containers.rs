@@ -181,6 +181,15 @@ impl<O: Observer> Run<'_, O> {
         self.start_next(now, id);
     }
 
+    /// Whether a machine that stopped took a pod's one chance: with `restartPolicy: Never` nothing that
+    /// ran is started again, and the pod has failed (kuberuntime_manager.go `computePodActions`).
+    pub(super) fn ended_with_its_machine(&self, id: PodId) -> bool {
+        let Some(pod) = self.cluster.pod(id) else { return false };
+        let ran = |life: &Life| life.since.is_some() || life.ended || life.restarts > 0;
+        let lives = self.containers.pods.get(&id).into_iter().flat_map(|pod| &pod.lives);
+        pod.template.spec.restart_policy == RestartPolicy::Never && lives.into_iter().any(ran)
+    }
+
     /// The container that serves, or the first that is no init container.
     pub(super) fn serving_container(&self, pod: &Pod) -> u8 {
         serving_container(self.scenario, self.stations[pod.workload().index()], pod)

@@ -19,6 +19,9 @@ impl<O: Observer> Run<'_, O> {
                 return self.hear_services(now);
             }
             Event::Arrival(load) => return self.arrival(now, load),
+            Event::CfsPeriod(server) => {
+                return self.services.requests().cfs_period(&mut ctx!(self, now), server);
+            }
             Event::GpuDone(server) => {
                 self.services.requests().gpu_done(&mut ctx!(self, now), server);
                 return self.hear_services(now);

@@ -7,8 +7,11 @@ use rust_decimal::Decimal;
 use crate::cluster::{NodePhase, PodPhase};
 use crate::model::Event;
 use crate::model::id::{PodId, StationId};
-use crate::model::observer::{Observer, PoolSample, Sample, StationSample, WorkloadSample};
+use crate::model::observer::{
+    CfsCounts, Observer, PoolSample, Sample, StationSample, WorkloadSample,
+};
 use crate::scenario::Scenario;
+use crate::service::Throttling;
 use crate::sim::Run;
 use crate::units::convert::{count_u32, f64_from_i64};
 use crate::units::{SimDuration, SimTime};
@@ -22,6 +25,10 @@ pub(super) struct Sampler {
     last: SimTime,
     /// Core-seconds of each workload up to the last sample.
     cpu_core_s: Vec<f64>,
+    /// How much CPU limits held up the pods of each workload since the run began.
+    throttling: Vec<Option<Throttling>>,
+    /// What each pod had counted of that at the last sample.
+    throttled: BTreeMap<PodId, Throttling>,
     /// GPU-seconds of each station up to the last sample.
     gpu_s: Vec<f64>,
 }
@@ -32,6 +39,8 @@ impl Sampler {
             interval: interval(scenario.duration),
             last: SimTime::ZERO,
             cpu_core_s: vec![0.0; scenario.workloads.len()],
+            throttling: vec![None; scenario.workloads.len()],
+            throttled: BTreeMap::new(),
             gpu_s: vec![0.0; scenario.services.stations.len()],
         }
     }
@@ -65,8 +74,13 @@ impl<O: Observer> Run<'_, O> {
     fn sample_workloads(&mut self, now: SimTime, elapsed_s: f64) -> Vec<WorkloadSample> {
         let served: Vec<PodId> = self.servers.keys().copied().collect();
         let mut usages: BTreeMap<PodId, (f64, f64)> = BTreeMap::new();
+        let before = std::mem::take(&mut self.sampler.throttled);
         for pod in served {
-            let sum = self.usage_of(now, pod).into_iter().fold((0.0, 0.0), |(cpu, memory), it| {
+            let usage = self.usage_of(now, pod);
+            for counted in usage.iter().filter_map(|it| it.throttling) {
+                self.throttled(pod, counted, before.get(&pod));
+            }
+            let sum = usage.into_iter().fold((0.0, 0.0), |(cpu, memory), it| {
                 (cpu + it.cpu_core_s, memory + it.memory_bytes)
             });
             usages.insert(pod, sum);
@@ -84,6 +98,11 @@ impl<O: Observer> Run<'_, O> {
                 cpu_limit_cores: 0.0,
                 memory_bytes: 0.0,
                 memory_requested_bytes: 0.0,
+                cfs: self.sampler.throttling[workload.id.index()].map(|it| CfsCounts {
+                    periods: it.periods,
+                    throttled_periods: it.throttled_periods,
+                    throttled_s: it.throttled_s,
+                }),
             };
             let mut cpu_core_s = 0.0;
             for pod in self.cluster.pods_of(workload.id) {
@@ -113,6 +132,19 @@ impl<O: Observer> Run<'_, O> {
             samples.push(sample);
         }
         samples
+    }
+
+    /// Adds what a pod has been held up since the last sample; its counters begin anew with its process.
+    fn throttled(&mut self, pod: PodId, counted: Throttling, before: Option<&Throttling>) {
+        let grown = match before {
+            Some(before) if counted.periods >= before.periods => counted.since(before),
+            Some(_) | None => counted,
+        };
+        self.sampler.throttled.insert(pod, counted);
+        if let Some(pod) = self.cluster.pod(pod) {
+            let total = &mut self.sampler.throttling[pod.workload().index()];
+            *total = Some(total.unwrap_or_default().plus(&grown));
+        }
     }
 
     fn sample_stations(&mut self, now: SimTime, elapsed_s: f64) -> Vec<StationSample> {

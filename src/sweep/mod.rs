@@ -4,7 +4,11 @@
 //! computed on its own, and results are collected by index, so that the bytes of a result do not
 //! depend on how many threads computed it.
 
+pub mod cell;
+pub mod figures;
+pub mod grid;
 pub mod interval;
+pub mod paired;
 pub mod size;
 
 use rayon::prelude::*;
@@ -19,7 +23,9 @@ use crate::sim::{Outcome, RunOptions, StationOutcome, simulate};
 use crate::trace::{History, Keep};
 use crate::units::{SimDuration, SimTime};
 
+pub use figures::{Figures, Measure};
 pub use interval::MeanInterval;
+pub use paired::Paired;
 
 /// Everything about one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,12 +102,7 @@ pub fn evaluate(
     options: SweepOptions,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Vec<RunResult>, SweepError> {
-    let jobs = options.jobs;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(jobs)
-        .build()
-        .map_err(|source| SweepError { jobs, source })?;
-    let results = pool.install(|| {
+    with_threads(options.jobs, || {
         (0..u64::from(options.runs))
             .into_par_iter()
             .map(|replication| {
@@ -110,8 +111,44 @@ pub fn evaluate(
                 result
             })
             .collect()
-    });
-    Ok(results)
+    })
+}
+
+/// Does work that may spread over so many threads; 0 is one per core.
+///
+/// # Errors
+/// When the operating system gives no threads.
+pub fn with_threads<T: Send>(
+    jobs: usize,
+    work: impl FnOnce() -> T + Send,
+) -> Result<T, SweepError> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(jobs)
+        .build()
+        .map_err(|source| SweepError { jobs, source })?;
+    Ok(pool.install(work))
+}
+
+/// Does the same for every item, on the threads at hand; results are in the order of the items.
+pub fn each<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Sync + Send) -> Vec<T> {
+    items.par_iter().map(work).collect()
+}
+
+/// The figures of so many replications, on the threads at hand. Only the figures are kept.
+#[must_use]
+pub fn figures(
+    scenario: &Scenario,
+    seed: u64,
+    replications: std::ops::Range<u64>,
+    strict: bool,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Vec<Figures> {
+    let replications: Vec<u64> = replications.collect();
+    each(&replications, |replication| {
+        let result = run(scenario, SweepOptions::single(seed), *replication, progress);
+        progress(Progress::Finished);
+        Figures::of(scenario, &result, strict)
+    })
 }
 
 /// One run, on this thread.

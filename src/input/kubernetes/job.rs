@@ -180,7 +180,11 @@ fn job_spec(value: &Value<'_>) -> Option<Body> {
     let template = template?;
     if template.spec.restart_policy == RestartPolicy::Always {
         let place = template_value.as_ref().unwrap_or(value).descend("spec.restartPolicy");
-        let message = "must be OnFailure or Never for the pods of a Job";
+        let written = place.node().text() == Some("Always");
+        let message = match written {
+            true => "is Always, must be OnFailure or Never for the pods of a Job",
+            false => "has no `restartPolicy`: it must be OnFailure or Never for the pods of a Job",
+        };
         value.report(
             place.error(codes::INVALID_VALUE, message).note(
                 "the API server says: Required value: valid values: \"OnFailure\", \"Never\"",

@@ -333,10 +333,8 @@ fn put_resource(scenario: &mut Scenario, figure: &Figure, amount: &Amount) {
     let spec = &mut template.spec;
     let mut containers = spec.containers.iter_mut().chain(&mut spec.init_containers);
     let Some(container) = containers.find(|it| it.name == *wanted) else { return };
-    let list = match figure.field {
-        Field::CpuLimit | Field::MemoryLimit => &mut container.limits,
-        _ => &mut container.requests,
-    };
+    let is_limit = matches!(figure.field, Field::CpuLimit | Field::MemoryLimit);
+    let list = if is_limit { &mut container.limits } else { &mut container.requests };
     match amount {
         Amount::Cpu(cpu) => list.cpu = Some(*cpu),
         Amount::Memory(bytes) => list.memory = Some(*bytes),
@@ -349,24 +347,22 @@ fn put_autoscaler(scenario: &mut Scenario, figure: &Figure, amount: &Amount) {
     let found = all.find(|it| figure.owner.is(&it.meta));
     let (Some(hpa), Some(count)) = (found, whole(amount)) else { return };
     let hpa = Arc::make_mut(hpa);
-    match figure.field {
-        Field::MinReplicas => {
-            // The size at the start is the minimum unless the scenario states another.
-            let initial = &mut scenario.initial_replicas[hpa.target.index()];
-            if *initial == hpa.spec.min_replicas.unwrap_or(1) {
-                *initial = count;
-            }
-            hpa.spec.min_replicas = Some(count);
+    if figure.field == Field::MinReplicas {
+        // The size at the start is the minimum unless the scenario states another.
+        let initial = &mut scenario.initial_replicas[hpa.target.index()];
+        if *initial == hpa.spec.min_replicas.unwrap_or(1) {
+            *initial = count;
         }
-        Field::MaxReplicas => hpa.spec.max_replicas = count,
-        _ => {
-            let metrics = hpa.spec.metrics.iter_mut();
-            for metric in metrics.filter(|metric| cpu_target(metric).is_some()) {
-                if let MetricSpec::Resource { target, .. }
-                | MetricSpec::ContainerResource { target, .. } = metric
-                {
-                    target.average_utilization = Some(count);
-                }
+        hpa.spec.min_replicas = Some(count);
+    } else if figure.field == Field::MaxReplicas {
+        hpa.spec.max_replicas = count;
+    } else {
+        let metrics = hpa.spec.metrics.iter_mut();
+        for metric in metrics.filter(|metric| cpu_target(metric).is_some()) {
+            if let MetricSpec::Resource { target, .. }
+            | MetricSpec::ContainerResource { target, .. } = metric
+            {
+                target.average_utilization = Some(count);
             }
         }
     }

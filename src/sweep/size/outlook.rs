@@ -181,6 +181,7 @@ fn losses(scenario: &Scenario) -> Vec<(String, DisruptionTarget)> {
             duration: None,
             running: None,
             deleted: Some(SimDuration::from_secs(60)),
+            node: None,
         };
         losses.push((format!("one node of {}", pool.name), target));
     }

@@ -136,7 +136,11 @@ fn scaling(scenario: &Scenario, workload: WorkloadId) -> Option<Scaling> {
     let target = |wanted: &ResourceName| {
         let percents = hpa.spec.metrics.iter().filter_map(|metric| match metric {
             MetricSpec::Resource { name, target } if name == wanted => target.average_utilization,
-            _ => None,
+            MetricSpec::Resource { .. }
+            | MetricSpec::ContainerResource { .. }
+            | MetricSpec::Pods { .. }
+            | MetricSpec::Object { .. }
+            | MetricSpec::External { .. } => None,
         });
         percents.min().map(|percent| f64::from(percent) / 100.0)
     };
@@ -171,19 +175,15 @@ fn budgets(scenario: &Scenario, workload: WorkloadId) -> (Vec<Owner>, i64) {
 /// Cores of a CPU figure; `None` when it is not written.
 #[must_use]
 pub fn cores_of(scenario: &Scenario, owner: &Owner, field: Field) -> Option<f64> {
-    match now(scenario, &owner.figure(field))? {
-        super::Amount::Cpu(cpu) => Some(f64_from_i64(cpu.0) / 1000.0),
-        _ => None,
-    }
+    let super::Amount::Cpu(cpu) = now(scenario, &owner.figure(field))? else { return None };
+    Some(f64_from_i64(cpu.0) / 1000.0)
 }
 
 /// Bytes of a memory figure; `None` when it is not written.
 #[must_use]
 pub fn bytes_of(scenario: &Scenario, owner: &Owner, field: Field) -> Option<f64> {
-    match now(scenario, &owner.figure(field))? {
-        super::Amount::Memory(bytes) => Some(bytes.as_f64()),
-        _ => None,
-    }
+    let super::Amount::Memory(bytes) = now(scenario, &owner.figure(field))? else { return None };
+    Some(bytes.as_f64())
 }
 
 /// The number of a count.

@@ -1,11 +1,14 @@
 //! `size`: figures that hold at least cost, proven, and written as an overlay.
 
+pub(super) mod args;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use crate::cli::args::{Color, SizeArgs, SizeFormat};
+use self::args::{SizeArgs, SizeFormat};
+use crate::cli::args::Color;
 use crate::cli::files::{to_stderr, to_stdout, write_whole};
 use crate::cli::inputs::InputArgs;
 use crate::cli::run::wants_colour;
@@ -275,20 +278,16 @@ impl Written {
 
 /// An amount as it is written in YAML.
 fn bare(amount: &Amount) -> String {
-    match amount {
-        Amount::Percent(percent) => percent.to_string(),
-        other => other.to_string(),
-    }
+    if let Amount::Percent(percent) = amount { percent.to_string() } else { amount.to_string() }
 }
 
 /// A text or number in YAML: what could be read as a number and is a quantity stands in quotes.
 fn quoted(field: Field, value: String) -> String {
-    match field {
-        Field::CpuRequest | Field::CpuLimit | Field::MemoryRequest | Field::MemoryLimit => {
-            format!("\"{value}\"")
-        }
-        _ => value,
-    }
+    let quantity = matches!(
+        field,
+        Field::CpuRequest | Field::CpuLimit | Field::MemoryRequest | Field::MemoryLimit
+    );
+    if quantity { format!("\"{value}\"") } else { value }
 }
 
 fn pool_field(scenario: &Scenario, figure: &Figure) -> ObjectField {
@@ -321,7 +320,10 @@ fn object_setting(
              averageUtilization: {}}}}}}}",
             target.average_utilization?
         )),
-        _ => None,
+        MetricSpec::ContainerResource { .. }
+        | MetricSpec::Pods { .. }
+        | MetricSpec::Object { .. }
+        | MetricSpec::External { .. } => None,
     });
     let metrics: Option<Vec<String>> = metrics.collect();
     field.path = vec![Step::Key("spec".to_owned()), Step::Key("metrics".to_owned())];
@@ -363,7 +365,7 @@ fn write(
         write_whole(&beside, &format!("{head}{}", written.cluster)).map_err(failed)?;
         inputs.patch.push(beside.display().to_string());
     }
-    let again = LoadOptions { ..load_options(&inputs, options.seed, color)? };
+    let again = load_options(&inputs, options.seed, color)?;
     let scenario = load(&args.scenarios[0], &again, true, color)?;
     let mut lost = written.unplaced.clone();
     for (figure, amount) in &plan.changes.0 {
