@@ -58,7 +58,7 @@ fn replicas(page: &Value, today: &str) -> String {
 /// ln 20 / (mu - lambda/n). With mu = 10/s and lambda = 40/s it is 899 ms for six pods, 1,498 ms for five.
 #[test]
 fn pods_as_single_servers_are_as_many_as_the_formula_says() {
-    let percentile = |pods: f64| 1000.0 * 20.0_f64.ln() / (10.0 - 40.0 / pods);
+    let percentile = |pods: f64| 1000.0 * libm::log(20.0) / (10.0 - 40.0 / pods);
     let formula = (5..).find(|pods| percentile(f64::from(*pods)) < 1000.0);
     assert_eq!(formula, Some(6));
     let (_folder, scenario) = documents(&[]);
