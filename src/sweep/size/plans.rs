@@ -252,7 +252,8 @@ fn lower_by_requests(
                 return None;
             }
             let tried = search.try_figures(&candidate.figures);
-            super::search::saves(&plan.1, &tried).then_some((candidate, tried))
+            let holds = tried.holds() || !plan.1.holds();
+            (holds && super::search::saves(&plan.1, &tried)).then_some((candidate, tried))
         });
         let Some(next) = next.take(1).next() else { return changed };
         *plan = next;
