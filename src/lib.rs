@@ -3,7 +3,9 @@
 pub mod units;
 
 pub mod engine;
+pub mod promql;
 
+pub mod fit;
 pub mod model;
 
 pub mod cluster;
@@ -17,6 +19,9 @@ pub mod scenario;
 pub mod input;
 pub mod sim;
 
+pub mod alerts;
+pub mod backtest;
+pub mod calibrate;
 pub mod metrics;
 pub mod trace;
 

@@ -4,7 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::backtest::BacktestArgs;
+use crate::cli::bench::args::BenchArgs;
+use crate::cli::compare::args::CompareArgs;
+use crate::cli::convert::ConvertArgs;
 use crate::cli::demo::DemoArgs;
+use crate::cli::fit::FitArgs;
 use crate::cli::init::InitArgs;
 use crate::cli::inputs::InputArgs;
 use crate::cli::size::args::SizeArgs;
@@ -34,6 +39,10 @@ pub(super) enum Command {
     Run(Box<RunArgs>),
     /// Find the requests, autoscalers, budgets and nodes that meet the thresholds at least cost.
     Size(Box<SizeArgs>),
+    /// Which scaling policy is best over these scenarios?
+    Bench(Box<BenchArgs>),
+    /// Is this change better or worse than its base, and can that be told from chance?
+    Compare(Box<CompareArgs>),
     /// How a result moves over a grid of values, on this machine or on many.
     Sweep(Box<SweepArgs>),
     /// Find what can never work, without simulating: figures, budgets, placement, storage, network.
@@ -42,6 +51,12 @@ pub(super) enum Command {
     Init(Box<InitArgs>),
     /// Run a small shop that is inside the program: no file, cluster or network is needed.
     Demo(DemoArgs),
+    /// Make a load out of a recording or of the options of a k6 script.
+    Convert(Box<ConvertArgs>),
+    /// Replay a past day of an HPA: its sizes beside the recorded ones, and under other figures.
+    Backtest(Box<BacktestArgs>),
+    /// Estimate service profiles from measurements: k6, Prometheus, CSV.
+    Fit(Box<FitArgs>),
     /// Print the JSON Schema of a kind of document, for editors.
     Schema {
         /// Scenario, ClusterProfile or ServiceProfiles; without one, the kinds are listed.
@@ -62,16 +77,24 @@ pub(super) enum Command {
 }
 
 /// Arguments of `run`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct RunArgs {
     /// The scenario document. Several are told side by side: verdict, nodes, cost, disruptions.
-    #[arg(required = true, num_args = 1.., value_name = "SCENARIO")]
+    #[arg(required_unless_present = "from", num_args = 1.., value_name = "SCENARIO")]
     pub(super) scenarios: Vec<PathBuf>,
+    /// Repeat the run of a result (`-o json=FILE`): the same scenario, inputs, seed and number of
+    /// runs, when version and inputs are what they were.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenarios", "seed"])]
+    pub(super) from: Option<PathBuf>,
     /// What is deployed, and where.
     #[command(flatten)]
     pub(super) inputs: InputArgs,
-    /// Output format, repeatable: text, json, ndjson (each to stdout or =PATH), csv=DIR, svg=DIR.
+    /// A load in place of the scenario's: a document of kind Load, as `convert` writes it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) load: Option<PathBuf>,
+    /// Output format, repeatable: text, json, ndjson, html, markdown (each to stdout or =PATH), csv=DIR,
+    /// svg=DIR.
     #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output)]
     pub(super) output: Vec<OutputArg>,
     /// Seed of all chance; the scenario's own, or 42, when absent.
@@ -300,6 +323,10 @@ pub(super) enum Format {
     Csv,
     /// Charts, one file each.
     Svg,
+    /// One page with everything, which opens without a network.
+    Html,
+    /// A comment for a pull request.
+    Markdown,
 }
 
 impl Format {

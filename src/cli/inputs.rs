@@ -99,6 +99,42 @@ impl InputArgs {
         Ok(patches)
     }
 
+    /// The arguments as one would type them again.
+    pub(super) fn as_written(&self) -> String {
+        let values = &self.values;
+        let path = |path: &PathBuf| path.display().to_string();
+        let mut words: Vec<(&str, String)> = Vec::new();
+        words.extend(self.manifests.iter().map(|it| ("-f", path(it))));
+        words.extend(self.chart.iter().map(|it| ("--chart", path(it))));
+        words.extend(self.cluster.iter().map(|it| ("--cluster", path(it))));
+        words.extend(self.patch.iter().map(|it| ("--patch", it.clone())));
+        words.extend(values.values.iter().map(|it| ("--values", path(it))));
+        let texts = [
+            ("--set", &values.set),
+            ("--set-string", &values.set_string),
+            ("--set-json", &values.set_json),
+            ("--set-file", &values.set_file),
+            ("--set-literal", &values.set_literal),
+        ];
+        for (name, list) in texts {
+            words.extend(list.iter().map(|it| (name, it.clone())));
+        }
+        words.extend(values.release.iter().map(|it| ("--release", it.clone())));
+        words.extend(values.namespace.iter().map(|it| ("--namespace", it.clone())));
+        let plain = |text: &str| {
+            text.chars().all(|it| it.is_ascii_alphanumeric() || "-_./=,:".contains(it))
+        };
+        words.iter().fold(String::new(), |mut line, (name, word)| {
+            let word = if plain(word) {
+                word.clone()
+            } else {
+                format!("'{}'", word.replace('\'', "'\\''"))
+            };
+            line.push_str(&format!(" {name} {word}"));
+            line
+        })
+    }
+
     /// What is deployed, as the loader takes it.
     pub(super) fn release(&self) -> ReleaseInputs {
         ReleaseInputs {

@@ -1,14 +1,21 @@
 //! The command line: arguments, files, exit codes. The only room that reads clocks and writes files.
 
 mod args;
+mod backtest;
+mod bench;
+mod compare;
 mod config;
+mod convert;
 mod demo;
 mod explain;
 mod files;
+mod fit;
 mod init;
 mod inputs;
 mod outputs;
 mod progress;
+mod recordings;
+mod repeat;
 mod run;
 mod side_by_side;
 mod size;
@@ -32,8 +39,8 @@ enum Exit {
     Success,
     /// A review found what it must not find.
     Findings,
-    /// It worked, and there is a difference: `--detailed-exitcode` alone.
-    Difference,
+    /// It worked, and there is a difference that was asked about.
+    Differs,
     /// It ran, and a threshold failed: k6's number.
     ThresholdFailed,
     /// The input or the usage is wrong; nothing was simulated.
@@ -47,7 +54,7 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Success => 0,
             Exit::Findings => 1,
-            Exit::Difference => 3,
+            Exit::Differs => 3,
             Exit::ThresholdFailed => 99,
             Exit::Usage => 2,
             Exit::Bug => 70,
@@ -76,10 +83,15 @@ fn dispatch(cli: Cli) -> Exit {
     match cli.command {
         Command::Run(args) => run::run(&args, cli.color),
         Command::Size(args) => size::size_scenarios(&args, cli.color),
+        Command::Bench(args) => bench::bench(&args, cli.color),
+        Command::Compare(args) => compare::compare(&args, cli.color),
         Command::Sweep(args) => sweep::sweep(&args, cli.color),
         Command::Validate(args) => validate::validate(&args, cli.color),
         Command::Init(args) => init::init(&args, cli.color),
         Command::Demo(args) => demo::demo(&args, cli.color),
+        Command::Convert(args) => convert::convert(&args),
+        Command::Backtest(args) => backtest::backtest(&args),
+        Command::Fit(args) => fit::fit(&args),
         Command::Schema { kind } => schema(kind.as_deref()),
         Command::Completions { shell } => completions(shell),
         Command::Values(args) => values::values(&args, cli.color),

@@ -9,14 +9,14 @@ use crate::cli::files::{to_stderr, to_stdout};
 use crate::cli::outputs::{Made, conflict, overwritten, write};
 use crate::cli::progress::Meter;
 use crate::cli::size::load_options;
-use crate::cli::{Exit, say_error, side_by_side};
+use crate::cli::{Exit, repeat, say_error, side_by_side};
 use crate::findings::{Case, causes, check};
 use crate::input::render::{Colour as DiagnosticColour, render_all};
 use crate::input::{Loaded, load_scenario};
 use crate::report::explain::explain;
 use crate::report::sparkline::Charset;
 use crate::report::text::{Colour, Detail, Style, Told, across, summary};
-use crate::report::{assemble, csv, json, ndjson, svg, told};
+use crate::report::{Report, assemble, csv, html, json, markdown, ndjson, svg, told};
 use crate::scenario::Scenario;
 use crate::scenario::threshold::Severity;
 use crate::sweep::{RunResult, SweepOptions, evaluate};
@@ -25,6 +25,9 @@ use crate::units::convert::{f64_from_u64, index};
 
 /// Runs a scenario and writes what was asked for, or several side by side.
 pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
+    if let Some(path) = &args.from {
+        return repeat::repeat(path, args, color);
+    }
     if let Some(text) = conflict(&args.output) {
         to_stderr(&format!("error: {text}"));
         return Exit::Usage;
@@ -59,7 +62,8 @@ fn run_one(args: &RunArgs, color: Color, scenario: &Scenario) -> Exit {
 
 /// Reads a scenario; what is wrong with it goes to stderr.
 pub(super) fn load(path: &Path, args: &RunArgs, color: Color) -> Option<Scenario> {
-    let options = load_options(&args.inputs, args.seed, color).ok()?;
+    let mut options = load_options(&args.inputs, args.seed, color).ok()?;
+    options.load.clone_from(&args.load);
     say_and_take(load_scenario(path, &options), args, color)
 }
 
@@ -110,12 +114,13 @@ fn simulate_and_write(args: &RunArgs, color: Color, scenario: &Scenario) -> Resu
     Ok(if holds || args.exit_zero { Exit::Success } else { Exit::ThresholdFailed })
 }
 
-/// Whether every threshold that counts is met.
+/// Whether every threshold that counts is met, and every expectation of alerts came true.
 pub(super) fn holds(scenario: &Scenario, result: &RunResult, strict: bool) -> bool {
     let specs = scenario.thresholds.iter().zip(&result.thresholds);
     specs
         .filter(|(spec, _)| spec.terms().severity == Severity::Error)
         .all(|(_, judged)| judged.is_met(strict))
+        && result.alerts.holds()
 }
 
 fn write_all(
@@ -172,7 +177,9 @@ fn make(
 ) -> Made {
     let report = || {
         let findings = check(case);
-        assemble(scenario, scenario.seed, results, args.strict, told(case, &findings))
+        let told = told(case, &findings);
+        let report = assemble(scenario, scenario.seed, results, args.strict, told);
+        Report { arguments: args.inputs.words(), ..report }
     };
     match output.format {
         Format::Text => Made::One(text(output, args, color, results, case, took)),
@@ -187,7 +194,31 @@ fn make(
             Made::Folder(files.map(|(name, text)| (name.to_owned(), text)).collect())
         }
         Format::Svg => Made::Folder(svg::charts(case)),
+        Format::Html => {
+            let first = results.first().expect("at least one run was asked for");
+            let report = report();
+            let command = again(scenario, args);
+            Made::One(html::html(&html::Shown {
+                report: &report,
+                case,
+                measured: &first.measurements,
+                sizing: None,
+                command: &command,
+            }))
+        }
+        Format::Markdown => Made::One(markdown::markdown(&report())),
     }
+}
+
+/// The command that makes a page again.
+fn again(scenario: &Scenario, args: &RunArgs) -> String {
+    let mut command = format!("aurelius-sim run {} --seed {}", scenario.path, scenario.seed);
+    if args.runs > 1 {
+        command.push_str(&format!(" --runs {}", args.runs));
+    }
+    command.push_str(&args.inputs.as_written());
+    command.push_str(" -o html=report.html");
+    command
 }
 
 fn text(
@@ -218,6 +249,7 @@ fn text(
         case: *case,
         measured: &first.measurements,
         cost: &first.cost,
+        alerts: &first.alerts,
         findings: &findings,
         causes: &causes,
         seed: case.scenario.seed,

@@ -332,6 +332,7 @@ fn sample(secs: u64) -> Sample {
         }
     };
     let station = |station, waiting, gpu_busy| StationSample {
+        workload: None,
         station: StationId(station),
         waiting,
         inside: waiting + 3,
@@ -350,6 +351,7 @@ fn sample(secs: u64) -> Sample {
     };
     let desired = if secs < 705 { 7 } else { 20 };
     Sample {
+        placed: Vec::new(),
         offered_per_second: offered(secs),
         virtual_users: 40,
         workloads: vec![

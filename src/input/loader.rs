@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::alerts::rule_groups;
 use super::catalogue::{Catalogue, catalogue};
 use super::cluster_profile::{self, ClusterProfile, cluster_profile, profile_of};
 use super::codes;
-use super::cron::lay_schedules;
+use super::cron::{Start, lay_schedules};
 use super::custom_metrics::custom_metrics;
 use super::decode::{Context, Fields, Shapes, Value, nearest};
 use super::diagnostic::{Diagnostic, Diagnostics};
@@ -29,9 +30,10 @@ use super::yaml::{Dialect, Node, parse};
 use crate::cluster::api::WorkloadSpec;
 use crate::control::scheduler::ServiceSelector;
 use crate::model::id::WorkloadId;
+use crate::scenario::alerts::{AlertsSpec, RuleGroup};
 use crate::scenario::{
     CustomMetricSpec, DisruptionSpec, DisruptionTarget, HpaObject, InputFile, Later, Processes,
-    Scenario, WorkloadChange,
+    Scenario, ServiceModel, WorkloadChange,
 };
 use crate::service::ServiceGraph;
 
@@ -42,6 +44,8 @@ pub struct LoadOptions {
     pub release: ReleaseInputs,
     /// Cluster profile in place of `inputs.cluster`.
     pub cluster: Option<PathBuf>,
+    /// A document of kind Load in place of `load`.
+    pub load: Option<PathBuf>,
     /// Seed in place of `seed`.
     pub seed: Option<u64>,
     /// Single figures in place of those in the documents.
@@ -68,7 +72,11 @@ pub(super) struct Files {
     /// The nodes of a live cluster that the profile names.
     nodes: Vec<Documents>,
     pub(super) services: Vec<Documents>,
+    /// A load that stands in for the scenario's.
+    load: Option<Documents>,
     pub(super) manifests: Vec<Documents>,
+    /// Rule files that the scenario names.
+    pub(super) rules: Vec<Documents>,
     /// The manifests of upgrades, by the position of the event.
     upgrades: Vec<(usize, Documents)>,
 }
@@ -141,6 +149,12 @@ pub(super) fn read_files(
     if let Some((path, span)) = cluster.into_iter().next() {
         read_cluster(&mut files, &path, span, patches, sources, diagnostics);
     }
+    let load = stated_or(options.load.as_slice(), listed("load"));
+    read_load(&mut files, load, sources, diagnostics);
+    let alerts = documents.nodes.first().and_then(|node| node.get("alerts"));
+    for (path, span) in paths(alerts.and_then(|alerts| alerts.get("rules")), path) {
+        files.rules.extend(read_manifests(&path, span, sources, diagnostics));
+    }
     read_recordings(&documents, path, sources, diagnostics);
     to_documents(&PatchTarget::Services, patches, &mut files.services, sources, diagnostics);
     to_objects(patches, &mut files.manifests, sources, diagnostics);
@@ -161,6 +175,15 @@ pub(super) fn read_files(
     }
     files.scenario = Some(documents);
     files
+}
+
+/// Reads a load that stands in for the scenario's, with the recordings that it replays.
+fn read_load(files: &mut Files, listed: Listed, sources: &mut Sources, diagnostics: &Diagnostics) {
+    let Some((path, span)) = listed.into_iter().next() else { return };
+    files.load = read(&path, span, Dialect::Core, sources, diagnostics);
+    if let Some(documents) = &files.load {
+        read_recordings(documents, &path, sources, diagnostics);
+    }
 }
 
 /// Reads the recordings that loads replay; their decoder finds them by their paths.
@@ -248,6 +271,7 @@ pub(super) fn decode(
     let profile =
         files.profile.as_ref().and_then(|documents| read_profile(context, documents, files));
     let (services, durations, processes) = read_services(context, &files.services, &objects);
+    let rules = rule_groups(context, &files.manifests, &files.rules);
     let documents = files.scenario.as_ref()?;
     let mut profile = profile;
     let attached = profile.as_mut().map(|it| karpenter::attach(context, &mut objects, it));
@@ -259,7 +283,9 @@ pub(super) fn decode(
                 upgrades: &upgrades,
                 upgraded_hpas: &registered.upgraded,
                 later: &registered.later,
+                rules: &rules,
                 stated: !options.release.is_empty(),
+                load: files.load.as_ref(),
             };
             scenario(fields, name, &release, profile.as_mut(), services.as_ref())
         };
@@ -274,8 +300,18 @@ pub(super) fn decode(
     }
     let (profile, services, later) = (profile?, services?, registered.later);
     let (processes, metrics) = processes?;
-    let parts =
-        Parts { objects, hpas, profile, services, document, path, later, processes, metrics };
+    let parts = Parts {
+        objects,
+        hpas,
+        profile,
+        services,
+        document,
+        path,
+        later,
+        processes,
+        metrics,
+        rules,
+    };
     Some(assemble(context, parts, options))
 }
 
@@ -290,6 +326,7 @@ struct Parts {
     later: Later,
     processes: Processes,
     metrics: Vec<CustomMetricSpec>,
+    rules: Vec<RuleGroup>,
 }
 
 fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenario {
@@ -303,16 +340,18 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         later,
         processes,
         metrics,
+        rules,
     } = parts;
     let mut idle = lay_all_schedules(&mut objects, &mut document);
     let total = document.warm_up + document.duration;
-    let start = document.start.as_deref();
+    let start = document.wall_clock();
     let laid = profile.draft.map(|draft| karpenter::lay(draft, start, document.warm_up, total));
     let (karpenter, unplaced) = laid.map_or((None, Vec::new()), |(it, idle)| (Some(it), idle));
     idle.extend(unplaced);
     let not_simulated =
         idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
-    let passed_over = ignored(&objects);
+    let alerts = watched(document.alerts.take(), rules, document.model);
+    let passed_over = ignored(&objects, &alerts);
     Scenario {
         selectors: selectors(&objects),
         name: document.name,
@@ -354,6 +393,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         later,
         processes,
         custom_metrics: metrics,
+        alerts: Arc::new(alerts),
         claims: shared(objects.claims),
         storage_classes: shared(objects.storage_classes),
     }
@@ -368,9 +408,19 @@ fn input_files(context: Context<'_>) -> Vec<InputFile> {
     inputs.collect()
 }
 
+/// The rules that a run looks at. The fluid model is for speed: it looks at them when it is told to.
+fn watched(stated: Option<AlertsSpec>, rules: Vec<RuleGroup>, model: ServiceModel) -> AlertsSpec {
+    match (stated, model) {
+        (Some(stated), _) => stated.with_groups(rules),
+        (None, ServiceModel::Requests) => AlertsSpec::default().with_groups(rules),
+        (None, ServiceModel::Fluid { .. }) => AlertsSpec::default(),
+    }
+}
+
 /// Objects that decide nothing, by kind.
-fn ignored(objects: &Objects) -> Vec<(Arc<str>, u32)> {
-    let counted = objects.ignored.iter();
+fn ignored(objects: &Objects, alerts: &AlertsSpec) -> Vec<(Arc<str>, u32)> {
+    let rules = |kind: &str| kind == "PrometheusRule" && !alerts.groups.is_empty();
+    let counted = objects.ignored.iter().filter(|(kind, _)| !rules(kind));
     let counted = counted
         .map(|(kind, count)| (Arc::from(kind.as_str()), u32::try_from(*count).unwrap_or(u32::MAX)));
     counted.collect()
@@ -390,11 +440,11 @@ fn selectors(objects: &Objects) -> Vec<ServiceSelector> {
 /// Answers which of them never come, because the scenario states no start.
 fn lay_all_schedules(objects: &mut Objects, document: &mut ScenarioDocument) -> Vec<String> {
     let total = document.warm_up + document.duration;
-    let (start, warm_up) = (document.start.as_deref(), document.warm_up);
+    let (warm_up, text, zone) = (document.warm_up, document.start.clone(), document.zone);
+    let start = text.as_deref().map(|text| Start { text, zone });
     let mut idle = lay_schedules(&mut objects.workloads, start, warm_up, total);
     for (_, workload) in rewritten(&mut document.disruptions) {
-        let stated = document.start.as_deref();
-        idle.extend(lay_schedules(std::slice::from_mut(workload), stated, warm_up, total));
+        idle.extend(lay_schedules(std::slice::from_mut(workload), start, warm_up, total));
     }
     idle.sort();
     idle.dedup();
@@ -527,8 +577,8 @@ pub(super) fn single<T>(
 }
 
 /// The kinds of our own documents.
-const KINDS: [&str; 5] =
-    ["Scenario", "ClusterProfile", "ServiceProfiles", "ScalingPolicy", "Requirements"];
+const KINDS: [&str; 6] =
+    ["Scenario", "ClusterProfile", "ServiceProfiles", "Load", "ScalingPolicy", "Requirements"];
 
 /// `apiVersion`, `kind` and `metadata.name` of one of our own documents.
 fn head<'a>(

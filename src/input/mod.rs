@@ -26,9 +26,11 @@ pub mod adapters;
 pub mod values;
 
 mod call_loops;
+pub mod changes;
 mod services;
 mod station;
 
+mod alerts;
 mod allocatable;
 mod capacity;
 mod catalogue;
@@ -45,6 +47,7 @@ mod policy;
 mod pool_events;
 mod replay;
 mod rollouts;
+mod scaling_policy;
 mod scenario;
 mod thresholds;
 
@@ -64,7 +67,8 @@ pub mod material;
 
 pub use helm::Helm;
 pub use loader::{LoadOptions, Loaded, load_scenario, load_scenario_from};
-pub use objects::{LoadedObjects, load_objects};
+pub use objects::{LoadedObjects, load_objects, objects_in};
 pub use patch::{Patch, PatchError, PatchTarget};
 pub use prepared::Prepared;
 pub use release::ReleaseInputs;
+pub use scaling_policy::{LoadedPolicy, ScalingPolicy, load_policy, load_scenario_under};

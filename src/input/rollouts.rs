@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use super::codes;
 use super::decode::{Fields, Value};
+use super::documents::Documents;
 use super::kubernetes::Objects;
 use super::releases::{find_hpa, find_workload, is_hook, is_same};
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::api::{PodDisruptionBudgetSpec, WorkloadSpec};
 use crate::control::helm_wait::Rule;
 use crate::model::id::{BudgetId, HpaId, WorkloadId};
+use crate::scenario::alerts::RuleGroup;
 use crate::scenario::{DisruptionTarget, HpaObject, Later, RolloutSpec, WaitSpec, WorkloadChange};
 use crate::units::SimDuration;
 
@@ -25,6 +27,10 @@ pub(super) struct Release<'a> {
     pub(super) upgrades: &'a BTreeMap<usize, Objects>,
     /// Whether the command line says what is deployed, so that the scenario need not.
     pub(super) stated: bool,
+    /// A document of kind Load in place of the scenario's own load.
+    pub(super) load: Option<&'a Documents>,
+    /// Alert and recording rules.
+    pub(super) rules: &'a [RuleGroup],
     /// Their autoscalers, with their targets found.
     pub(super) upgraded_hpas: &'a BTreeMap<usize, Vec<Arc<HpaObject>>>,
     /// Objects that only upgrades have.

@@ -4,15 +4,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::alerts::alerts;
 use super::capacity::{Known, machine_filter};
 use super::cluster_profile::{ClusterProfile, check_bounds, known_zone, volume_mode};
 use super::codes;
+use super::cron;
 use super::decode::{Context, Fields, Value, nearest};
 use super::diagnostic::{Diagnostic, Severity};
 use super::hospital_day;
 use super::kubernetes::meta::strings;
 use super::kubernetes::{AutoscalerSpec, Objects, REPLICAS_MOST};
 use super::load::{Surroundings, loads};
+use super::loader::single;
 use super::pool_events::PoolEvent;
 use super::releases::follow_releases;
 use super::rollouts::Release;
@@ -22,6 +25,7 @@ use super::yaml::{Entry, Kind, Node};
 use crate::cluster::api::{NodePoolSpec, WorkloadKind, WorkloadSpec};
 use crate::load::LoadSpec;
 use crate::model::id::{PoolId, WorkloadId};
+use crate::scenario::alerts::AlertsSpec;
 use crate::scenario::{
     DisruptionSpec, DisruptionTarget, HpaObject, Provider, ServiceModel, ThresholdSpec,
 };
@@ -34,13 +38,22 @@ pub(super) struct ScenarioDocument {
     pub(super) description: Arc<str>,
     pub(super) initial_replicas: Vec<i32>,
     pub(super) start: Option<Arc<str>>,
+    pub(super) zone: chrono_tz::Tz,
     pub(super) duration: SimDuration,
     pub(super) warm_up: SimDuration,
     pub(super) model: ServiceModel,
     pub(super) loads: Vec<LoadSpec>,
     pub(super) disruptions: Vec<DisruptionSpec>,
     pub(super) thresholds: Vec<ThresholdSpec>,
+    pub(super) alerts: Option<AlertsSpec>,
     pub(super) seed: u64,
+}
+
+impl ScenarioDocument {
+    /// The wall clock at the start of measuring, if it is stated.
+    pub(super) fn wall_clock(&self) -> Option<cron::Start<'_>> {
+        self.start.as_deref().map(|text| cron::Start { text, zone: self.zone })
+    }
 }
 
 /// Bounds of a tick of the fluid model.
@@ -63,6 +76,10 @@ pub(super) fn scenario(
     let description = fields.read_or("description", Arc::from(""), Value::shared);
     inputs(fields, release.stated);
     let start = fields.read("start", clock);
+    let zone = fields.read_or("timeZone", chrono_tz::Tz::UTC, |value| {
+        let named = cron::zone(value.non_empty()?);
+        named.map_err(|why| value.report(value.error(codes::INVALID_VALUE, &why))).ok()
+    });
     let measured = fields.required("duration").and_then(|value| positive_duration(&value));
     let warm_up = fields.read_or("warmUp", SimDuration::ZERO, Value::duration);
     let model = fields.read_or("model", ServiceModel::Requests, |value| model(value, services));
@@ -73,7 +90,7 @@ pub(super) fn scenario(
     let weekday = written.and_then(hospital_day::weekday);
     let around =
         Surroundings { services, duration: measured.unwrap_or_default(), time_of_day, weekday };
-    let loads = fields.required("load").and_then(|value| loads(&value, around));
+    let loads = load_of(fields, release, around);
     let replicas = fields.read_or("replicas", BTreeMap::new(), |value| replicas(value, objects));
     let provider = profile.as_ref().map(|profile| profile.provider);
     let (overridden, known, pools) = match profile {
@@ -87,6 +104,7 @@ pub(super) fn scenario(
     let events = Events { release, pools, known, provider, services };
     let disruptions = fields.read_or("events", Vec::new(), |value| events.all(value));
     let thresholds = fields.read_or("thresholds", Vec::new(), thresholds);
+    let alerts = fields.read("alerts", |value| alerts(value, release.rules));
     let seed = fields.read_or("seed", SEED, |value| value.integer(0..=u64::MAX));
     let (replicas, start) = (replicas?, start?);
     overridden?;
@@ -98,14 +116,31 @@ pub(super) fn scenario(
         description: description?,
         initial_replicas: initial_replicas(objects, hpas, &replicas),
         start: start.map(|(text, _)| text),
+        zone: zone?,
         duration: measured?,
         warm_up: warm_up?,
         model: model?,
         loads: loads?,
         disruptions,
         thresholds: thresholds?,
+        alerts: alerts?,
         seed: seed?,
     })
+}
+
+/// The scenario's own load, or that of the document that stands in for it.
+fn load_of(
+    fields: &Fields<'_>,
+    release: &Release<'_>,
+    around: Surroundings<'_>,
+) -> Option<Vec<LoadSpec>> {
+    let Some(document) = release.load else {
+        return fields.required("load").and_then(|value| loads(&value, around));
+    };
+    fields.ignore(&["load"]);
+    let mut read =
+        |fields: &Fields<'_>, _| fields.required("load").and_then(|value| loads(&value, around));
+    single(fields.value().context(), document, "Load", &mut read)
 }
 
 /// `inputs` was followed when the files were read; here its shape is checked.
@@ -123,6 +158,7 @@ fn inputs(fields: &Fields<'_>, stated: bool) -> Option<()> {
     }
     inputs.required("services").and_then(|value| value.list(Value::non_empty));
     inputs.required("cluster").and_then(|value| value.non_empty());
+    inputs.read("load", Value::non_empty);
     inputs.finish("inputs");
     Some(())
 }

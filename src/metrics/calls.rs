@@ -66,15 +66,7 @@ impl EndCounts {
 /// The HTTP status that k6 would tag a call with; `0` is a connection that broke.
 #[must_use]
 pub const fn status_of(end: CallEnd) -> &'static str {
-    match end {
-        CallEnd::Completed => "200",
-        CallEnd::TimedOut => "504",
-        CallEnd::Refused | CallEnd::ShortCircuited => "503",
-        CallEnd::Cut => "0",
-        CallEnd::Failed => "500",
-        CallEnd::Limited => "429",
-        CallEnd::Abandoned => "499",
-    }
+    end.status()
 }
 
 /// Calls of some selection.

@@ -193,6 +193,7 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         loads: vec![load("day"), load("night")],
         disruptions: Vec::new(),
         thresholds: thresholds.iter().map(threshold).collect(),
+        alerts: Default::default(),
         timings: timings(),
         images: ImageSizes::default(),
         metric_resolution: SimDuration::from_secs(15),
@@ -305,9 +306,15 @@ impl Teller {
             memory_requested_bytes: 400.0,
             cfs: None,
         };
-        let station =
-            |id| StationSample { station: StationId(id), waiting: 0, inside: 0, gpu_busy: None };
+        let station = |id| StationSample {
+            station: StationId(id),
+            workload: None,
+            waiting: 0,
+            inside: 0,
+            gpu_busy: None,
+        };
         let mut sample = Sample {
+            placed: Vec::new(),
             offered_per_second: 10.0,
             virtual_users: 3,
             workloads: vec![workload(0, 2, 1.0), workload(1, 3, 0.0)],

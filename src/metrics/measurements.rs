@@ -6,6 +6,7 @@ use crate::metrics::calls::{
 };
 use crate::metrics::judge::CoursePoint;
 use crate::metrics::node_time::NodeTime;
+use crate::metrics::placed::Placed;
 use crate::metrics::scaling::Scaling;
 use crate::metrics::series::{CallsPoint, Series, StationPoint, TrafficPoint};
 use crate::metrics::start_up::{StartUpWatch, StartUps};
@@ -32,6 +33,7 @@ pub struct Measurements {
     scaling: Scaling,
     start_ups: StartUpWatch,
     node_time: NodeTime,
+    placed: Placed,
     evictions_blocked: u64,
     oom_kills: u64,
     nodes_disrupted: u64,
@@ -138,6 +140,7 @@ impl Measurements {
             scaling: Scaling::new(scenario.workloads.len()),
             start_ups: StartUpWatch::new(),
             node_time: NodeTime::new(scenario.pools.len()),
+            placed: Placed::default(),
             evictions_blocked: 0,
             oom_kills: 0,
             nodes_disrupted: 0,
@@ -260,6 +263,12 @@ impl Measurements {
     /// Paid time of a pool's nodes [node-nanoseconds], exact.
     pub fn node_time_by_kind(&self, pool: PoolId) -> impl Iterator<Item = (&str, bool, u128)> {
         self.node_time.by_kind(pool)
+    }
+
+    /// What workloads asked for and used on each pool.
+    #[must_use]
+    pub const fn placed(&self) -> &Placed {
+        &self.placed
     }
 
     /// Evictions that a budget refused; a drain that tries again counts each time.
@@ -491,6 +500,7 @@ impl Observer for Measurements {
         for (series, pool) in self.series.pools.iter_mut().zip(&sample.pools) {
             series.push(*pool);
         }
+        self.placed.take(sample);
         self.series.pods_pending.push(sample.pods_pending);
         self.vus_max = self.vus_max.max(sample.virtual_users).max(self.vus_pre_allocated);
         self.interval.clear(at);

@@ -84,6 +84,13 @@ impl Tally {
         self.max = SimDuration::ZERO;
     }
 
+    /// Durations (ms) in ascending order, each the middle of a bucket, with how many there are.
+    pub fn counts(&self) -> impl Iterator<Item = (f64, u64)> {
+        self.histogram.iter_recorded().map(|bucket| {
+            (self.middle_ms(bucket.value_iterated_to()), bucket.count_since_last_iteration())
+        })
+    }
+
     /// How many durations it holds.
     #[must_use]
     pub fn count(&self) -> u64 {

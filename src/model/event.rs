@@ -67,12 +67,23 @@ pub enum Event {
     PodGc,
     /// The attach-detach controller has something due.
     Volumes,
+    /// The exporters of metrics are looked at.
+    Exporters(ExporterStep),
     /// The series are sampled.
     Sample,
     /// Measuring begins.
     WarmUpEnds,
     /// The run ends.
     Horizon,
+}
+
+/// What can be due of exporters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExporterStep {
+    /// A GPU's utilisation is that of the last second: it begins here.
+    Mark,
+    /// Prometheus scrapes them.
+    Scrape,
 }
 
 /// What can be due of a call with a policy.
@@ -204,7 +215,7 @@ impl Event {
             Self::Workload(_) => 10,
             Self::Schedule => 11,
             Self::ClusterAutoscaler | Self::Karpenter => 12,
-            Self::Sample => 13,
+            Self::Exporters(_) | Self::Sample => 13,
             Self::Horizon => 14,
         })
     }

@@ -28,6 +28,7 @@ pub mod spec;
 mod station;
 mod tasks;
 
+pub use connections::PoolUse;
 pub use fluid::Fluid;
 pub use machine::Place;
 pub use model::Model;

@@ -5,7 +5,7 @@ use crate::model::id::{CallId, PodId, ServerId, StationId};
 use crate::model::observer::Observer;
 use crate::model::record::TaskLosses;
 use crate::service::probe::ProbeAnswer;
-use crate::service::{CallTally, Ctx, Ended, Fluid, IterationEnd, Place, Services, Usage};
+use crate::service::{CallTally, Ctx, Ended, Fluid, IterationEnd, Place, PoolUse, Services, Usage};
 use crate::units::{SimDuration, SimTime};
 
 /// The services of a run, by either model. Each method is that of [`Services`] and of [`Fluid`].
@@ -267,6 +267,15 @@ impl Model {
         match self {
             Self::Requests(services) => services.gpu_busy(now, id),
             Self::Fluid(fluid) => fluid.gpu_busy(id),
+        }
+    }
+
+    /// The pools of connections of a server, as they are now.
+    #[must_use]
+    pub fn pools_of(&self, id: ServerId) -> Vec<PoolUse> {
+        match self {
+            Self::Requests(services) => services.pools_of(id),
+            Self::Fluid(_) => Vec::new(),
         }
     }
 

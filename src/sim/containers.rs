@@ -93,6 +93,10 @@ impl Life {
         self.ready
     }
 
+    pub(super) fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
     pub(super) fn was_ready(&self) -> bool {
         self.was_ready
     }

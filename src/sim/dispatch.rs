@@ -65,6 +65,7 @@ impl<O: Observer> Run<'_, O> {
             Event::Probes => self.look_at_probes(now),
             Event::PodGc => self.collect_pods(now),
             Event::Volumes => self.volumes_due(now),
+            Event::Exporters(step) => self.look_at_exporters(now, step),
             Event::Sample => self.sample(now),
             Event::WarmUpEnds => self.observer.warm_up_ended(now),
             Event::Horizon => unreachable!("the loop ends at the horizon"),

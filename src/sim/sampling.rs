@@ -6,9 +6,9 @@ use rust_decimal::Decimal;
 
 use crate::cluster::{NodePhase, PodPhase};
 use crate::model::Event;
-use crate::model::id::{PodId, StationId};
+use crate::model::id::{PodId, PoolId, StationId, WorkloadId};
 use crate::model::observer::{
-    CfsCounts, Observer, PoolSample, Sample, StationSample, WorkloadSample,
+    CfsCounts, Observer, PlacedSample, PoolSample, Sample, StationSample, WorkloadSample,
 };
 use crate::scenario::Scenario;
 use crate::service::Throttling;
@@ -31,7 +31,12 @@ pub(super) struct Sampler {
     throttled: BTreeMap<PodId, Throttling>,
     /// GPU-seconds of each station up to the last sample.
     gpu_s: Vec<f64>,
+    /// Core-seconds of each workload on each pool up to the last sample.
+    placed_core_s: BTreeMap<(PoolId, WorkloadId), f64>,
 }
+
+/// Core-seconds and bytes of memory of each pod.
+type Usages = BTreeMap<PodId, (f64, f64)>;
 
 impl Sampler {
     pub(super) fn new(scenario: &Scenario) -> Self {
@@ -42,6 +47,7 @@ impl Sampler {
             throttling: vec![None; scenario.workloads.len()],
             throttled: BTreeMap::new(),
             gpu_s: vec![0.0; scenario.services.stations.len()],
+            placed_core_s: BTreeMap::new(),
         }
     }
 }
@@ -59,22 +65,25 @@ impl<O: Observer> Run<'_, O> {
         self.sampler.last = now;
         let measured = now.since(self.measured_from);
         let rates = self.scenario.loads.iter().filter_map(|load| load.offered_rate(measured));
+        let usages = self.usages(now);
         let sample = Sample {
             offered_per_second: rates.sum(),
             virtual_users: self.busy_users(),
-            workloads: self.sample_workloads(now, elapsed_s),
+            workloads: self.sample_workloads(&usages, elapsed_s),
             stations: self.sample_stations(now, elapsed_s),
             pools: self.sample_pools(),
+            placed: self.sample_placed(&usages, elapsed_s),
             pods_pending: count_u32(self.cluster.pending_count()),
         };
         self.observer.sample(now, &sample);
         self.schedule(self.sampler.interval, Event::Sample);
     }
 
-    fn sample_workloads(&mut self, now: SimTime, elapsed_s: f64) -> Vec<WorkloadSample> {
+    /// What every pod that serves has used and holds.
+    fn usages(&mut self, now: SimTime) -> Usages {
         let served: Vec<PodId> = self.servers.keys().copied().collect();
-        let mut usages: BTreeMap<PodId, (f64, f64)> = BTreeMap::new();
         let before = std::mem::take(&mut self.sampler.throttled);
+        let mut usages = Usages::new();
         for pod in served {
             let usage = self.usage_of(now, pod);
             for counted in usage.iter().filter_map(|it| it.throttling) {
@@ -85,6 +94,47 @@ impl<O: Observer> Run<'_, O> {
             });
             usages.insert(pod, sum);
         }
+        usages
+    }
+
+    /// Who lies where. What nobody measures is left at zero, as in the samples of workloads.
+    fn sample_placed(&mut self, usages: &Usages, elapsed_s: f64) -> Vec<PlacedSample> {
+        let mut placed: BTreeMap<(PoolId, WorkloadId), (PlacedSample, f64)> = BTreeMap::new();
+        for node in self.cluster.nodes().filter(|node| !node.machine_gone) {
+            let Some(pool) = node.pool else { continue };
+            for pod in node.pods.iter().filter_map(|pod| self.cluster.pod(*pod)) {
+                let workload = pod.workload();
+                let fresh = PlacedSample {
+                    pool,
+                    workload,
+                    cpu_requested_cores: 0.0,
+                    cpu_cores: 0.0,
+                    memory_requested_bytes: 0.0,
+                    memory_bytes: 0.0,
+                    gpus_requested: 0,
+                };
+                let (sample, core_s) = placed.entry((pool, workload)).or_insert((fresh, 0.0));
+                sample.cpu_requested_cores += pod.requests.cpu.as_cores();
+                sample.memory_requested_bytes += pod.requests.memory.as_f64();
+                sample.gpus_requested += pod.requests.get("nvidia.com/gpu");
+                if let Some((cpu, memory)) = usages.get(&pod.id) {
+                    *core_s += cpu;
+                    sample.memory_bytes += memory;
+                }
+            }
+        }
+        let before = std::mem::take(&mut self.sampler.placed_core_s);
+        let mut samples = Vec::with_capacity(placed.len());
+        for (key, (mut sample, core_s)) in placed {
+            let since = before.get(&key).copied().unwrap_or(0.0);
+            sample.cpu_cores = (core_s - since).max(0.0) / elapsed_s;
+            self.sampler.placed_core_s.insert(key, core_s);
+            samples.push(sample);
+        }
+        samples
+    }
+
+    fn sample_workloads(&mut self, usages: &Usages, elapsed_s: f64) -> Vec<WorkloadSample> {
         let mut samples = Vec::with_capacity(self.cluster.workloads().len());
         for workload in self.cluster.workloads() {
             let mut sample = WorkloadSample {
@@ -168,6 +218,7 @@ impl<O: Observer> Run<'_, O> {
             });
             samples.push(StationSample {
                 station,
+                workload: self.scenario.services.stations[position].workload,
                 waiting: self.services.waiting(station),
                 inside: self.services.inside(station),
                 gpu_busy,

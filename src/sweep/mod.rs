@@ -4,20 +4,24 @@
 //! computed on its own, and results are collected by index, so that the bytes of a result do not
 //! depend on how many threads computed it.
 
+pub mod bench;
 pub mod cell;
 pub mod figures;
 pub mod grid;
+pub mod hindsight;
 pub mod interval;
 pub mod paired;
 pub mod size;
 
 use rayon::prelude::*;
 
+use crate::alerts::{AlertWatch, Alerted};
 use crate::metrics::little::Held;
 use crate::metrics::{Cost, LittleLaw, Measurements, ThresholdResult, judge, little};
 use crate::model::id::{ClassId, LoadId, OperationId};
 use crate::model::observer::{ClientCall, Observer, OperationEnd, Sample};
 use crate::model::record::Record;
+use crate::promql::Labels;
 use crate::scenario::Scenario;
 use crate::sim::{Outcome, RunOptions, StationOutcome, simulate};
 use crate::trace::{History, Keep};
@@ -40,6 +44,8 @@ pub struct RunResult {
     pub history: History,
     /// Each threshold of the scenario, judged.
     pub thresholds: Vec<ThresholdResult>,
+    /// What became of alerts.
+    pub alerts: Alerted,
     /// What it cost.
     pub cost: Cost,
     /// Little's law at each station.
@@ -164,17 +170,20 @@ pub fn run(
     let mut recorder = Recorder {
         history: History::new(scenario, options.keep),
         measurements: Measurements::new(scenario),
+        alerts: AlertWatch::new(scenario),
         replication,
         progress,
     };
     let outcome = simulate(scenario, run, &mut recorder);
-    let Recorder { history, mut measurements, .. } = recorder;
-    measurements.finish(SimTime::ZERO + scenario.total_time());
+    let Recorder { history, mut measurements, alerts, .. } = recorder;
+    let end = SimTime::ZERO + scenario.total_time();
+    measurements.finish(end);
     let held =
         |station: &StationOutcome| Held { area_s: station.inside_area_s, inside: station.inside };
     RunResult {
         replication,
         thresholds: judge::judge(scenario, &measurements),
+        alerts: alerts.finish(end),
         cost: Cost::of(scenario, &measurements),
         little: little::of_run(scenario, outcome.stations.iter().map(held), &measurements),
         outcome,
@@ -187,6 +196,7 @@ pub fn run(
 struct Recorder<'a> {
     history: History,
     measurements: Measurements,
+    alerts: AlertWatch,
     replication: u64,
     progress: &'a (dyn Fn(Progress) + Sync),
 }
@@ -199,10 +209,12 @@ impl Observer for Recorder<'_> {
 
     fn call_ended(&mut self, at: SimTime, call: &ClientCall) {
         self.measurements.call_ended(at, call);
+        self.alerts.calls_ended(call, 1);
     }
 
     fn operation_ended(&mut self, at: SimTime, operation: OperationId, ended: &OperationEnd) {
         self.measurements.operation_ended(at, operation, ended);
+        self.alerts.operations_ended(operation, ended, 1);
     }
 
     fn iteration_ended(&mut self, at: SimTime, load: LoadId, class: ClassId, took: SimDuration) {
@@ -215,6 +227,7 @@ impl Observer for Recorder<'_> {
 
     fn calls_ended(&mut self, at: SimTime, call: &ClientCall, count: u64) {
         self.measurements.calls_ended(at, call, count);
+        self.alerts.calls_ended(call, count);
     }
 
     fn operations_ended(
@@ -225,6 +238,7 @@ impl Observer for Recorder<'_> {
         count: u64,
     ) {
         self.measurements.operations_ended(at, operation, ended, count);
+        self.alerts.operations_ended(operation, ended, count);
     }
 
     fn iterations_ended(
@@ -246,6 +260,10 @@ impl Observer for Recorder<'_> {
         self.measurements.sample(at, sample);
         self.history.sample(at, sample);
         (self.progress)(Progress::Reached { replication: self.replication, at });
+    }
+
+    fn scraped(&mut self, at: SimTime, series: Vec<(Labels, f64)>) {
+        self.alerts.scraped(at, series);
     }
 
     fn warm_up_ended(&mut self, at: SimTime) {

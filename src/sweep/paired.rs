@@ -28,6 +28,9 @@ pub struct Paired {
     pub p_value: Option<f64>,
 }
 
+/// Figures of base and candidate by seed; what was not measured is absent.
+pub type Stratum = (Vec<Option<f64>>, Vec<Option<f64>>);
+
 /// What a difference says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -46,16 +49,27 @@ impl Paired {
     /// is left.
     #[must_use]
     pub fn of(base: &[Option<f64>], candidate: &[Option<f64>]) -> Option<Self> {
-        let pairs: Vec<(f64, f64)> =
-            base.iter().zip(candidate).filter_map(|(one, other)| one.zip(*other)).collect();
-        let differences: Vec<f64> = pairs.iter().map(|(one, other)| other - one).collect();
-        let difference = MeanInterval::of(&differences)?;
-        let count = f64_from_usize(pairs.len());
+        Self::over(&[(base.to_vec(), candidate.to_vec())])
+    }
+
+    /// Of figures by seed in several strata, each of which counts the same however many seeds it has:
+    /// scenarios are chosen, not drawn, so their differences to one another are no chance.
+    #[must_use]
+    pub fn over(strata: &[Stratum]) -> Option<Self> {
+        let pairs = |(base, candidate): &Stratum| -> Vec<(f64, f64)> {
+            base.iter().zip(candidate).filter_map(|(one, other)| one.zip(*other)).collect()
+        };
+        let pairs: Vec<Vec<(f64, f64)>> = strata.iter().map(pairs).collect();
+        let of = |figure: &dyn Fn(&(f64, f64)) -> f64| -> Vec<Vec<f64>> {
+            pairs.iter().map(|stratum| stratum.iter().map(figure).collect()).collect()
+        };
+        let (difference, p_value) = over_strata(&of(&|(one, other)| other - one))?;
+        let mean = |figures: &[Vec<f64>]| over_strata(figures).map(|(interval, _)| interval.mean);
         Some(Self {
-            base: pairs.iter().map(|(one, _)| one).sum::<f64>() / count,
-            candidate: pairs.iter().map(|(_, other)| other).sum::<f64>() / count,
-            p_value: p_value(&differences, difference),
+            base: mean(&of(&|(one, _)| *one))?,
+            candidate: mean(&of(&|(_, other)| *other))?,
             difference,
+            p_value,
         })
     }
 
@@ -83,22 +97,50 @@ impl Paired {
     }
 }
 
-/// Two-sided p-value of Student's t test that the mean difference is zero.
-fn p_value(differences: &[f64], interval: MeanInterval) -> Option<f64> {
-    let count = differences.len();
-    if count < 2 {
+/// The mean of the means of strata with its 95 % interval, and the two-sided p-value of Student's t
+/// test that it is zero; strata without a figure take no part. `None` when none has one.
+///
+/// The variance is the sum of those of the strata, its degrees of freedom are Satterthwaite's
+/// (F. Satterthwaite, An approximate distribution of estimates of variance components, Biometrics
+/// Bulletin 2, 1946). A stratum of one figure has no variance to be known: then there is neither an
+/// interval nor a p-value.
+#[must_use]
+pub fn over_strata(strata: &[Vec<f64>]) -> Option<(MeanInterval, Option<f64>)> {
+    let filled: Vec<&Vec<f64>> = strata.iter().filter(|stratum| !stratum.is_empty()).collect();
+    if filled.is_empty() {
         return None;
     }
-    let n = f64_from_usize(count);
-    let mean = interval.mean;
-    let squares: f64 = differences.iter().map(|x| (x - mean) * (x - mean)).sum();
-    let error = (squares / (n - 1.0) / n).sqrt();
+    let groups = f64_from_usize(filled.len());
+    let count = filled.iter().map(|stratum| stratum.len()).sum();
+    let (mut mean, mut variance, mut satterthwaite) = (0.0, 0.0, 0.0);
+    let mut known = true;
+    for stratum in filled {
+        let n = f64_from_usize(stratum.len());
+        let own = stratum.iter().sum::<f64>() / n;
+        mean += own / groups;
+        if stratum.len() < 2 {
+            known = false;
+            continue;
+        }
+        let squares: f64 = stratum.iter().map(|x| (x - own) * (x - own)).sum();
+        let part = squares / (n - 1.0) / n / (groups * groups);
+        variance += part;
+        satterthwaite += part * part / (n - 1.0);
+    }
+    let error = variance.sqrt();
+    if !known {
+        return Some((MeanInterval { count, mean, half_width: None }, None));
+    }
     // What does not vary at all is no chance: all seeds say the same.
     if error <= f64::EPSILON * mean.abs() {
-        return Some(if mean.abs() > 0.0 { 0.0 } else { 1.0 });
+        let p = if mean.abs() > 0.0 { 0.0 } else { 1.0 };
+        return Some((MeanInterval { count, mean, half_width: Some(0.0) }, Some(p)));
     }
-    let student = StudentsT::new(0.0, 1.0, n - 1.0).expect("two pairs leave a degree of freedom");
-    Some((2.0 * student.sf((mean / error).abs())).min(1.0))
+    let freedom = variance * variance / satterthwaite;
+    let student = StudentsT::new(0.0, 1.0, freedom).expect("two figures leave a degree of freedom");
+    let half_width = student.inverse_cdf(1.0 - LEVEL / 2.0) * error;
+    let p = (2.0 * student.sf((mean / error).abs())).min(1.0);
+    Some((MeanInterval { count, mean, half_width: Some(half_width) }, Some(p)))
 }
 
 /// Holm's adjusted p-values, in the order given; one that is absent takes no part.
@@ -148,6 +190,21 @@ mod tests {
         assert_eq!(paired.verdict(Some(p), true), Verdict::Better);
         assert_eq!(paired.verdict(Some(0.06), false), Verdict::NoChange);
         assert_eq!(paired.relative(), None);
+    }
+
+    /// Two strata of equal size and spread: the variance of the mean of means is a quarter of the sum
+    /// of theirs, with 2 (n - 1) degrees of freedom; t(0.975, 4) = 2.776445.
+    #[test]
+    fn strata_count_alike_and_their_levels_are_no_chance() {
+        let strata = [vec![1.0, 2.0, 3.0], vec![101.0, 102.0, 103.0], Vec::new()];
+        let (interval, p) = over_strata(&strata).expect("there are figures");
+        assert!((interval.mean - 52.0).abs() < 1e-12);
+        let half = 2.776_445 * (2.0_f64 * (1.0 / 3.0) / 4.0).sqrt();
+        assert!((interval.half_width.expect("it is known") - half).abs() < 1e-5, "{interval:?}");
+        assert!(p.is_some_and(|p| p < 1e-6));
+        let (single, p) = over_strata(&[vec![1.0], vec![2.0, 3.0]]).expect("there are figures");
+        assert_eq!((single.half_width, p), (None, None));
+        assert_eq!(over_strata(&[]), None);
     }
 
     #[test]

@@ -98,7 +98,7 @@ fn exit(args: &SizeArgs, sizing: &Sizing) -> Exit {
     } else if !holds {
         Exit::ThresholdFailed
     } else if args.detailed_exitcode && !sizing.plan().changes.0.is_empty() {
-        Exit::Difference
+        Exit::Differs
     } else {
         Exit::Success
     }
@@ -115,6 +115,7 @@ pub(super) fn load_options(
         cluster: inputs.cluster.clone(),
         seed,
         patches: inputs.patches(color)?,
+        ..LoadOptions::default()
     })
 }
 

@@ -294,7 +294,8 @@ fn understand(context: Context<'_>, parts: &Parts) -> Understood {
     let told: Vec<AutoscalerSpec> =
         objects.autoscalers.iter().filter(|hpa| !unread(hpa)).cloned().collect();
     resolve_hpas(&told, &objects, quiet);
-    for node in parts.rules.iter().flat_map(|documents| &documents.nodes) {
+    for node in parts.rules.iter().chain(&parts.files.rules).flat_map(|documents| &documents.nodes)
+    {
         let value = Value::root(context, node, "");
         if let Some(groups) = value.get("groups") {
             extras.take_rules(&value, &groups, &Arc::from("default"));

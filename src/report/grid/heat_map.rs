@@ -1,13 +1,7 @@
 //! A grid of two axes as a picture: a rectangle a cell, darker where the figure is larger, failing
 //! cells crossed out, the cheapest that passes framed.
 
-use plotters::prelude::{
-    DrawingArea, IntoDrawingArea, IntoFont, RGBColor, Rectangle, SVGBackend, ShapeStyle, Text,
-    TextStyle,
-};
-use plotters::style::Color as _;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-
+use crate::report::canvas::{Anchor, Canvas, INK, QUIET, Rgb, sheet};
 use crate::report::figures::shown_or_dash;
 use crate::report::grid::Plan;
 use crate::sweep::cell::{Cell, CellOutcome, cheapest};
@@ -29,86 +23,53 @@ pub fn heat_map(plan: &Plan, cells: &[Cell]) -> Option<String> {
     }
     let (columns, rows) = (count_i32(across.values.len()), count_i32(down.values.len()));
     let (width, height) = (LEFT + columns * CELL.0 + EDGE, TOP + rows * CELL.1 + EDGE);
-    let size = (u32::try_from(width.max(560)).ok()?, u32::try_from(height).ok()?);
-    let mut text = String::new();
-    {
-        let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
-        let sheet = Sheet { area: &area };
-        let whole = (width.max(560), height);
-        sheet.fill((0, 0), whole, RGBColor(255, 255, 255));
+    let size = (width.max(560), height);
+    Some(sheet(size, |canvas| {
         let title = format!("{} of {}", plan.measure.name(), plan.name);
-        sheet.write(&title, (EDGE, 26), 16, INK, HPos::Left);
+        canvas.write(&title, (EDGE, 26), 16, INK, Anchor::Left);
         let names = format!("across: {}   down: {}", across.path, down.path);
-        sheet.write(&names, (EDGE, 46), 12, QUIET, HPos::Left);
+        canvas.write(&names, (EDGE, 46), 12, QUIET, Anchor::Left);
         for (column, value) in across.values.iter().enumerate() {
             let x = LEFT + count_i32(column) * CELL.0 + CELL.0 / 2;
-            sheet.write(value, (x, TOP - 12), 12, INK, HPos::Center);
+            canvas.write(value, (x, TOP - 12), 12, INK, Anchor::Center);
         }
         for (row, value) in down.values.iter().enumerate() {
             let y = TOP + count_i32(row) * CELL.1 + CELL.1 / 2;
-            sheet.write(value, (LEFT - 10, y), 12, INK, HPos::Right);
+            canvas.write(value, (LEFT - 10, y), 12, INK, Anchor::Right);
         }
-        sheet.cells(plan, cells, down.values.len());
-        area.present().expect("text can always be written");
-    }
-    Some(text)
+        draw_cells(canvas, plan, cells, down.values.len());
+    }))
 }
 
-const INK: RGBColor = RGBColor(40, 40, 40);
-const QUIET: RGBColor = RGBColor(95, 95, 95);
 const LIGHT: (f64, f64, f64) = (235.0, 244.0, 250.0);
 const DARK: (f64, f64, f64) = (0.0, 90.0, 150.0);
-const FAILED: RGBColor = RGBColor(213, 94, 0);
-const BEST: RGBColor = RGBColor(0, 120, 90);
+const FAILED: Rgb = Rgb(213, 94, 0);
+const BEST: Rgb = Rgb(0, 120, 90);
 
-struct Sheet<'a, 'b> {
-    area: &'a DrawingArea<SVGBackend<'b>, plotters::coord::Shift>,
-}
-
-impl Sheet<'_, '_> {
-    fn fill(&self, from: (i32, i32), to: (i32, i32), colour: RGBColor) {
-        let style = ShapeStyle::from(&colour).filled();
-        self.area.draw(&Rectangle::new([from, to], style)).expect("text can always be written");
-    }
-
-    fn frame(&self, from: (i32, i32), to: (i32, i32), colour: RGBColor, width: u32) {
-        let style = ShapeStyle { color: colour.to_rgba(), filled: false, stroke_width: width };
-        self.area.draw(&Rectangle::new([from, to], style)).expect("text can always be written");
-    }
-
-    fn write(&self, text: &str, at: (i32, i32), size: i32, colour: RGBColor, anchor: HPos) {
-        let style = TextStyle::from(("sans-serif", size).into_font())
-            .color(&colour)
-            .pos(Pos::new(anchor, VPos::Center));
-        let text = Text::new(text.to_owned(), at, style);
-        self.area.draw(&text).expect("text can always be written");
-    }
-
-    fn cells(&self, plan: &Plan, cells: &[Cell], rows: usize) {
-        let value = |cell: &Cell| cell.mean(plan.measure).map(|it| it.mean);
-        let all: Vec<f64> = cells.iter().filter_map(value).collect();
-        let least = all.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let best = cheapest(cells);
-        for (position, cell) in cells.iter().enumerate() {
-            let (column, row) = (count_i32(position / rows), count_i32(position % rows));
-            let from = (LEFT + column * CELL.0 + 1, TOP + row * CELL.1 + 1);
-            let to = (from.0 + CELL.0 - 2, from.1 + CELL.1 - 2);
-            let share = value(cell).map(|it| share_of(it, least, most));
-            let (paint, ink) = share.map_or((RGBColor(238, 238, 238), QUIET), shade);
-            self.fill(from, to, paint);
-            let middle = (from.0 + CELL.0 / 2, from.1 + CELL.1 / 2 - 1);
-            let text = match cell.outcome {
-                CellOutcome::Refused(_) => "refused".to_owned(),
-                CellOutcome::Ran(_) => shown_or_dash(plan.measure, value(cell)),
-            };
-            let text = if cell.holds() { text } else { format!("✗ {text}") };
-            self.write(&text, middle, 13, ink, HPos::Center);
-            if best == Some(position) {
-                self.frame(from, to, BEST, 4);
-            } else if !cell.holds() {
-                self.frame(from, to, FAILED, 2);
-            }
+fn draw_cells(canvas: &Canvas<'_, '_>, plan: &Plan, cells: &[Cell], rows: usize) {
+    let value = |cell: &Cell| cell.mean(plan.measure).map(|it| it.mean);
+    let all: Vec<f64> = cells.iter().filter_map(value).collect();
+    let least = all.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let best = cheapest(cells);
+    for (position, cell) in cells.iter().enumerate() {
+        let (column, row) = (count_i32(position / rows), count_i32(position % rows));
+        let from = (LEFT + column * CELL.0 + 1, TOP + row * CELL.1 + 1);
+        let to = (from.0 + CELL.0 - 2, from.1 + CELL.1 - 2);
+        let share = value(cell).map(|it| share_of(it, least, most));
+        let (paint, ink) = share.map_or((Rgb(238, 238, 238), QUIET), shade);
+        canvas.fill(from, to, paint);
+        let middle = (from.0 + CELL.0 / 2, from.1 + CELL.1 / 2 - 1);
+        let text = match cell.outcome {
+            CellOutcome::Refused(_) => "refused".to_owned(),
+            CellOutcome::Ran(_) => shown_or_dash(plan.measure, value(cell)),
+        };
+        let text = if cell.holds() { text } else { format!("✗ {text}") };
+        canvas.write(&text, middle, 13, ink, Anchor::Center);
+        if best == Some(position) {
+            canvas.frame(from, to, BEST, 4);
+        } else if !cell.holds() {
+            canvas.frame(from, to, FAILED, 2);
         }
     }
 }
@@ -126,13 +87,13 @@ fn share_of(value: f64, least: f64, most: f64) -> f64 {
 }
 
 /// The colour of a share, and of text upon it.
-fn shade(share: f64) -> (RGBColor, RGBColor) {
+fn shade(share: f64) -> (Rgb, Rgb) {
     let mix = |light: f64, dark: f64| {
         let mixed = libm::round(light + (dark - light) * share.clamp(0.0, 1.0));
         u8::try_from(trunc_i64(mixed)).unwrap_or(u8::MAX)
     };
-    let paint = RGBColor(mix(LIGHT.0, DARK.0), mix(LIGHT.1, DARK.1), mix(LIGHT.2, DARK.2));
-    (paint, if share > 0.55 { RGBColor(255, 255, 255) } else { INK })
+    let paint = Rgb(mix(LIGHT.0, DARK.0), mix(LIGHT.1, DARK.1), mix(LIGHT.2, DARK.2));
+    (paint, if share > 0.55 { Rgb(255, 255, 255) } else { INK })
 }
 
 #[cfg(test)]
