@@ -96,7 +96,7 @@ impl<O: Observer> Run<'_, O> {
         let running = self.cluster.pods_on(id).filter(|pod| pod.phase == PodPhase::Running);
         let running: Vec<PodId> = running.map(|pod| pod.id).collect();
         for pod in running {
-            let used: f64 = self.usage_of(now, pod).iter().map(|usage| usage.memory_bytes).sum();
+            let (_, used) = self.usage_in_all(now, pod);
             let Some(pod) = self.cluster.pod(pod) else { continue };
             let (request, used) = (pod.requests.memory, Bytes(round_i64(used)));
             pods.push(PodSeen { pod: pod.id, priority: pod.priority(), request, used });

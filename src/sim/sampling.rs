@@ -1,7 +1,5 @@
 //! Series: the state of everything, at even intervals.
 
-use std::collections::BTreeMap;
-
 use rust_decimal::Decimal;
 
 use crate::cluster::{NodePhase, PodPhase};
@@ -64,13 +62,9 @@ impl<O: Observer> Run<'_, O> {
 
     fn sample_workloads(&mut self, now: SimTime, elapsed_s: f64) -> Vec<WorkloadSample> {
         let served: Vec<PodId> = self.servers.keys().copied().collect();
-        let mut usages: BTreeMap<PodId, (f64, f64)> = BTreeMap::new();
-        for pod in served {
-            let sum = self.usage_of(now, pod).into_iter().fold((0.0, 0.0), |(cpu, memory), it| {
-                (cpu + it.cpu_core_s, memory + it.memory_bytes)
-            });
-            usages.insert(pod, sum);
-        }
+        // In the order of their ids.
+        let usages: Vec<(PodId, (f64, f64))> =
+            served.into_iter().map(|pod| (pod, self.usage_in_all(now, pod))).collect();
         let mut samples = Vec::with_capacity(self.cluster.workloads().len());
         for workload in self.cluster.workloads() {
             let mut sample = WorkloadSample {
@@ -101,7 +95,8 @@ impl<O: Observer> Run<'_, O> {
                 sample.memory_requested_bytes += pod.requests.memory.as_f64();
                 let limit = pod.template.spec.cpu_limit().unwrap_or(pod.requests.cpu);
                 sample.cpu_limit_cores += if serving { limit.as_cores() } else { 0.0 };
-                if let Some((cpu, memory)) = usages.get(&pod.id) {
+                if let Ok(at) = usages.binary_search_by_key(&pod.id, |(id, _)| *id) {
+                    let (_, (cpu, memory)) = &usages[at];
                     cpu_core_s += cpu;
                     sample.memory_bytes += memory;
                 }

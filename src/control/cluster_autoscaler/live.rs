@@ -14,9 +14,7 @@ use crate::cluster::api::Machine;
 use crate::cluster::api::pod::PodTemplate;
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::pod::TemplateId;
-use crate::cluster::{
-    self, Cluster, LaunchFailure, NodePhase, Pool, Workload, node_labels,
-};
+use crate::cluster::{self, Cluster, LaunchFailure, NodePhase, Pool, Workload, node_labels};
 use crate::control::scheduler::snapshot::volume_limits;
 use crate::model::id::{NodeId, PodId, WorkloadId};
 use crate::units::SimTime;

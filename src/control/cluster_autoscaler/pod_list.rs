@@ -85,11 +85,7 @@ impl PodList {
         (std::mem::take(&mut self.listed), Arc::clone(&self.changes))
     }
 
-    fn list_again(
-        &mut self,
-        cluster: &Cluster,
-        nominated: &impl Fn(PodId) -> Option<NodeId>,
-    ) {
+    fn list_again(&mut self, cluster: &Cluster, nominated: &impl Fn(PodId) -> Option<NodeId>) {
         let mut before = std::mem::take(&mut self.listed).into_iter();
         let mut list = Vec::with_capacity(cluster.pod_count());
         for (position, workload) in cluster.workloads().iter().enumerate() {

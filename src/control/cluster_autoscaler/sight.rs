@@ -38,6 +38,8 @@ pub(super) struct Sight {
     snapshot: Snapshot,
     framework: Framework,
     facts: BTreeMap<Arc<str>, Arc<NodeFacts>>,
+    /// The same by place, for those that came or changed last; a place may have another node by now.
+    facts_at: Vec<Option<Arc<NodeFacts>>>,
     slots: BTreeMap<Arc<str>, NodeSlot>,
     pods: Pods,
     shapes: BTreeMap<(TemplateId, Arc<str>), (Arc<PodTemplate>, ShapeId)>,
@@ -105,13 +107,16 @@ impl Sight {
                 })
             };
             let known = self.snapshot.slot_of(node.id);
-            let slot = match known.filter(|slot| *self.name(*slot) == node.name) {
+            let slot = match known.filter(|slot| {
+                let name = self.name(*slot);
+                Arc::ptr_eq(name, &node.name) || *name == node.name
+            }) {
                 Some(slot) => {
                     let before = self.followed.get(slot.index()).and_then(Option::as_ref);
                     if !before.is_some_and(|before| Arc::ptr_eq(before, node) || before == node) {
                         let facts = facts();
                         self.snapshot.update_node(slot, node_info(&facts));
-                        self.facts.insert(Arc::clone(&facts.name), facts);
+                        self.note_facts(slot, facts);
                     }
                     slot
                 }
@@ -210,12 +215,20 @@ impl Sight {
     pub(super) fn add_node(&mut self, facts: Arc<NodeFacts>, pods: &[Arc<Pod>]) -> NodeSlot {
         let slot = self.snapshot.add_node(node_info(&facts));
         self.slots.insert(Arc::clone(&facts.name), slot);
-        self.facts.insert(Arc::clone(&facts.name), facts);
+        self.note_facts(slot, facts);
         self.order.push(slot);
         for pod in pods {
             self.put(pod, slot);
         }
         slot
+    }
+
+    fn note_facts(&mut self, slot: NodeSlot, facts: Arc<NodeFacts>) {
+        if self.facts_at.len() <= slot.index() {
+            self.facts_at.resize(slot.index() + 1, None);
+        }
+        self.facts_at[slot.index()] = Some(Arc::clone(&facts));
+        self.facts.insert(Arc::clone(&facts.name), facts);
     }
 
     /// Adds a node made after a template, under a name of its own, with copies of its pods.
@@ -251,7 +264,10 @@ impl Sight {
 
     /// What stands behind a node.
     pub(super) fn facts(&self, slot: NodeSlot) -> &Arc<NodeFacts> {
-        &self.facts[&self.snapshot.node(slot).name]
+        let name = &self.snapshot.node(slot).name;
+        // The object of a name tells whether it is still the same node.
+        let noted = self.facts_at.get(slot.index()).and_then(Option::as_ref);
+        noted.filter(|facts| Arc::ptr_eq(&facts.name, name)).unwrap_or_else(|| &self.facts[name])
     }
 
     /// The name of a node.
