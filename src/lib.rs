@@ -3,6 +3,7 @@
 pub mod units;
 
 pub mod engine;
+pub mod promql;
 
 pub mod model;
 
@@ -17,6 +18,7 @@ pub mod scenario;
 pub mod input;
 pub mod sim;
 
+pub mod alerts;
 pub mod metrics;
 pub mod trace;
 

@@ -9,21 +9,13 @@ use aurelius_sim::input::source::Sources;
 use aurelius_sim::input::values::{ValueInputs, user_values};
 use aurelius_sim::input::yaml::{Dialect, Node, parse, write_yaml};
 use aurelius_sim::units::quantity::Quantity;
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 use rand_pcg::Pcg64Mcg;
 
-fn cases(usual: u64) -> u64 {
-    let stated = std::env::var_os("HOSTILE_CASES");
-    stated.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(usual)
-}
+#[path = "hostile/mod.rs"]
+mod hostile;
 
-/// A seed of the run: printed, and stated to run one case again.
-fn first_seed() -> u64 {
-    let stated = std::env::var_os("HOSTILE_SEED");
-    let seed = stated.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(1);
-    eprintln!("HOSTILE_SEED={seed}");
-    seed
-}
+use hostile::{cases, each_seed};
 
 fn read(text: &str, dialect: Dialect) -> (Vec<Node>, usize) {
     let (mut sources, diagnostics) = (Sources::new(), Diagnostics::new());
@@ -87,10 +79,8 @@ const YAML: [&str; 44] = [
 
 #[test]
 fn yaml_of_any_kind_is_read_or_refused() {
-    let first = first_seed();
-    for seed in first..first + cases(20_000) {
-        let mut dice = Pcg64Mcg::seed_from_u64(seed);
-        let text = soup(&mut dice, &YAML, 40);
+    each_seed(cases(20_000), |seed, dice| {
+        let text = soup(dice, &YAML, 40);
         for dialect in [Dialect::Core, Dialect::Yaml11] {
             let (nodes, _) = read(&text, dialect);
             // What was read can be written, and is then read as the same.
@@ -102,12 +92,11 @@ fn yaml_of_any_kind_is_read_or_refused() {
                 }
             }
         }
-    }
+    });
 }
 
 #[test]
 fn quantities_of_any_kind_are_read_or_refused() {
-    let first = first_seed();
     let pieces = [
         "1",
         "0",
@@ -132,20 +121,18 @@ fn quantities_of_any_kind_are_read_or_refused() {
         "_",
         "0x",
     ];
-    for seed in first..first + cases(50_000) {
-        let mut dice = Pcg64Mcg::seed_from_u64(seed);
-        let text = soup(&mut dice, &pieces, 12);
+    each_seed(cases(50_000), |seed, dice| {
+        let text = soup(dice, &pieces, 12);
         if let Ok(quantity) = text.parse::<Quantity>() {
             let shown = quantity.to_string();
             let again: Quantity = shown.parse().unwrap_or_else(|_| panic!("{text}: {shown}"));
             assert_eq!(again, quantity, "seed {seed}: {text}");
         }
-    }
+    });
 }
 
 #[test]
 fn assignments_of_any_kind_are_used_or_refused() {
-    let first = first_seed();
     let pieces = [
         "a",
         "b",
@@ -169,9 +156,8 @@ fn assignments_of_any_kind_are_used_or_refused() {
         "{\"a\":",
         "99999999999999999999",
     ];
-    for seed in first..first + cases(20_000) {
-        let mut dice = Pcg64Mcg::seed_from_u64(seed);
-        let mut text = || vec![soup(&mut dice, &pieces, 14)];
+    each_seed(cases(20_000), |seed, dice| {
+        let mut text = || vec![soup(dice, &pieces, 14)];
         let inputs = ValueInputs {
             set: text(),
             set_string: text(),
@@ -183,13 +169,12 @@ fn assignments_of_any_kind_are_used_or_refused() {
         let values = user_values(&inputs, &[], &mut sources, &diagnostics);
         let text = write_yaml(&values.merged.to_node());
         assert!(text.len() < 64 << 20, "seed {seed}");
-    }
+    });
 }
 
 /// Real objects with a node of theirs replaced by something else.
 #[test]
 fn objects_with_anything_in_any_place_are_decoded_or_refused() {
-    let first = first_seed();
     let texts = [
         include_str!("data/live/dump.yaml"),
         include_str!("data/live/nodes.yaml"),
@@ -215,8 +200,7 @@ fn objects_with_anything_in_any_place_are_decoded_or_refused() {
         "!x y",
         "9223372036854775807Ei",
     ];
-    for seed in first..first + cases(400) {
-        let mut dice = Pcg64Mcg::seed_from_u64(seed);
+    each_seed(cases(400), |_, dice| {
         let mut changed = lines[dice.random_range(0..lines.len())].clone();
         let mut made = Vec::new();
         for _ in 0..dice.random_range(1..6) {
@@ -249,7 +233,7 @@ fn objects_with_anything_in_any_place_are_decoded_or_refused() {
         objects.resolve_limits(context);
         let said = diagnostics.sorted();
         let _ = aurelius_sim::input::render::concise(&said, &sources);
-    }
+    });
 }
 
 #[test]

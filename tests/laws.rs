@@ -22,6 +22,8 @@ mod fronts;
 mod harness;
 #[path = "laws/k6_oracle.rs"]
 mod k6_oracle;
+#[path = "laws/machines.rs"]
+mod machines;
 #[path = "laws/policies.rs"]
 mod policies;
 #[path = "laws/swarm.rs"]

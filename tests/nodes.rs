@@ -14,6 +14,8 @@ use aurelius_sim::units::{SimDuration, SimTime};
 mod karpenter;
 #[path = "nodes/lost.rs"]
 mod lost;
+#[path = "nodes/recovered.rs"]
+mod recovered;
 #[path = "nodes/small.rs"]
 mod small;
 #[path = "nodes/start_up.rs"]

@@ -13,6 +13,8 @@ use aurelius_sim::sweep::{RunResult, SweepOptions, evaluate};
 use aurelius_sim::trace::{Keep, PodLife};
 use aurelius_sim::units::{SimDuration, SimTime};
 
+#[path = "rollouts/jobs.rs"]
+mod jobs;
 #[path = "rollouts/releases.rs"]
 mod releases;
 

@@ -13,6 +13,10 @@ use proptest::prelude::*;
 
 #[path = "scenario_input/cloud.rs"]
 mod cloud;
+#[path = "scenario_input/events.rs"]
+mod events;
+#[path = "scenario_input/recordings.rs"]
+mod recordings;
 
 const FILES: [(&str, &str); 5] = [
     ("scenario.yaml", include_str!("data/scenario/scenario.yaml")),

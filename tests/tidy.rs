@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 /// Rooms by floor. A room imports only rooms of lower floors.
 const FLOORS: [&[&str]; 12] = [
     &["units"],
-    &["engine"],
+    &["engine", "promql"],
     &["model"],
     &["cluster", "service", "load"],
     &["control"],
     &["scenario"],
     &["sim", "input"],
-    &["trace", "metrics"],
+    &["trace", "metrics", "alerts"],
     &["findings", "checks"],
     &["sweep"],
     &["report"],
@@ -20,7 +20,8 @@ const FLOORS: [&[&str]; 12] = [
 ];
 
 /// Exceptions to the floors: a room that must not import another although it is lower.
-const FORBIDDEN: [(&str, &[&str]); 6] = [
+const FORBIDDEN: [(&str, &[&str]); 7] = [
+    ("alerts", &["sim", "input"]),
     ("trace", &["sim", "input"]),
     ("metrics", &["sim", "input"]),
     ("findings", &["sim", "input"]),

@@ -188,6 +188,98 @@ fn fix_mends_files_and_is_done_after_once() {
     }
 }
 
+/// What a review finds, places aside: code, severity, object, message and notes.
+fn found_in(arguments: &[&str]) -> Vec<String> {
+    let output = validate(&with_format(arguments, "json"));
+    let document: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("it is JSON");
+    let findings = document["findings"].as_array().expect("findings are listed");
+    let told = findings.iter().map(|finding| {
+        let of = |key: &str| finding[key].to_string();
+        [of("code"), of("severity"), of("object"), of("message"), of("notes")].join(" ")
+    });
+    let mut told: Vec<String> = told.collect();
+    told.sort();
+    told
+}
+
+fn with_format<'a>(arguments: &[&'a str], format: &'a str) -> Vec<&'a str> {
+    arguments.iter().copied().chain(["-o", format]).collect()
+}
+
+/// The values alone, with what their folder says they are held against, are as good as the rendered
+/// manifests.
+#[test]
+fn values_give_the_findings_of_what_is_rendered_from_them() {
+    let values = "profiles/aurelius/values.yaml";
+    let prod = "profiles/aurelius/values-prod.yaml";
+    for (values, rendered) in [
+        (&["--values", values][..], "profiles/aurelius/rendered/default.yaml"),
+        (&["--values", values, "--values", prod], "profiles/aurelius/rendered/prod.yaml"),
+    ] {
+        let (told, rendered) = (found_in(values), found_in(&[rendered]));
+        assert!(told.len() > 40, "{told:?}");
+        assert_eq!(told, rendered);
+        let calls = told.iter().filter(|finding| finding.contains("AUR720")).count();
+        assert!(calls > 0, "the service profiles beside the values are used: {told:?}");
+    }
+    // Nothing is taken that nobody named, when that is wanted.
+    let alone = found_in(&["--values", values, "--values", prod, "--isolated"]);
+    assert!(!alone.iter().any(|finding| finding.contains("AUR720")), "{alone:?}");
+}
+
+#[test]
+fn what_lies_beside_the_values_is_taken_and_said() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let copy = |from: &str, to: &str| {
+        std::fs::copy(root().join(from), path(to)).expect("it can be copied");
+    };
+    copy("profiles/aurelius/values.yaml", "values.yaml");
+    copy("profiles/aurelius/services.yaml", "services.yaml");
+    copy("profiles/aurelius/requirements.yaml", "requirements.yaml");
+    let cluster = std::fs::read_to_string(root().join("tests/data/checks/cluster.yaml"));
+    let instances = root().join("profiles/instances").display().to_string();
+    let cluster = cluster.expect("it is there").replace("../../../profiles/instances", &instances);
+    std::fs::write(path("cluster.yaml"), &cluster).expect("it can be written");
+    let values = path("values.yaml");
+    let output = validate(&["--values", &values, "-o", "concise"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    for name in ["cluster.yaml", "services.yaml", "requirements.yaml"] {
+        assert!(said.contains(name), "{name} is not named in: {said}");
+    }
+    assert!(stdout(&output).contains("AUR720") && stdout(&output).contains("AUR22"));
+    // Two clusters are a choice that only the user can make.
+    std::fs::write(path("other.yaml"), &cluster).expect("it can be written");
+    let output = validate(&["--values", &values, "-o", "concise"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("name one with --cluster"), "{said}");
+    // What the project says in its config comes first, and what is wrong with it is told.
+    let config = "apiVersion: aurelius.dev/v1\nkind: Config\nvalidate: {cluster: cluster.yaml, ignore: [AUR2, AUR3, AUR4, AUR5, AUR6, AUR7], failOn: note}\n";
+    std::fs::write(path("aurelius.yaml"), config).expect("it can be written");
+    let output = validate(&["--values", &values, "-o", "concise"]);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), ""));
+    std::fs::write(path("aurelius.yaml"), config.replace("failOn", "failon")).expect("written");
+    let output = validate(&["--values", &values, "-o", "concise"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("failOn"));
+}
+
+#[test]
+fn strict_wants_reasons_and_no_field_twice() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("web.yaml").display().to_string();
+    let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, name: web}\nspec:\n  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    spec:\n      containers:\n        # aurelius: ignore=AUR602\n        - name: web\n";
+    std::fs::write(&path, text).expect("it can be written");
+    assert_eq!(validate(&[&path, "-o", "concise"]).status.code(), Some(0));
+    let output = validate(&[&path, "-o", "concise", "--strict"]);
+    let said = stdout(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("error[AUR002]") && said.contains("[AUR602]"), "{said}");
+    let reasoned = text.replace("AUR602", "AUR602 (a toy)").replace(", name: web}", "}");
+    std::fs::write(&path, reasoned).expect("it can be written");
+    assert_eq!(stdout(&validate(&[&path, "-o", "concise", "--strict"])), "");
+}
+
 /// Every `.yaml` file under a folder.
 fn manifests(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

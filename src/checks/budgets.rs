@@ -65,7 +65,10 @@ fn one(
     value: &Value<'_>,
     workload: &WorkloadView<'_>,
 ) {
-    let Some(allowance) = budget.allowance else { return };
+    let Some(allowance) = budget.allowance else {
+        without_bound(subject, value);
+        return;
+    };
     let object = value.object();
     let least = workload.least;
     let (word, amount) = match allowance {
@@ -87,7 +90,11 @@ fn one(
             Allowance::MaxUnavailable(most) => least - most.scaled(least, true),
         };
         let code = if least == 1 { codes::PDB_SINGLE_REPLICA } else { codes::PDB_NEVER_ALLOWS };
-        let mut finding = at(&written, Error, code, message, format!("{word} {amount} ..."))
+        // A size that nobody wrote is one until someone else sets it, as an autoscaler elsewhere does.
+        let unwritten =
+            workload.autoscaler.is_none() && workload.value.at(&["spec", "replicas"]).is_none();
+        let severity = if unwritten { Note } else { Error };
+        let mut finding = at(&written, severity, code, message, format!("{word} {amount} ..."))
             .secondary(rests.span(), format!("... and {label}: allowed disruptions = {least} - {desired} = 0"))
             .note("evictions fail with: Cannot evict pod as it would violate the pod's disruption budget.")
             .note("this stalls node upgrades, scale-down of nodes and the handling of spot interruptions");
@@ -164,6 +171,19 @@ fn percent(
         message,
         "every pod may go at once",
     ));
+}
+
+/// Neither bound: the controller expects no pods and allows nothing (disruption.go
+/// `getExpectedPodCount`).
+fn without_bound(subject: &Subject<'_>, value: &Value<'_>) {
+    let message = format!("{} has neither minAvailable nor maxUnavailable", value.object());
+    let place = value.at(&["spec"]).unwrap_or_else(|| value.clone());
+    let place = place.get("selector").unwrap_or(place);
+    subject.report(
+        at(&place, Error, codes::PDB_WITHOUT_BOUND, message, "no bound beside the selector")
+            .note("evictions fail with: Cannot evict pod as it would violate the pod's disruption budget.")
+            .help("let one pod go at any size: maxUnavailable: 1"),
+    );
 }
 
 fn selects_nothing(subject: &Subject<'_>, budget: &PodDisruptionBudgetSpec, value: &Value<'_>) {

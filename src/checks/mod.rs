@@ -12,6 +12,7 @@ mod autoscalers;
 mod budgets;
 mod capacity;
 mod configuration;
+mod constraints;
 mod monitors;
 mod network;
 mod probes;
@@ -55,6 +56,7 @@ pub const THEMES: &[Theme] = &[
     Theme { name: "autoscalers", check: autoscalers::check },
     Theme { name: "budgets", check: budgets::check },
     Theme { name: "scheduling", check: scheduling::check },
+    Theme { name: "constraints", check: constraints::check },
     Theme { name: "capacity", check: capacity::check },
     Theme { name: "requirements", check: requirements::check },
     Theme { name: "storage", check: storage::check },

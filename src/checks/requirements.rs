@@ -27,8 +27,8 @@ pub(super) fn check(subject: &Subject<'_>) {
 /// equals.
 fn chosen<'s>(subject: &Subject<'_>, stated: &'s Requirements) -> Option<&'s RequirementSet> {
     let agrees = |row: &&RequirementRow| {
-        let least = members(subject, row).map(|workload| workload.least).sum::<i32>();
-        row.replicas_min == Some(least)
+        let least = members(subject, row).map(|workload| i64::from(workload.least)).sum::<i64>();
+        row.replicas_min.map(i64::from) == Some(least)
     };
     let score = |set: &RequirementSet| set.rows.iter().filter(agrees).count();
     let best = stated.sets.iter().map(score).max()?;
@@ -185,8 +185,9 @@ fn differences(
 ) -> Vec<Difference> {
     let mut all = Vec::new();
     let pods = found.pods.max(1);
-    let apart =
-        |stated: i64, found: i64, unit: i64, count: i64| (stated - found).abs() > unit * count;
+    let apart = |stated: i64, found: i64, unit: i64, count: i64| {
+        stated.abs_diff(found) > unit.saturating_mul(count).unsigned_abs()
+    };
     if let Some((cpu, span)) = row.amounts.cpu
         && apart(cpu.0, found.cpu.0, 1, pods)
     {
@@ -272,9 +273,10 @@ fn rows(set: &RequirementSet) -> (i64, i64, i64) {
     for row in &set.rows {
         let times = if row.per_replica { i64::from(row.replicas_min.unwrap_or(1)) } else { 1 };
         let (cpu, memory, storage) = plain(&row.amounts);
-        sums.0 += cpu.unwrap_or(0) * times;
-        sums.1 += memory.unwrap_or(0) * times;
-        sums.2 += storage.unwrap_or(0) * times;
+        let times = |amount: Option<i64>| amount.unwrap_or(0).saturating_mul(times);
+        sums.0 = sums.0.saturating_add(times(cpu));
+        sums.1 = sums.1.saturating_add(times(memory));
+        sums.2 = sums.2.saturating_add(times(storage));
     }
     sums
 }
@@ -292,7 +294,9 @@ fn total(subject: &Subject<'_>, stated: &Requirements, set: &RequirementSet) {
         |what: &str, stated: Option<i64>, rows: i64, objects: i64, show: &dyn Fn(i64) -> String| {
             let Some(stated) = stated else { return };
             // A hundredth is rounding in a sum of so many figures.
-            let apart = |other: i64| (stated - other).abs() * 100 > stated.max(other);
+            let apart = |other: i64| {
+                stated.abs_diff(other).saturating_mul(100) > stated.max(other).unsigned_abs()
+            };
             if apart(rows) || apart(objects) {
                 short |= stated < rows.max(objects) && apart(rows.max(objects));
                 lines.push(format!(
@@ -332,13 +336,12 @@ fn gpus(subject: &Subject<'_>, stated: &Requirements, set: &RequirementSet) {
         let each: i64 = requests
             .extended()
             .filter(|(name, _)| name.ends_with("/gpu"))
-            .map(|(_, amount)| amount)
-            .sum();
+            .fold(0, |sum, (_, amount)| sum.saturating_add(amount));
         if each == 0 {
             continue;
         }
-        least += each * i64::from(workload.least);
-        most += each * i64::from(workload.most);
+        least = least.saturating_add(each.saturating_mul(i64::from(workload.least)));
+        most = most.saturating_add(each.saturating_mul(i64::from(workload.most)));
         parts.push((workload, each));
     }
     let (severity, message) = if least > count {

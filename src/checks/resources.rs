@@ -21,8 +21,10 @@ pub(super) fn check(subject: &Subject<'_>) {
             let value = workload.container(&container.name);
             let lives = spec.containers.contains(container) || container.sidecar;
             if lives {
-                missing_requests(subject, workload, container, pod_level, &value);
-                if container.limits.memory.is_none() && spec.pod_limits.memory.is_none() {
+                let nothing = missing_requests(subject, workload, container, pod_level, &value);
+                let limited = container.limits.memory.or(spec.pod_limits.memory).is_some();
+                // A container of which nothing is known is told of once.
+                if !limited && !nothing {
                     let message = format!(
                         "{}: container `{}` has no memory limit",
                         workload.name(),
@@ -52,26 +54,33 @@ fn place<'a>(value: &Value<'a>, path: &[&str]) -> Value<'a> {
     if at.node() == value.node() { value.get("name").unwrap_or(at) } else { at }
 }
 
+/// Tells what a container does not request; whether it states nothing at all.
 fn missing_requests(
     subject: &Subject<'_>,
     workload: &WorkloadView<'_>,
     container: &Container,
     pod_level: &ResourceList,
     value: &Value<'_>,
-) {
+) -> bool {
     let cpu = container.requests.cpu.is_none() && pod_level.cpu.is_none();
     let memory = container.requests.memory.is_none() && pod_level.memory.is_none();
     let (what, label) = match (cpu, memory) {
-        (false, false) => return,
+        (false, false) => return false,
         (true, true) => ("neither cpu nor memory", "no requests"),
         (true, false) => ("no cpu", "no cpu here"),
         (false, true) => ("no memory", "no memory here"),
     };
     let name = &container.name;
     let message = format!("{}: container `{name}` requests {what}", workload.name());
+    let nothing = cpu && memory && container.limits.memory.is_none();
     let place = place(value, &["resources", "requests"]);
     let mut finding = at(&place, Warning, codes::MISSING_REQUEST, message, label);
-    if memory {
+    if nothing {
+        finding = finding.note(
+            "the scheduler counts it as nothing, it may take the memory of the whole node, and \
+             under memory pressure it is evicted first",
+        );
+    } else if memory {
         finding = finding.note(
             "the scheduler counts it as nothing, and under memory pressure it is evicted first",
         );
@@ -79,6 +88,7 @@ fn missing_requests(
         finding = finding.note("the scheduler counts it as nothing and overpacks the node");
     }
     subject.report(finding);
+    nothing
 }
 
 fn amounts(

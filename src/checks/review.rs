@@ -7,9 +7,9 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::network::CallVerdict;
-use super::suppress;
+use super::suppress::{self, Suppressions};
 use super::table::{Category, table};
-use crate::input::codes::Code;
+use crate::input::codes::{self, Code};
 use crate::input::diagnostic::{Diagnostic, Severity};
 use crate::input::material::Material;
 use crate::input::source::{Sources, Span};
@@ -100,6 +100,8 @@ pub struct Selection {
     pub ignore: Vec<String>,
     /// Fingerprints that are known already.
     pub known: BTreeSet<String>,
+    /// Whether what is not simulated or written twice is an error, and a suppression needs a reason.
+    pub strict: bool,
 }
 
 impl Selection {
@@ -116,31 +118,21 @@ pub fn review(material: &Material, selection: &Selection) -> Review {
     let mut all: Vec<Diagnostic> = material.diagnostics.clone();
     let (found, calls) = super::check_with_calls(material);
     all.extend(found);
-    all.sort_by_key(|diagnostic| {
-        let place = diagnostic.place().map(|label| label.span);
-        (place, diagnostic.code(), diagnostic.message().to_owned())
-    });
-    all.dedup();
-    let categories = table(material, &all);
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let (mut findings, mut reported, mut suppressed) = (Vec::new(), Vec::new(), Vec::new());
-    for diagnostic in &all {
-        let mut finding = finding(diagnostic, &material.sources, &mut seen);
-        if !selection.wants(finding.code) {
-            continue;
-        }
-        finding.suppression = suppress::reason(material, diagnostic).or_else(|| {
-            let known = selection.known.contains(&finding.fingerprint);
-            known.then(|| "in the baseline".to_owned())
-        });
-        // What cannot be read cannot be wished away.
-        if finding.suppression.is_some() && finding.code.number() >= 20 {
-            suppressed.push(finding);
-        } else {
-            findings.push(finding);
-            reported.push(diagnostic.clone());
-        }
+    if selection.strict {
+        all = all.into_iter().map(stricter).collect();
     }
+    sort(&mut all);
+    let categories = table(material, &all);
+    let suppressions = Suppressions::of(material);
+    let wanted = all.iter().filter(|diagnostic| selection.wants(diagnostic.code()));
+    let used = wanted
+        .filter_map(|diagnostic| Some((suppressions.reason(diagnostic)?.span, diagnostic.code())));
+    let used = used.collect();
+    all.extend(suppress::unused(material, &used, |code| selection.wants(code)));
+    sort(&mut all);
+    let mut sorter = Sorter::new(material, selection, suppressions);
+    all.into_iter().for_each(|diagnostic| sorter.take(diagnostic));
+    let Sorter { findings, reported, suppressed, .. } = sorter;
     let inputs = material.sources.files().map(|(_, file)| InputFile {
         path: Arc::clone(file.name()),
         sha256: Arc::clone(file.sha256()),
@@ -154,6 +146,80 @@ pub fn review(material: &Material, selection: &Selection) -> Review {
         calls,
         inputs: inputs.collect(),
         given: given(material),
+    }
+}
+
+/// Strictly seen, a field that changes nothing is as wrong as one that does not exist.
+fn stricter(diagnostic: Diagnostic) -> Diagnostic {
+    match diagnostic.code() {
+        codes::UNSUPPORTED | codes::DUPLICATE_KEY => diagnostic.with_severity(Severity::Error),
+        _ => diagnostic,
+    }
+}
+
+/// By place, each once.
+fn sort(all: &mut Vec<Diagnostic>) {
+    all.sort_by_key(|diagnostic| {
+        let place = diagnostic.place().map(|label| label.span);
+        (place, diagnostic.code(), diagnostic.message().to_owned())
+    });
+    all.dedup();
+}
+
+/// Parts what is found into what counts and what someone has decided to live with.
+struct Sorter<'a> {
+    material: &'a Material,
+    selection: &'a Selection,
+    suppressions: Suppressions<'a>,
+    seen: BTreeMap<String, usize>,
+    findings: Vec<Finding>,
+    reported: Vec<Diagnostic>,
+    suppressed: Vec<Finding>,
+}
+
+impl<'a> Sorter<'a> {
+    fn new(
+        material: &'a Material,
+        selection: &'a Selection,
+        suppressions: Suppressions<'a>,
+    ) -> Self {
+        Self {
+            material,
+            selection,
+            suppressions,
+            seen: BTreeMap::new(),
+            findings: Vec::new(),
+            reported: Vec::new(),
+            suppressed: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, mut diagnostic: Diagnostic) {
+        let mut written = self.suppressions.reason(&diagnostic);
+        if self.selection.strict && written.as_ref().is_some_and(|it| it.reason.is_empty()) {
+            let bare = written.take().map(|it| it.span);
+            let text = "ignored here without a reason, which --strict asks for";
+            if let Some(span) = bare {
+                diagnostic = diagnostic.secondary(span, text);
+            }
+        }
+        let mut finding = finding(&diagnostic, &self.material.sources, &mut self.seen);
+        if !self.selection.wants(finding.code) {
+            return;
+        }
+        finding.suppression = written.map(|written| written.reason).or_else(|| {
+            let known = self.selection.known.contains(&finding.fingerprint);
+            known.then(|| "in the baseline".to_owned())
+        });
+        // What cannot be read cannot be wished away.
+        if finding.suppression.is_some()
+            && finding.code.number() >= codes::UNUSED_SUPPRESSION.number()
+        {
+            self.suppressed.push(finding);
+        } else {
+            self.findings.push(finding);
+            self.reported.push(diagnostic);
+        }
     }
 }
 

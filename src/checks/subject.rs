@@ -1,19 +1,21 @@
 //! What the rules look at: workloads with their trees and sizes, and lookups that many rules need.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
 use crate::checks::trial::Trial;
 use crate::cluster::admission::admit;
-use crate::cluster::api::pod::{PodTemplate, Volume};
+use crate::cluster::api::pod::{PodTemplate, RestartPolicy, Volume};
 use crate::cluster::api::workload::WorkloadKind;
-use crate::cluster::api::{Labels, ObjectMeta, WorkloadSpec};
+use crate::cluster::api::{LabelSelector, Labels, ObjectMeta, WorkloadSpec};
 use crate::input::codes::Code;
 use crate::input::decode::Value;
 use crate::input::diagnostic::{Diagnostic, Diagnostics, Severity};
-use crate::input::kubernetes::{AutoscalerSpec, ServiceObject};
+use crate::input::kubernetes::{AutoscalerSpec, PodObject, ServiceObject};
 use crate::input::material::Material;
 use crate::service::spec::StationSpec;
+use crate::units::{Origin, SimDuration};
 
 /// The material with what is derived from it once.
 #[derive(Debug)]
@@ -25,13 +27,15 @@ pub struct Subject<'a> {
     trial: OnceCell<Option<Trial>>,
 }
 
-/// A workload as the rules see it.
+/// A workload as the rules see it; a pod that no controller made is one too.
 #[derive(Debug, Clone)]
 pub struct WorkloadView<'a> {
-    /// Its position among the objects, which is its id.
+    /// Its position among the objects, which is its id; pods that stand alone come behind them.
     pub position: usize,
     /// As decoded.
-    pub spec: &'a WorkloadSpec,
+    pub spec: Cow<'a, WorkloadSpec>,
+    /// Whether it is one pod without a controller.
+    pub alone: bool,
     /// Its template as the API server stores it.
     pub template: Arc<PodTemplate>,
     /// Its tree.
@@ -50,12 +54,21 @@ impl WorkloadView<'_> {
     /// `Deployment/web`.
     #[must_use]
     pub fn name(&self) -> String {
-        self.spec.to_string()
+        format!("{}/{}", self.kind_name(), self.spec.meta.name)
+    }
+
+    /// `Deployment`.
+    #[must_use]
+    pub fn kind_name(&self) -> &'static str {
+        if self.alone { "Pod" } else { self.spec.kind_name() }
     }
 
     /// Whether its pods run until someone stops them.
     #[must_use]
     pub fn runs_on(&self) -> bool {
+        if self.alone {
+            return self.template.spec.restart_policy == RestartPolicy::Always;
+        }
         !matches!(self.spec.kind, WorkloadKind::Job(_))
     }
 
@@ -68,7 +81,7 @@ impl WorkloadView<'_> {
     /// Whether a number of replicas means anything for it.
     #[must_use]
     pub fn is_sized(&self) -> bool {
-        self.runs_on() && !self.is_daemon()
+        self.runs_on() && !self.is_daemon() && !self.alone
     }
 
     /// Claims that its pods mount by name.
@@ -84,7 +97,8 @@ impl<'a> WorkloadView<'a> {
     /// The tree of its pods' spec.
     #[must_use]
     pub fn pod_spec(&self) -> Value<'a> {
-        let keys: &[&str] = match self.spec.kind_name() {
+        let keys: &[&str] = match self.kind_name() {
+            "Pod" => &["spec"],
             "CronJob" => &["spec", "jobTemplate", "spec", "template", "spec"],
             _ => &["spec", "template", "spec"],
         };
@@ -147,7 +161,8 @@ impl<'a> Subject<'a> {
             };
             Some(WorkloadView {
                 position,
-                spec,
+                spec: Cow::Borrowed(spec),
+                alone: false,
                 template: Arc::new(admit(&spec.template)),
                 platform: material.platform.contains(&value.node().span.file),
                 value,
@@ -156,7 +171,30 @@ impl<'a> Subject<'a> {
                 most,
             })
         };
-        let workloads = objects.workloads.iter().enumerate().filter_map(view).collect();
+        let mut workloads: Vec<_> = objects.workloads.iter().enumerate().filter_map(view).collect();
+        let pods =
+            objects.pods.iter().filter(|pod| !is_test_of_helm(pod)).zip(objects.workloads.len()..);
+        workloads.extend(pods.filter_map(|(pod, position)| {
+            let ObjectMeta { namespace, name, .. } = &pod.meta;
+            let value = material.value(diagnostics, "Pod", namespace, name)?;
+            Some(WorkloadView {
+                position,
+                spec: Cow::Owned(as_workload(pod)),
+                alone: true,
+                template: Arc::new(admit(&pod.template)),
+                platform: material.platform.contains(&value.node().span.file),
+                value,
+                autoscaler: None,
+                least: 1,
+                most: 1,
+            })
+        }));
+        // The order of documents decides nothing, so that values and what is rendered from them are
+        // told alike.
+        workloads.sort_by_cached_key(|it| {
+            let ObjectMeta { namespace, name, .. } = &it.spec.meta;
+            (Arc::clone(namespace), it.kind_name(), Arc::clone(name))
+        });
         Self { material, diagnostics, workloads, trial: OnceCell::new() }
     }
 
@@ -252,6 +290,28 @@ impl<'a> Subject<'a> {
     /// Adds a finding.
     pub fn report(&self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
+    }
+}
+
+/// Whether a pod is there for `helm test` only: it is made on demand, and gone when it has ended.
+fn is_test_of_helm(pod: &PodObject) -> bool {
+    let hooks = pod.meta.annotations.get("helm.sh/hook");
+    hooks.is_some_and(|hooks| hooks.split(',').any(|hook| hook.trim().starts_with("test")))
+}
+
+/// A pod without a controller in the shape that the rules look at: a set of one.
+fn as_workload(pod: &PodObject) -> WorkloadSpec {
+    WorkloadSpec {
+        meta: pod.meta.clone(),
+        selector: LabelSelector {
+            match_labels: pod.template.labels.clone(),
+            match_expressions: Vec::new(),
+        },
+        replicas: 1,
+        replicas_origin: Origin::implied("a pod without a controller"),
+        min_ready: SimDuration::ZERO,
+        template: Arc::new(pod.template.clone()),
+        kind: WorkloadKind::ReplicaSet,
     }
 }
 

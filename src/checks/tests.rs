@@ -133,6 +133,29 @@ fn fixes_are_certain_keep_comments_and_leave_nothing_to_fix() {
 }
 
 #[test]
+fn suppressions_that_suppress_nothing_are_told() {
+    let right = example(codes::PDB_NEVER_ALLOWS).expect("it has one").right();
+    let text = right.replace(
+        "kind: PodDisruptionBudget\nmetadata: {name: web}",
+        "kind: PodDisruptionBudget\nmetadata: {name: web, annotations: {ignore.aurelius.dev/AUR401: was needed once}}",
+    ) + "# aurelius: ignore=AUR999 (no such code)\n";
+    let told = |selection: Selection| {
+        let review = review(&material(text.clone(), Needs::Objects), &selection);
+        let unused = review.findings.into_iter();
+        let unused = unused.filter(|finding| finding.code == codes::UNUSED_SUPPRESSION);
+        unused.map(|finding| finding.message).collect::<Vec<_>>()
+    };
+    let expected = [
+        "AUR401 is ignored here, and is not found here",
+        "`AUR999` is no code that could be ignored",
+    ];
+    assert_eq!(told(Selection::default()), expected);
+    // What was not looked for may well be there.
+    let ignore = vec!["AUR4".to_owned()];
+    assert_eq!(told(Selection { ignore, ..Selection::default() }), expected[1..]);
+}
+
+#[test]
 fn annotation_comment_and_baseline_suppress_with_their_reason() {
     let wrong = example(codes::PDB_NEVER_ALLOWS).expect("it has one").wrong();
     let annotated = wrong.replace(

@@ -348,6 +348,7 @@ fn description(workload: &WorkloadView<'_>) -> PodDescription {
         own.spec.tolerations.extend(more);
     }
     let owner_selector: Option<LabelSelector> = match &workload.spec.kind {
+        _ if workload.alone => None,
         WorkloadKind::Deployment { .. }
         | WorkloadKind::StatefulSet { .. }
         | WorkloadKind::ReplicaSet => Some(workload.spec.selector.clone()),

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::bench::args::BenchArgs;
+use crate::cli::compare::args::CompareArgs;
 use crate::cli::demo::DemoArgs;
 use crate::cli::init::InitArgs;
 use crate::cli::inputs::InputArgs;
+use crate::cli::sweep::args::SweepArgs;
 use crate::cli::values::ValuesCommand;
 
 /// Rehearse a Kubernetes rollout before it happens.
@@ -30,6 +33,12 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Simulate a scenario: does it hold, what happened, why, and what did it cost?
     Run(Box<RunArgs>),
+    /// Which scaling policy is best over these scenarios?
+    Bench(Box<BenchArgs>),
+    /// Is this change better or worse than its base, and can that be told from chance?
+    Compare(Box<CompareArgs>),
+    /// How a result moves over a grid of values, on this machine or on many.
+    Sweep(Box<SweepArgs>),
     /// Find what can never work, without simulating: figures, budgets, placement, storage, network.
     Validate(Box<ValidateArgs>),
     /// Write a scenario for a chart or manifests, every guess marked FIXME.
@@ -56,16 +65,21 @@ pub(super) enum Command {
 }
 
 /// Arguments of `run`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct RunArgs {
     /// The scenario document. Several are told side by side: verdict, nodes, cost, disruptions.
-    #[arg(required = true, num_args = 1.., value_name = "SCENARIO")]
+    #[arg(required_unless_present = "from", num_args = 1.., value_name = "SCENARIO")]
     pub(super) scenarios: Vec<PathBuf>,
+    /// Repeat the run of a result (`-o json=FILE`): the same scenario, inputs, seed and number of
+    /// runs, when version and inputs are what they were.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenarios", "seed"])]
+    pub(super) from: Option<PathBuf>,
     /// What is deployed, and where.
     #[command(flatten)]
     pub(super) inputs: InputArgs,
-    /// Output format, repeatable: text, json, ndjson (each to stdout or =PATH), csv=DIR, svg=DIR.
+    /// Output format, repeatable: text, json, ndjson, html, markdown (each to stdout or =PATH), csv=DIR,
+    /// svg=DIR.
     #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output)]
     pub(super) output: Vec<OutputArg>,
     /// Seed of all chance; the scenario's own, or 42, when absent.
@@ -107,7 +121,7 @@ pub(super) struct RunArgs {
 }
 
 /// Arguments of `validate`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(visible_alias = "lint", after_help = VALIDATE_EXIT_CODES)]
 pub(super) struct ValidateArgs {
     /// Documents of any kind: manifests, a scenario, a cluster profile, service profiles,
@@ -125,9 +139,19 @@ pub(super) struct ValidateArgs {
     /// to stdout or =PATH).
     #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_review_output)]
     pub(super) output: Vec<ReviewOutputArg>,
-    /// The least severity that ends with exit code 1.
-    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = FailOn::Error, env = "AURELIUS_FAIL_ON")]
-    pub(super) fail_on: FailOn,
+    /// The least severity that ends with exit code 1 [default: error].
+    #[arg(long, value_enum, value_name = "LEVEL", env = "AURELIUS_FAIL_ON")]
+    pub(super) fail_on: Option<FailOn>,
+    /// A field that is not simulated or written twice is an error, and so is a suppression without
+    /// a reason.
+    #[arg(long, env = "AURELIUS_STRICT")]
+    pub(super) strict: bool,
+    /// The config instead of the one that is found (`aurelius.yaml` beside the documents or above).
+    #[arg(long, value_name = "FILE", env = "AURELIUS_CONFIG", conflicts_with = "isolated")]
+    pub(super) config: Option<PathBuf>,
+    /// Only what the command line names: no config, and nothing that lies beside the release.
+    #[arg(long)]
+    pub(super) isolated: bool,
     /// End with 0 whatever is found. Documents that cannot be read still end with 2.
     #[arg(long)]
     pub(super) exit_zero: bool,
@@ -284,6 +308,10 @@ pub(super) enum Format {
     Csv,
     /// Charts, one file each.
     Svg,
+    /// One page with everything, which opens without a network.
+    Html,
+    /// A comment for a pull request.
+    Markdown,
 }
 
 impl Format {
@@ -307,6 +335,21 @@ fn parse_output(text: &str) -> Result<OutputArg, String> {
             Err(format!("`{text}` has no path after the equals sign"))
         }
         Some(_) | None => Ok(OutputArg { format, path }),
+    }
+}
+
+/// `FMT[=PATH]` of any set of formats.
+pub(super) fn format_and_path<F: ValueEnum>(text: &str) -> Result<(F, Option<PathBuf>), String> {
+    let (name, path) = match text.split_once('=') {
+        Some((name, path)) => (name, Some(PathBuf::from(path))),
+        None => (text, None),
+    };
+    let format = F::from_str(name, false).map_err(|_| unknown_format::<F>(name))?;
+    match &path {
+        Some(path) if path.as_os_str().is_empty() => {
+            Err(format!("`{text}` has no path after the equals sign"))
+        }
+        Some(_) | None => Ok((format, path)),
     }
 }
 

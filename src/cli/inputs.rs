@@ -61,6 +61,41 @@ pub(super) struct ValueArgs {
 }
 
 impl InputArgs {
+    /// The arguments as one would type them again.
+    pub(super) fn as_written(&self) -> String {
+        let values = &self.values;
+        let path = |path: &PathBuf| path.display().to_string();
+        let mut words: Vec<(&str, String)> = Vec::new();
+        words.extend(self.manifests.iter().map(|it| ("-f", path(it))));
+        words.extend(self.chart.iter().map(|it| ("--chart", path(it))));
+        words.extend(self.cluster.iter().map(|it| ("--cluster", path(it))));
+        words.extend(values.values.iter().map(|it| ("--values", path(it))));
+        let texts = [
+            ("--set", &values.set),
+            ("--set-string", &values.set_string),
+            ("--set-json", &values.set_json),
+            ("--set-file", &values.set_file),
+            ("--set-literal", &values.set_literal),
+        ];
+        for (name, list) in texts {
+            words.extend(list.iter().map(|it| (name, it.clone())));
+        }
+        words.extend(values.release.iter().map(|it| ("--release", it.clone())));
+        words.extend(values.namespace.iter().map(|it| ("--namespace", it.clone())));
+        let plain = |text: &str| {
+            text.chars().all(|it| it.is_ascii_alphanumeric() || "-_./=,:".contains(it))
+        };
+        words.iter().fold(String::new(), |mut line, (name, word)| {
+            let word = if plain(word) {
+                word.clone()
+            } else {
+                format!("'{}'", word.replace('\'', "'\\''"))
+            };
+            line.push_str(&format!(" {name} {word}"));
+            line
+        })
+    }
+
     /// What is deployed, as the loader takes it.
     pub(super) fn release(&self) -> ReleaseInputs {
         ReleaseInputs {
@@ -70,6 +105,33 @@ impl InputArgs {
             release: self.values.release_name(),
             helm: self.values.helm_bin.clone().map_or(Helm::OnPath, Helm::At),
         }
+    }
+}
+
+impl InputArgs {
+    /// The arguments as words of a command line that read back as they are.
+    pub(super) fn words(&self) -> Vec<String> {
+        let Self { manifests, chart, cluster, values } = self;
+        let mut words = Vec::new();
+        let mut add = |name: &str, value: &str| words.push(format!("--{name}={value}"));
+        let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+        manifests.iter().for_each(|it| add("manifests", &path(it)));
+        chart.iter().for_each(|it| add("chart", &path(it)));
+        cluster.iter().for_each(|it| add("cluster", &path(it)));
+        values.values.iter().for_each(|it| add("values", &path(it)));
+        for (name, texts) in [
+            ("set", &values.set),
+            ("set-string", &values.set_string),
+            ("set-json", &values.set_json),
+            ("set-file", &values.set_file),
+            ("set-literal", &values.set_literal),
+        ] {
+            texts.iter().for_each(|text| add(name, text));
+        }
+        values.release.iter().for_each(|it| add("release", it));
+        values.namespace.iter().for_each(|it| add("namespace", it));
+        values.helm_bin.iter().for_each(|it| add("helm-bin", &path(it)));
+        words
     }
 }
 

@@ -1,6 +1,9 @@
 //! The command line: arguments, files, exit codes. The only room that reads clocks and writes files.
 
 mod args;
+mod bench;
+mod compare;
+mod config;
 mod demo;
 mod explain;
 mod files;
@@ -8,8 +11,10 @@ mod init;
 mod inputs;
 mod outputs;
 mod progress;
+mod repeat;
 mod run;
 mod side_by_side;
+mod sweep;
 mod validate;
 mod values;
 
@@ -29,6 +34,8 @@ enum Exit {
     Success,
     /// A review found what it must not find.
     Findings,
+    /// It worked, and there is a difference that was asked about.
+    Differs,
     /// It ran, and a threshold failed: k6's number.
     ThresholdFailed,
     /// The input or the usage is wrong; nothing was simulated.
@@ -42,6 +49,7 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Success => 0,
             Exit::Findings => 1,
+            Exit::Differs => 3,
             Exit::ThresholdFailed => 99,
             Exit::Usage => 2,
             Exit::Bug => 70,
@@ -69,6 +77,9 @@ fn dispatch(cli: Cli) -> Exit {
     choose_colour(cli.color);
     match cli.command {
         Command::Run(args) => run::run(&args, cli.color),
+        Command::Bench(args) => bench::bench(&args, cli.color),
+        Command::Compare(args) => compare::compare(&args, cli.color),
+        Command::Sweep(args) => sweep::sweep(&args, cli.color),
         Command::Validate(args) => validate::validate(&args, cli.color),
         Command::Init(args) => init::init(&args, cli.color),
         Command::Demo(args) => demo::demo(&args, cli.color),

@@ -8,14 +8,14 @@ use crate::cli::args::{Color, Format, OutputArg, ProgressArg, RunArgs, SummaryAr
 use crate::cli::files::{to_stderr, to_stdout};
 use crate::cli::outputs::{Made, conflict, overwritten, write};
 use crate::cli::progress::Meter;
-use crate::cli::{Exit, say_error, side_by_side};
+use crate::cli::{Exit, repeat, say_error, side_by_side};
 use crate::findings::{Case, causes, check};
 use crate::input::render::{Colour as DiagnosticColour, render_all};
 use crate::input::{LoadOptions, Loaded, load_scenario};
 use crate::report::explain::explain;
 use crate::report::sparkline::Charset;
 use crate::report::text::{Colour, Detail, Style, Told, across, summary};
-use crate::report::{assemble, csv, json, ndjson, svg, told};
+use crate::report::{Report, assemble, csv, html, json, markdown, ndjson, svg, told};
 use crate::scenario::Scenario;
 use crate::scenario::threshold::Severity;
 use crate::sweep::{RunResult, SweepOptions, evaluate};
@@ -24,6 +24,9 @@ use crate::units::convert::{f64_from_u64, index};
 
 /// Runs a scenario and writes what was asked for, or several side by side.
 pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
+    if let Some(path) = &args.from {
+        return repeat::repeat(path, args, color);
+    }
     if let Some(text) = conflict(&args.output) {
         to_stderr(&format!("error: {text}"));
         return Exit::Usage;
@@ -69,10 +72,15 @@ pub(super) fn load(path: &Path, args: &RunArgs, color: Color) -> Option<Scenario
 
 /// Says what is wrong with a scenario; what is left of it.
 fn say_and_take(loaded: Loaded, args: &RunArgs, color: Color) -> Option<Scenario> {
+    say_loaded(loaded, args.quiet, color)
+}
+
+/// Says what is wrong with a scenario, errors alone when `quiet`; what is left of it.
+pub(super) fn say_loaded(loaded: Loaded, quiet: bool, color: Color) -> Option<Scenario> {
     let Loaded { scenario, diagnostics, sources } = loaded;
     let wanted = wants_colour(color, std::io::stderr().is_terminal());
     let colour = if wanted { DiagnosticColour::Coloured } else { DiagnosticColour::Plain };
-    if scenario.is_none() || !args.quiet {
+    if scenario.is_none() || !quiet {
         let text = render_all(&diagnostics, &sources, colour);
         if !text.is_empty() {
             to_stderr(&text);
@@ -109,12 +117,13 @@ fn simulate_and_write(args: &RunArgs, color: Color, scenario: &Scenario) -> Resu
     Ok(if holds || args.exit_zero { Exit::Success } else { Exit::ThresholdFailed })
 }
 
-/// Whether every threshold that counts is met.
+/// Whether every threshold that counts is met, and every expectation of alerts came true.
 pub(super) fn holds(scenario: &Scenario, result: &RunResult, strict: bool) -> bool {
     let specs = scenario.thresholds.iter().zip(&result.thresholds);
     specs
         .filter(|(spec, _)| spec.terms().severity == Severity::Error)
         .all(|(_, judged)| judged.is_met(strict))
+        && result.alerts.holds()
 }
 
 fn write_all(
@@ -171,7 +180,9 @@ fn make(
 ) -> Made {
     let report = || {
         let findings = check(case);
-        assemble(scenario, scenario.seed, results, args.strict, told(case, &findings))
+        let told = told(case, &findings);
+        let report = assemble(scenario, scenario.seed, results, args.strict, told);
+        Report { arguments: args.inputs.words(), ..report }
     };
     match output.format {
         Format::Text => Made::One(text(output, args, color, results, case, took)),
@@ -186,7 +197,31 @@ fn make(
             Made::Folder(files.map(|(name, text)| (name.to_owned(), text)).collect())
         }
         Format::Svg => Made::Folder(svg::charts(case)),
+        Format::Html => {
+            let first = results.first().expect("at least one run was asked for");
+            let report = report();
+            let command = again(scenario, args);
+            Made::One(html::html(&html::Shown {
+                report: &report,
+                case,
+                measured: &first.measurements,
+                sizing: None,
+                command: &command,
+            }))
+        }
+        Format::Markdown => Made::One(markdown::markdown(&report())),
     }
+}
+
+/// The command that makes a page again.
+fn again(scenario: &Scenario, args: &RunArgs) -> String {
+    let mut command = format!("aurelius-sim run {} --seed {}", scenario.path, scenario.seed);
+    if args.runs > 1 {
+        command.push_str(&format!(" --runs {}", args.runs));
+    }
+    command.push_str(&args.inputs.as_written());
+    command.push_str(" -o html=report.html");
+    command
 }
 
 fn text(
@@ -217,6 +252,7 @@ fn text(
         case: *case,
         measured: &first.measurements,
         cost: &first.cost,
+        alerts: &first.alerts,
         findings: &findings,
         causes: &causes,
         seed: case.scenario.seed,

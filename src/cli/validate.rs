@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::checks::{Review, Selection, Severity, fix, review};
 use crate::cli::args::{Color, FailOn, ReviewFormat, ReviewOutputArg, ValidateArgs};
+use crate::cli::config;
 use crate::cli::files::{to_stderr, to_stdout, write_whole};
 use crate::cli::{Exit, say_error};
 use crate::input::codes;
@@ -19,6 +20,12 @@ const WIDTH: usize = 100;
 
 /// Reviews the documents and writes what was asked for.
 pub(super) fn validate(args: &ValidateArgs, color: Color) -> Exit {
+    let mut args = args.clone();
+    let Ok(()) = config::fill(&mut args) else { return Exit::Usage };
+    validate_with(&args, color)
+}
+
+fn validate_with(args: &ValidateArgs, color: Color) -> Exit {
     if let Some(text) = conflict(args) {
         to_stderr(&format!("error: {text}"));
         return Exit::Usage;
@@ -31,8 +38,10 @@ pub(super) fn validate(args: &ValidateArgs, color: Color) -> Exit {
             return Exit::Usage;
         }
     };
-    let selection = Selection { select: args.select.clone(), ignore: args.ignore.clone(), known };
+    let (select, ignore) = (args.select.clone(), args.ignore.clone());
+    let selection = Selection { select, ignore, known, strict: args.strict };
     let mut material = load_material(&inputs(args));
+    tell_neighbours(args, &material);
     let mut found = review(&material, &selection);
     if args.fix {
         match mend(&material, &found) {
@@ -61,7 +70,30 @@ fn inputs(args: &ValidateArgs) -> MaterialInputs {
         cluster: args.inputs.cluster.clone(),
         services: args.services.clone(),
         requirements: args.requirements.clone(),
+        look_beside: !args.isolated,
         ..MaterialInputs::default()
+    }
+}
+
+/// Says what was taken without being named.
+fn tell_neighbours(args: &ValidateArgs, material: &Material) {
+    if args.quiet {
+        return;
+    }
+    let listed = |paths: &[PathBuf]| {
+        paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    };
+    if !material.found_beside.is_empty() {
+        let names = listed(&material.found_beside);
+        to_stderr(&format!(
+            "note: taken from beside the release: {names} (--isolated leaves them out)"
+        ));
+    }
+    if !material.unclear_clusters.is_empty() {
+        let names = listed(&material.unclear_clusters);
+        to_stderr(&format!(
+            "note: no cluster is taken, because several lie beside the release: {names}; name one with --cluster"
+        ));
     }
 }
 
@@ -189,9 +221,7 @@ fn make(
         ReviewFormat::Concise => concise(&found.reported, &material.sources),
         ReviewFormat::Json => json::json(found),
         ReviewFormat::Sarif => sarif::sarif(found),
-        ReviewFormat::Junit => {
-            junit::junit(found, severity(args.fail_on).unwrap_or(Severity::Error))
-        }
+        ReviewFormat::Junit => junit::junit(found, severity(args).unwrap_or(Severity::Error)),
         ReviewFormat::Github => github::github(found),
         ReviewFormat::Gitlab => gitlab::gitlab(found),
         ReviewFormat::Markdown => markdown::markdown(found),
@@ -218,8 +248,8 @@ fn snippets(args: &ValidateArgs, material: &Material, found: &Review, colour: Co
 }
 
 /// The least severity that fails.
-fn severity(fail_on: FailOn) -> Option<Severity> {
-    match fail_on {
+fn severity(args: &ValidateArgs) -> Option<Severity> {
+    match args.fail_on.unwrap_or(FailOn::Error) {
         FailOn::Error => Some(Severity::Error),
         FailOn::Warning => Some(Severity::Warning),
         FailOn::Note => Some(Severity::Note),
@@ -234,7 +264,7 @@ fn exit(args: &ValidateArgs, found: &Review) -> Exit {
     if found.reported.iter().any(|finding| unreadable(&finding)) {
         return Exit::Usage;
     }
-    let fails = severity(args.fail_on).filter(|_| !args.exit_zero);
+    let fails = severity(args).filter(|_| !args.exit_zero);
     match fails {
         Some(least) if found.findings.iter().any(|finding| finding.severity <= least) => {
             Exit::Findings

@@ -42,8 +42,8 @@ impl Cluster {
                 self.create_daemon(now, *workload, *node, records);
             }
             Action::StartJob { workload, name } => self.start_job(now, *workload, name, records),
-            Action::CreateJobPod { workload, run } => {
-                self.create_job_pod(now, *workload, *run, records);
+            Action::CreateJobPod { workload, run, index } => {
+                self.create_job_pod(now, *workload, (*run, *index), records);
             }
             Action::EndJob { workload, run, failure } => {
                 self.end_job(now, *workload, *run, *failure, records);

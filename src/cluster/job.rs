@@ -1,5 +1,6 @@
 //! Jobs as they live: which run, how many of their pods succeeded and failed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cluster::api::job::{FailureAction, FailureCause, FailureRule};
@@ -38,6 +39,25 @@ pub struct JobRun {
     pub last_failure: Option<SimTime>,
     /// A rule of its policy says that it has failed.
     pub failed_by_rule: bool,
+    /// What became of each index so far, when completions have numbers.
+    pub indexes: BTreeMap<i32, IndexState>,
+    /// The index of each pod that is there.
+    pub index_of: BTreeMap<PodId, i32>,
+}
+
+/// An index of a Job whose completions have numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IndexState {
+    /// A pod of it succeeded.
+    pub succeeded: bool,
+    /// It is not tried again.
+    pub failed: bool,
+    /// Its failures that count (annotation `job-index-failure-count`).
+    pub failures: i32,
+    /// Its failures that a rule ignores; they are waited for as well.
+    pub ignored: i32,
+    /// The last failure.
+    pub last_failure: Option<SimTime>,
 }
 
 /// How a Job's pod failed.
@@ -64,17 +84,54 @@ impl Failure {
 
 impl JobRun {
     /// A pod failed: the first rule that is about it decides, and without one it counts.
-    fn pod_failed(&mut self, now: SimTime, failure: Failure, rules: &[FailureRule]) {
-        let rule = rules.iter().find(|rule| failure.is_of(&rule.on));
-        match rule.map_or(FailureAction::Count, |rule| rule.action) {
+    fn pod_failed(&mut self, now: SimTime, pod: PodId, failure: Failure, rules: &Rules) {
+        let rule = rules.failures.iter().find(|rule| failure.is_of(&rule.on));
+        let action = rule.map_or(FailureAction::Count, |rule| rule.action);
+        if let Some(limit) = rules.per_index {
+            self.index_failed(now, pod, action, limit);
+        }
+        match action {
             FailureAction::Ignore => return,
             FailureAction::FailJob => self.failed_by_rule = true,
-            FailureAction::Count => {}
+            FailureAction::Count | FailureAction::FailIndex => {}
         }
         self.failed += 1;
         self.failures_in_row += 1;
         self.last_failure = Some(now);
     }
+
+    /// What a failure means to the pod's index (job/indexed_job_utils.go `isIndexFailed`,
+    /// `getNewIndexFailureCounts`).
+    fn index_failed(&mut self, now: SimTime, pod: PodId, action: FailureAction, limit: i32) {
+        let Some(index) = self.index_of.get(&pod) else { return };
+        let state = self.indexes.entry(*index).or_default();
+        state.last_failure = Some(now);
+        if action == FailureAction::Ignore {
+            state.ignored += 1;
+            return;
+        }
+        state.failed |= action == FailureAction::FailIndex || state.failures >= limit;
+        state.failures += 1;
+    }
+
+    fn pod_succeeded(&mut self, pod: PodId) {
+        self.failures_in_row = 0;
+        let Some(index) = self.index_of.get(&pod) else {
+            self.succeeded += 1;
+            return;
+        };
+        let state = self.indexes.entry(*index).or_default();
+        if !std::mem::replace(&mut state.succeeded, true) {
+            self.succeeded += 1;
+        }
+    }
+}
+
+/// What decides about a failed pod.
+struct Rules {
+    failures: Vec<FailureRule>,
+    /// `spec.backoffLimitPerIndex`.
+    per_index: Option<i32>,
 }
 
 impl Workload {
@@ -85,13 +142,16 @@ impl Workload {
     }
 
     /// A Job that runs, and the rules for its failed pods.
-    fn run_and_rules(&mut self, number: u32) -> (Option<&mut JobRun>, Vec<FailureRule>) {
+    fn run_and_rules(&mut self, number: u32) -> (Option<&mut JobRun>, Rules) {
         let rules = match &self.spec.kind {
-            WorkloadKind::Job(spec) => spec.failure_rules.clone(),
+            WorkloadKind::Job(spec) => Rules {
+                failures: spec.failure_rules.clone(),
+                per_index: spec.indexed.as_ref().and_then(|indexed| indexed.backoff_limit),
+            },
             WorkloadKind::Deployment { .. }
             | WorkloadKind::StatefulSet { .. }
             | WorkloadKind::DaemonSet { .. }
-            | WorkloadKind::ReplicaSet => Vec::new(),
+            | WorkloadKind::ReplicaSet => Rules { failures: Vec::new(), per_index: None },
         };
         (self.runs.iter_mut().find(|run| run.number == number), rules)
     }
@@ -99,12 +159,11 @@ impl Workload {
     /// A pod vanished with its node, without a deletion that would have been counted.
     pub(super) fn job_pod_gone(&mut self, now: SimTime, run: u32, pod: &Pod) {
         let ended = matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed);
-        if !ended
-            && !pod.is_terminating()
-            && let (Some(run), rules) = self.run_and_rules(run)
-        {
-            run.pod_failed(now, Failure::Deleted { disrupted: true }, &rules);
+        let (Some(run), rules) = self.run_and_rules(run) else { return };
+        if !ended && !pod.is_terminating() {
+            run.pod_failed(now, pod.id, Failure::Deleted { disrupted: true }, &rules);
         }
+        run.index_of.remove(&pod.id);
     }
 }
 
@@ -126,6 +185,8 @@ impl Cluster {
             failures_in_row: 0,
             last_failure: None,
             failed_by_rule: false,
+            indexes: BTreeMap::new(),
+            index_of: BTreeMap::new(),
         });
         workload.next_run += 1;
         records.push(Record::JobStarted { workload: id, name: Arc::clone(name) });
@@ -135,15 +196,23 @@ impl Cluster {
         &mut self,
         now: SimTime,
         id: WorkloadId,
-        number: u32,
+        (number, index): (u32, Option<i32>),
         records: &mut Vec<Record>,
     ) {
         let workload = self.workload_mut(id);
         let Some(run) = workload.run(number) else { return };
-        let name = format!("{}-{}", run.name, workload.next_pod);
+        let name = match index {
+            Some(index) => format!("{}-{index}-{}", run.name, workload.next_pod),
+            None => format!("{}-{}", run.name, workload.next_pod),
+        };
         workload.next_pod += 1;
         let revision = workload.wanted().clone();
-        self.create_pod(now, name, PodOwner::Job(id, number), revision, records);
+        let pod = self.create_pod(now, name, PodOwner::Job(id, number), revision, records);
+        if let (Some(pod), Some(index)) = (pod, index) {
+            let runs = &mut self.workload_mut(id).runs;
+            let run = runs.iter_mut().find(|run| run.number == number);
+            run.expect("it was there above").index_of.insert(pod, index);
+        }
     }
 
     pub(super) fn end_job(
@@ -181,10 +250,9 @@ impl Cluster {
             && let (Some(run), rules) = self.workloads[workload.index()].run_and_rules(number)
         {
             if succeeded {
-                run.succeeded += 1;
-                run.failures_in_row = 0;
+                run.pod_succeeded(id);
             } else {
-                run.pod_failed(now, Failure::Exit(1), &rules);
+                run.pod_failed(now, id, Failure::Exit(1), &rules);
             }
         }
         records.push(Record::PodEnded { pod: id, succeeded });
@@ -202,7 +270,7 @@ impl Cluster {
         {
             // Someone's own deletion is no disruption; evictions, preemption and lost nodes are.
             let disrupted = because != PodDeletion::Scenario;
-            run.pod_failed(now, Failure::Deleted { disrupted }, &rules);
+            run.pod_failed(now, id, Failure::Deleted { disrupted }, &rules);
         }
     }
 }

@@ -17,10 +17,10 @@ pub mod volume;
 pub mod workload;
 mod write;
 
-pub use admission::forbidden_update;
+pub use admission::{admit, forbidden_update};
 pub use apply::node_labels;
 pub use budget::Budget;
-pub use job::{JobEnd, JobRun};
+pub use job::{IndexState, JobEnd, JobRun};
 pub use node::{LaunchFailure, Node, NodeImage, NodePhase};
 pub use occur::Occurrence;
 pub use pod::{ConditionStatus, Deletion, Pod, PodOwner, PodPhase, ReadyCondition, TemplateId};

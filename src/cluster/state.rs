@@ -4,7 +4,7 @@
 //! [`Cluster::apply`] (what controllers want, `apply.rs`) and [`Cluster::occur`] (what kubelets and
 //! the cloud report, `occur.rs`).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::cluster::admission::{admit, daemon_tolerations};
@@ -15,7 +15,7 @@ use crate::cluster::api::pool::NodePoolSpec;
 use crate::cluster::api::workload::{WorkloadKind, WorkloadSpec};
 use crate::cluster::budget::Budget;
 use crate::cluster::node::Node;
-use crate::cluster::pod::{Pod, PodOwner, TemplateId};
+use crate::cluster::pod::{Pod, PodOwner, PodPhase, TemplateId};
 use crate::cluster::volume::Volumes;
 use crate::cluster::workload::{ReplicaSet, Revision, Workload};
 use crate::model::action::BudgetStatus;
@@ -377,7 +377,10 @@ impl Cluster {
                 assert!(known, "{} {ordinal} has no pod at {now}", workload.spec);
             }
         }
-        for pod in self.pods().filter(|pod| pod.node.is_some() && !pod.has_ended()) {
+        // The scheduler forgets a node whose object is gone, and what its pods used with it
+        // (backend/cache/cache.go `UpdateSnapshot`), before the pods are collected.
+        let there = |pod: &&Pod| pod.node.is_some_and(|node| self.node(node).is_some());
+        for pod in self.pods().filter(there).filter(|pod| !pod.has_ended()) {
             for name in self.claims_of(pod) {
                 let alone = self.claim(&name).is_some_and(|claim| claim.one_pod);
                 assert!(
@@ -389,6 +392,23 @@ impl Cluster {
         for budget in &self.budgets {
             let allowed = budget.status.disruptions_allowed;
             assert!(allowed >= 0, "{} allows {allowed} at {now}", budget.spec.meta.name);
+        }
+    }
+
+    /// A disk that one node may mount is used on one node: pods that run, and that nobody deletes, are
+    /// all on it. (A lost node whose disk was taken by force may come back with a pod that is going.)
+    fn check_mounts(&self, now: SimTime) {
+        let mut used_on: BTreeMap<Arc<str>, NodeId> = BTreeMap::new();
+        let runs = |pod: &&Pod| pod.phase == PodPhase::Running && !pod.is_terminating();
+        for pod in self.pods().filter(runs) {
+            let node = pod.node.and_then(|node| self.node(node)).filter(|node| node.is_ready());
+            let Some(node) = node else { continue };
+            for name in self.claims_of(pod) {
+                if self.claim(&name).is_some_and(|claim| !claim.shared && claim.driver.is_some()) {
+                    let first = *used_on.entry(Arc::clone(&name)).or_insert(node.id);
+                    assert_eq!(first, node.id, "{name} is in use on two nodes at {now}");
+                }
+            }
         }
     }
 
@@ -413,6 +433,7 @@ impl Cluster {
             self.check_disks(node, now);
         }
         self.check_owners(now);
+        self.check_mounts(now);
         for pod in self.pods() {
             let pending = pod.node.is_none() && !pod.is_terminating();
             assert_eq!(self.pending.contains(&pod.id), pending, "{} pending at {now}", pod.name);

@@ -215,6 +215,18 @@ impl Upgrade {
         }
     }
 
+    /// Whether it upgrades this pool.
+    #[must_use]
+    pub fn is_of(&self, pool: PoolId) -> bool {
+        self.pool == pool
+    }
+
+    /// Whether it is over, well or not.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Does all that can be done now.
     pub fn advance(&mut self, now: SimTime, cluster: &Cluster, budgets: &mut Budgets) -> Progress {
         let mut progress = Progress::default();
@@ -232,7 +244,7 @@ impl Upgrade {
             progress.actions.extend(self.waiting.iter().map(|node| Action::Cordon(*node)));
         }
         self.cordoned = true;
-        self.remove_settled(now, &mut progress);
+        self.remove_settled(now, cluster, &mut progress);
         let removing =
             progress.actions.iter().any(|action| matches!(action, Action::RemoveNode(_)));
         if removing {
@@ -273,7 +285,11 @@ impl Upgrade {
         }
     }
 
-    fn remove_settled(&mut self, now: SimTime, progress: &mut Progress) {
+    fn remove_settled(&mut self, now: SimTime, cluster: &Cluster, progress: &mut Progress) {
+        // A machine that someone else gave back, and the group's size with it, is not replaced.
+        let there =
+            |id: NodeId| cluster.node(id).is_some_and(|node| node.phase != NodePhase::Removing);
+        self.settling.retain(|(node, _)| there(*node));
         if let Some(soak) = self.spec.soak {
             if self.settling.is_empty() || !self.waiting.is_empty() || !self.draining.is_empty() {
                 return;

@@ -328,9 +328,11 @@ fn sample(secs: u64) -> Sample {
             cpu_limit_cores: limit * pods,
             memory_bytes: 150e6 * pods,
             memory_requested_bytes: 268e6 * pods,
+            cfs: None,
         }
     };
     let station = |station, waiting, gpu_busy| StationSample {
+        workload: None,
         station: StationId(station),
         waiting,
         inside: waiting + 3,
@@ -349,6 +351,7 @@ fn sample(secs: u64) -> Sample {
     };
     let desired = if secs < 705 { 7 } else { 20 };
     Sample {
+        placed: Vec::new(),
         offered_per_second: offered(secs),
         virtual_users: 40,
         workloads: vec![

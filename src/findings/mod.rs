@@ -101,7 +101,10 @@ impl<'a> Case<'a> {
             None => plural(index(count), word),
         };
         match &disruption.target {
-            DisruptionTarget::Drain { pool, count } => {
+            DisruptionTarget::Drain { node: Some(node), .. } => format!("drain of {node}"),
+            DisruptionTarget::FailNode { node: Some(node), .. } => format!("failure of {node}"),
+            DisruptionTarget::DeletePod { pod: Some(pod), .. } => format!("deletion of {pod}"),
+            DisruptionTarget::Drain { pool, count, node: None } => {
                 format!("drain of {} of {}", how_many(*count, "node"), names.pool(*pool))
             }
             DisruptionTarget::FailNode { pool, count, .. } => {
@@ -126,7 +129,7 @@ impl<'a> Case<'a> {
                 let name = &self.scenario.services.stations[station.index()].name;
                 format!("{name} works {factor} times slower")
             }
-            DisruptionTarget::DeletePod { workload, count } => {
+            DisruptionTarget::DeletePod { workload, count, pod: None } => {
                 let pods = how_many(*count, "pod");
                 format!("deletion of {pods} of {}", names.workload(*workload))
             }

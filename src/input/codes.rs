@@ -132,6 +132,11 @@ codes! {
     UNSUPPORTED = 19, "unsupported",
         "The document asks for something that is valid but not simulated. It is refused where \
          ignoring it would change the answer, and is a warning otherwise.";
+    /// A suppression that suppresses nothing.
+    UNUSED_SUPPRESSION = 20, "unused-suppression",
+        "An annotation or comment says to ignore a code, and nothing of that code is found there: \
+         the fault was mended, the place moved, or the code is misspelt. Left in place it would \
+         hide the next such fault.";
     /// A Kubernetes quantity cannot be parsed.
     INVALID_QUANTITY = 101, "invalid-quantity",
         "The text is not a Kubernetes quantity. A quantity is a number with at most one suffix \
@@ -330,6 +335,11 @@ codes! {
         "The HPA never goes below a size at which the budget lets more than half of the pods go \
          at once. It was probably written for fewer replicas; a percentage or `maxUnavailable` \
          follows the size.";
+    /// A budget without a bound.
+    PDB_WITHOUT_BOUND = 411, "pdb-without-bound",
+        "The PodDisruptionBudget has neither minAvailable nor maxUnavailable. The API server takes \
+         it, and the disruption controller counts zero expected pods: no eviction is ever allowed \
+         (kube-controller-manager, disruption.go `getExpectedPodCount` and `updatePdbStatus`).";
     /// No node pool can ever run the pods.
     NO_POOL_CAN_RUN = 501, "no-pool-can-run",
         "An empty node of every pool turns the pod down: its selector or affinity does not match, \
@@ -342,8 +352,8 @@ codes! {
          Add a pool whose instance type has an accelerator, and let the pods tolerate its taint.";
     /// A scheduling constraint is malformed.
     INVALID_CONSTRAINT = 503, "invalid-constraint",
-        "A taint, toleration, affinity term or spread constraint is not of a form that the API \
-         allows.";
+        "A taint, toleration, affinity term, spread constraint or requirement of a NodePool is not \
+         of a form that the API allows.";
     /// A claim names a storage class that does not exist.
     UNKNOWN_STORAGE_CLASS = 504, "unknown-storage-class",
         "A volume claim names a storage class that neither the manifests nor the cluster profile \
@@ -369,6 +379,11 @@ codes! {
     LIMIT_ABOVE_NODE = 509, "limit-above-node",
         "The limit of a pod is above what the nodes it can run on hand out. The limit never acts: \
          before it is reached the node is out of memory and evicts, or its cores are used up.";
+    /// A constraint that meets no pod.
+    CONSTRAINT_MEETS_NOBODY = 510, "constraint-meets-nobody",
+        "A spread constraint or an anti-affinity does not select the pods that carry it: its \
+         labelSelector is absent, which selects nothing, or asks for other values than theirs. The \
+         scheduler places the pods as if it were not written, perhaps all on one node.";
     /// One node's disk for many pods.
     SHARED_READ_WRITE_ONCE = 520, "shared-read-write-once",
         "Several pods of a workload mount one ReadWriteOnce claim. The volume is attached to one \
@@ -477,6 +492,12 @@ codes! {
         "The load section contradicts itself: shortcuts (`stages`, `vus`, `iterations`) and \
          `scenarios` exclude each other, a scenario's name may consist of letters, digits, `_` \
          and `-`, and an executor needs its own fields.";
+    /// A recording that is replayed has stretches without samples.
+    RECORDING_GAPS = 706, "recording-gaps",
+        "The recording has stretches without samples, longer than a sample counts (`maxGap`). \
+         Nothing is replayed there, because nothing is known: the recorder may have been down while \
+         the system was not. Cut the stretch away with `from` and `length`, or raise `maxGap` so \
+         that the last sample counts until the next.";
     /// Services call each other in a loop.
     CALL_LOOP = 711, "call-loop",
         "Operations call each other in a circle, so one request would cause requests without end. \
@@ -523,6 +544,11 @@ codes! {
     POLICY_SELECTS_NOTHING = 728, "policy-selects-nothing",
         "The podSelector matches the pods of no workload in its namespace: the policy does \
          nothing.";
+    /// A StatefulSet whose pods have no names.
+    NO_GOVERNING_SERVICE = 729, "no-governing-service",
+        "`serviceName` of a StatefulSet names the headless Service through which each of its pods \
+         has a name in DNS (`web-0.web`). The Service is not there, is not headless or does not \
+         select the pods, so that peers which look for each other by name do not find anyone.";
     /// A monitor without targets.
     MONITOR_SELECTS_NOTHING = 730, "monitor-selects-nothing",
         "The selector of the monitor matches no Service (or pod) of the manifests, or its ports \

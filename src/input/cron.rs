@@ -1,10 +1,13 @@
 //! Schedules of CronJobs: read, and laid on the clock of a run.
 //!
 //! Kubernetes takes five fields and descriptors such as `@hourly` (robfig/cron `ParseStandard`);
-//! when both days are restricted, either is enough. The scenario's start is a time of the
-//! schedule's zone.
+//! when both days are restricted, either is enough. A schedule is one of its `timeZone`, and of UTC,
+//! the controllers' own clock, when it names none; the scenario's start is one of the scenario's. A
+//! time that a zone's clocks leave out never comes, and one that they show twice comes twice
+//! (robfig/cron, spec.go `Next`).
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeZone as _, Utc};
+use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 
@@ -38,31 +41,70 @@ fn with_ends(text: &str) -> String {
     fields.iter().zip(LAST).map(field).collect::<Vec<_>>().join(" ")
 }
 
-/// When a schedule comes between the start of a run and its end. `start` is the wall clock at the
-/// start of measuring, which comes after the warm-up.
-fn times(cron: &Cron, start: &str, warm_up: SimDuration, total: SimDuration) -> Vec<SimTime> {
-    let Some(measured) = wall_clock(start) else { return Vec::new() };
-    let begins = measured - span(warm_up);
-    let ends = begins + span(total);
-    let mut found = Vec::new();
-    let mut inclusive = true;
-    let mut at = begins;
-    while let Ok(next) = cron.find_next_occurrence(&at, inclusive) {
-        if next >= ends {
-            break;
-        }
-        let into = (next - begins).num_seconds();
-        found.push(SimTime::from_secs(u64::try_from(into).unwrap_or_default()));
-        (at, inclusive) = (next, false);
-    }
-    found
+/// A zone of the tz database, or what is wrong with its name.
+pub(super) fn zone(name: &str) -> Result<Tz, String> {
+    name.parse().map_err(|_| format!("is `{name}`, which is no time zone, such as Europe/Berlin"))
 }
 
-/// The windows that a schedule opens for so long, as far as they touch the run: also those that were
+/// A wall clock: what it shows at the start of measuring, which comes after the warm-up, and where it
+/// hangs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start<'a> {
+    /// `2026-11-23T08:00:00`.
+    pub(super) text: &'a str,
+    /// Its zone.
+    pub(super) zone: Tz,
+}
+
+impl Start<'_> {
+    /// The instant; a time that the zone's clocks leave out is read as if they did not.
+    fn instant(self) -> Option<DateTime<Utc>> {
+        let clock = NaiveDateTime::parse_from_str(self.text, "%Y-%m-%dT%H:%M:%S").ok()?;
+        let found = self.zone.from_local_datetime(&clock).earliest();
+        let before = || self.zone.from_local_datetime(&(clock - JUMP)).latest().map(|at| at + JUMP);
+        found.or_else(before).map(|at| at.with_timezone(&Utc))
+    }
+}
+
+/// More than clocks are ever moved by at once.
+const JUMP: chrono::TimeDelta = chrono::TimeDelta::hours(24);
+
+/// When a schedule of a zone comes between the start of a run and its end.
+fn times(
+    cron: &Cron,
+    start: Start<'_>,
+    zone: Tz,
+    warm_up: SimDuration,
+    total: SimDuration,
+) -> Vec<SimTime> {
+    let Some(measured) = start.instant() else { return Vec::new() };
+    let begins = measured - span(warm_up);
+    let ends = begins + span(total);
+    let shown = |at: DateTime<Utc>| at.with_timezone(&zone).naive_local().and_utc();
+    let (mut at, last) = (shown(begins) - JUMP, shown(ends) + JUMP);
+    let mut found = Vec::new();
+    let mut inclusive = true;
+    while let Ok(next) = cron.find_next_occurrence(&at, inclusive) {
+        if next >= last {
+            break;
+        }
+        let there = zone.from_local_datetime(&next.naive_utc());
+        found.extend([there.earliest(), there.latest()].into_iter().flatten());
+        (at, inclusive) = (next, false);
+    }
+    let inside = found.into_iter().map(|at| at.with_timezone(&Utc));
+    let mut inside: Vec<_> = inside.filter(|at| (begins..ends).contains(at)).collect();
+    inside.sort_unstable();
+    inside.dedup();
+    let into = |at: DateTime<Utc>| u64::try_from((at - begins).num_seconds()).unwrap_or_default();
+    inside.into_iter().map(|at| SimTime::from_secs(into(at))).collect()
+}
+
+/// The windows that a schedule of UTC opens for so long, as far as they touch the run: also those that were
 /// open when it began.
 pub(super) fn windows(
     cron: &Cron,
-    start: &str,
+    start: Start<'_>,
     warm_up: SimDuration,
     total: SimDuration,
     length: SimDuration,
@@ -73,7 +115,7 @@ pub(super) fn windows(
     let from = |hit: SimTime| {
         if hit > lead { SimTime::ZERO + hit.since(lead) } else { SimTime::ZERO }
     };
-    let hits = times(cron, start, warm_up + length, total + length);
+    let hits = times(cron, start, Tz::UTC, warm_up + length, total + length);
     hits.into_iter().map(|hit| (from(hit), hit)).collect()
 }
 
@@ -82,15 +124,11 @@ fn span(span: SimDuration) -> chrono::TimeDelta {
     chrono::TimeDelta::nanoseconds(nanos)
 }
 
-fn wall_clock(text: &str) -> Option<DateTime<Utc>> {
-    NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S").ok().map(|time| time.and_utc())
-}
-
 /// Fills in when the schedules of all CronJobs come. Without a start nobody knows: the names of
 /// those that therefore do not run are returned.
 pub(super) fn lay_schedules(
     workloads: &mut [WorkloadSpec],
-    start: Option<&str>,
+    start: Option<Start<'_>>,
     warm_up: SimDuration,
     total: SimDuration,
 ) -> Vec<String> {
@@ -103,7 +141,11 @@ pub(super) fn lay_schedules(
             continue;
         }
         match (start, parse(&schedule.cron)) {
-            (Some(start), Ok(cron)) => schedule.times = times(&cron, start, warm_up, total),
+            (Some(start), Ok(cron)) => {
+                let named = schedule.time_zone.as_deref().and_then(|name| zone(name).ok());
+                let own = named.unwrap_or(Tz::UTC);
+                schedule.times = times(&cron, start, own, warm_up, total);
+            }
             (None, _) | (_, Err(_)) => idle.push(name),
         }
     }
@@ -114,11 +156,15 @@ pub(super) fn lay_schedules(
 mod tests {
     use super::*;
 
+    fn utc(text: &str) -> Start<'_> {
+        Start { text, zone: Tz::UTC }
+    }
+
     fn hours(cron: &str, start: &str, warm_up_s: u64, hours: u64) -> Vec<f64> {
         let cron = parse(cron).expect("a schedule");
         let warm_up = SimDuration::from_secs(warm_up_s);
         let total = warm_up + SimDuration::from_secs(hours * 3_600);
-        let found = times(&cron, start, warm_up, total);
+        let found = times(&cron, utc(start), Tz::UTC, warm_up, total);
         found.iter().map(|at| (at.as_secs_f64() - warm_up.as_secs_f64()) / 3_600.0).collect()
     }
 
@@ -140,11 +186,42 @@ mod tests {
     fn windows_that_were_open_at_the_start_count() {
         let cron = parse("0 7 * * *").expect("a schedule");
         let (hour, day) = (SimDuration::from_secs(3_600), SimDuration::from_secs(86_400));
-        let found = |start| windows(&cron, start, SimDuration::ZERO, day, hour + hour);
+        let found = |start| windows(&cron, utc(start), SimDuration::ZERO, day, hour + hour);
         let at = |hours: u64| SimTime::from_secs(hours * 3_600);
         assert_eq!(found("2026-11-23T06:00:00"), [(at(1), at(3))]);
         assert_eq!(found("2026-11-23T08:00:00"), [(at(0), at(1)), (at(23), at(25))]);
         assert_eq!(found("2026-11-23T09:30:00").len(), 1);
+    }
+
+    #[test]
+    fn schedules_come_by_the_clocks_of_their_zone() {
+        let found = |cron: &str, start, own: &str, hours: u64| {
+            let cron = parse(cron).expect("a schedule");
+            let total = SimDuration::from_secs(hours * 3_600);
+            let found =
+                times(&cron, start, zone(own).expect("it is one"), SimDuration::ZERO, total);
+            found.iter().map(|at| at.as_secs_f64() / 3_600.0).collect::<Vec<_>>()
+        };
+        // 02:00 in Berlin is 01:00 UTC in winter and midnight in summer.
+        assert_eq!(found("0 2 * * *", utc("2026-11-23T00:00:00"), "Europe/Berlin", 24), [1.0]);
+        assert_eq!(found("0 2 * * *", utc("2026-07-23T00:00:00"), "Europe/Berlin", 24), [0.0]);
+        // A start of the same zone: the wall clock's own hours.
+        let berlin = |text| Start { text, zone: Tz::Europe__Berlin };
+        assert_eq!(found("0 2 * * *", berlin("2026-11-23T00:00:00"), "Europe/Berlin", 24), [2.0]);
+        assert_eq!(found("0 2 * * *", berlin("2026-11-23T00:00:00"), "UTC", 24), [3.0]);
+        // 02:30 does not exist on 29 March 2026 in Berlin and exists twice on 25 October.
+        let spring = berlin("2026-03-29T00:00:00");
+        assert_eq!(found("30 2 * * *", spring, "Europe/Berlin", 24), [0.0; 0]);
+        assert_eq!(found("0 4 * * *", spring, "Europe/Berlin", 24), [3.0]);
+        let autumn = berlin("2026-10-25T00:00:00");
+        assert_eq!(found("30 2 * * *", autumn, "Europe/Berlin", 24), [2.5, 3.5]);
+        // Zones that are not whole hours away, and one on the other side of the date line.
+        assert_eq!(found("0 0 * * *", utc("2026-11-23T00:00:00"), "Asia/Kolkata", 24), [18.5]);
+        assert_eq!(
+            found("0 0 24 * *", utc("2026-11-23T00:00:00"), "Pacific/Kiritimati", 24),
+            [10.0]
+        );
+        assert!(zone("Europe/Berlyn").is_err() && zone("Local").is_err() && zone("").is_err());
     }
 
     #[test]

@@ -94,6 +94,12 @@ impl Diagnostic {
         Self::new(Severity::Warning, code, message)
     }
 
+    /// The same with another severity.
+    pub fn with_severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
     /// Sets the place that is to blame.
     pub fn primary(mut self, span: Span, text: impl Into<String>) -> Self {
         self.primary = Some(Label { span, text: text.into() });

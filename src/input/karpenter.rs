@@ -530,7 +530,7 @@ fn kube_reserved_cpu(cpu: MilliCpu) -> MilliCpu {
 /// scenario states no start.
 pub(super) fn lay(
     draft: Draft,
-    start: Option<&str>,
+    start: Option<cron::Start<'_>>,
     warm_up: SimDuration,
     total: SimDuration,
 ) -> (Karpenter, Vec<String>) {

@@ -2,8 +2,9 @@
 
 use super::codes;
 use super::decode::{Fields, Value, nearest};
+use super::{hospital_day, replay};
 use crate::load::mix::Mix;
-use crate::load::spec::{Bursts, Diurnal, Level, OpenVus, RateStage, Spike, VuStage};
+use crate::load::spec::{Bursts, Diurnal, Level, LevelSource, OpenVus, RateStage, Spike, VuStage};
 use crate::load::{Executor, LoadDraft, LoadSpec, Rate, Spacing};
 use crate::model::id::ClassId;
 use crate::service::ServiceGraph;
@@ -18,9 +19,11 @@ pub(super) struct Surroundings<'g> {
     pub(super) duration: SimDuration,
     /// Time of day at the start of measuring.
     pub(super) time_of_day: SimDuration,
+    /// Day of the week then, counted from Monday; `None` when the scenario states no start.
+    pub(super) weekday: Option<usize>,
 }
 
-const EXECUTORS: [&str; 9] = [
+const EXECUTORS: [&str; 11] = [
     "constant-arrival-rate",
     "ramping-arrival-rate",
     "constant-vus",
@@ -30,6 +33,8 @@ const EXECUTORS: [&str; 9] = [
     "diurnal",
     "spike",
     "step",
+    "replay",
+    "hospital-day",
 ];
 
 /// All loads of a scenario.
@@ -98,7 +103,12 @@ fn entry_of(name: &str, value: &Value<'_>, around: Surroundings<'_>) -> Option<L
     let start_time = fields.read_or("startTime", SimDuration::ZERO, Value::k6_duration);
     let graceful_stop =
         fields.read_or("gracefulStop", LoadDraft::GRACEFUL_STOP, Value::k6_duration);
-    let spacing = fields.read_or("arrivals", Spacing::default(), spacing);
+    let stated = fields.read("arrivals", spacing);
+    let usual = match executor_name {
+        Some("hospital-day") => Spacing::Bursty(hospital_day::SPACING),
+        Some(_) | None => Spacing::default(),
+    };
+    let spacing = stated.map(|stated| stated.unwrap_or(usual));
     fields.ignore(&["env", "tags", "options"]);
     let Some(executor_name) = executor_name else {
         // Which fields belong here is not known without the executor.
@@ -249,9 +259,11 @@ fn executor(
         "shared-iterations" | "per-vu-iterations" => iterations(fields, name),
         "diurnal" => diurnal(fields, begin, around),
         "spike" => spike(fields, begin, around),
+        "replay" => replay::replay(fields, around.duration.saturating_sub(begin)),
+        "hospital-day" => hospital_day::hospital_day(fields, begin, around),
         _ => {
             let levels = fields.required("levels").and_then(|value| value.list(level));
-            Some(Executor::Step { levels: levels? })
+            Some(Executor::Step { levels: levels?, source: LevelSource::Written })
         }
     }
 }
@@ -344,7 +356,11 @@ fn rate(fields: &Fields<'_>, name: &'static str) -> Option<Rate> {
 }
 
 /// How long one of our executors lasts: to the end of the measured time unless stated.
-fn span(fields: &Fields<'_>, begin: SimDuration, around: Surroundings<'_>) -> Option<SimDuration> {
+pub(super) fn span(
+    fields: &Fields<'_>,
+    begin: SimDuration,
+    around: Surroundings<'_>,
+) -> Option<SimDuration> {
     fields.read_or("duration", around.duration.saturating_sub(begin), Value::k6_duration)
 }
 

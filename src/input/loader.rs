@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::alerts::rule_groups;
 use super::catalogue::{Catalogue, catalogue};
 use super::cluster_profile::{self, ClusterProfile, cluster_profile, profile_of};
 use super::codes;
-use super::cron::lay_schedules;
+use super::cron::{Start, lay_schedules};
 use super::custom_metrics::custom_metrics;
 use super::decode::{Context, Fields, Shapes, Value, nearest};
 use super::diagnostic::{Diagnostic, Diagnostics};
@@ -29,9 +30,10 @@ use super::yaml::{Dialect, Node, parse};
 use crate::cluster::api::WorkloadSpec;
 use crate::control::scheduler::ServiceSelector;
 use crate::model::id::WorkloadId;
+use crate::scenario::alerts::{AlertsSpec, RuleGroup};
 use crate::scenario::{
     CustomMetricSpec, DisruptionSpec, DisruptionTarget, HpaObject, InputFile, Later, Processes,
-    Scenario, WorkloadChange,
+    Scenario, ServiceModel, WorkloadChange,
 };
 use crate::service::ServiceGraph;
 
@@ -69,6 +71,8 @@ pub(super) struct Files {
     nodes: Vec<Documents>,
     pub(super) services: Vec<Documents>,
     pub(super) manifests: Vec<Documents>,
+    /// Rule files that the scenario names.
+    pub(super) rules: Vec<Documents>,
     /// The manifests of upgrades, by the position of the event.
     upgrades: Vec<(usize, Documents)>,
 }
@@ -141,6 +145,11 @@ pub(super) fn read_files(
     if let Some((path, span)) = cluster.into_iter().next() {
         read_cluster(&mut files, &path, span, patches, sources, diagnostics);
     }
+    let alerts = documents.nodes.first().and_then(|node| node.get("alerts"));
+    for (path, span) in paths(alerts.and_then(|alerts| alerts.get("rules")), path) {
+        files.rules.extend(read_manifests(&path, span, sources, diagnostics));
+    }
+    read_recordings(&documents, path, sources, diagnostics);
     to_documents(&PatchTarget::Services, patches, &mut files.services, sources, diagnostics);
     to_objects(patches, &mut files.manifests, sources, diagnostics);
     let events = documents.nodes.first().and_then(|node| node.get("events"));
@@ -160,6 +169,25 @@ pub(super) fn read_files(
     }
     files.scenario = Some(documents);
     files
+}
+
+/// Reads the recordings that loads replay; their decoder finds them by their paths.
+fn read_recordings(
+    documents: &Documents,
+    path: &Path,
+    sources: &mut Sources,
+    diagnostics: &Diagnostics,
+) {
+    let load = documents.nodes.first().and_then(|node| node.get("load"));
+    let loads = load.and_then(|load| load.get("scenarios")).and_then(Node::mapping);
+    for load in loads.unwrap_or_default() {
+        if load.value.get("executor").and_then(Node::text) != Some("replay") {
+            continue;
+        }
+        for (path, span) in paths(load.value.get("file"), path) {
+            sources.read(&path, span, diagnostics);
+        }
+    }
 }
 
 /// Reads a cluster with what its profile names: catalogue, nodes, and the objects that every such
@@ -228,6 +256,7 @@ pub(super) fn decode(
     let profile =
         files.profile.as_ref().and_then(|documents| read_profile(context, documents, files));
     let (services, durations, processes) = read_services(context, &files.services, &objects);
+    let rules = rule_groups(context, &files.manifests, &files.rules);
     let documents = files.scenario.as_ref()?;
     let mut profile = profile;
     let attached = profile.as_mut().map(|it| karpenter::attach(context, &mut objects, it));
@@ -239,6 +268,7 @@ pub(super) fn decode(
                 upgrades: &upgrades,
                 upgraded_hpas: &registered.upgraded,
                 later: &registered.later,
+                rules: &rules,
                 stated: !options.release.is_empty(),
             };
             scenario(fields, name, &release, profile.as_mut(), services.as_ref())
@@ -254,8 +284,18 @@ pub(super) fn decode(
     }
     let (profile, services, later) = (profile?, services?, registered.later);
     let (processes, metrics) = processes?;
-    let parts =
-        Parts { objects, hpas, profile, services, document, path, later, processes, metrics };
+    let parts = Parts {
+        objects,
+        hpas,
+        profile,
+        services,
+        document,
+        path,
+        later,
+        processes,
+        metrics,
+        rules,
+    };
     Some(assemble(context, parts, options))
 }
 
@@ -270,6 +310,7 @@ struct Parts {
     later: Later,
     processes: Processes,
     metrics: Vec<CustomMetricSpec>,
+    rules: Vec<RuleGroup>,
 }
 
 fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenario {
@@ -283,16 +324,18 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         later,
         processes,
         metrics,
+        rules,
     } = parts;
     let mut idle = lay_all_schedules(&mut objects, &mut document);
     let total = document.warm_up + document.duration;
-    let start = document.start.as_deref();
+    let start = document.wall_clock();
     let laid = profile.draft.map(|draft| karpenter::lay(draft, start, document.warm_up, total));
     let (karpenter, unplaced) = laid.map_or((None, Vec::new()), |(it, idle)| (Some(it), idle));
     idle.extend(unplaced);
     let not_simulated =
         idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
-    let passed_over = ignored(&objects);
+    let alerts = watched(document.alerts.take(), rules, document.model);
+    let passed_over = ignored(&objects, &alerts);
     Scenario {
         selectors: selectors(&objects),
         name: document.name,
@@ -334,6 +377,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         later,
         processes,
         custom_metrics: metrics,
+        alerts: Arc::new(alerts),
         claims: shared(objects.claims),
         storage_classes: shared(objects.storage_classes),
     }
@@ -348,9 +392,19 @@ fn input_files(context: Context<'_>) -> Vec<InputFile> {
     inputs.collect()
 }
 
+/// The rules that a run looks at. The fluid model is for speed: it looks at them when it is told to.
+fn watched(stated: Option<AlertsSpec>, rules: Vec<RuleGroup>, model: ServiceModel) -> AlertsSpec {
+    match (stated, model) {
+        (Some(stated), _) => stated.with_groups(rules),
+        (None, ServiceModel::Requests) => AlertsSpec::default().with_groups(rules),
+        (None, ServiceModel::Fluid { .. }) => AlertsSpec::default(),
+    }
+}
+
 /// Objects that decide nothing, by kind.
-fn ignored(objects: &Objects) -> Vec<(Arc<str>, u32)> {
-    let counted = objects.ignored.iter();
+fn ignored(objects: &Objects, alerts: &AlertsSpec) -> Vec<(Arc<str>, u32)> {
+    let rules = |kind: &str| kind == "PrometheusRule" && !alerts.groups.is_empty();
+    let counted = objects.ignored.iter().filter(|(kind, _)| !rules(kind));
     let counted = counted
         .map(|(kind, count)| (Arc::from(kind.as_str()), u32::try_from(*count).unwrap_or(u32::MAX)));
     counted.collect()
@@ -370,11 +424,11 @@ fn selectors(objects: &Objects) -> Vec<ServiceSelector> {
 /// Answers which of them never come, because the scenario states no start.
 fn lay_all_schedules(objects: &mut Objects, document: &mut ScenarioDocument) -> Vec<String> {
     let total = document.warm_up + document.duration;
-    let (start, warm_up) = (document.start.as_deref(), document.warm_up);
+    let (warm_up, text, zone) = (document.warm_up, document.start.clone(), document.zone);
+    let start = text.as_deref().map(|text| Start { text, zone });
     let mut idle = lay_schedules(&mut objects.workloads, start, warm_up, total);
     for (_, workload) in rewritten(&mut document.disruptions) {
-        let stated = document.start.as_deref();
-        idle.extend(lay_schedules(std::slice::from_mut(workload), stated, warm_up, total));
+        idle.extend(lay_schedules(std::slice::from_mut(workload), start, warm_up, total));
     }
     idle.sort();
     idle.dedup();
@@ -394,7 +448,7 @@ fn rewritten(
         let hooks = hooks.map(|(id, spec)| (*id, Arc::make_mut(spec)));
         let written = rollout.workloads.iter_mut().filter_map(|(id, change)| match change {
             WorkloadChange::Written { spec, .. } => Some((*id, Arc::make_mut(spec))),
-            WorkloadChange::Image { .. } => None,
+            WorkloadChange::Image { .. } | WorkloadChange::Restart => None,
         });
         hooks.chain(written)
     })

@@ -11,6 +11,7 @@ pub mod source;
 pub mod codes;
 pub mod diagnostic;
 mod processes;
+pub mod recordings;
 mod releases;
 pub mod render;
 
@@ -25,9 +26,11 @@ pub mod adapters;
 pub mod values;
 
 mod call_loops;
+pub mod changes;
 mod services;
 mod station;
 
+mod alerts;
 mod allocatable;
 mod capacity;
 mod catalogue;
@@ -36,15 +39,19 @@ mod cluster_profile;
 mod cron;
 mod custom_metrics;
 mod front;
+mod hospital_day;
 mod jobs;
 mod karpenter;
 mod load;
 mod policy;
 mod pool_events;
+mod replay;
 mod rollouts;
+mod scaling_policy;
 mod scenario;
 mod thresholds;
 
+pub mod config;
 mod documents;
 mod helm;
 mod live_cluster;
@@ -63,3 +70,4 @@ pub use objects::{LoadedObjects, load_objects};
 pub use patch::{Patch, PatchError, PatchTarget};
 pub use prepared::Prepared;
 pub use release::ReleaseInputs;
+pub use scaling_policy::{LoadedPolicy, ScalingPolicy, load_policy, load_scenario_under};

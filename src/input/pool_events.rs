@@ -1,5 +1,7 @@
 //! Events that befall the nodes of a pool: drains, failures, upgrades, spot machines taken back.
 
+use std::sync::Arc;
+
 use super::codes;
 use super::decode::{Fields, Value};
 use crate::cluster::api::NodePoolSpec;
@@ -15,6 +17,8 @@ pub(super) const NOTICE: SimDuration = SimDuration::from_secs(120);
 /// An event of a pool, of which only the pool is read.
 pub(super) struct PoolEvent<'a> {
     pub(super) name: &'a str,
+    /// The one node that it is about.
+    pub(super) node: Option<Arc<str>>,
     pub(super) pool: Option<PoolId>,
     pub(super) pools: Option<&'a [NodePoolSpec]>,
     pub(super) provider: Option<Provider>,
@@ -33,9 +37,10 @@ impl PoolEvent<'_> {
             "reclaimSpot" => return self.reclaim(fields),
             _ => {}
         }
-        let count = count(fields);
+        let count = self.count(fields);
+        let node = self.node.clone();
         if self.name == "drain" {
-            return Some(DisruptionTarget::Drain { pool: self.pool?, count: count? });
+            return Some(DisruptionTarget::Drain { pool: self.pool?, count: count?, node });
         }
         let running = fields.read("running", workload);
         let deleted = fields.read("deleted", Value::duration);
@@ -45,7 +50,23 @@ impl PoolEvent<'_> {
             duration,
             running: running?,
             deleted: deleted?,
+            node,
         })
+    }
+
+    /// How many nodes: one, when it is about one.
+    fn count(&self, fields: &Fields<'_>) -> Option<u32> {
+        if self.node.is_none() {
+            return count(fields);
+        }
+        for other in ["count", "running"] {
+            if let Some(value) = fields.optional(other) {
+                let message = "must not be there: `node` names the one node";
+                value.report(value.error(codes::EXCLUSIVE_FIELDS, message));
+                return None;
+            }
+        }
+        Some(1)
     }
 
     fn spec(&self) -> Option<&NodePoolSpec> {

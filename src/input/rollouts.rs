@@ -11,6 +11,7 @@ use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::api::{PodDisruptionBudgetSpec, WorkloadSpec};
 use crate::control::helm_wait::Rule;
 use crate::model::id::{BudgetId, HpaId, WorkloadId};
+use crate::scenario::alerts::RuleGroup;
 use crate::scenario::{DisruptionTarget, HpaObject, Later, RolloutSpec, WaitSpec, WorkloadChange};
 use crate::units::SimDuration;
 
@@ -25,6 +26,8 @@ pub(super) struct Release<'a> {
     pub(super) upgrades: &'a BTreeMap<usize, Objects>,
     /// Whether the command line says what is deployed, so that the scenario need not.
     pub(super) stated: bool,
+    /// Alert and recording rules.
+    pub(super) rules: &'a [RuleGroup],
     /// Their autoscalers, with their targets found.
     pub(super) upgraded_hpas: &'a BTreeMap<usize, Vec<Arc<HpaObject>>>,
     /// Objects that only upgrades have.
@@ -32,11 +35,12 @@ pub(super) struct Release<'a> {
 }
 
 impl Release<'_> {
-    /// `rollout: {workload: gateway, image: v2}`; several workloads as a list.
+    /// `rollout: {workload: gateway, image: v2}`; several workloads as a list. Without an image the pods
+    /// are made anew, as `kubectl rollout restart` does.
     pub(super) fn rollout(&self, body: &Value<'_>) -> Option<DisruptionTarget> {
         let fields = body.fields()?;
         let workloads = fields.required("workload").and_then(|value| self.workloads(&value));
-        let image = fields.required("image").and_then(|image| image.non_empty());
+        let image = fields.read("image", |image| image.non_empty().map(Arc::<str>::from));
         let container_value = fields.optional("container");
         let container = container_value.as_ref().map_or(Some(None), |it| it.shared().map(Some));
         let wait = wait(&fields);
@@ -49,12 +53,22 @@ impl Release<'_> {
             }
         }
         let names: Vec<&str> = workloads.iter().map(|id| self.name(*id)).collect();
-        let what = Arc::from(format!("{} to {image}", names.join(", ")));
-        let image: Arc<str> = Arc::from(image);
-        let change =
-            || WorkloadChange::Image { container: container.clone(), image: Arc::clone(&image) };
         let mut spec = RolloutSpec::new("rollout", wait);
-        spec.what = what;
+        spec.what = Arc::from(match &image {
+            Some(image) => format!("{} to {image}", names.join(", ")),
+            None => format!("{}, restarted", names.join(", ")),
+        });
+        if let Some(value) = container_value.as_ref().filter(|_| image.is_none()) {
+            let message = "says which container gets the `image`, which is missing";
+            value.report(value.error(codes::MISSING_FIELD, message));
+            return None;
+        }
+        let change = || match &image {
+            Some(image) => {
+                WorkloadChange::Image { container: container.clone(), image: Arc::clone(image) }
+            }
+            None => WorkloadChange::Restart,
+        };
         spec.workloads = workloads.into_iter().map(|id| (id, change())).collect();
         Some(DisruptionTarget::Rollout(Arc::new(spec)))
     }

@@ -4,11 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::alerts::alerts;
 use super::capacity::{Known, machine_filter};
 use super::cluster_profile::{ClusterProfile, check_bounds, known_zone, volume_mode};
 use super::codes;
+use super::cron;
 use super::decode::{Context, Fields, Value, nearest};
 use super::diagnostic::{Diagnostic, Severity};
+use super::hospital_day;
 use super::kubernetes::meta::strings;
 use super::kubernetes::{AutoscalerSpec, Objects, REPLICAS_MOST};
 use super::load::{Surroundings, loads};
@@ -17,9 +20,11 @@ use super::releases::follow_releases;
 use super::rollouts::Release;
 use super::source::Span;
 use super::thresholds::thresholds;
+use super::yaml::{Entry, Kind, Node};
 use crate::cluster::api::{NodePoolSpec, WorkloadKind, WorkloadSpec};
 use crate::load::LoadSpec;
 use crate::model::id::{PoolId, WorkloadId};
+use crate::scenario::alerts::AlertsSpec;
 use crate::scenario::{
     DisruptionSpec, DisruptionTarget, HpaObject, Provider, ServiceModel, ThresholdSpec,
 };
@@ -32,13 +37,22 @@ pub(super) struct ScenarioDocument {
     pub(super) description: Arc<str>,
     pub(super) initial_replicas: Vec<i32>,
     pub(super) start: Option<Arc<str>>,
+    pub(super) zone: chrono_tz::Tz,
     pub(super) duration: SimDuration,
     pub(super) warm_up: SimDuration,
     pub(super) model: ServiceModel,
     pub(super) loads: Vec<LoadSpec>,
     pub(super) disruptions: Vec<DisruptionSpec>,
     pub(super) thresholds: Vec<ThresholdSpec>,
+    pub(super) alerts: Option<AlertsSpec>,
     pub(super) seed: u64,
+}
+
+impl ScenarioDocument {
+    /// The wall clock at the start of measuring, if it is stated.
+    pub(super) fn wall_clock(&self) -> Option<cron::Start<'_>> {
+        self.start.as_deref().map(|text| cron::Start { text, zone: self.zone })
+    }
 }
 
 /// Bounds of a tick of the fluid model.
@@ -61,13 +75,20 @@ pub(super) fn scenario(
     let description = fields.read_or("description", Arc::from(""), Value::shared);
     inputs(fields, release.stated);
     let start = fields.read("start", clock);
+    let zone = fields.read_or("timeZone", chrono_tz::Tz::UTC, |value| {
+        let named = cron::zone(value.non_empty()?);
+        named.map_err(|why| value.report(value.error(codes::INVALID_VALUE, &why))).ok()
+    });
     let measured = fields.required("duration").and_then(|value| positive_duration(&value));
     let warm_up = fields.read_or("warmUp", SimDuration::ZERO, Value::duration);
     let model = fields.read_or("model", ServiceModel::Requests, |value| model(value, services));
     let model = tick(fields, model);
     let time_of_day =
         start.as_ref().and_then(|start| start.as_ref()).map_or(SimDuration::ZERO, |start| start.1);
-    let around = Surroundings { services, duration: measured.unwrap_or_default(), time_of_day };
+    let written = start.as_ref().and_then(|start| start.as_ref()).map(|start| &*start.0);
+    let weekday = written.and_then(hospital_day::weekday);
+    let around =
+        Surroundings { services, duration: measured.unwrap_or_default(), time_of_day, weekday };
     let loads = fields.required("load").and_then(|value| loads(&value, around));
     let replicas = fields.read_or("replicas", BTreeMap::new(), |value| replicas(value, objects));
     let provider = profile.as_ref().map(|profile| profile.provider);
@@ -82,6 +103,7 @@ pub(super) fn scenario(
     let events = Events { release, pools, known, provider, services };
     let disruptions = fields.read_or("events", Vec::new(), |value| events.all(value));
     let thresholds = fields.read_or("thresholds", Vec::new(), thresholds);
+    let alerts = fields.read("alerts", |value| alerts(value, release.rules));
     let seed = fields.read_or("seed", SEED, |value| value.integer(0..=u64::MAX));
     let (replicas, start) = (replicas?, start?);
     overridden?;
@@ -93,12 +115,14 @@ pub(super) fn scenario(
         description: description?,
         initial_replicas: initial_replicas(objects, hpas, &replicas),
         start: start.map(|(text, _)| text),
+        zone: zone?,
         duration: measured?,
         warm_up: warm_up?,
         model: model?,
         loads: loads?,
         disruptions,
         thresholds: thresholds?,
+        alerts: alerts?,
         seed: seed?,
     })
 }
@@ -385,7 +409,10 @@ impl Events<'_> {
             return None;
         }
         let target = match name {
-            "rollout" => self.release.rollout(&body),
+            "rollout" => match self.written_out(name, &body) {
+                Some(long) => self.release.rollout(&body.standing_for(&long)),
+                None => self.release.rollout(&body),
+            },
             "upgrade" => self.release.upgrade(&body, position),
             _ => self.target(name, &body, duration?),
         };
@@ -402,6 +429,8 @@ impl Events<'_> {
             let zone = known_zone(body, self.known?.zones)?;
             return Some(DisruptionTarget::FailZone { zone, duration });
         }
+        let long = self.written_out(name, body);
+        let body = &long.as_ref().map_or_else(|| body.clone(), |node| body.standing_for(node));
         let fields = body.fields()?;
         if name == "capacityShortage" {
             let of = machine_filter(&fields, self.known?);
@@ -412,10 +441,7 @@ impl Events<'_> {
             |fields: &Fields<'_>| fields.read_or("count", 1, |value| value.integer(1..=u32::MAX));
         let target = match name {
             "drain" | "failNode" | "upgradePool" | "reclaimSpot" => {
-                let pool = fields.required("pool").and_then(|pool| self.pool(&pool));
-                let named = |value: &Value<'_>| self.workload(value);
-                let around = PoolEvent { name, pool, pools: self.pools, provider: self.provider };
-                let target = around.target(&fields, duration, &named);
+                let target = self.pool_target(name, &fields, duration);
                 fields.finish(&format!("the event `{name}`"));
                 target?
             }
@@ -428,9 +454,20 @@ impl Events<'_> {
             "cordon" => {
                 let node = fields.required("node").and_then(|node| self.node(&node));
                 fields.finish("the event `cordon`");
-                DisruptionTarget::Cordon { node: node? }
+                DisruptionTarget::Cordon { node: node?.1 }
             }
             _ => {
+                let one = fields.optional("pod").filter(|_| name == "deletePod");
+                if let Some(value) = one {
+                    let pod = self.pod(&value);
+                    fields.finish("the event `deletePod`");
+                    let (workload, pod) = pod?;
+                    return Some(DisruptionTarget::DeletePod {
+                        workload,
+                        count: 1,
+                        pod: Some(pod),
+                    });
+                }
                 let workload = fields.required("workload").and_then(|value| self.workload(&value));
                 if name == "scale" {
                     let replicas = fields
@@ -441,11 +478,73 @@ impl Events<'_> {
                 } else {
                     let count = count(&fields);
                     fields.finish("the event `deletePod`");
-                    DisruptionTarget::DeletePod { workload: workload?, count: count? }
+                    DisruptionTarget::DeletePod { workload: workload?, count: count?, pod: None }
                 }
             }
         };
         Some(target)
+    }
+
+    /// An event of a pool, or of one of its nodes.
+    fn pool_target(
+        &self,
+        name: &str,
+        fields: &Fields<'_>,
+        duration: Option<SimDuration>,
+    ) -> Option<DisruptionTarget> {
+        let one = fields.optional("node").filter(|_| matches!(name, "drain" | "failNode"));
+        let (pool, node) = match &one {
+            Some(value) if fields.optional("pool").is_some() => {
+                let message = "has both `node` and `pool`, which exclude each other";
+                value.report(value.error(codes::EXCLUSIVE_FIELDS, message));
+                (None, None)
+            }
+            Some(value) => self.node(value).unzip(),
+            None => (fields.required("pool").and_then(|pool| self.pool(&pool)), None),
+        };
+        let named = |value: &Value<'_>| self.workload(value);
+        let (pools, provider) = (self.pools, self.provider);
+        let around = PoolEvent { name, node, pool, pools, provider };
+        around.target(fields, duration, &named)
+    }
+
+    /// The long form of an event that is written as a name alone (`fail_node: gpu-1`): what the name is
+    /// of follows from the event, and from what there is. Nothing for an event without such a form.
+    fn written_out(&self, name: &str, body: &Value<'_>) -> Option<Node> {
+        let text = body.node().text()?;
+        let is_pool = || self.pools?.iter().find(|pool| *pool.name == *text);
+        let key = match name {
+            "drain" | "failNode" if is_pool().is_none() && self.numbered(text).is_some() => "node",
+            "drain" | "failNode" | "upgradePool" | "reclaimSpot" => "pool",
+            "cordon" => "node",
+            "deletePod" if self.pod_of(text).is_some() => "pod",
+            "deletePod" | "scale" | "rollout" => "workload",
+            "slow" => "service",
+            _ => return None,
+        };
+        let (key_span, value) = (body.span(), body.node().clone());
+        let entry = Entry { key: Arc::from(key), key_span, value };
+        Some(Node { kind: Kind::Mapping(Arc::from([entry])), ..body.node().clone() })
+    }
+
+    /// A pod of a name, and whose it is: pods are called `WORKLOAD-1`, those of StatefulSets from 0 on.
+    /// A workload with that name comes first.
+    fn pod_of(&self, name: &str) -> Option<WorkloadId> {
+        let objects = self.release.objects;
+        let (of, number) = name.rsplit_once('-')?;
+        let numbered = number.parse::<u32>().is_ok() && objects.named(name, None).is_none();
+        objects.named(of, None).filter(|_| numbered).map(WorkloadId::at)
+    }
+
+    fn pod(&self, value: &Value<'_>) -> Option<(WorkloadId, Arc<str>)> {
+        let name = value.non_empty()?;
+        if let Some(workload) = self.pod_of(name) {
+            return Some((workload, Arc::from(name)));
+        }
+        let workloads = self.release.objects.workloads.iter();
+        let first: Vec<String> = workloads.map(|it| format!("{}-1", it.meta.name)).collect();
+        value.report(value.unknown_reference(name, "pod", first.iter().map(String::as_str)));
+        None
     }
 
     fn workload(&self, value: &Value<'_>) -> Option<WorkloadId> {
@@ -453,20 +552,25 @@ impl Events<'_> {
     }
 
     /// A node that may exist: the nodes of a pool are called `POOL-1`, `POOL-2` and so on.
-    fn node(&self, value: &Value<'_>) -> Option<Arc<str>> {
+    fn node(&self, value: &Value<'_>) -> Option<(PoolId, Arc<str>)> {
         let name = value.non_empty()?;
         let pools = self.pools?;
-        let numbered = |pool: &NodePoolSpec| {
-            let number = name.strip_prefix(&*pool.name)?.strip_prefix('-')?;
-            number.parse::<u32>().ok()
-        };
-        if !pools.iter().any(|pool| numbered(pool).is_some()) {
+        let Some(pool) = self.numbered(name) else {
             let first: Vec<String> = pools.iter().map(|pool| format!("{}-1", pool.name)).collect();
             let names = first.iter().map(String::as_str);
             value.report(value.unknown_reference(name, "node", names));
             return None;
-        }
-        Some(Arc::from(name))
+        };
+        Some((pool, Arc::from(name)))
+    }
+
+    /// The pool of a node, by the node's name.
+    fn numbered(&self, name: &str) -> Option<PoolId> {
+        let of = |pool: &NodePoolSpec| {
+            let number = name.strip_prefix(&*pool.name).and_then(|rest| rest.strip_prefix('-'));
+            number.is_some_and(|number| number.parse::<u32>().is_ok())
+        };
+        self.pools?.iter().position(of).map(PoolId::at)
     }
 
     fn pool(&self, value: &Value<'_>) -> Option<PoolId> {

@@ -21,7 +21,7 @@ macro_rules! shipped {
 }
 
 /// Documents from which the schemas are made.
-const DOCUMENTS: [(&str, &str); 37] = shipped![
+const DOCUMENTS: [(&str, &str); 39] = shipped![
     "profiles/aurelius/emergency.yaml",
     "profiles/aurelius/rendered/prod.yaml",
     "profiles/aurelius/services.yaml",
@@ -43,6 +43,8 @@ const DOCUMENTS: [(&str, &str); 37] = shipped![
     "scenarios/spot-reclaim.yaml",
     "scenarios/volumes.yaml",
     "scenarios/zone-outage.yaml",
+    "scenarios/alerts-fire.yaml",
+    "scenarios/alerts-quiet.yaml",
     "scenarios/capacity-shortage.yaml",
     "scenarios/consolidation-ca.yaml",
     "scenarios/consolidation-karpenter.yaml",

@@ -149,7 +149,13 @@ impl Sources {
         self.insert(&name, Some(path.to_owned()), text, &hash(text.as_bytes()))
     }
 
-    /// Reads a file as text: UTF-8, or UTF-16 with its byte-order mark as some shells write it. `-`
+    /// A file that was read or embedded under a path.
+    #[must_use]
+    pub fn known(&self, path: &Path) -> Option<FileId> {
+        self.by_path.get(path).copied()
+    }
+
+    /// Reads a file as text, unpacked if it is gzipped: UTF-8, or UTF-16 with its byte-order mark as some shells write it. `-`
     /// is standard input.
     ///
     /// On failure a diagnostic (AUR005) is added and `None` returned; `wanted_by` is where the path
@@ -170,7 +176,7 @@ impl Sources {
         };
         let read = read_bytes(path).and_then(|bytes| {
             let hash = hash(&bytes);
-            decode_text(bytes).map(|text| (text, hash))
+            decode_text(unpacked(bytes)?).map(|text| (text, hash))
         });
         match read {
             Ok((text, hash)) => Some(self.insert(&name, Some(path.to_owned()), &text, &hash)),
@@ -274,6 +280,21 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
         return Err(format!("it is larger than {} MiB", MAX_FILE_BYTES >> 20));
     }
     Ok(bytes)
+}
+
+/// What a gzipped file holds; other bytes as they are.
+fn unpacked(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(bytes);
+    }
+    let mut text = Vec::new();
+    let packed = flate2::read::MultiGzDecoder::new(bytes.as_slice());
+    let read = packed.take(MAX_FILE_BYTES + 1).read_to_end(&mut text);
+    read.map_err(|error| format!("it is gzipped and broken: {error}"))?;
+    if u64::try_from(text.len()).is_ok_and(|length| length > MAX_FILE_BYTES) {
+        return Err(format!("it is larger than {} MiB when unpacked", MAX_FILE_BYTES >> 20));
+    }
+    Ok(text)
 }
 
 /// Whether the path is one of the descriptors that the process was started with.

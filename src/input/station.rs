@@ -98,7 +98,12 @@ fn station_kind(kind: &str, body: &Value<'_>) -> Option<StationKind> {
 
 fn cpu(body: &Value<'_>) -> Option<CpuSpec> {
     if body.node().is_null() {
-        return Some(CpuSpec { concurrency: None, threads_per_request: 1.0, max_cores: None });
+        return Some(CpuSpec {
+            concurrency: None,
+            threads_per_request: 1.0,
+            max_cores: None,
+            exact_quota: false,
+        });
     }
     let fields = body.fields()?;
     let concurrency = fields.read("concurrency", |value| value.integer(1..=u32::MAX));
@@ -107,11 +112,18 @@ fn cpu(body: &Value<'_>) -> Option<CpuSpec> {
     let max_cores = fields.read("maxCores", above_zero);
     let disciplines = [("processorSharing", false), ("fifo", true)];
     let fifo = fields.read_or("discipline", false, |value| value.word(&disciplines));
+    let quotas = [("mean", false), ("exact", true)];
+    let exact_quota = fields.read_or("cfs", false, |value| value.word(&quotas));
     fields.finish("a cpu station");
     let (concurrency, threads, max_cores) = (concurrency?, threads?, max_cores?);
     let concurrency =
         if fifo? { Some(one_a_core(body, concurrency, threads, max_cores)?) } else { concurrency };
-    Some(CpuSpec { concurrency, threads_per_request: threads, max_cores })
+    Some(CpuSpec {
+        concurrency,
+        threads_per_request: threads,
+        max_cores,
+        exact_quota: exact_quota?,
+    })
 }
 
 /// First come, first served: as many requests at once as can each have all of their cores.

@@ -84,7 +84,7 @@ impl Findings {
             }
             Executor::Diurnal(diurnal) => self.diurnal(diurnal),
             Executor::Spike(spike) => self.spike(spike),
-            Executor::Step { levels } => {
+            Executor::Step { levels, .. } => {
                 self.unless(!levels.is_empty(), "levels", Problem::Empty);
                 for (number, level) in levels.iter().enumerate() {
                     self.rate(format!("levels[{number}].rate"), level.rate);
@@ -160,7 +160,7 @@ impl Findings {
 mod tests {
     use super::*;
     use crate::load::mix::Mix;
-    use crate::load::spec::{Level, LoadSpec, RateStage, VuStage};
+    use crate::load::spec::{Level, LevelSource, LoadSpec, RateStage, VuStage};
     use crate::model::id::ClassId;
 
     const VUS: OpenVus = OpenVus { pre_allocated: 1, max: 1 };
@@ -279,10 +279,13 @@ mod tests {
         let (rise, hold, fall) = (secs(1), secs(1), secs(1));
         let spike = Spike { base: peak, peak: base, at, rise, hold, fall, duration };
         assert_eq!(errors(Executor::Spike(spike)), "at is after the end of the load");
-        assert_eq!(errors(Executor::Step { levels: vec![] }), "levels needs at least one entry");
+        assert_eq!(
+            errors(Executor::Step { levels: vec![], source: LevelSource::Written }),
+            "levels needs at least one entry"
+        );
         let level = Level { duration: secs(1), rate: Rate::per_second(-1.0) };
         assert_eq!(
-            errors(Executor::Step { levels: vec![level] }),
+            errors(Executor::Step { levels: vec![level], source: LevelSource::Written }),
             "levels[0].rate must be a finite number, zero or more"
         );
     }

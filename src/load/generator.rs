@@ -53,7 +53,7 @@ mod tests {
     use crate::engine::streams::Streams;
     use crate::load::mix::Mix;
     use crate::load::rate::Rate;
-    use crate::load::spec::{Level, LoadDraft, OpenVus, Spacing};
+    use crate::load::spec::{Level, LevelSource, LoadDraft, OpenVus, Spacing};
     use crate::model::id::ClassId;
     use crate::units::time::SimDuration;
 
@@ -84,7 +84,7 @@ mod tests {
         let vus = OpenVus { pre_allocated: 2, max: 5 };
         assert_eq!(dropped(Executor::ConstantArrivalRate { rate, duration, vus }), Some(95));
         let levels = vec![Level { duration, rate }];
-        assert_eq!(dropped(Executor::Step { levels }), Some(0));
+        assert_eq!(dropped(Executor::Step { levels, source: LevelSource::Written }), Some(0));
         assert_eq!(dropped(Executor::ConstantVus { vus: 1, duration }), None);
     }
 }

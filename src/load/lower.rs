@@ -30,7 +30,7 @@ pub(crate) fn shape(executor: &Executor) -> Option<Shape> {
         }
         Executor::Diurnal(diurnal) => Some(day(diurnal)),
         Executor::Spike(spike) => Some(surge(*spike)),
-        Executor::Step { levels } => {
+        Executor::Step { levels, .. } => {
             let built =
                 levels.iter().fold(ShapeBuilder::starting_at(Rate::ZERO), |shape, level| {
                     shape.ramp_to(level.rate, SimDuration::ZERO).hold(level.duration)
@@ -126,7 +126,7 @@ impl Day {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::spec::Level;
+    use crate::load::spec::{Level, LevelSource};
 
     fn hours(count: f64) -> SimDuration {
         SimDuration::from_secs_f64(count * 3_600.0)
@@ -203,7 +203,7 @@ mod tests {
             rate: Rate::per_second(rate),
         };
         let levels = vec![level(10, 1.0), level(5, 4.0), level(10, 2.0)];
-        let shape = shape(&Executor::Step { levels }).unwrap();
+        let shape = shape(&Executor::Step { levels, source: LevelSource::Written }).unwrap();
         assert!((shape.total() - 50.0).abs() < 1e-9);
         assert!((shape.rate_at(SimDuration::from_secs(10)) - 4.0).abs() < 1e-9);
     }

@@ -16,6 +16,7 @@
 
 pub mod arrivals;
 pub mod generator;
+pub mod hospital;
 pub mod mix;
 pub mod open_pool;
 pub mod rate;
@@ -29,6 +30,7 @@ mod lower;
 
 pub use arrivals::Arrivals;
 pub use generator::Generator;
+pub use hospital::Hospital;
 pub use mix::Mix;
 pub use open_pool::OpenPool;
 pub use rate::Rate;

@@ -81,6 +81,18 @@ pub struct Level {
     pub rate: Rate,
 }
 
+/// Where the levels of [`Executor::Step`] come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LevelSource {
+    /// They are written in the scenario.
+    #[default]
+    Written,
+    /// A recording.
+    Recording,
+    /// The days of a hospital.
+    Hospital,
+}
+
 /// A day that repeats: `base` in its lowest hour of weight zero, `peak` in its highest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Diurnal {
@@ -183,6 +195,8 @@ pub enum Executor {
     Step {
         /// At least one.
         levels: Vec<Level>,
+        /// Where they come from.
+        source: LevelSource,
     },
 }
 
@@ -199,7 +213,9 @@ impl Executor {
             Self::PerVuIterations { .. } => "per-vu-iterations",
             Self::Diurnal(_) => "diurnal",
             Self::Spike(_) => "spike",
-            Self::Step { .. } => "step",
+            Self::Step { source: LevelSource::Written, .. } => "step",
+            Self::Step { source: LevelSource::Recording, .. } => "replay",
+            Self::Step { source: LevelSource::Hospital, .. } => "hospital-day",
         }
     }
 
@@ -218,7 +234,7 @@ impl Executor {
             | Self::PerVuIterations { max_duration, .. } => *max_duration,
             Self::Diurnal(diurnal) => diurnal.duration,
             Self::Spike(spike) => spike.duration,
-            Self::Step { levels } => levels.iter().map(|level| level.duration).sum(),
+            Self::Step { levels, .. } => levels.iter().map(|level| level.duration).sum(),
         }
     }
 }

@@ -66,15 +66,7 @@ impl EndCounts {
 /// The HTTP status that k6 would tag a call with; `0` is a connection that broke.
 #[must_use]
 pub const fn status_of(end: CallEnd) -> &'static str {
-    match end {
-        CallEnd::Completed => "200",
-        CallEnd::TimedOut => "504",
-        CallEnd::Refused | CallEnd::ShortCircuited => "503",
-        CallEnd::Cut => "0",
-        CallEnd::Failed => "500",
-        CallEnd::Limited => "429",
-        CallEnd::Abandoned => "499",
-    }
+    end.status()
 }
 
 /// Calls of some selection.
@@ -197,6 +189,35 @@ impl Calls {
     /// Everything that a selector selects.
     pub(super) fn select(&self, scenario: &Scenario, selector: &MetricSelector) -> CallFigures {
         self.fold(|cell, end| selector.matches(|key| cell.tag(scenario, end, key)))
+    }
+
+    /// How many calls failed or took longer than their objective, and how many there were. Of several
+    /// objectives the one with most tags counts, of equally many the strictest.
+    pub(super) fn missed(
+        &self,
+        scenario: &Scenario,
+        objectives: &[(&MetricSelector, f64)],
+    ) -> (u64, u64) {
+        let (mut missed, mut all) = (0, 0);
+        for cell in &self.cells {
+            for (end, tally) in ENDS.into_iter().zip(&cell.by_end) {
+                let Some(tally) = tally else { continue };
+                all += tally.count();
+                if end.is_failure() {
+                    missed += tally.count();
+                    continue;
+                }
+                let apply = objectives
+                    .iter()
+                    .filter(|(selector, _)| selector.matches(|key| cell.tag(scenario, end, key)));
+                let mine = apply.min_by(|one, other| {
+                    let tags = |it: &MetricSelector| it.tags().count();
+                    tags(other.0).cmp(&tags(one.0)).then(one.1.total_cmp(&other.1))
+                });
+                missed += mine.map_or(0, |(_, limit_ms)| tally.count_above_ms(*limit_ms));
+            }
+        }
+        (missed, all)
     }
 
     /// All calls.

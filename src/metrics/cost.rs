@@ -17,6 +17,7 @@ use rust_decimal::Decimal;
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::api::{NodePoolSpec, PersistentVolumeClaimSpec, StorageClassSpec};
 use crate::metrics::measurements::Measurements;
+use crate::metrics::placed::SharedBy;
 use crate::model::id::{PoolId, WorkloadId};
 use crate::model::observer::PoolSample;
 use crate::scenario::Scenario;
@@ -30,6 +31,8 @@ pub struct Cost {
     pub currency: Arc<str>,
     /// Each pool, by id.
     pub pools: Vec<PoolCost>,
+    /// Who costs how much on each pool; pools of unknown price are left out.
+    pub shares: Vec<CostShare>,
     /// Control plane over a month.
     pub control_plane_per_month: Decimal,
     /// Each claim, templates multiplied.
@@ -60,6 +63,41 @@ pub struct PoolCost {
     pub idle_share: Option<f64>,
     /// The part of `per_month` that is idle.
     pub idle_per_month: Option<Decimal>,
+    /// Machines by type and by how they are bought.
+    pub machines: Vec<MachineCost>,
+}
+
+/// Money of the machines of one price in a pool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MachineCost {
+    /// Instance type.
+    pub instance: Arc<str>,
+    /// Whether they are spot machines.
+    pub spot: bool,
+    /// Paid hours in the measured time.
+    pub node_hours: Decimal,
+    /// Price of one per hour, when known.
+    pub price_per_hour: Option<Decimal>,
+    /// Mean cost rate over a month, when the price is known.
+    pub per_month: Option<Decimal>,
+}
+
+/// What a workload, or nobody, costs on a pool over a month. A pool's cost is shared by the resource
+/// that is asked for most there, as [`PoolCost::idle_share`] is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CostShare {
+    /// The pool.
+    pub pool: PoolId,
+    /// Whose; `None` is what nobody asked for.
+    pub workload: Option<WorkloadId>,
+    /// The resource.
+    pub by: SharedBy,
+    /// Requested and used.
+    pub used: Decimal,
+    /// Requested and not used.
+    pub idle: Decimal,
+    /// Asked for by nobody.
+    pub unallocated: Decimal,
 }
 
 /// Money of the volumes of a claim.
@@ -111,6 +149,7 @@ impl Cost {
         }
         let mut cost = Self {
             currency: Arc::clone(&scenario.prices.currency),
+            shares: shares(&pools, measured),
             pools,
             control_plane_per_month,
             volumes,
@@ -247,12 +286,78 @@ fn pool_cost(
         per_month,
         idle_share,
         idle_per_month: idle.and_then(|share| Some(per_month? * share)),
+        machines: paid()
+            .map(|(instance, spot, area)| {
+                let price = scenario.machine(instance).and_then(|it| it.price_per_hour(spot));
+                let monthly = |price: Decimal| {
+                    (!hours_measured.is_zero()).then(|| {
+                        price * hours(area) / hours_measured * Decimal::from(HOURS_PER_MONTH)
+                    })
+                };
+                MachineCost {
+                    instance: Arc::from(instance),
+                    spot,
+                    node_hours: hours(area),
+                    price_per_hour: price,
+                    per_month: price.and_then(monthly),
+                }
+            })
+            .collect(),
     }
 }
 
-/// One minus the share asked for of the resource that is asked for most. Nodes that boot offer
-/// nothing yet and are left out: what they cost is in the node-hours.
-fn idle_share(samples: &[PoolSample]) -> Option<f64> {
+/// Shares each pool's cost among those whose pods lie there.
+fn shares(pools: &[PoolCost], measured: &Measurements) -> Vec<CostShare> {
+    let mut all = Vec::new();
+    for cost in pools {
+        let Some(month) = cost.per_month.filter(|month| !month.is_zero()) else { continue };
+        let samples = &measured.series().pools[cost.pool.index()];
+        let Some((by, offered)) = dominant(samples) else { continue };
+        let at = SharedBy::ALL.iter().position(|kind| *kind == by).unwrap_or(0);
+        let asked: f64 = measured.placed().on(cost.pool).map(|(_, sums)| sums.requested[at]).sum();
+        // Pods lie on nodes that boot or are lost, too, so that more may be asked for than is offered.
+        let whole = offered.max(asked);
+        let money = |part: f64| Decimal::try_from(part / whole).ok().map(|share| month * share);
+        let mut left = month;
+        for (workload, sums) in measured.placed().on(cost.pool) {
+            let (Some(requested), Some(used)) = (money(sums.requested[at]), money(sums.used[at]))
+            else {
+                continue;
+            };
+            if requested.is_zero() {
+                continue;
+            }
+            left -= requested;
+            let (idle, unallocated) = (requested - used, Decimal::ZERO);
+            all.push(CostShare {
+                pool: cost.pool,
+                workload: Some(workload),
+                by,
+                used,
+                idle,
+                unallocated,
+            });
+        }
+        let (used, idle) = (Decimal::ZERO, Decimal::ZERO);
+        let unallocated = left.max(Decimal::ZERO);
+        all.push(CostShare { pool: cost.pool, workload: None, by, used, idle, unallocated });
+    }
+    all
+}
+
+/// The resource that a pool's ready nodes are asked for most, and how much of it they offered, summed
+/// over samples; `None` when it never had a ready node.
+fn dominant(samples: &[PoolSample]) -> Option<(SharedBy, f64)> {
+    let (asked, offered) = sums(samples);
+    let shares = SharedBy::ALL.into_iter().zip(asked.into_iter().zip(offered));
+    let shares = shares.filter(|(_, (_, offered))| *offered > 0.0);
+    shares
+        .max_by(|(_, one), (_, other)| (one.0 / one.1).total_cmp(&(other.0 / other.1)))
+        .map(|(by, (_, offered))| (by, offered))
+}
+
+/// Cores, bytes and GPUs: asked for, and offered by ready nodes.
+fn sums(samples: &[PoolSample]) -> ([f64; 3], [f64; 3]) {
     let mut asked = [0.0; 3];
     let mut offered = [0.0; 3];
     for sample in samples {
@@ -266,6 +371,13 @@ fn idle_share(samples: &[PoolSample]) -> Option<f64> {
             offered[position] += allocatable;
         }
     }
+    (asked, offered)
+}
+
+/// One minus the share asked for of the resource that is asked for most. Nodes that boot offer
+/// nothing yet and are left out: what they cost is in the node-hours.
+fn idle_share(samples: &[PoolSample]) -> Option<f64> {
+    let (asked, offered) = sums(samples);
     let shares = asked.iter().zip(offered).filter(|(_, offered)| *offered > 0.0);
     let dominant = shares.map(|(asked, offered)| asked / offered).reduce(f64::max)?;
     Some((1.0 - dominant).clamp(0.0, 1.0))

@@ -103,8 +103,12 @@ fn pool(name: &str, price: Option<Decimal>) -> Arc<NodePoolSpec> {
 }
 
 fn station(name: &str, workload: u32) -> StationSpec {
-    let kind =
-        StationKind::Cpu(CpuSpec { concurrency: None, threads_per_request: 1.0, max_cores: None });
+    let kind = StationKind::Cpu(CpuSpec {
+        concurrency: None,
+        threads_per_request: 1.0,
+        max_cores: None,
+        exact_quota: false,
+    });
     StationSpec { workload: Some(WorkloadId(workload)), ..StationSpec::plain(name, kind) }
 }
 
@@ -189,6 +193,7 @@ pub(crate) fn scenario(thresholds: &[(&str, &str, Terms)]) -> Scenario {
         loads: vec![load("day"), load("night")],
         disruptions: Vec::new(),
         thresholds: thresholds.iter().map(threshold).collect(),
+        alerts: Default::default(),
         timings: timings(),
         images: ImageSizes::default(),
         metric_resolution: SimDuration::from_secs(15),
@@ -299,10 +304,17 @@ impl Teller {
             cpu_limit_cores: 4.0,
             memory_bytes: 100.0,
             memory_requested_bytes: 400.0,
+            cfs: None,
         };
-        let station =
-            |id| StationSample { station: StationId(id), waiting: 0, inside: 0, gpu_busy: None };
+        let station = |id| StationSample {
+            station: StationId(id),
+            workload: None,
+            waiting: 0,
+            inside: 0,
+            gpu_busy: None,
+        };
         let mut sample = Sample {
+            placed: Vec::new(),
             offered_per_second: 10.0,
             virtual_users: 3,
             workloads: vec![workload(0, 2, 1.0), workload(1, 3, 0.0)],

@@ -6,6 +6,7 @@ use crate::metrics::calls::{
 };
 use crate::metrics::judge::CoursePoint;
 use crate::metrics::node_time::NodeTime;
+use crate::metrics::placed::Placed;
 use crate::metrics::scaling::Scaling;
 use crate::metrics::series::{CallsPoint, Series, StationPoint, TrafficPoint};
 use crate::metrics::start_up::{StartUpWatch, StartUps};
@@ -17,7 +18,7 @@ use crate::model::id::{ClassId, LoadId, OperationId, PoolId, StationId, Workload
 use crate::model::observer::{ClientCall, Observer, OperationEnd, Sample};
 use crate::model::record::{Death, Record};
 use crate::scenario::Scenario;
-use crate::scenario::threshold::MetricSelector;
+use crate::scenario::threshold::{Method, MetricSelector, Operator};
 use crate::units::convert::f64_from_u64;
 use crate::units::{SimDuration, SimTime};
 
@@ -32,6 +33,7 @@ pub struct Measurements {
     scaling: Scaling,
     start_ups: StartUpWatch,
     node_time: NodeTime,
+    placed: Placed,
     evictions_blocked: u64,
     oom_kills: u64,
     nodes_disrupted: u64,
@@ -138,6 +140,7 @@ impl Measurements {
             scaling: Scaling::new(scenario.workloads.len()),
             start_ups: StartUpWatch::new(),
             node_time: NodeTime::new(scenario.pools.len()),
+            placed: Placed::default(),
             evictions_blocked: 0,
             oom_kills: 0,
             nodes_disrupted: 0,
@@ -202,6 +205,26 @@ impl Measurements {
         self.calls.select(scenario, selector)
     }
 
+    /// Share of the client calls that failed or took longer than their objective: the limit of the
+    /// `http_req_duration` threshold that names them most closely. `None` without a call.
+    ///
+    /// A threshold such as `p(95)<500` says that 500 ms are the objective and that a twentieth of the
+    /// calls may miss it; the share that misses it tells more than the percentile does, and a mean of
+    /// it over runs means something.
+    #[must_use]
+    pub fn objective_miss(&self, scenario: &Scenario) -> Option<f64> {
+        let of_durations = scenario.thresholds.iter().filter(|spec| {
+            let bound = spec.expression();
+            let upper = matches!(bound.operator, Operator::Less | Operator::LessOrEqual);
+            let whole = matches!(bound.method, Method::Percentile(_) | Method::Med | Method::Max);
+            spec.metric().name() == "http_req_duration" && upper && whole
+        });
+        let objectives: Vec<_> =
+            of_durations.map(|spec| (spec.metric(), spec.expression().value)).collect();
+        let (missed, all) = self.calls.missed(scenario, &objectives);
+        (all > 0).then(|| f64_from_u64(missed) / f64_from_u64(all))
+    }
+
     /// All iterations.
     #[must_use]
     pub fn iterations(&self) -> IterationFigures {
@@ -240,6 +263,12 @@ impl Measurements {
     /// Paid time of a pool's nodes [node-nanoseconds], exact.
     pub fn node_time_by_kind(&self, pool: PoolId) -> impl Iterator<Item = (&str, bool, u128)> {
         self.node_time.by_kind(pool)
+    }
+
+    /// What workloads asked for and used on each pool.
+    #[must_use]
+    pub const fn placed(&self) -> &Placed {
+        &self.placed
     }
 
     /// Evictions that a budget refused; a drain that tries again counts each time.
@@ -471,6 +500,7 @@ impl Observer for Measurements {
         for (series, pool) in self.series.pools.iter_mut().zip(&sample.pools) {
             series.push(*pool);
         }
+        self.placed.take(sample);
         self.series.pods_pending.push(sample.pods_pending);
         self.vus_max = self.vus_max.max(sample.virtual_users).max(self.vus_pre_allocated);
         self.interval.clear(at);

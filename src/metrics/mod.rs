@@ -17,6 +17,7 @@ pub mod judge;
 pub mod little;
 pub mod measurements;
 pub mod node_time;
+pub mod placed;
 pub mod scaling;
 pub mod series;
 pub mod start_up;

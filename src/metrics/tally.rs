@@ -84,6 +84,13 @@ impl Tally {
         self.max = SimDuration::ZERO;
     }
 
+    /// Durations (ms) in ascending order, each the middle of a bucket, with how many there are.
+    pub fn counts(&self) -> impl Iterator<Item = (f64, u64)> {
+        self.histogram.iter_recorded().map(|bucket| {
+            (self.middle_ms(bucket.value_iterated_to()), bucket.count_since_last_iteration())
+        })
+    }
+
     /// How many durations it holds.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -133,6 +140,13 @@ impl Tally {
         let above = (below + 1).min(last);
         let (low, high) = self.values_at_ranks(below, above);
         Some(low + (high - low) * (position - f64_from_u64(below)))
+    }
+
+    /// How many are longer than a limit (ms), to the width of a bucket.
+    #[must_use]
+    pub fn count_above_ms(&self, limit_ms: f64) -> u64 {
+        let limit_us = crate::units::convert::round_u64((limit_ms * 1e3).max(0.0));
+        self.count() - self.histogram.count_between(0, limit_us)
     }
 
     /// The values (ms) at two ranks counted from 0, the first not above the second.
@@ -197,6 +211,15 @@ mod tests {
         near(tally.max_ms(), 60_000.0, 0.0);
         let none = of_ms([]);
         assert_eq!((none.mean_ms(), none.percentile_ms(95.0), none.max_ms()), (None, None, None));
+    }
+
+    #[test]
+    fn what_is_above_a_limit_is_counted() {
+        let tally = of_ms(1..=100);
+        for (limit, expected) in [(50.0, 50), (0.0, 100), (100.0, 0), (1e9, 0), (-5.0, 100)] {
+            assert_eq!(tally.count_above_ms(limit), expected, "{limit}");
+        }
+        assert_eq!(of_ms([]).count_above_ms(1.0), 0);
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub enum Action {
         workload: WorkloadId,
         /// Which of its Jobs.
         run: u32,
+        /// Its number, when completions have one.
+        index: Option<i32>,
     },
     /// A Job is over.
     EndJob {

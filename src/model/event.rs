@@ -11,6 +11,8 @@ use crate::model::id::{
 pub enum Event {
     /// The first CPU demand of a server is used up.
     CpuDone(ServerId),
+    /// The CPU quota of a server is used up, or its period is over.
+    CfsPeriod(ServerId),
     /// The batch on a server's GPU is done.
     GpuDone(ServerId),
     /// A batch has waited long enough to fill.
@@ -65,12 +67,23 @@ pub enum Event {
     PodGc,
     /// The attach-detach controller has something due.
     Volumes,
+    /// The exporters of metrics are looked at.
+    Exporters(ExporterStep),
     /// The series are sampled.
     Sample,
     /// Measuring begins.
     WarmUpEnds,
     /// The run ends.
     Horizon,
+}
+
+/// What can be due of exporters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExporterStep {
+    /// A GPU's utilisation is that of the last second: it begins here.
+    Mark,
+    /// Prometheus scrapes them.
+    Scrape,
 }
 
 /// What can be due of a call with a policy.
@@ -185,6 +198,7 @@ impl Event {
             Self::WarmUpEnds => 0,
             Self::CpuDone(_) | Self::GpuDone(_) | Self::WaitDone(_) => 1,
             Self::ConnectTimeout(_)
+            | Self::CfsPeriod(_)
             | Self::TimeoutLane(_)
             | Self::Effort(_, EffortStep::Deadline | EffortStep::Patience) => 2,
             Self::GpuStart(_) => 3,
@@ -201,7 +215,7 @@ impl Event {
             Self::Workload(_) => 10,
             Self::Schedule => 11,
             Self::ClusterAutoscaler | Self::Karpenter => 12,
-            Self::Sample => 13,
+            Self::Exporters(_) | Self::Sample => 13,
             Self::Horizon => 14,
         })
     }

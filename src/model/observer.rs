@@ -2,8 +2,9 @@
 
 use rust_decimal::Decimal;
 
-use crate::model::id::{ClassId, LoadId, OperationId, StationId, WorkloadId};
+use crate::model::id::{ClassId, LoadId, OperationId, PoolId, StationId, WorkloadId};
 use crate::model::record::Record;
+use crate::promql::Labels;
 use crate::units::{SimDuration, SimTime};
 
 /// What a run tells while it goes. Requests are told where they end, and are folded by whoever
@@ -52,6 +53,9 @@ pub trait Observer {
     }
     /// The state at a sampling instant.
     fn sample(&mut self, at: SimTime, sample: &Sample);
+    /// Prometheus scraped the exporters of the cluster: all series that they show, with their names
+    /// among the labels. Who evaluates no rules need not listen.
+    fn scraped(&mut self, _at: SimTime, _series: Vec<(Labels, f64)>) {}
     /// Measuring begins: what was seen before was warm-up.
     fn warm_up_ended(&mut self, at: SimTime);
 }
@@ -122,6 +126,20 @@ impl CallEnd {
         }
     }
 
+    /// The HTTP status that a client sees; `0` is a connection that broke.
+    #[must_use]
+    pub const fn status(self) -> &'static str {
+        match self {
+            Self::Completed => "200",
+            Self::TimedOut => "504",
+            Self::Refused | Self::ShortCircuited => "503",
+            Self::Cut => "0",
+            Self::Failed => "500",
+            Self::Limited => "429",
+            Self::Abandoned => "499",
+        }
+    }
+
     /// Whether k6 counts it as failed.
     #[must_use]
     pub fn is_failure(self) -> bool {
@@ -153,6 +171,8 @@ pub struct Sample {
     pub stations: Vec<StationSample>,
     /// Each pool.
     pub pools: Vec<PoolSample>,
+    /// Who lies where: pools and workloads that have a pod in common.
+    pub placed: Vec<PlacedSample>,
     /// Pods that are not bound.
     pub pods_pending: u32,
 }
@@ -180,6 +200,20 @@ pub struct WorkloadSample {
     pub memory_bytes: f64,
     /// Memory requested by its pods (bytes).
     pub memory_requested_bytes: f64,
+    /// How much CPU limits held up its pods since the run began; `None` where that is not known.
+    pub cfs: Option<CfsCounts>,
+}
+
+/// What cAdvisor counts of CPU limits: `container_cpu_cfs_periods_total`,
+/// `container_cpu_cfs_throttled_periods_total` and `container_cpu_cfs_throttled_seconds_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct CfsCounts {
+    /// Periods in which processes with a limit ran.
+    pub periods: f64,
+    /// Periods in which they were stopped.
+    pub throttled_periods: f64,
+    /// How long they were stopped (s).
+    pub throttled_s: f64,
 }
 
 /// A station at a sampling instant.
@@ -187,12 +221,42 @@ pub struct WorkloadSample {
 pub struct StationSample {
     /// Which.
     pub station: StationId,
+    /// The workload whose pods serve it.
+    pub workload: Option<WorkloadId>,
     /// Requests waiting: in backlogs, for a GPU, or in the broker's list.
     pub waiting: u32,
     /// Requests inside, waiting ones among them.
     pub inside: u32,
     /// Share of GPU time used since the last sample, over ready pods; `None` without GPUs.
     pub gpu_busy: Option<f64>,
+}
+
+impl Sample {
+    /// Share of GPU time in use at the service of a workload.
+    #[must_use]
+    pub fn gpu_busy_of(&self, workload: WorkloadId) -> Option<f64> {
+        let mut of = self.stations.iter().filter(|it| it.workload == Some(workload));
+        of.find_map(|station| station.gpu_busy)
+    }
+}
+
+/// The pods of a workload on the nodes of a pool at a sampling instant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlacedSample {
+    /// Which pool.
+    pub pool: PoolId,
+    /// Whose pods.
+    pub workload: WorkloadId,
+    /// Cores they request.
+    pub cpu_requested_cores: f64,
+    /// Mean cores they used since the last sample.
+    pub cpu_cores: f64,
+    /// Memory they request (bytes).
+    pub memory_requested_bytes: f64,
+    /// Memory they use (bytes).
+    pub memory_bytes: f64,
+    /// GPUs they request.
+    pub gpus_requested: i64,
 }
 
 /// A pool at a sampling instant.

@@ -37,7 +37,8 @@ pub struct Courses {
     /// Durations, of all client calls (`all`) and by service: `p50_ms`, `p95_ms`, `p99_ms`.
     pub latency: Vec<Course>,
     /// By workload: `desired`, `ready`, `active`, `pending`, `cpu_cores`, `cpu_requested_cores`,
-    /// `cpu_limit_cores`, `memory_bytes`, `memory_requested_bytes`.
+    /// `cpu_limit_cores`, `memory_bytes`, `memory_requested_bytes`, and what cAdvisor counts of CPU limits
+    /// (`container_cpu_cfs_...`).
     pub workloads: Vec<Course>,
     /// By service: `completed_per_second`, `failed_per_second`, `waiting`, `inside`,
     /// `gpu_busy_share`.

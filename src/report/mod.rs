@@ -9,10 +9,16 @@
 
 pub mod assemble;
 mod autoscaler_status;
+pub mod bench;
+mod canvas;
 pub mod columns;
 pub mod csv;
 pub mod explain;
+pub mod figures;
+pub mod grid;
+pub mod html;
 pub mod json;
+pub mod markdown;
 pub mod ndjson;
 pub mod review;
 pub mod sparkline;
@@ -51,7 +57,7 @@ pub struct Report {
     pub duration_s: f64,
     /// Time before, not measured (s).
     pub warm_up_s: f64,
-    /// Whether every threshold is met in every run.
+    /// Whether every threshold is met and every expectation of alerts came true, in every run.
     pub holds: bool,
     /// Events that the first run took.
     pub events: u64,
@@ -67,6 +73,10 @@ pub struct Report {
     pub start_ups: Vec<StartUpEntry>,
     /// Node pools in the order of the scenario.
     pub node_pools: Vec<PoolEntry>,
+    /// Alert rules in the order of their documents.
+    pub alerts: Vec<AlertEntry>,
+    /// What was expected of alerts.
+    pub expectations: Vec<ExpectationEntry>,
     /// Money.
     pub cost: CostEntry,
     /// What happened, by time.
@@ -81,6 +91,13 @@ pub struct Report {
     pub courses: Courses,
     /// A line for each run.
     pub runs: Vec<RunEntry>,
+    /// The figures of each run by which runs are compared.
+    pub figures: Vec<crate::sweep::Figures>,
+    /// Arguments of the command line that said what is deployed and where; with them, `path` and
+    /// `seed` the run can be repeated.
+    pub arguments: Vec<String>,
+    /// Whether a threshold without samples counts as failed.
+    pub strict: bool,
 }
 
 /// How long the pods of a workload took from pending to serving, when they waited for a machine.
@@ -94,6 +111,82 @@ pub struct StartUpEntry {
     pub phases: Vec<(&'static str, f64, f64)>,
     /// All of it: median, 95th percentile and longest (s).
     pub total_s: (f64, f64, f64),
+}
+
+/// An alert rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertEntry {
+    /// Its name.
+    pub name: String,
+    /// Its group.
+    pub group: String,
+    /// `labels.severity`.
+    pub severity: Option<String>,
+    /// `annotations.summary`.
+    pub summary: Option<String>,
+    /// Its expression, on one line.
+    pub expression: String,
+    /// `for` (s).
+    pub hold_s: f64,
+    /// Where it is written.
+    pub location: Option<Location>,
+    /// Why it was not evaluated; empty when it was.
+    pub not_evaluated: Vec<String>,
+    /// The first error of an evaluation and how many there were.
+    pub failed: Option<(String, u32)>,
+    /// When any of its alerts was pending.
+    pub pending: Vec<SpanEntry>,
+    /// When any of its alerts fired.
+    pub firing: Vec<SpanEntry>,
+    /// When it first fired, within the measured time (s).
+    pub first_fired_s: Option<f64>,
+    /// For how long it fired, within the measured time (s).
+    pub firing_s: f64,
+    /// For how long it was pending, within the measured time (s).
+    pub pending_s: f64,
+    /// Its alerts one by one.
+    pub instances: Vec<AlertInstanceEntry>,
+    /// Alerts beyond those that are kept.
+    pub more: u32,
+}
+
+/// An alert with its labels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertInstanceEntry {
+    /// `{pod="gateway-3", severity="warning"}`.
+    pub labels: String,
+    /// When it was pending.
+    pub pending: Vec<SpanEntry>,
+    /// When it fired.
+    pub firing: Vec<SpanEntry>,
+}
+
+/// A span of time; negative during the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SpanEntry {
+    /// From (s).
+    pub from_s: f64,
+    /// To (s).
+    pub until_s: f64,
+}
+
+/// What was expected of an alert.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExpectationEntry {
+    /// Its name.
+    pub alert: String,
+    /// Labels of the alerts in question.
+    pub labels: Vec<(String, String)>,
+    /// `never fires`, `fires by 20m`.
+    pub expected: String,
+    /// Whether it came true in every run.
+    pub ok: bool,
+    /// In how many.
+    pub passes: u32,
+    /// What happened, in a sentence.
+    pub told: String,
+    /// Where it is written.
+    pub location: Option<Location>,
 }
 
 /// An input file.
@@ -304,6 +397,40 @@ pub struct PoolEntry {
     pub idle_share: Option<f64>,
     /// Its cost over a month, cents.
     pub idle_per_month: Option<Decimal>,
+    /// Machines by type and by how they are bought.
+    pub machines: Vec<MachineEntry>,
+}
+
+/// Machines of one price in a pool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MachineEntry {
+    /// Instance type.
+    pub instance: String,
+    /// Whether they are spot machines.
+    pub spot: bool,
+    /// Paid hours in the measured time.
+    pub node_hours: Decimal,
+    /// Price of one per hour; `None` when the catalogue does not know it.
+    pub price_per_hour: Option<Decimal>,
+    /// Cost over a month, cents.
+    pub per_month: Option<Decimal>,
+}
+
+/// What a workload, or nobody, costs on a pool over a month, cents.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CostShareEntry {
+    /// Name of the pool.
+    pub pool: String,
+    /// `Deployment/gateway`; `None` is what nobody asked for.
+    pub workload: Option<String>,
+    /// The resource by which the pool's cost is shared.
+    pub by: &'static str,
+    /// Requested and used.
+    pub used: Decimal,
+    /// Requested and not used.
+    pub idle: Decimal,
+    /// Asked for by nobody.
+    pub unallocated: Decimal,
 }
 
 /// Money, in cents.
@@ -327,6 +454,8 @@ pub struct CostEntry {
     pub per_million_requests: Option<Decimal>,
     /// Hours that a month is taken to have.
     pub hours_per_month: u32,
+    /// Who costs how much on each pool.
+    pub shares: Vec<CostShareEntry>,
     /// Each claim.
     pub volumes: Vec<VolumeEntry>,
     /// Prices that are not known.

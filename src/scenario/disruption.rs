@@ -29,6 +29,8 @@ pub enum DisruptionTarget {
         pool: PoolId,
         /// How many nodes.
         count: u32,
+        /// The node of this name and no other.
+        node: Option<Arc<str>>,
     },
     /// Machines of a pool fail.
     FailNode {
@@ -42,6 +44,8 @@ pub enum DisruptionTarget {
         running: Option<WorkloadId>,
         /// How long after the failure someone deletes the Node objects; `None` is never.
         deleted: Option<SimDuration>,
+        /// The node of this name and no other.
+        node: Option<Arc<str>>,
     },
     /// The cloud takes spot machines of a pool back.
     ReclaimSpot {
@@ -105,6 +109,8 @@ pub enum DisruptionTarget {
         workload: WorkloadId,
         /// How many, oldest first.
         count: u32,
+        /// The pod of this name and no other.
+        pod: Option<Arc<str>>,
     },
 }
 
@@ -131,6 +137,9 @@ impl DisruptionTarget {
 impl fmt::Display for DisruptionTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Drain { node: Some(node), .. } => write!(f, "drain of {node}"),
+            Self::FailNode { node: Some(node), .. } => write!(f, "failure of {node}"),
+            Self::DeletePod { pod: Some(pod), .. } => write!(f, "deletion of {pod}"),
             Self::Drain { count, .. } => write!(f, "drain of {}", counted(*count, "node")),
             Self::FailNode { count, .. } => write!(f, "failure of {}", counted(*count, "node")),
             Self::ReclaimSpot { count, .. } => {

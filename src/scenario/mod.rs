@@ -3,9 +3,11 @@
 //! Floor 5. `input` makes it, `sim` runs it, everything above reads names and origins from it. It
 //! gathers the `Spec` types of the rooms below and adds only what belongs to no single one.
 
+pub mod alerts;
 pub mod capacity;
 pub mod custom_metric;
 pub mod disruption;
+pub mod minimums;
 pub mod process;
 pub mod profile;
 pub mod rollout;
@@ -89,6 +91,8 @@ pub struct Scenario {
     pub loads: Vec<LoadSpec>,
     /// Timed disruptions, by time; ids are positions.
     pub disruptions: Vec<DisruptionSpec>,
+    /// Alert rules, and what is expected of them.
+    pub alerts: Arc<alerts::AlertsSpec>,
     /// Thresholds.
     pub thresholds: Vec<ThresholdSpec>,
     /// What a cluster leaves to its environment.

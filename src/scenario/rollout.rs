@@ -10,7 +10,7 @@ use crate::cluster::api::{
 use crate::control::helm_wait::Rule;
 use crate::control::hpa::HpaSpec;
 use crate::model::id::{BudgetId, HpaId, WorkloadId};
-use crate::units::SimDuration;
+use crate::units::{SimDuration, SimTime};
 
 /// What a rollout writes, and how long it is waited for.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,6 +127,8 @@ pub enum WorkloadChange {
         /// A tag (`v2`), or a whole image.
         image: Arc<str>,
     },
+    /// `kubectl rollout restart`: the same pods, made anew.
+    Restart,
     /// The object as it is written anew.
     Written {
         /// The new object.
@@ -134,6 +136,16 @@ pub enum WorkloadChange {
         /// Its size, when it states one: helm writes it over what an autoscaler decided.
         replicas: Option<i32>,
     },
+}
+
+/// A template as `kubectl rollout restart` writes it: the annotation makes it a new revision
+/// (polymorphichelpers/objectrestarter.go `defaultObjectRestarter`).
+#[must_use]
+pub fn restarted(template: &PodTemplate, now: SimTime) -> PodTemplate {
+    let mut template = template.clone();
+    let at = Arc::from(now.to_string());
+    template.annotations.insert(Arc::from("kubectl.kubernetes.io/restartedAt"), at);
+    template
 }
 
 /// A template with another image in a container and in all others that have the same image now.

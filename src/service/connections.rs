@@ -41,6 +41,17 @@ pub(super) struct ClientPool {
     dead: bool,
 }
 
+/// A pool of a pod as its process would tell of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolUse {
+    /// The data store.
+    pub to: StationId,
+    /// Connections that are lent out.
+    pub in_use: u32,
+    /// Connections that can be lent out: those that stay open and the overflow.
+    pub size: u32,
+}
+
 /// What a call holds of connections, to be given back at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Held {
@@ -82,6 +93,18 @@ impl Services {
             }
             self.server_pools[server.index()].push(count_u32(number));
         }
+    }
+
+    /// The pools of a pod.
+    pub(super) fn pools_of(&self, server: ServerId) -> Vec<PoolUse> {
+        let numbers = self.server_pools.get(server.index()).into_iter().flatten();
+        let pools = numbers.map(|number| &self.pools[index(*number)]);
+        let uses = pools.map(|pool| PoolUse {
+            to: pool.spec.to,
+            in_use: pool.busy,
+            size: pool.spec.size.saturating_add(pool.spec.overflow),
+        });
+        uses.collect()
     }
 
     /// The pod of pools is gone: idle connections close, who waits for one is cut.

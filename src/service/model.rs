@@ -5,7 +5,7 @@ use crate::model::id::{CallId, PodId, ServerId, StationId};
 use crate::model::observer::Observer;
 use crate::model::record::TaskLosses;
 use crate::service::probe::ProbeAnswer;
-use crate::service::{CallTally, Ctx, Ended, Fluid, IterationEnd, Services, Usage};
+use crate::service::{CallTally, Ctx, Ended, Fluid, IterationEnd, Place, PoolUse, Services, Usage};
 use crate::units::{SimDuration, SimTime};
 
 /// The services of a run, by either model. Each method is that of [`Services`] and of [`Fluid`].
@@ -41,13 +41,30 @@ impl Model {
         ctx: &mut Ctx<'_, O>,
         station: StationId,
         pod: PodId,
-        cores: f64,
+        place: Place,
     ) -> ServerId {
         match self {
             Self::Requests(services) => {
-                services.create_server(ctx.now, station, pod, cores, ctx.queue)
+                services.create_server(ctx.now, station, pod, place, ctx.queue)
             }
-            Self::Fluid(fluid) => fluid.create_server(ctx.now, station, pod, cores),
+            Self::Fluid(fluid) => fluid.create_server(ctx.now, station, pod, place),
+        }
+    }
+
+    /// A process that comes up uses so many cores, beside what requests need; 0 when it is up.
+    pub fn set_starting<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ServerId, cores: f64) {
+        match self {
+            Self::Requests(services) => services.set_starting(ctx.now, id, cores, ctx.queue),
+            Self::Fluid(fluid) => fluid.set_starting(id, cores),
+        }
+    }
+
+    /// Cores that a server would get now if it wanted so many.
+    #[must_use]
+    pub fn cores_for(&self, place: &Place, wanted: f64) -> f64 {
+        match self {
+            Self::Requests(services) => services.cores_for(place, wanted),
+            Self::Fluid(fluid) => fluid.cores_for(place, wanted),
         }
     }
 
@@ -250,6 +267,15 @@ impl Model {
         match self {
             Self::Requests(services) => services.gpu_busy(now, id),
             Self::Fluid(fluid) => fluid.gpu_busy(id),
+        }
+    }
+
+    /// The pools of connections of a server, as they are now.
+    #[must_use]
+    pub fn pools_of(&self, id: ServerId) -> Vec<PoolUse> {
+        match self {
+            Self::Requests(services) => services.pools_of(id),
+            Self::Fluid(_) => Vec::new(),
         }
     }
 

@@ -6,6 +6,8 @@ use crate::model::id::{CallId, OperationId, PodId, ServerId, StationId};
 use crate::model::observer::{CallEnd, Observer};
 use crate::model::record::TaskLosses;
 use crate::service::call::Phase;
+use crate::service::machine::Place;
+use crate::service::quota::Throttling;
 use crate::service::runtime::{Ctx, Services, Work};
 use crate::service::server::{Server, ServerState};
 use crate::service::spec::{GpuWork, StationSpec};
@@ -28,6 +30,8 @@ pub struct Usage {
     pub cpu_core_s: f64,
     /// Memory held now (bytes).
     pub memory_bytes: f64,
+    /// How much its limit has held it up; `None` where that is not known.
+    pub throttling: Option<Throttling>,
 }
 
 impl Services {
@@ -37,19 +41,21 @@ impl Services {
         now: SimTime,
         station: StationId,
         pod: PodId,
-        cores: f64,
+        place: impl Into<Place>,
         queue: &mut EventQueue<Event>,
     ) -> ServerId {
         let reused = self.free_servers.pop();
         let id = reused.map_or_else(|| ServerId::at(self.servers.len()), ServerId);
         self.open_pools(id, station);
         let spec = &self.graph.stations[station.index()];
-        let server = Box::new(Server::new(now, id, pod, (station, spec), cores, queue));
+        let place = place.into();
+        let server = Box::new(Server::new(now, id, pod, (station, spec), &place, queue));
         if reused.is_some() {
             self.servers[id.index()] = Some(server);
         } else {
             self.servers.push(Some(server));
         }
+        self.join_machine(now, id, &place, queue);
         id
     }
 
@@ -121,6 +127,7 @@ impl Services {
         let server = self.servers[id.index()].as_deref_mut().expect("a live server stops");
         server.state = ServerState::Silent;
         server.stop(now, queue);
+        self.wants_changed(now, id, queue);
     }
 
     /// Requests stay away from a server whatever its state: the news of its end arrived.
@@ -145,6 +152,7 @@ impl Services {
         let station = server.station;
         self.stations[station.index()].open.retain(|open| *open != id);
         server.cpu.clear(ctx.now);
+        self.leave_machine(ctx.now, &server, id, ctx.queue);
         server.release_timers(ctx.queue);
         self.close_pools(id);
         let inside = self.calls_at(id);
@@ -176,18 +184,6 @@ impl Services {
         inside.into_iter().map(|(_, call)| call).collect()
     }
 
-    /// Changes the cores a server may use.
-    pub fn set_cores(
-        &mut self,
-        now: SimTime,
-        id: ServerId,
-        cores: f64,
-        queue: &mut EventQueue<Event>,
-    ) {
-        let server = self.servers[id.index()].as_deref_mut().expect("a live server changes");
-        server.set_cores(now, cores, queue);
-    }
-
     /// The cores a server may use now.
     #[must_use]
     pub fn cores(&self, id: ServerId) -> f64 {
@@ -203,6 +199,7 @@ impl Services {
         Usage {
             cpu_core_s: server.cpu.busy_core_s(now) + idle_core_s,
             memory_bytes: memory_of(spec, age, server.inside),
+            throttling: Some(server.throttling(now)),
         }
     }
 

@@ -8,6 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use crate::service::quota::{Throttling, periods_in};
 use crate::units::convert::{ceil_u64, f64_from_usize};
 use crate::units::time::{SimDuration, SimTime};
 
@@ -27,6 +28,18 @@ pub struct Processor {
     sequence: u64,
     /// Core-seconds spent since the processor was made.
     busy_core_s: f64,
+    /// The cores are those of a limit, below what the machine would give.
+    limited: bool,
+    /// All cores are in use, and they are those of a limit.
+    at_limit: bool,
+    /// Nothing goes on.
+    paused: bool,
+    /// Time with jobs inside (s).
+    active_s: f64,
+    /// Of it at the limit (s).
+    at_limit_s: f64,
+    /// Of it without a core, if the limit were enforced in periods (s).
+    held_up_s: f64,
 }
 
 /// Smallest tag first, the older one among equals.
@@ -58,6 +71,12 @@ impl Processor {
             updated: now,
             sequence: 0,
             busy_core_s: 0.0,
+            limited: false,
+            at_limit: false,
+            paused: false,
+            active_s: 0.0,
+            at_limit_s: 0.0,
+            held_up_s: 0.0,
         }
     }
 
@@ -84,6 +103,10 @@ impl Processor {
         let jobs = f64_from_usize(self.jobs.len());
         let all = jobs * self.threads > self.cores;
         self.rate = if all { self.cores / jobs } else { self.threads };
+        self.at_limit = all && self.limited;
+        if self.paused {
+            self.rate = 0.0;
+        }
         all
     }
 
@@ -95,9 +118,59 @@ impl Processor {
         }
         self.updated = now;
         if !self.jobs.is_empty() {
-            let received_s = elapsed.as_secs_f64() * self.rate;
+            let elapsed_s = elapsed.as_secs_f64();
+            let received_s = elapsed_s * self.rate;
+            self.active_s += elapsed_s;
+            if self.at_limit {
+                self.at_limit_s += elapsed_s;
+                self.held_up_s += elapsed_s * (1.0 - self.rate / self.threads);
+            }
             self.virtual_s += received_s;
             self.busy_core_s += received_s * f64_from_usize(self.jobs.len());
+        }
+    }
+
+    /// Cores that one job can use at most.
+    #[must_use]
+    pub fn threads(&self) -> f64 {
+        self.threads
+    }
+
+    /// Cores in use now.
+    #[must_use]
+    pub fn used_cores(&self) -> f64 {
+        self.rate * f64_from_usize(self.jobs.len())
+    }
+
+    /// Whether the cores are those of a limit, which holds processes up that want more.
+    pub fn set_limited(&mut self, now: SimTime, limited: bool) {
+        self.advance(now);
+        self.limited = limited;
+        self.share();
+    }
+
+    /// Nothing goes on from `now` on.
+    pub fn pause(&mut self, now: SimTime) {
+        self.advance(now);
+        self.paused = true;
+        self.share();
+    }
+
+    /// Everything goes on.
+    pub fn resume(&mut self, now: SimTime) {
+        self.advance(now);
+        self.paused = false;
+        self.share();
+    }
+
+    /// How much the limit held the jobs up until `now`, if it were enforced in periods: what wants more
+    /// cores than the limit has them for a part of each period, and waits for the rest of it.
+    pub fn throttling(&mut self, now: SimTime) -> Throttling {
+        self.advance(now);
+        Throttling {
+            periods: if self.limited { periods_in(self.active_s) } else { 0.0 },
+            throttled_periods: periods_in(self.at_limit_s),
+            throttled_s: self.held_up_s,
         }
     }
 
@@ -127,6 +200,9 @@ impl Processor {
     #[must_use]
     pub fn next_completion(&self) -> Option<SimTime> {
         let Reverse(job) = self.jobs.peek()?;
+        if self.paused {
+            return None;
+        }
         let left_ns = (job.tag() - self.virtual_s) / self.rate * 1e9;
         // A thousandth of a nanosecond is the error of the arithmetic, not work that is left: a job
         // of exactly one second is to end exactly when a timeout of one second does.

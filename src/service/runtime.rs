@@ -19,6 +19,7 @@ use crate::service::effort::{Effort, PolicyRun, Wanted};
 use crate::service::front::Front;
 use crate::service::graph::{Lowered, NO_LANE, NO_POLICY, Operation, Site, Step, lower};
 use crate::service::lane::TimeoutLane;
+use crate::service::machine::Machines;
 use crate::service::server::{Server, ServerState};
 use crate::service::spec::{CallMode, ServiceGraph};
 use crate::service::station::Station;
@@ -59,6 +60,7 @@ pub struct Services {
     pub(super) server_pools: Vec<Vec<u32>>,
     pub(super) sleep_stream: Stream,
     pub(super) work: Vec<Work>,
+    pub(super) machines: Machines,
     /// Iterations that ended, for the loads to hear of.
     pub(super) ended: Vec<IterationEnd>,
     /// The lane of unacknowledged tasks of each station that has them.
@@ -163,6 +165,7 @@ impl Services {
             lanes,
             fronts: Front::of(graph),
             connections: graph.stations.iter().map(|_| Connections::default()).collect(),
+            machines: Machines::default(),
             pools: Vec::new(),
             server_pools: Vec::new(),
             sleep_stream: streams.of("clients/sleep"),
@@ -183,10 +186,15 @@ impl Services {
             self.work.push(Work::Proceed(CallId { slot, generation }));
         }
         server.completing = true;
+        let followed = server.is_followed();
         self.work.reverse();
         self.run(ctx);
         let server = self.servers[id.index()].as_deref_mut().expect("only pods' ends destroy it");
         server.completing = false;
+        if followed {
+            self.wants_changed(ctx.now, id, ctx.queue);
+        }
+        let server = self.servers[id.index()].as_deref_mut().expect("only pods' ends destroy it");
         server.arm_cpu(ctx.queue);
     }
 
@@ -435,9 +443,13 @@ impl Services {
             if let Some(demand) = &operation.cpu {
                 let slowdown = self.stations[operation.station.index()].slowdown;
                 let demand_s = demand.sample(&mut operation.demand_stream) * slowdown;
-                let server = call.server.expect("an admitted call has a server");
-                let server = self.servers[server.index()].as_deref_mut().expect("it is live");
+                let id_of_server = call.server.expect("an admitted call has a server");
+                let server = self.servers[id_of_server.index()].as_deref_mut();
+                let server = server.expect("it is live");
                 server.compute(ctx.now, demand_s, id.slot, ctx.queue);
+                if server.is_followed() && !server.completing {
+                    self.wants_changed(ctx.now, id_of_server, ctx.queue);
+                }
                 return;
             }
         }

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use crate::engine::{EventQueue, TimerId};
 use crate::model::event::Event;
 use crate::model::id::{CallId, PodId, ServerId, StationId};
+use crate::service::machine::{NO_MACHINE, Place};
 use crate::service::processor::Processor;
+use crate::service::quota::Quota;
 use crate::service::spec::{StationKind, StationSpec};
 use crate::units::convert::count_u32;
 use crate::units::time::{SimDuration, SimTime};
@@ -20,8 +22,24 @@ pub(super) struct Server {
     pub(super) cpu_timer: TimerId,
     /// Its completions are being handled: the timer is armed once, after all of them.
     pub(super) completing: bool,
-    /// Cores the process can use at all.
-    pub(super) max_cores: f64,
+    /// Cores the process can use on a machine that is not full.
+    pub(super) cap: f64,
+    /// Cores it can use at all, whatever it may.
+    pub(super) most_cores: f64,
+    /// Its limit is what bounds it, in the mean.
+    limited: bool,
+    /// Its limit, where periods are simulated.
+    pub(super) quota: Option<Quota>,
+    /// The machine it shares, [`NO_MACHINE`] for one of its own.
+    pub(super) machine: u32,
+    /// Its weight there.
+    pub(super) weight: f64,
+    /// Cores it wanted when shares were last looked at.
+    pub(super) wanted: f64,
+    /// Cores that coming up takes.
+    pub(super) starting: f64,
+    /// Cores that are used beside requests.
+    pub(super) background: f64,
     /// Requests worked on at once.
     pub(super) concurrency: u32,
     /// Requests being worked on.
@@ -84,7 +102,7 @@ impl Server {
         id: ServerId,
         pod: PodId,
         (station, spec): (StationId, &StationSpec),
-        cores: f64,
+        place: &Place,
         queue: &mut EventQueue<Event>,
     ) -> Self {
         let (concurrency, threads, max_cores) = match &spec.kind {
@@ -110,14 +128,34 @@ impl Server {
             busy_since: None,
             busy: SimDuration::ZERO,
         });
+        let at_once = concurrency.map_or(f64::INFINITY, f64::from) * threads;
+        let most_cores = max_cores.min(at_once);
+        let usable = place.machine_cores.min(most_cores).max(0.001);
+        let exact = matches!(&spec.kind, StationKind::Cpu(cpu) if cpu.exact_quota);
+        let below = place.limit.filter(|limit| *limit < usable);
+        let quota = below
+            .filter(|_| exact)
+            .map(|limit| Quota::new(limit.max(0.001), now, queue.timer(Event::CfsPeriod(id))));
+        let limited = below.is_some() && !exact;
+        let cap = if limited { place.cores() } else { usable };
+        let mut cpu = Processor::new(cap, threads, now);
+        cpu.set_limited(now, limited);
         Self {
             station,
             pod,
             state: ServerState::Closed,
-            cpu: Processor::new(cores.min(max_cores), threads, now),
+            cpu,
             cpu_timer: queue.timer(Event::CpuDone(id)),
             completing: false,
-            max_cores,
+            cap,
+            most_cores,
+            limited,
+            quota,
+            machine: NO_MACHINE,
+            weight: 1.0,
+            wanted: 0.0,
+            starting: 0.0,
+            background: 0.0,
             concurrency: concurrency.unwrap_or(u32::MAX),
             in_service: 0,
             inside: 0,
@@ -145,10 +183,19 @@ impl Server {
         }
     }
 
-    /// Changes the cores the pod may use.
-    pub(super) fn set_cores(&mut self, now: SimTime, cores: f64, queue: &mut EventQueue<Event>) {
-        self.cpu.set_cores(now, cores.min(self.max_cores));
+    /// The machine gives it so many cores from now on.
+    pub(super) fn give_cores(&mut self, now: SimTime, cores: f64, queue: &mut EventQueue<Event>) {
+        self.cpu.set_cores(now, cores);
+        self.cpu.set_limited(now, self.limited && cores >= self.cap);
+        if self.quota.is_some() {
+            self.follow_quota(now, queue);
+        }
         self.arm_cpu(queue);
+    }
+
+    /// Whether what it wants of its CPU matters to others, or to its quota.
+    pub(super) fn is_followed(&self) -> bool {
+        self.machine != NO_MACHINE || self.quota.is_some()
     }
 
     /// A request comes in.
@@ -202,6 +249,9 @@ impl Server {
         self.cpu.clear(now);
         self.backlog.clear();
         queue.disarm(self.cpu_timer);
+        if let Some(quota) = &self.quota {
+            queue.disarm(quota.timer);
+        }
         if let Some(gpu) = &mut self.gpu {
             gpu.queue.clear();
             gpu.batch.clear();
@@ -214,6 +264,9 @@ impl Server {
     /// Gives the timers back; the server must not be used again.
     pub(super) fn release_timers(&self, queue: &mut EventQueue<Event>) {
         queue.release(self.cpu_timer);
+        if let Some(quota) = &self.quota {
+            queue.release(quota.timer);
+        }
         if let Some(gpu) = &self.gpu {
             queue.release(gpu.done_timer);
             queue.release(gpu.start_timer);

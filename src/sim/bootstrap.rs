@@ -58,6 +58,7 @@ impl<O: Observer> Run<'_, O> {
         self.wake_budgets();
         self.start_memory();
         self.start_probes();
+        self.start_exporters();
         let first_sample = self.measured_from;
         self.queue.schedule(first_sample, Event::Sample.rank(), Event::Sample);
         self.queue.schedule(self.measured_from, Event::WarmUpEnds.rank(), Event::WarmUpEnds);

@@ -93,6 +93,10 @@ impl Life {
         self.ready
     }
 
+    pub(super) fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
     pub(super) fn was_ready(&self) -> bool {
         self.was_ready
     }
@@ -179,6 +183,15 @@ impl<O: Observer> Run<'_, O> {
             life.ended = false;
         });
         self.start_next(now, id);
+    }
+
+    /// Whether a machine that stopped took a pod's one chance: with `restartPolicy: Never` nothing that
+    /// ran is started again, and the pod has failed (kuberuntime_manager.go `computePodActions`).
+    pub(super) fn ended_with_its_machine(&self, id: PodId) -> bool {
+        let Some(pod) = self.cluster.pod(id) else { return false };
+        let ran = |life: &Life| life.since.is_some() || life.ended || life.restarts > 0;
+        let lives = self.containers.pods.get(&id).into_iter().flat_map(|pod| &pod.lives);
+        pod.template.spec.restart_policy == RestartPolicy::Never && lives.into_iter().any(ran)
     }
 
     /// The container that serves, or the first that is no init container.

@@ -19,6 +19,9 @@ impl<O: Observer> Run<'_, O> {
                 return self.hear_services(now);
             }
             Event::Arrival(load) => return self.arrival(now, load),
+            Event::CfsPeriod(server) => {
+                return self.services.requests().cfs_period(&mut ctx!(self, now), server);
+            }
             Event::GpuDone(server) => {
                 self.services.requests().gpu_done(&mut ctx!(self, now), server);
                 return self.hear_services(now);
@@ -62,6 +65,7 @@ impl<O: Observer> Run<'_, O> {
             Event::Probes => self.look_at_probes(now),
             Event::PodGc => self.collect_pods(now),
             Event::Volumes => self.volumes_due(now),
+            Event::Exporters(step) => self.look_at_exporters(now, step),
             Event::Sample => self.sample(now),
             Event::WarmUpEnds => self.observer.warm_up_ended(now),
             Event::Horizon => unreachable!("the loop ends at the horizon"),

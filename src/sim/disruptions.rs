@@ -55,8 +55,11 @@ impl<O: Observer> Run<'_, O> {
     fn begin_disruption(&mut self, now: SimTime, id: DisruptionId) {
         let scenario = self.scenario;
         match &scenario.disruptions[id.index()].target {
-            DisruptionTarget::Drain { pool, count } => {
-                let nodes = self.nodes_to_drain(*pool, *count);
+            DisruptionTarget::Drain { pool, count, node } => {
+                let nodes = match node {
+                    Some(name) => self.node_called(id, name).into_iter().collect(),
+                    None => self.nodes_to_drain(*pool, *count),
+                };
                 let drain = Drain::new(DrainSpec::default(), nodes);
                 self.disruptions[id.index()].drain = Some(drain);
                 self.continue_drain(now, id);
@@ -70,19 +73,8 @@ impl<O: Observer> Run<'_, O> {
                 self.begin_reclaim(now, id, (*pool, *count), *notice, *handler);
                 return;
             }
-            DisruptionTarget::FailNode { pool, count, duration, running, deleted } => {
-                let runs = |node: &Node| {
-                    running.is_none_or(|workload| {
-                        self.cluster.pods_on(node.id).any(|pod| pod.workload() == workload)
-                    })
-                };
-                let nodes = self.ready_nodes(|node| self.is_of_pool(node, *pool) && runs(node));
-                if let Some(after) = deleted {
-                    self.schedule(*after, Event::Disruption(id, DisruptionStep::NodesDeleted));
-                }
-                let count = crate::units::convert::index(*count);
-                self.fail_nodes(now, id, nodes.into_iter().take(count).collect());
-                self.schedule_end(id, *duration);
+            DisruptionTarget::FailNode { duration, deleted, .. } => {
+                self.begin_node_failure(now, id, *duration, *deleted);
                 return;
             }
             DisruptionTarget::FailZone { zone, duration } => {
@@ -105,24 +97,91 @@ impl<O: Observer> Run<'_, O> {
                 return;
             }
             DisruptionTarget::Cordon { node } => {
-                if let Some(node) = self.cluster.node_named(node).map(|node| node.id) {
+                if let Some(node) = self.node_called(id, node) {
                     self.apply(now, &Action::Cordon(node));
                 }
             }
             DisruptionTarget::Scale { workload, replicas } => {
-                let (workload, replicas) = (*workload, *replicas);
-                if !self.cluster.workload(workload).exists {
-                    let name = &self.cluster.workload(workload).spec.meta.name;
-                    let message = format!("\"{name}\" not found");
-                    self.announce(About::Disruption(id), "NotFound", &message);
-                }
-                self.apply(now, &Action::ScaleWorkload { workload, replicas });
+                self.scale_workload(now, id, *workload, *replicas);
             }
-            DisruptionTarget::DeletePod { workload, count } => {
+            DisruptionTarget::DeletePod { workload, count: _, pod: Some(name) } => {
+                self.delete_named(now, id, *workload, name);
+            }
+            DisruptionTarget::DeletePod { workload, count, pod: None } => {
                 self.delete_pods(now, *workload, *count);
             }
         }
         self.records.push(Record::DisruptionEnded(id));
+    }
+
+    /// Machines of a pool stop, or the one that is named.
+    fn begin_node_failure(
+        &mut self,
+        now: SimTime,
+        id: DisruptionId,
+        duration: Option<SimDuration>,
+        deleted: Option<SimDuration>,
+    ) {
+        let target = &self.scenario.disruptions[id.index()].target;
+        let DisruptionTarget::FailNode { pool, count, running, node, .. } = target else { return };
+        let wanted = |it: &Node| {
+            let runs = |workload| self.cluster.pods_on(it.id).any(|pod| pod.workload() == workload);
+            match node {
+                Some(name) => it.name == *name,
+                None => self.is_of_pool(it, *pool) && running.is_none_or(runs),
+            }
+        };
+        let nodes = self.ready_nodes(wanted);
+        if let Some(name) = node.as_ref().filter(|_| nodes.is_empty()) {
+            self.node_called(id, name);
+            self.records.push(Record::DisruptionEnded(id));
+            return;
+        }
+        if let Some(after) = deleted {
+            self.schedule(after, Event::Disruption(id, DisruptionStep::NodesDeleted));
+        }
+        let count = crate::units::convert::index(*count);
+        self.fail_nodes(now, id, nodes.into_iter().take(count).collect());
+        self.schedule_end(id, duration);
+    }
+
+    fn scale_workload(
+        &mut self,
+        now: SimTime,
+        id: DisruptionId,
+        workload: WorkloadId,
+        replicas: i32,
+    ) {
+        if !self.cluster.workload(workload).exists {
+            let name = &self.cluster.workload(workload).spec.meta.name;
+            let message = format!("\"{name}\" not found");
+            self.announce(About::Disruption(id), "NotFound", &message);
+        }
+        self.apply(now, &Action::ScaleWorkload { workload, replicas });
+    }
+
+    /// The node of a name; that there is none is told, in kubectl's words.
+    fn node_called(&mut self, id: DisruptionId, name: &str) -> Option<NodeId> {
+        let found = self.cluster.node_named(name).map(|node| node.id);
+        if found.is_none() {
+            let message = format!("nodes \"{name}\" not found");
+            self.announce(About::Disruption(id), "NotFound", &message);
+        }
+        found
+    }
+
+    fn delete_named(&mut self, now: SimTime, id: DisruptionId, of: WorkloadId, name: &str) {
+        let found = self.cluster.pods_of(of).find(|pod| *pod.name == *name).map(|pod| pod.id);
+        match found {
+            Some(pod) => {
+                let because = PodDeletion::Scenario;
+                self.apply(now, &Action::DeletePod { pod, grace: None, because });
+            }
+            None => {
+                let message = format!("pods \"{name}\" not found");
+                self.announce(About::Disruption(id), "NotFound", &message);
+            }
+        }
     }
 
     fn begin_slowdown(

@@ -12,6 +12,7 @@ mod containers;
 mod custom_metrics;
 mod dispatch;
 mod disruptions;
+mod exporters;
 mod flows;
 mod hpa;
 mod jobs;
@@ -149,6 +150,8 @@ struct Run<'a, O> {
     /// The station each workload's pods serve, by workload.
     stations: Vec<Option<StationId>>,
     sampler: sampling::Sampler,
+    /// GPU time of each pod a second before exporters are scraped (s).
+    gpu_marks: BTreeMap<PodId, (SimTime, f64)>,
     /// What happened and was not told yet.
     records: Vec<Record>,
     ended: Vec<IterationEnd>,
@@ -234,6 +237,7 @@ impl<'a, O: Observer> Run<'a, O> {
             servers: BTreeMap::new(),
             stations,
             sampler: sampling::Sampler::new(scenario),
+            gpu_marks: BTreeMap::new(),
             records: Vec::new(),
             ended: Vec::new(),
             drained: Vec::new(),

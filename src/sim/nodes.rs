@@ -80,8 +80,10 @@ impl<O: Observer> Run<'_, O> {
             self.occur(now, Occurrence::PodReady(pod, ConditionStatus::False));
             if terminating {
                 self.schedule(SimDuration::ZERO, Event::Pod(pod, PodStep::Kill));
+            } else if self.ended_with_its_machine(pod) {
+                self.job_pod_completed(now, pod, false);
             } else {
-                self.begin_containers(now, pod);
+                self.begin_pod(now, pod, id);
             }
         }
         self.volumes_unmounted(now, id);

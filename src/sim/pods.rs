@@ -7,6 +7,7 @@ use crate::model::event::PodStep;
 use crate::model::id::{NodeId, PodId, StationId};
 use crate::model::observer::Observer;
 use crate::model::record::Record;
+use crate::service::Place;
 use crate::sim::Run;
 use crate::sim::containers::container_at;
 use crate::sim::loads::ctx;
@@ -16,11 +17,21 @@ use crate::units::{SimDuration, SimTime};
 /// its containers: sandbox stop and final delete (kubelet `SyncTerminatedPod`, 1 to 2 s).
 const END_OF_PROCESS: SimDuration = SimDuration::from_millis(1_500);
 
+/// The weight of a container that requests no CPU: two shares of 1024 for a core (kubelet
+/// `MinShares`).
+const LEAST_WEIGHT: f64 = 2.0 / 1_024.0;
+
 impl<O: Observer> Run<'_, O> {
     /// A pod has a node: its kubelet takes it, waits for its volumes and pulls.
     pub(super) fn pod_bound(&mut self, now: SimTime, id: PodId, node: NodeId) {
         self.occur(now, Occurrence::PodTaken(id));
         self.taints_meet_pod(now, id);
+        self.begin_pod(now, id, node);
+    }
+
+    /// A kubelet starts a pod, for the first time or after its machine stopped: containers wait for
+    /// the volumes (kubelet `WaitForAttachAndMount` comes before every sync of the runtime).
+    pub(super) fn begin_pod(&mut self, now: SimTime, id: PodId, node: NodeId) {
         if self.has_no_volumes(id) {
             self.begin_containers(now, id);
         } else {
@@ -34,13 +45,10 @@ impl<O: Observer> Run<'_, O> {
         let node = pod.node.and_then(|node| self.cluster.node(node));
         let works = node.is_some_and(crate::cluster::Node::is_ready) && !pod.has_ended();
         let terminating = pod.is_terminating();
-        let bound = pod.node;
         match step {
             PodStep::BindingTimedOut => self.binding_timed_out(now, id),
             PodStep::VolumesMounted if works && !terminating => {
-                if bound.is_some() {
-                    self.begin_containers(now, id);
-                }
+                self.volumes_mounted(now, id);
             }
             PodStep::Container(position, step) if works && !terminating => {
                 self.container_step(now, id, position, step);
@@ -77,7 +85,10 @@ impl<O: Observer> Run<'_, O> {
         if let Some(warm_up) = &spec.warm_up {
             up += warm_up.sample_span(&mut stream);
         }
-        let stretch = self.start_cpu(station) / self.cores_of(pod.id);
+        let wanted = self.start_cpu(station);
+        let place = self.place_of(pod.id);
+        let stretch =
+            if wanted > 0.0 { wanted / self.services.cores_for(&place, wanted) } else { 1.0 };
         if stretch > 1.0 { SimDuration::from_secs_f64(up.as_secs_f64() * stretch) } else { up }
     }
 
@@ -91,8 +102,12 @@ impl<O: Observer> Run<'_, O> {
     pub(super) fn make_server(&mut self, now: SimTime, id: PodId) {
         let Some(pod) = self.cluster.pod(id) else { return };
         if let Some(station) = self.stations[pod.workload().index()] {
-            let cores = self.cores_of(id);
-            let server = self.services.create_server(&mut ctx!(self, now), station, id, cores);
+            let place = self.place_of(id);
+            let starting = self.start_cpu(station);
+            let server = self.services.create_server(&mut ctx!(self, now), station, id, place);
+            if starting > 0.0 && !self.booting {
+                self.services.set_starting(&mut ctx!(self, now), server, starting);
+            }
             self.servers.insert(id, server);
         }
     }
@@ -114,22 +129,34 @@ impl<O: Observer> Run<'_, O> {
 
     /// The process of a pod answers: if requests come already, they are no longer refused.
     pub(super) fn server_is_up(&mut self, now: SimTime, id: PodId) {
+        if let Some(server) = self.servers.get(&id) {
+            self.services.set_starting(&mut ctx!(self, now), *server, 0.0);
+        }
         if let Some(server) = self.servers.get(&id).filter(|it| self.services.is_listed(**it)) {
             self.services.open_server(&mut ctx!(self, now), *server);
             self.hear_services(now);
         }
     }
 
-    /// The cores that the container which serves may use: its limit, or its node when it has none.
-    fn cores_of(&self, id: PodId) -> f64 {
-        let Some(pod) = self.cluster.pod(id) else { return 1.0 };
+    /// Where the container that serves runs, and what it may use there: its limit, or all of its node
+    /// when it has none, and against others what it requests.
+    fn place_of(&self, id: PodId) -> Place {
+        let Some(pod) = self.cluster.pod(id) else { return Place::alone(1.0) };
         let node = pod.node.and_then(|node| self.cluster.node(node));
-        let node_cores = node.map_or(1.0, |node| node.capacity.cpu.as_cores());
         let spec = &pod.template.spec;
-        let container = container_at(spec, self.serving_container(pod));
+        let serving = self.serving_container(pod);
+        let container = container_at(spec, serving);
         let own = container.and_then(|container| container.limits.cpu);
         let limit = own.or(spec.pod_limits.cpu).map(crate::units::MilliCpu::as_cores);
-        limit.map_or(node_cores, |limit| limit.min(node_cores)).max(0.001)
+        let requested = container.and_then(|container| container.requests.cpu);
+        let weight = requested.map_or(0.0, crate::units::MilliCpu::as_cores).max(LEAST_WEIGHT);
+        Place {
+            machine: pod.node,
+            machine_cores: node.map_or(1.0, |node| node.capacity.cpu.as_cores()),
+            limit,
+            weight,
+            background: self.idle_cores_of(pod, serving),
+        }
     }
 
     /// The endpoint is on its way to the clients; the controllers hear of availability later.

@@ -23,6 +23,16 @@ impl<O: Observer> Run<'_, O> {
             self.records.push(Record::DisruptionEnded(id));
             return;
         }
+        let others = self.disruptions.iter().filter_map(|other| other.upgrade.as_ref());
+        if others.into_iter().any(|other| other.is_of(pool) && !other.has_ended()) {
+            // EKS answers ResourceInUseException, AKS OperationNotAllowed, GKE that an incompatible
+            // operation is under way.
+            let message =
+                "the pool is being upgraded already, and providers do one upgrade at a time";
+            self.announce(About::Disruption(id), "UpgradeRefused", message);
+            self.records.push(Record::DisruptionEnded(id));
+            return;
+        }
         let upgrade = Upgrade::new(spec, pool, &self.cluster);
         self.disruptions[id.index()].upgrade = Some(upgrade);
         self.continue_upgrade(now, id);

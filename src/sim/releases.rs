@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::cluster::api::pod::PodTemplate;
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::api::{PodDisruptionBudgetSpec, ResourceQuotaSpec, WorkloadSpec};
 use crate::cluster::{Occurrence, forbidden_update};
@@ -15,7 +16,7 @@ use crate::model::action::PodDeletion;
 use crate::model::id::{BudgetId, DisruptionId, HpaId, PodId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::About;
-use crate::scenario::rollout::with_image;
+use crate::scenario::rollout::{restarted, with_image};
 use crate::scenario::{Gone, RolloutSpec, WorkloadChange};
 use crate::sim::Run;
 use crate::units::SimTime;
@@ -80,17 +81,18 @@ impl<O: Observer> Run<'_, O> {
     ) -> Result<(Arc<WorkloadSpec>, Option<i32>), String> {
         let live = self.cluster.workload(id);
         match change {
-            WorkloadChange::Image { .. } if !live.exists => {
+            WorkloadChange::Image { .. } | WorkloadChange::Restart if !live.exists => {
                 let kind = live.spec.kind_name().to_lowercase();
                 let name = &live.spec.meta.name;
                 Err(format!("{kind}s.apps \"{name}\" not found"))
             }
             WorkloadChange::Image { container, image } => {
-                let old = &live.spec;
-                let template = with_image(&old.template, container.as_deref(), image);
-                let spec =
-                    WorkloadSpec { template: Arc::new(template), ..WorkloadSpec::clone(old) };
-                Ok((Arc::new(spec), None))
+                let template = with_image(&live.spec.template, container.as_deref(), image);
+                Ok((with_template(&live.spec, template), None))
+            }
+            WorkloadChange::Restart => {
+                let template = restarted(&live.spec.template, self.queue.now());
+                Ok((with_template(&live.spec, template), None))
             }
             WorkloadChange::Written { spec, .. } if !live.exists => Ok((Arc::clone(spec), None)),
             WorkloadChange::Written { spec, replicas } => {
@@ -234,6 +236,10 @@ impl<O: Observer> Run<'_, O> {
         self.wake_budgets();
         self.all_rollouts_look(now);
     }
+}
+
+fn with_template(old: &WorkloadSpec, template: PodTemplate) -> Arc<WorkloadSpec> {
+    Arc::new(WorkloadSpec { template: Arc::new(template), ..WorkloadSpec::clone(old) })
 }
 
 /// Quotas with some of them written.

@@ -1,12 +1,17 @@
 //! Series: the state of everything, at even intervals.
 
+use std::collections::BTreeMap;
+
 use rust_decimal::Decimal;
 
 use crate::cluster::{NodePhase, PodPhase};
 use crate::model::Event;
-use crate::model::id::{PodId, StationId};
-use crate::model::observer::{Observer, PoolSample, Sample, StationSample, WorkloadSample};
+use crate::model::id::{PodId, PoolId, StationId, WorkloadId};
+use crate::model::observer::{
+    CfsCounts, Observer, PlacedSample, PoolSample, Sample, StationSample, WorkloadSample,
+};
 use crate::scenario::Scenario;
+use crate::service::Throttling;
 use crate::sim::Run;
 use crate::units::convert::{count_u32, f64_from_i64};
 use crate::units::{SimDuration, SimTime};
@@ -20,9 +25,18 @@ pub(super) struct Sampler {
     last: SimTime,
     /// Core-seconds of each workload up to the last sample.
     cpu_core_s: Vec<f64>,
+    /// How much CPU limits held up the pods of each workload since the run began.
+    throttling: Vec<Option<Throttling>>,
+    /// What each pod had counted of that at the last sample.
+    throttled: BTreeMap<PodId, Throttling>,
     /// GPU-seconds of each station up to the last sample.
     gpu_s: Vec<f64>,
+    /// Core-seconds of each workload on each pool up to the last sample.
+    placed_core_s: BTreeMap<(PoolId, WorkloadId), f64>,
 }
+
+/// Core-seconds and bytes of memory of each pod.
+type Usages = BTreeMap<PodId, (f64, f64)>;
 
 impl Sampler {
     pub(super) fn new(scenario: &Scenario) -> Self {
@@ -30,7 +44,10 @@ impl Sampler {
             interval: interval(scenario.duration),
             last: SimTime::ZERO,
             cpu_core_s: vec![0.0; scenario.workloads.len()],
+            throttling: vec![None; scenario.workloads.len()],
+            throttled: BTreeMap::new(),
             gpu_s: vec![0.0; scenario.services.stations.len()],
+            placed_core_s: BTreeMap::new(),
         }
     }
 }
@@ -48,23 +65,78 @@ impl<O: Observer> Run<'_, O> {
         self.sampler.last = now;
         let measured = now.since(self.measured_from);
         let rates = self.scenario.loads.iter().filter_map(|load| load.offered_rate(measured));
+        let usages = self.usages(now);
         let sample = Sample {
             offered_per_second: rates.sum(),
             virtual_users: self.busy_users(),
-            workloads: self.sample_workloads(now, elapsed_s),
+            workloads: self.sample_workloads(&usages, elapsed_s),
             stations: self.sample_stations(now, elapsed_s),
             pools: self.sample_pools(),
+            placed: self.sample_placed(&usages, elapsed_s),
             pods_pending: count_u32(self.cluster.pending_count()),
         };
         self.observer.sample(now, &sample);
         self.schedule(self.sampler.interval, Event::Sample);
     }
 
-    fn sample_workloads(&mut self, now: SimTime, elapsed_s: f64) -> Vec<WorkloadSample> {
+    /// What every pod that serves has used and holds.
+    fn usages(&mut self, now: SimTime) -> Usages {
         let served: Vec<PodId> = self.servers.keys().copied().collect();
-        // In the order of their ids.
-        let usages: Vec<(PodId, (f64, f64))> =
-            served.into_iter().map(|pod| (pod, self.usage_in_all(now, pod))).collect();
+        let before = std::mem::take(&mut self.sampler.throttled);
+        let mut usages = Usages::new();
+        for pod in served {
+            let (mut sum, mut throttlings) = ((0.0, 0.0), Vec::new());
+            self.each_usage(now, pod, |usage| {
+                sum.0 += usage.cpu_core_s;
+                sum.1 += usage.memory_bytes;
+                throttlings.extend(usage.throttling);
+            });
+            for counted in throttlings {
+                self.throttled(pod, counted, before.get(&pod));
+            }
+            usages.insert(pod, sum);
+        }
+        usages
+    }
+
+    /// Who lies where. What nobody measures is left at zero, as in the samples of workloads.
+    fn sample_placed(&mut self, usages: &Usages, elapsed_s: f64) -> Vec<PlacedSample> {
+        let mut placed: BTreeMap<(PoolId, WorkloadId), (PlacedSample, f64)> = BTreeMap::new();
+        for node in self.cluster.nodes().filter(|node| !node.machine_gone) {
+            let Some(pool) = node.pool else { continue };
+            for pod in node.pods.iter().filter_map(|pod| self.cluster.pod(*pod)) {
+                let workload = pod.workload();
+                let fresh = PlacedSample {
+                    pool,
+                    workload,
+                    cpu_requested_cores: 0.0,
+                    cpu_cores: 0.0,
+                    memory_requested_bytes: 0.0,
+                    memory_bytes: 0.0,
+                    gpus_requested: 0,
+                };
+                let (sample, core_s) = placed.entry((pool, workload)).or_insert((fresh, 0.0));
+                sample.cpu_requested_cores += pod.requests.cpu.as_cores();
+                sample.memory_requested_bytes += pod.requests.memory.as_f64();
+                sample.gpus_requested += pod.requests.get("nvidia.com/gpu");
+                if let Some((cpu, memory)) = usages.get(&pod.id) {
+                    *core_s += cpu;
+                    sample.memory_bytes += memory;
+                }
+            }
+        }
+        let before = std::mem::take(&mut self.sampler.placed_core_s);
+        let mut samples = Vec::with_capacity(placed.len());
+        for (key, (mut sample, core_s)) in placed {
+            let since = before.get(&key).copied().unwrap_or(0.0);
+            sample.cpu_cores = (core_s - since).max(0.0) / elapsed_s;
+            self.sampler.placed_core_s.insert(key, core_s);
+            samples.push(sample);
+        }
+        samples
+    }
+
+    fn sample_workloads(&mut self, usages: &Usages, elapsed_s: f64) -> Vec<WorkloadSample> {
         let mut samples = Vec::with_capacity(self.cluster.workloads().len());
         for workload in self.cluster.workloads() {
             let mut sample = WorkloadSample {
@@ -78,6 +150,11 @@ impl<O: Observer> Run<'_, O> {
                 cpu_limit_cores: 0.0,
                 memory_bytes: 0.0,
                 memory_requested_bytes: 0.0,
+                cfs: self.sampler.throttling[workload.id.index()].map(|it| CfsCounts {
+                    periods: it.periods,
+                    throttled_periods: it.throttled_periods,
+                    throttled_s: it.throttled_s,
+                }),
             };
             let mut cpu_core_s = 0.0;
             for pod in self.cluster.pods_of(workload.id) {
@@ -95,8 +172,7 @@ impl<O: Observer> Run<'_, O> {
                 sample.memory_requested_bytes += pod.requests.memory.as_f64();
                 let limit = pod.template.spec.cpu_limit().unwrap_or(pod.requests.cpu);
                 sample.cpu_limit_cores += if serving { limit.as_cores() } else { 0.0 };
-                if let Ok(at) = usages.binary_search_by_key(&pod.id, |(id, _)| *id) {
-                    let (_, (cpu, memory)) = &usages[at];
+                if let Some((cpu, memory)) = usages.get(&pod.id) {
                     cpu_core_s += cpu;
                     sample.memory_bytes += memory;
                 }
@@ -108,6 +184,19 @@ impl<O: Observer> Run<'_, O> {
             samples.push(sample);
         }
         samples
+    }
+
+    /// Adds what a pod has been held up since the last sample; its counters begin anew with its process.
+    fn throttled(&mut self, pod: PodId, counted: Throttling, before: Option<&Throttling>) {
+        let grown = match before {
+            Some(before) if counted.periods >= before.periods => counted.since(before),
+            Some(_) | None => counted,
+        };
+        self.sampler.throttled.insert(pod, counted);
+        if let Some(pod) = self.cluster.pod(pod) {
+            let total = &mut self.sampler.throttling[pod.workload().index()];
+            *total = Some(total.unwrap_or_default().plus(&grown));
+        }
     }
 
     fn sample_stations(&mut self, now: SimTime, elapsed_s: f64) -> Vec<StationSample> {
@@ -131,6 +220,7 @@ impl<O: Observer> Run<'_, O> {
             });
             samples.push(StationSample {
                 station,
+                workload: self.scenario.services.stations[position].workload,
                 waiting: self.services.waiting(station),
                 inside: self.services.inside(station),
                 gpu_busy,

@@ -30,6 +30,9 @@ pub(super) struct Mounts {
     of: BTreeMap<PodId, (NodeId, Vec<Arc<str>>)>,
     /// Pods that wait for a volume to come off another node.
     waiting: BTreeSet<PodId>,
+    /// When the last volume of a pod that needs nothing else is attached. A kubelet that starts anew
+    /// asks again; what it was promised before is overtaken.
+    attached: BTreeMap<PodId, SimTime>,
     /// Claims that were bound together with a pod, whose volume is still to be made.
     fresh: BTreeSet<Arc<str>>,
 }
@@ -125,11 +128,22 @@ impl<O: Observer> Run<'_, O> {
         match there {
             Some(at) => {
                 self.volumes.waiting.remove(&id);
+                self.volumes.attached.insert(id, at);
                 self.schedule(at.since(now), Event::Pod(id, PodStep::VolumesMounted));
             }
             None => {
                 self.volumes.waiting.insert(id);
+                self.volumes.attached.remove(&id);
             }
+        }
+    }
+
+    /// The volumes of a pod are on its node: its containers may start, unless its kubelet asked anew
+    /// meanwhile.
+    pub(super) fn volumes_mounted(&mut self, now: SimTime, id: PodId) {
+        if self.volumes.attached.get(&id) == Some(&now) {
+            self.volumes.attached.remove(&id);
+            self.begin_containers(now, id);
         }
     }
 
@@ -170,6 +184,7 @@ impl<O: Observer> Run<'_, O> {
     /// A pod is gone: volumes that no other pod of its node needs come off it.
     pub(super) fn unmount_volumes(&mut self, now: SimTime, id: PodId) {
         self.volumes.waiting.remove(&id);
+        self.volumes.attached.remove(&id);
         let Some((node, names)) = self.volumes.of.remove(&id) else { return };
         let answers = self.cluster.node(node).is_some_and(crate::cluster::Node::is_ready);
         for name in names {

@@ -4,21 +4,31 @@
 //! computed on its own, and results are collected by index, so that the bytes of a result do not
 //! depend on how many threads computed it.
 
+pub mod bench;
+pub mod cell;
+pub mod figures;
+pub mod grid;
+pub mod hindsight;
 pub mod interval;
+pub mod paired;
 
 use rayon::prelude::*;
 
+use crate::alerts::{AlertWatch, Alerted};
 use crate::metrics::little::Held;
 use crate::metrics::{Cost, LittleLaw, Measurements, ThresholdResult, judge, little};
 use crate::model::id::{ClassId, LoadId, OperationId};
 use crate::model::observer::{ClientCall, Observer, OperationEnd, Sample};
 use crate::model::record::Record;
+use crate::promql::Labels;
 use crate::scenario::Scenario;
 use crate::sim::{Outcome, RunOptions, StationOutcome, simulate};
 use crate::trace::{History, Keep};
 use crate::units::{SimDuration, SimTime};
 
+pub use figures::{Figures, Measure};
 pub use interval::MeanInterval;
+pub use paired::Paired;
 
 /// Everything about one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +43,8 @@ pub struct RunResult {
     pub history: History,
     /// Each threshold of the scenario, judged.
     pub thresholds: Vec<ThresholdResult>,
+    /// What became of alerts.
+    pub alerts: Alerted,
     /// What it cost.
     pub cost: Cost,
     /// Little's law at each station.
@@ -95,12 +107,7 @@ pub fn evaluate(
     options: SweepOptions,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Vec<RunResult>, SweepError> {
-    let jobs = options.jobs;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(jobs)
-        .build()
-        .map_err(|source| SweepError { jobs, source })?;
-    let results = pool.install(|| {
+    with_threads(options.jobs, || {
         (0..u64::from(options.runs))
             .into_par_iter()
             .map(|replication| {
@@ -109,8 +116,44 @@ pub fn evaluate(
                 result
             })
             .collect()
-    });
-    Ok(results)
+    })
+}
+
+/// Does work that may spread over so many threads; 0 is one per core.
+///
+/// # Errors
+/// When the operating system gives no threads.
+pub fn with_threads<T: Send>(
+    jobs: usize,
+    work: impl FnOnce() -> T + Send,
+) -> Result<T, SweepError> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(jobs)
+        .build()
+        .map_err(|source| SweepError { jobs, source })?;
+    Ok(pool.install(work))
+}
+
+/// Does the same for every item, on the threads at hand; results are in the order of the items.
+pub fn each<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Sync + Send) -> Vec<T> {
+    items.par_iter().map(work).collect()
+}
+
+/// The figures of so many replications, on the threads at hand. Only the figures are kept.
+#[must_use]
+pub fn figures(
+    scenario: &Scenario,
+    seed: u64,
+    replications: std::ops::Range<u64>,
+    strict: bool,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Vec<Figures> {
+    let replications: Vec<u64> = replications.collect();
+    each(&replications, |replication| {
+        let result = run(scenario, SweepOptions::single(seed), *replication, progress);
+        progress(Progress::Finished);
+        Figures::of(scenario, &result, strict)
+    })
 }
 
 /// One run, on this thread.
@@ -126,17 +169,20 @@ pub fn run(
     let mut recorder = Recorder {
         history: History::new(scenario, options.keep),
         measurements: Measurements::new(scenario),
+        alerts: AlertWatch::new(scenario),
         replication,
         progress,
     };
     let outcome = simulate(scenario, run, &mut recorder);
-    let Recorder { history, mut measurements, .. } = recorder;
-    measurements.finish(SimTime::ZERO + scenario.total_time());
+    let Recorder { history, mut measurements, alerts, .. } = recorder;
+    let end = SimTime::ZERO + scenario.total_time();
+    measurements.finish(end);
     let held =
         |station: &StationOutcome| Held { area_s: station.inside_area_s, inside: station.inside };
     RunResult {
         replication,
         thresholds: judge::judge(scenario, &measurements),
+        alerts: alerts.finish(end),
         cost: Cost::of(scenario, &measurements),
         little: little::of_run(scenario, outcome.stations.iter().map(held), &measurements),
         outcome,
@@ -149,6 +195,7 @@ pub fn run(
 struct Recorder<'a> {
     history: History,
     measurements: Measurements,
+    alerts: AlertWatch,
     replication: u64,
     progress: &'a (dyn Fn(Progress) + Sync),
 }
@@ -161,10 +208,12 @@ impl Observer for Recorder<'_> {
 
     fn call_ended(&mut self, at: SimTime, call: &ClientCall) {
         self.measurements.call_ended(at, call);
+        self.alerts.calls_ended(call, 1);
     }
 
     fn operation_ended(&mut self, at: SimTime, operation: OperationId, ended: &OperationEnd) {
         self.measurements.operation_ended(at, operation, ended);
+        self.alerts.operations_ended(operation, ended, 1);
     }
 
     fn iteration_ended(&mut self, at: SimTime, load: LoadId, class: ClassId, took: SimDuration) {
@@ -177,6 +226,7 @@ impl Observer for Recorder<'_> {
 
     fn calls_ended(&mut self, at: SimTime, call: &ClientCall, count: u64) {
         self.measurements.calls_ended(at, call, count);
+        self.alerts.calls_ended(call, count);
     }
 
     fn operations_ended(
@@ -187,6 +237,7 @@ impl Observer for Recorder<'_> {
         count: u64,
     ) {
         self.measurements.operations_ended(at, operation, ended, count);
+        self.alerts.operations_ended(operation, ended, count);
     }
 
     fn iterations_ended(
@@ -208,6 +259,10 @@ impl Observer for Recorder<'_> {
         self.measurements.sample(at, sample);
         self.history.sample(at, sample);
         (self.progress)(Progress::Reached { replication: self.replication, at });
+    }
+
+    fn scraped(&mut self, at: SimTime, series: Vec<(Labels, f64)>) {
+        self.alerts.scraped(at, series);
     }
 
     fn warm_up_ended(&mut self, at: SimTime) {

@@ -60,28 +60,29 @@ impl fmt::Display for Bytes {
     }
 }
 
+// A quantity may be as large as the type holds, so that sums stop there.
 macro_rules! linear {
     ($($unit:ident),*) => {$(
         impl Add for $unit {
             type Output = Self;
             fn add(self, other: Self) -> Self {
-                Self(self.0 + other.0)
+                Self(self.0.saturating_add(other.0))
             }
         }
         impl AddAssign for $unit {
             fn add_assign(&mut self, other: Self) {
-                self.0 += other.0;
+                self.0 = self.0.saturating_add(other.0);
             }
         }
         impl Sub for $unit {
             type Output = Self;
             fn sub(self, other: Self) -> Self {
-                Self(self.0 - other.0)
+                Self(self.0.saturating_sub(other.0))
             }
         }
         impl SubAssign for $unit {
             fn sub_assign(&mut self, other: Self) {
-                self.0 -= other.0;
+                self.0 = self.0.saturating_sub(other.0);
             }
         }
         impl Sum for $unit {
@@ -213,7 +214,7 @@ impl AddAssign<&Self> for Resources {
         self.memory += other.memory;
         self.ephemeral_storage += other.ephemeral_storage;
         for (name, amount) in &other.extended {
-            let sum = self.get(name) + amount;
+            let sum = self.get(name).saturating_add(*amount);
             self.set(name, sum);
         }
     }
@@ -226,7 +227,7 @@ impl SubAssign<&Self> for Resources {
         self.memory -= other.memory;
         self.ephemeral_storage -= other.ephemeral_storage;
         for (name, amount) in &other.extended {
-            let rest = self.get(name) - amount;
+            let rest = self.get(name).saturating_sub(*amount);
             self.set(name, rest);
         }
     }

@@ -11,7 +11,7 @@ use aurelius_sim::model::record::Record;
 use aurelius_sim::service::spec::{
     ClassSpec, ClientStep, CpuSpec, OperationSpec, StationKind, StationSpec,
 };
-use aurelius_sim::service::{Ctx, IterationEnd, ServiceGraph, Services};
+use aurelius_sim::service::{Ctx, IterationEnd, Place, ServiceGraph, Services};
 use aurelius_sim::units::{SimDuration, SimTime};
 
 /// The load that every client of a test belongs to.
@@ -70,7 +70,7 @@ impl<E: Ear> World<E> {
     }
 
     /// A pod that serves a station from now on.
-    pub(crate) fn serve(&mut self, station: StationId, cores: f64) -> ServerId {
+    pub(crate) fn serve(&mut self, station: StationId, cores: impl Into<Place>) -> ServerId {
         self.act(|services, ctx| {
             let id = services.create_server(ctx.now, station, PodId(0), cores, ctx.queue);
             services.open_server(ctx, id);
@@ -109,6 +109,7 @@ impl<E: Ear> World<E> {
             let mut ctx = Ctx { now, queue, observer: ear };
             match event {
                 Event::CpuDone(server) => services.cpu_done(&mut ctx, server),
+                Event::CfsPeriod(server) => services.cfs_period(&mut ctx, server),
                 Event::GpuDone(server) => services.gpu_done(&mut ctx, server),
                 Event::GpuStart(server) => services.gpu_start(&mut ctx, server),
                 Event::WaitDone(call) => services.wait_done(&mut ctx, call),
@@ -156,7 +157,12 @@ pub(crate) fn station(name: &str, kind: StationKind) -> StationSpec {
 
 /// CPU shared by at most so many requests, each on one core at most.
 pub(crate) fn cpu(concurrency: Option<u32>) -> StationKind {
-    StationKind::Cpu(CpuSpec { concurrency, threads_per_request: 1.0, max_cores: None })
+    StationKind::Cpu(CpuSpec {
+        concurrency,
+        threads_per_request: 1.0,
+        max_cores: None,
+        exact_quota: false,
+    })
 }
 
 /// An operation with a CPU demand and nothing else.

@@ -78,7 +78,7 @@ seed: 1
 ";
 
 /// Runs the small scenario with words replaced.
-fn small(words: &[(&str, &str)]) -> Told {
+pub(super) fn small(words: &[(&str, &str)]) -> Told {
     let usual = [
         ("START", "1s"),
         ("IDLE", "100Mi"),

@@ -12,12 +12,14 @@ const ZONES: [&str; 3] = ["a", "b", "c"];
 /// Files by name.
 pub(crate) fn documents(stream: &mut Stream) -> Vec<(&'static str, String)> {
     let workloads = workloads(stream);
+    let cluster = cluster(stream, workloads.iter().any(|workload| workload.gpu));
+    let spot = cluster.contains("spot: true");
     vec![
         ("instances.csv", CATALOGUE.to_owned()),
-        ("cluster.yaml", cluster(stream, workloads.iter().any(|workload| workload.gpu))),
-        ("manifests.yaml", workloads.iter().map(|workload| manifest(stream, workload)).collect()),
+        ("cluster.yaml", cluster),
+        ("manifests.yaml", manifests(stream, &workloads)),
         ("services.yaml", services(stream, &workloads)),
-        ("scenario.yaml", scenario(stream, &workloads)),
+        ("scenario.yaml", scenario(stream, &workloads, spot)),
     ]
 }
 
@@ -26,6 +28,14 @@ struct Workload {
     kind: &'static str,
     gpu: bool,
     worker: bool,
+    /// Mounts a disk of its own per pod (StatefulSet), or one for all of its pods (Deployment).
+    disk: Option<Disk>,
+}
+
+#[derive(Clone, Copy)]
+struct Disk {
+    class: &'static str,
+    access: &'static str,
 }
 
 fn pick<T: Copy>(stream: &mut Stream, from: &[T]) -> T {
@@ -41,9 +51,54 @@ fn workloads(stream: &mut Stream) -> Vec<Workload> {
             kind: pick(stream, &["Deployment", "Deployment", "Deployment", "StatefulSet"]),
             gpu,
             worker: !gpu && number > 0 && stream.random_bool(0.2),
+            disk: stream.random_bool(0.35).then(|| Disk {
+                class: pick(stream, &["waits", "waits", "at-once"]),
+                access: pick(stream, &["ReadWriteOnce", "ReadWriteOnce", "ReadWriteOncePod"]),
+            }),
         }
     };
     (0..count).map(workload).collect()
+}
+
+/// The workloads that serve, and beside them classes of disks, agents on every node, and jobs.
+fn manifests(stream: &mut Stream, workloads: &[Workload]) -> String {
+    let mut text = String::new();
+    for (name, mode) in [("waits", "WaitForFirstConsumer"), ("at-once", "Immediate")] {
+        let _ = writeln!(
+            text,
+            "---\napiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: {name}}}\n\
+             provisioner: ebs.csi.aws.com\nparameters: {{type: gp3}}\nvolumeBindingMode: {mode}"
+        );
+    }
+    for workload in workloads {
+        text.push_str(&manifest(stream, workload));
+    }
+    if stream.random_bool(0.6) {
+        let tolerations = pick(stream, &["[{operator: Exists}]", "[]"]);
+        let update = pick(stream, &["{maxUnavailable: 1}", "{maxUnavailable: 0, maxSurge: 1}"]);
+        let _ = writeln!(
+            text,
+            "---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {{name: agent}}\nspec:\n  selector: \
+             {{matchLabels: {{app: agent}}}}\n  updateStrategy: {{type: RollingUpdate, rollingUpdate: \
+             {update}}}\n  template:\n    metadata: {{labels: {{app: agent}}}}\n    spec:\n      \
+             tolerations: {tolerations}\n      containers: [{{name: app, image: \"agent:1\", resources: \
+             {{requests: {{cpu: {}m, memory: 64Mi}}}}}}]",
+            stream.random_range(10..300)
+        );
+    }
+    if stream.random_bool(0.5) {
+        let _ = writeln!(
+            text,
+            "---\napiVersion: batch/v1\nkind: Job\nmetadata: {{name: batch}}\nspec:\n  completions: {}\n  \
+             parallelism: {}\n  backoffLimit: 3\n  template:\n    metadata: {{labels: {{app: batch}}}}\n    \
+             spec:\n      restartPolicy: Never\n      containers: [{{name: app, image: \"batch:1\", \
+             resources: {{requests: {{cpu: {}m, memory: 128Mi}}}}}}]",
+            stream.random_range(1..9),
+            stream.random_range(1..5),
+            stream.random_range(50..1_500)
+        );
+    }
+    text
 }
 
 fn cluster(stream: &mut Stream, gpus: bool) -> String {
@@ -59,9 +114,11 @@ fn cluster(stream: &mut Stream, gpus: bool) -> String {
         let max = min + initial + stream.random_range(1..8);
         let _ = writeln!(
             text,
-            "  - {{name: p{number}, instance: {instance}, min: {min}, max: {max}, initial: {}, launch: {}s}}",
+            "  - {{name: p{number}, instance: {instance}, min: {min}, max: {max}, initial: {}, launch: {}s, \
+             spot: {}}}",
             min + initial,
-            stream.random_range(5..90)
+            stream.random_range(5..90),
+            number == 0 && stream.random_bool(0.5)
         );
     }
     if gpus && stream.random_bool(0.8) {
@@ -79,15 +136,48 @@ fn cluster(stream: &mut Stream, gpus: bool) -> String {
     let _ = writeln!(
         text,
         "clusterAutoscaler: {{scale-down-unneeded-time: {unneeded}, scale-down-delay-after-add: {}, \
-         skip-nodes-with-local-storage: {}, expander: {expander}}}",
+         skip-nodes-with-local-storage: {}, expander: {expander}}}\nvolumes: {{mode: enforced, attach: \
+         8s, detach: 5s, provision: 3s}}",
         pick(stream, &["0s", "1m", "10m"]),
         stream.random::<bool>()
     );
     text
 }
 
+/// What a workload's disk adds to its manifest.
+#[derive(Default)]
+struct Mounted {
+    mounts: &'static str,
+    templates: String,
+    claim: String,
+}
+
+/// The volumes of a pod, and the rest.
+fn mounted(workload: &Workload) -> (String, Mounted) {
+    let Workload { name, kind, disk, .. } = workload;
+    let Some(Disk { class, access }) = disk else { return Default::default() };
+    let spec = format!(
+        "{{accessModes: [{access}], storageClassName: {class}, resources: {{requests: {{storage: \
+         8Gi}}}}}}"
+    );
+    let mounts = ", volumeMounts: [{name: data, mountPath: /data}]";
+    if *kind == "StatefulSet" {
+        let templates =
+            format!("  volumeClaimTemplates: [{{metadata: {{name: data}}, spec: {spec}}}]\n");
+        return (String::new(), Mounted { mounts, templates, claim: String::new() });
+    }
+    let volumes = format!(
+        "      volumes: [{{name: data, persistentVolumeClaim: {{claimName: {name}-data}}}}]\n"
+    );
+    let claim = format!(
+        "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}-data}}\n\
+         spec: {spec}\n"
+    );
+    (volumes, Mounted { mounts, templates: String::new(), claim })
+}
+
 fn manifest(stream: &mut Stream, workload: &Workload) -> String {
-    let Workload { name, kind, gpu, worker: _ } = workload;
+    let Workload { name, kind, gpu, .. } = workload;
     let cpu = pick(stream, &[50, 100, 250, 500, 1_000, 1_900]);
     let memory = pick(stream, &[64, 256, 512, 1_024, 3_000]);
     let mut limits = format!("cpu: {}m", cpu * stream.random_range(1..4));
@@ -124,11 +214,14 @@ fn manifest(stream: &mut Stream, workload: &Workload) -> String {
             stream.random_range(0..40)
         ),
     };
+    let (volumes, Mounted { mounts, templates, claim }) = mounted(workload);
+    pod.push_str(&volumes);
     let mut text = format!(
         "---\napiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n  replicas: {}\n  \
          selector: {{matchLabels: {{app: {name}}}}}\n  template:\n    metadata: {{labels: {{app: {name}}}}}\n    \
          spec:\n{pod}      containers:\n        - {{name: app, image: \"{name}:1\", resources: \
-         {{requests: {{{requests}}}, limits: {{{limits}}}}}{probe}}}\n",
+         {{requests: {{{requests}}}, limits: {{{limits}}}}}{probe}{mounts}}}\n\
+         {templates}{claim}",
         stream.random_range(0..7)
     );
     if stream.random_bool(0.6) {
@@ -183,7 +276,7 @@ fn services(stream: &mut Stream, workloads: &[Workload]) -> String {
         "apiVersion: aurelius.dev/v1\nkind: ServiceProfiles\nmetadata: {name: random}\nservices:\n"
             .to_owned();
     for (number, workload) in workloads.iter().enumerate() {
-        let Workload { name, kind, gpu, worker } = workload;
+        let Workload { name, kind, gpu, worker, disk: _ } = workload;
         let _ = writeln!(text, "  {name}:\n    workload: {kind}/{name}");
         if *gpu {
             let _ = writeln!(
@@ -246,7 +339,7 @@ fn services(stream: &mut Stream, workloads: &[Workload]) -> String {
     text
 }
 
-fn scenario(stream: &mut Stream, workloads: &[Workload]) -> String {
+fn scenario(stream: &mut Stream, workloads: &[Workload], spot: bool) -> String {
     let minutes = stream.random_range(10..35);
     let mut text = format!(
         "apiVersion: aurelius.dev/v1\nkind: Scenario\nmetadata: {{name: random}}\ninputs: {{manifests: \
@@ -267,7 +360,18 @@ fn scenario(stream: &mut Stream, workloads: &[Workload]) -> String {
             _ => format!(", for: {}m", stream.random_range(1..15)),
         };
         let count = stream.random_range(1..4);
-        let what = match stream.random_range(0..6) {
+        let (surge, unavailable) = pick(stream, &[(1, 0), (1, 1), (0, 1), (2, 1)]);
+        let handler = stream.random::<bool>();
+        let what = match stream.random_range(0..10) {
+            6 | 7 => {
+                format!("rollout: {{workload: {workload}, image: v{}}}", stream.random_range(2..9))
+            }
+            8 => {
+                format!("upgradePool: {{pool: p0, surge: {surge}, maxUnavailable: {unavailable}}}")
+            }
+            9 if spot => format!(
+                "reclaimSpot: {{pool: p0, count: {count}, notice: 2m, terminationHandler: {handler}}}"
+            ),
             0 | 1 => format!("drain: {{pool: p0, count: {count}}}"),
             2 => format!("failNode: {{pool: p0, count: {count}}}{recovery}"),
             3 => format!("failZone: a{recovery}"),

@@ -6,7 +6,7 @@ use aurelius_sim::metrics::{LittleLaw, Measurements};
 use aurelius_sim::model::id::{ClassId, LoadId, OperationId, PoolId};
 use aurelius_sim::model::observer::{CallEnd, ClientCall, Observer, OperationEnd, Sample};
 use aurelius_sim::model::record::Record;
-use aurelius_sim::scenario::Scenario;
+use aurelius_sim::scenario::{DisruptionSpec, DisruptionTarget, Scenario};
 use aurelius_sim::sim::{Outcome, RunOptions, StationOutcome, simulate};
 use aurelius_sim::trace::{History, Keep, NodeLife};
 use aurelius_sim::units::{SimDuration, SimTime};
@@ -106,7 +106,13 @@ impl Witness<'_> {
             // Karpenter's machines are no group's.
             return;
         }
-        let max = usize::try_from(spec.max.max(spec.initial)).expect("it is small");
+        // The surge of an upgrade comes on top, and stays when it fails.
+        let surge = |disruption: &DisruptionSpec| match &disruption.target {
+            DisruptionTarget::UpgradePool { pool: of, spec } if *of == pool => spec.surge,
+            _ => 0,
+        };
+        let surge = self.scenario.disruptions.iter().map(surge).sum::<u32>();
+        let max = usize::try_from(spec.max.max(spec.initial) + surge).expect("it is small");
         assert!(alive <= max, "{} has {alive} nodes, max {max}", spec.name);
     }
 }

@@ -248,4 +248,28 @@ spec:
   selector: {matchLabels: {app: web}}
 ",
     },
+    Example {
+        code: codes::PDB_WITHOUT_BOUND,
+        needs: Needs::Objects,
+        text: "apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+        - name: web
+          resources: {requests: {cpu: 500m, memory: 1Gi}, limits: {memory: 1Gi}}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  [[||maxUnavailable: 1]]
+",
+    },
 ];

@@ -255,4 +255,31 @@ spec:
           resources: {requests: {cpu: 1, memory: 1Gi}, limits: {memory: 1Gi}}
 ",
     },
+    Example {
+        code: codes::NO_GOVERNING_SERVICE,
+        needs: Needs::Objects,
+        text: "apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec:
+  [[type: ClusterIP||clusterIP: None]]
+  selector: {app: db}
+  ports: [{name: sql, port: 5432}]
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      containers:
+        - name: db
+          resources: {requests: {cpu: 1, memory: 1Gi}, limits: {memory: 1Gi}}
+          ports: [{name: sql, containerPort: 5432}]
+          readinessProbe: {tcpSocket: {port: sql}}
+",
+    },
 ];

@@ -161,4 +161,33 @@ spec:
           resources: {requests: {cpu: 7, memory: 16Gi}, limits: {memory: 16Gi}}
 ",
     },
+    Example {
+        code: codes::CONSTRAINT_MEETS_NOBODY,
+        needs: Needs::Objects,
+        text: "apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      affinity:
+        podAntiAffinity:
+          preferredDuringSchedulingIgnoredDuringExecution:
+            - weight: 100
+              podAffinityTerm:
+                topologyKey: kubernetes.io/hostname
+                labelSelector: {matchLabels: {app: [[website||web]]}}
+      topologySpreadConstraints:
+        - topologyKey: topology.kubernetes.io/zone
+          maxSkew: 1
+          whenUnsatisfiable: ScheduleAnyway
+          [[||labelSelector: {matchLabels: {app: web}}]]
+      containers:
+        - name: web
+          resources: {requests: {cpu: 1, memory: 1Gi}, limits: {memory: 1Gi}}
+",
+    },
 ];

@@ -85,6 +85,8 @@ fn texts(subject: &Subject<'_>, workload: &WorkloadView<'_>) -> Vec<(String, Arc
             }
         }
     }
+    // By name, as the keys of a rendered ConfigMap stand.
+    found.sort_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)));
     found
 }
 

@@ -145,7 +145,9 @@ fn graph_calls<'s, 'a>(
             if first.passes() { first } else { tried.find(Connection::passes).unwrap_or(first) };
         Some(Connection { purpose, ..chosen })
     };
-    called.into_iter().filter_map(connection).collect()
+    let mut connections: Vec<_> = called.into_iter().filter_map(connection).collect();
+    connections.sort_by_cached_key(|it| it.to.name());
+    connections
 }
 
 fn ways_through(

@@ -22,10 +22,33 @@ pub struct JobSpec {
     pub replace_when_gone: bool,
     /// `spec.podFailurePolicy.rules`: the first that matches a failed pod decides.
     pub failure_rules: Vec<FailureRule>,
+    /// `spec.completionMode: Indexed`: each completion has a number of its own.
+    pub indexed: Option<Indexed>,
     /// How long a pod works (s).
     pub duration: Dist,
     /// Where that stands.
     pub duration_origin: Origin,
+}
+
+/// What a Job says about its indexes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Indexed {
+    /// `spec.backoffLimitPerIndex`: so many failures an index may have and be tried again; `None` when
+    /// failures count for the whole Job.
+    pub backoff_limit: Option<i32>,
+    /// `spec.maxFailedIndexes`: more of them fail the Job at once.
+    pub max_failed: Option<i32>,
+    /// `spec.successPolicy.rules`: the first that is met completes the Job.
+    pub success: Vec<SuccessRule>,
+}
+
+/// A rule of a Job's success policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuccessRule {
+    /// `succeededIndexes`, as first and last of each range; `None` is all.
+    pub indexes: Option<Vec<(i32, i32)>>,
+    /// `succeededCount`: so many of them are enough; `None` is all of them.
+    pub count: Option<i32>,
 }
 
 /// A rule of a Job's policy for failed pods (job/pod_failure_policy.go `matchPodFailurePolicy`).
@@ -44,6 +67,8 @@ pub enum FailureAction {
     Count,
     /// It does not count: another pod is made.
     Ignore,
+    /// The pod's index fails with it, however often it might be tried again.
+    FailIndex,
     /// The Job fails with it.
     FailJob,
 }
@@ -82,6 +107,8 @@ pub struct Schedule {
     pub kind: &'static str,
     /// `spec.schedule`.
     pub cron: Arc<str>,
+    /// `spec.timeZone`; `None` is the controllers' own clock, which is UTC.
+    pub time_zone: Option<Arc<str>>,
     /// When it comes within the run, on the clock of the run, ascending.
     pub times: Vec<SimTime>,
     /// `spec.concurrencyPolicy`.

@@ -66,6 +66,7 @@ mod tests {
             times: (1..5).map(|hour| SimTime::from_secs(hour * 3_600)).collect(),
             concurrency,
             starting_deadline: None,
+            time_zone: None,
             suspended: false,
         }
     }

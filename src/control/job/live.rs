@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{CronSeen, Observation, Step, cron, sync};
+use super::{CronSeen, Indexes, Observation, Step, cron, sync};
 use crate::cluster::api::job::{JobSpec, JobTrigger, Schedule};
 use crate::cluster::api::pod::RestartPolicy;
 use crate::cluster::api::workload::WorkloadKind;
@@ -125,6 +125,12 @@ fn sync_run(
 ) {
     let active = pods_of_run(cluster, id, run).filter(|pod| pod.is_active()).count();
     let terminating = pods_of_run(cluster, id, run).filter(|pod| pod.is_terminating()).count();
+    let holds = |pod: &&Pod| pod.is_active() || (spec.replace_when_gone && pod.is_terminating());
+    let holding = pods_of_run(cluster, id, run).filter(holds);
+    let taken = holding.filter_map(|pod| run.index_of.get(&pod.id).copied()).collect();
+    let indexes = spec.indexed.as_ref().zip(spec.completions).map(|(indexed, completions)| {
+        Indexes { spec: indexed, completions, states: &run.indexes, taken: &taken }
+    });
     let sync = sync(&Observation {
         now,
         completions: spec.completions,
@@ -141,12 +147,18 @@ fn sync_run(
         last_failure: run.last_failure,
         active: count_i32(active),
         terminating: count_i32(terminating),
+        indexes,
     });
     match sync.step {
         Step::Nothing => {}
         Step::Create(count) => {
-            let create = Action::CreateJobPod { workload: id, run: run.number };
+            let create = Action::CreateJobPod { workload: id, run: run.number, index: None };
             decision.actions.extend((0..count).map(|_| create.clone()));
+        }
+        Step::CreateIndexes(indexes) => {
+            let create =
+                |index| Action::CreateJobPod { workload: id, run: run.number, index: Some(index) };
+            decision.actions.extend(indexes.into_iter().map(create));
         }
         Step::Delete(count) => {
             let victims = order_of_deletion(cluster, id, run);

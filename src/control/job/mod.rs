@@ -5,11 +5,13 @@
 //! cronjob/cronjob_controllerv2.go `syncCronJob`.
 
 mod cron;
+mod indexed;
 mod live;
 
 use crate::units::{SimDuration, SimTime};
 
 pub use cron::{CronSeen, CronStep, cron};
+pub use indexed::{Indexes, Verdict};
 pub use live::Memory;
 
 /// Pods made in one synchronisation at most (`MaxPodCreateDeletePerSync`).
@@ -20,8 +22,8 @@ const BACKOFF: SimDuration = SimDuration::from_secs(10);
 const BACKOFF_MOST: SimDuration = SimDuration::from_secs(600);
 
 /// What the controller looks at in one synchronisation of a Job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Observation {
+#[derive(Debug, Clone, Copy)]
+pub struct Observation<'a> {
     /// Now.
     pub now: SimTime,
     /// `spec.completions`; `None` is a work queue.
@@ -52,10 +54,12 @@ pub struct Observation {
     pub active: i32,
     /// Pods that terminate.
     pub terminating: i32,
+    /// `completionMode: Indexed`.
+    pub indexes: Option<Indexes<'a>>,
 }
 
 /// What one synchronisation of a Job comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Sync {
     /// What is to be done.
@@ -65,12 +69,14 @@ pub struct Sync {
 }
 
 /// What is to be done to a Job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Nothing now.
     Nothing,
     /// So many pods are made.
     Create(i32),
+    /// A pod of each of these indexes is made.
+    CreateIndexes(Vec<i32>),
     /// So many active pods are deleted.
     Delete(i32),
     /// It is complete.
@@ -80,7 +86,7 @@ pub enum Step {
 }
 
 /// Synchronises a Job.
-pub fn sync(seen: &Observation) -> Sync {
+pub fn sync(seen: &Observation<'_>) -> Sync {
     let deadline = seen.active_deadline.map(|deadline| seen.started + deadline);
     let until_deadline = deadline.map(|at| at.since(seen.now));
     let end = |step| Sync { step, look_again: None };
@@ -94,6 +100,11 @@ pub fn sync(seen: &Observation) -> Sync {
     }
     if deadline.is_some_and(|at| seen.now >= at) {
         return end(Step::Fail("DeadlineExceeded"));
+    }
+    match seen.indexes.and_then(|indexes| indexes.verdict()) {
+        Some(Verdict::Failed(reason)) => return end(Step::Fail(reason)),
+        Some(Verdict::Succeeded) => return end(Step::Complete),
+        None => {}
     }
     let enough = match seen.completions {
         Some(completions) => seen.succeeded >= completions,
@@ -113,33 +124,42 @@ pub fn sync(seen: &Observation) -> Sync {
     }
     let held = if seen.replace_when_gone { seen.terminating } else { 0 };
     let missing = (wanted - seen.active - held).clamp(0, BURST);
-    let wait = backoff(seen);
     if missing == 0 {
         return Sync { step: Step::Nothing, look_again: until_deadline };
     }
+    let sooner = |wait| Some(until_deadline.map_or(wait, |deadline| deadline.min(wait)));
+    let independent = seen.indexes.is_some_and(|indexes| indexes.are_independent());
+    let wait = if independent { SimDuration::ZERO } else { backoff(seen) };
     if !wait.is_zero() {
-        let look_again = Some(until_deadline.map_or(wait, |deadline| deadline.min(wait)));
-        return Sync { step: Step::Nothing, look_again };
+        return Sync { step: Step::Nothing, look_again: sooner(wait) };
     }
-    Sync { step: Step::Create(missing), look_again: until_deadline }
+    let Some(indexes) = seen.indexes else {
+        return Sync { step: Step::Create(missing), look_again: until_deadline };
+    };
+    let (create, wait) = indexes.to_create(seen.now, missing);
+    let step = if create.is_empty() { Step::Nothing } else { Step::CreateIndexes(create) };
+    Sync { step, look_again: wait.map_or(until_deadline, sooner) }
 }
 
 /// How long the next pod has to wait after failures: 10 s, doubled with each failure since the last
 /// success, 10 minutes at most (backoff_utils.go `getRemainingTimePerPod`).
-fn backoff(seen: &Observation) -> SimDuration {
-    let Some(last) = seen.last_failure.filter(|_| seen.failures_in_row > 0) else {
-        return SimDuration::ZERO;
-    };
-    let doublings = (seen.failures_in_row - 1).min(16);
-    let span = (BACKOFF * (1_u64 << doublings)).min(BACKOFF_MOST);
-    (last + span).since(seen.now)
+fn backoff(seen: &Observation<'_>) -> SimDuration {
+    let last = seen.last_failure;
+    last.map_or(SimDuration::ZERO, |last| backoff_after(seen.failures_in_row, last, seen.now))
+}
+
+/// What is left of the wait after so many failures.
+fn backoff_after(failures: u32, last: SimTime, now: SimTime) -> SimDuration {
+    let Some(doublings) = failures.checked_sub(1) else { return SimDuration::ZERO };
+    let span = (BACKOFF * (1_u64 << doublings.min(16))).min(BACKOFF_MOST);
+    (last + span).since(now)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn job() -> Observation {
+    fn job() -> Observation<'static> {
         Observation {
             now: SimTime::from_secs(1_000),
             completions: Some(1),
@@ -156,6 +176,7 @@ mod tests {
             last_failure: None,
             active: 0,
             terminating: 0,
+            indexes: None,
         }
     }
 

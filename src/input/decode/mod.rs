@@ -73,6 +73,16 @@ impl<'a> Value<'a> {
         Self { path: Rc::new(Step::Root(object.into())), ..self.clone() }
     }
 
+    /// Another node in this one's place: a short form written out. Messages keep the path and point
+    /// where the node says.
+    #[must_use]
+    pub fn standing_for<'b>(&self, node: &'b Node) -> Value<'b>
+    where
+        'a: 'b,
+    {
+        Value { context: self.context, node, key: self.key, path: Rc::clone(&self.path) as _ }
+    }
+
     /// The node.
     #[must_use]
     pub fn node(&self) -> &'a Node {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::meta::{metadata, object_fields, seconds, template_metadata};
 use super::pod::template;
 use crate::cluster::api::job::{
-    Concurrency, FailureAction, FailureCause, FailureRule, Hook, HookDeletion, JobSpec, JobTrigger,
-    Schedule,
+    Concurrency, FailureAction, FailureCause, FailureRule, Hook, HookDeletion, Indexed, JobSpec,
+    JobTrigger, Schedule, SuccessRule,
 };
 use crate::cluster::api::meta::{Labels, ObjectMeta};
 use crate::cluster::api::pod::{Container, PodTemplate, RestartPolicy};
@@ -15,7 +15,7 @@ use crate::cluster::api::workload::{WorkloadKind, WorkloadSpec};
 use crate::engine::Dist;
 use crate::input::codes;
 use crate::input::cron;
-use crate::input::decode::Value;
+use crate::input::decode::{Fields, Value};
 use crate::input::scalar::{BareNumber, duration};
 use crate::units::{Origin, SimDuration};
 
@@ -28,16 +28,7 @@ const HOOK_WEIGHT: &str = "helm.sh/hook-weight";
 const HOOK_DELETE_POLICY: &str = "helm.sh/hook-delete-policy";
 
 /// Fields of a JobSpec that decide nothing here.
-const ASIDE: [&str; 8] = [
-    "selector",
-    "manualSelector",
-    "ttlSecondsAfterFinished",
-    "completionMode",
-    "backoffLimitPerIndex",
-    "maxFailedIndexes",
-    "successPolicy",
-    "managedBy",
-];
+const ASIDE: [&str; 4] = ["selector", "manualSelector", "ttlSecondsAfterFinished", "managedBy"];
 
 /// batch/v1 Job; a hook of helm when it is annotated so.
 pub(super) fn job(value: &Value<'_>) -> Option<WorkloadSpec> {
@@ -72,8 +63,15 @@ pub(super) fn cron_job(value: &Value<'_>) -> Option<WorkloadSpec> {
         spec.read_or("concurrencyPolicy", Concurrency::Allow, |value| value.word(&policies));
     let starting_deadline = spec.read("startingDeadlineSeconds", seconds);
     let suspended = spec.read_or("suspend", false, Value::boolean);
-    // The scenario's start is taken as a time of the schedule's own zone.
-    spec.ignore(&["timeZone", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"]);
+    let time_zone = spec.read("timeZone", |value| {
+        let name = value.shared()?;
+        if let Err(message) = cron::zone(&name) {
+            value.report(value.error(codes::INVALID_VALUE, &message));
+            return None;
+        }
+        Some(name)
+    });
+    spec.ignore(&["successfulJobsHistoryLimit", "failedJobsHistoryLimit"]);
     let template = spec.required("jobTemplate");
     spec.finish("CronJobSpec (batch/v1)");
     let template = template?.fields()?;
@@ -90,6 +88,7 @@ pub(super) fn cron_job(value: &Value<'_>) -> Option<WorkloadSpec> {
         times,
         concurrency,
         starting_deadline,
+        time_zone: time_zone?,
         suspended,
     });
     let (_, annotations) = template_meta?;
@@ -121,6 +120,7 @@ pub(super) fn velero_schedule(value: &Value<'_>) -> Option<WorkloadSpec> {
         parallelism: 1,
         backoff_limit: 0,
         failure_rules: Vec::new(),
+        indexed: None,
         active_deadline: None,
         replace_when_gone: false,
         suspended: false,
@@ -132,6 +132,7 @@ pub(super) fn velero_schedule(value: &Value<'_>) -> Option<WorkloadSpec> {
         times: Vec::new(),
         concurrency: Concurrency::Forbid,
         starting_deadline: None,
+        time_zone: None,
         suspended: suspended?,
     });
     workload(value, meta?, trigger, body, Labels::new())
@@ -154,6 +155,7 @@ struct Body {
     parallelism: i32,
     backoff_limit: i32,
     failure_rules: Vec<FailureRule>,
+    indexed: Option<Indexed>,
     active_deadline: Option<SimDuration>,
     replace_when_gone: bool,
     suspended: bool,
@@ -166,7 +168,8 @@ fn job_spec(value: &Value<'_>) -> Option<Body> {
     let count = |value: &Value<'_>| value.integer(0..=i32::MAX);
     let completions = spec.read("completions", count);
     let parallelism = spec.read("parallelism", count);
-    let backoff_limit = spec.read_or("backoffLimit", 6, count);
+    let backoff_limit = spec.read("backoffLimit", count);
+    let indexed = indexed(&spec);
     let active_deadline = spec.read("activeDeadlineSeconds", seconds);
     let policies = [("TerminatingOrFailed", false), ("Failed", true)];
     let failures = spec.value().node().get("podFailurePolicy").is_some();
@@ -180,7 +183,11 @@ fn job_spec(value: &Value<'_>) -> Option<Body> {
     let template = template?;
     if template.spec.restart_policy == RestartPolicy::Always {
         let place = template_value.as_ref().unwrap_or(value).descend("spec.restartPolicy");
-        let message = "must be OnFailure or Never for the pods of a Job";
+        let written = place.node().text() == Some("Always");
+        let message = match written {
+            true => "is Always, must be OnFailure or Never for the pods of a Job",
+            false => "has no `restartPolicy`: it must be OnFailure or Never for the pods of a Job",
+        };
         value.report(
             place.error(codes::INVALID_VALUE, message).note(
                 "the API server says: Required value: valid values: \"OnFailure\", \"Never\"",
@@ -188,19 +195,122 @@ fn job_spec(value: &Value<'_>) -> Option<Body> {
         );
         return None;
     }
-    let (completions, parallelism) = (completions?, parallelism?);
+    let (completions, parallelism, indexed) = (completions?, parallelism?, indexed?);
+    let failure_rules = failure_rules?;
+    check_indexes(value, completions, indexed.as_ref(), &failure_rules)?;
+    // Failures of indexes that are independent do not add up (defaults.go `SetDefaults_Job`).
+    let independent = indexed.as_ref().is_some_and(|it| it.backoff_limit.is_some());
+    let usual = if independent { i32::MAX } else { 6 };
     // Neither is written: one pod. Only the parallelism is: a work queue.
     let completions = completions.or_else(|| parallelism.is_none().then_some(1));
     Some(Body {
         completions,
         parallelism: parallelism.unwrap_or(1),
-        backoff_limit: backoff_limit?,
-        failure_rules: failure_rules?,
+        backoff_limit: backoff_limit?.unwrap_or(usual),
+        failure_rules,
+        indexed,
         active_deadline: active_deadline?,
         replace_when_gone: replace?,
         suspended: suspended?,
         template,
     })
+}
+
+/// `completionMode: Indexed` and what is said of indexes.
+fn indexed(spec: &Fields<'_>) -> Option<Option<Indexed>> {
+    let count = |value: &Value<'_>| value.integer(0..=i32::MAX);
+    let modes = [("NonIndexed", false), ("Indexed", true)];
+    let mode = spec.read_or("completionMode", false, |value| value.word(&modes));
+    let backoff_limit = spec.read("backoffLimitPerIndex", count);
+    let max_failed = spec.read("maxFailedIndexes", count);
+    let success = spec.read_or("successPolicy", Vec::new(), |value| {
+        let fields = value.fields()?;
+        let rules = fields.required("rules").and_then(|rules| rules.list(success_rule));
+        fields.finish("SuccessPolicy (batch/v1)");
+        rules
+    });
+    let (mode, backoff_limit, max_failed) = (mode?, backoff_limit?, max_failed?);
+    let indexed = Indexed { backoff_limit, max_failed, success: success? };
+    if !mode && indexed != Indexed::default() {
+        let places = ["backoffLimitPerIndex", "maxFailedIndexes", "successPolicy"];
+        let place = places.iter().find_map(|name| spec.optional(name));
+        let place = place.unwrap_or_else(|| spec.value().clone());
+        let message = "needs `completionMode: Indexed`";
+        place.report(place.error(codes::INVALID_VALUE, message));
+        return None;
+    }
+    Some(mode.then_some(indexed))
+}
+
+fn success_rule(value: &Value<'_>) -> Option<SuccessRule> {
+    let fields = value.fields()?;
+    let indexes = fields.read("succeededIndexes", |value| {
+        let text = value.string()?;
+        let ranges = index_ranges(text);
+        if ranges.is_none() {
+            let message = format!("is `{text}`, must be rising indexes such as 0-2,5");
+            value.report(value.error(codes::INVALID_VALUE, &message));
+        }
+        ranges
+    });
+    let count = fields.read("succeededCount", |value| value.integer(1..=i32::MAX));
+    fields.finish("SuccessPolicyRule (batch/v1)");
+    let rule = SuccessRule { indexes: indexes?, count: count? };
+    if rule.indexes.is_none() && rule.count.is_none() {
+        let message = "needs `succeededIndexes`, `succeededCount` or both";
+        value.report(value.error(codes::MISSING_FIELD, message));
+        return None;
+    }
+    Some(rule)
+}
+
+/// `0-2,5` as ranges; nothing unless they rise.
+fn index_ranges(text: &str) -> Option<Vec<(i32, i32)>> {
+    let number = |text: &str| text.parse().ok().filter(|number: &i32| *number >= 0);
+    let range = |part: &str| match part.split_once('-') {
+        Some((first, last)) => Some((number(first)?, number(last)?)).filter(|(a, b)| a < b),
+        None => number(part).map(|only| (only, only)),
+    };
+    let ranges: Vec<(i32, i32)> = text.split(',').map(range).collect::<Option<_>>()?;
+    ranges.is_sorted_by(|one, next| one.1 < next.0).then_some(ranges)
+}
+
+/// What the API server asks of Jobs with indexes (pkg/apis/batch/validation/validation.go
+/// `validateJobSpec`).
+fn check_indexes(
+    spec: &Value<'_>,
+    completions: Option<i32>,
+    indexed: Option<&Indexed>,
+    rules: &[FailureRule],
+) -> Option<()> {
+    let refuse = |name: &'static str, message: &str| {
+        let place = spec.get(name).unwrap_or_else(|| spec.clone());
+        place.report(place.error(codes::INVALID_VALUE, message));
+    };
+    let per_index = indexed.and_then(|indexed| indexed.backoff_limit);
+    if per_index.is_none() && rules.iter().any(|rule| rule.action == FailureAction::FailIndex) {
+        refuse("podFailurePolicy", "has the action FailIndex, which needs `backoffLimitPerIndex`");
+        return None;
+    }
+    let Some(indexed) = indexed else { return Some(()) };
+    let Some(completions) = completions else {
+        refuse("completionMode", "is Indexed, which needs `completions`");
+        return None;
+    };
+    if indexed.max_failed.is_some() && per_index.is_none() {
+        refuse("maxFailedIndexes", "needs `backoffLimitPerIndex`");
+        return None;
+    }
+    if indexed.max_failed.is_some_and(|most| most > completions) {
+        refuse("maxFailedIndexes", "must not be more than `completions`");
+        return None;
+    }
+    let beyond = |(_, last): &(i32, i32)| *last >= completions;
+    if indexed.success.iter().flat_map(|rule| rule.indexes.iter().flatten()).any(beyond) {
+        refuse("successPolicy", "names an index that `completions` does not have");
+        return None;
+    }
+    Some(())
 }
 
 /// `spec.podFailurePolicy`.
@@ -217,8 +327,7 @@ fn failure_rule(value: &Value<'_>) -> Option<FailureRule> {
         ("Count", FailureAction::Count),
         ("Ignore", FailureAction::Ignore),
         ("FailJob", FailureAction::FailJob),
-        // An index that fails is a pod that fails, as long as indexes have no limits of their own.
-        ("FailIndex", FailureAction::Count),
+        ("FailIndex", FailureAction::FailIndex),
     ];
     let action = fields.required("action").and_then(|value| value.word(&actions));
     let on = fields.exactly_one(&["onExitCodes", "onPodConditions"]);
@@ -283,6 +392,7 @@ fn workload(
             active_deadline,
             replace_when_gone: body.replace_when_gone,
             failure_rules: body.failure_rules,
+            indexed: body.indexed,
             duration,
             duration_origin,
         }),

@@ -309,7 +309,7 @@ fn requirement(value: &Value<'_>) -> Option<(Arc<str>, Requirement)> {
         _ => None,
     };
     if let Some(fault) = fault {
-        value.report(value.error(codes::INVALID_SELECTOR, &fault));
+        value.report(value.error(codes::INVALID_CONSTRAINT, &fault));
         return None;
     }
     let bound = number().unwrap_or(0);

@@ -87,7 +87,8 @@ pub struct Objects {
     pub vertical_autoscalers: Vec<VerticalAutoscaler>,
     /// How many objects of each other kind were passed over.
     pub ignored: BTreeMap<String, usize>,
-    seen: BTreeMap<Key, Span>,
+    /// Where the name of each object stands, and the whole of it.
+    seen: BTreeMap<Key, (Span, Span)>,
     /// Kind and name of workloads that are written and wrong.
     broken: BTreeSet<(String, String)>,
 }
@@ -126,6 +127,12 @@ named!(
     VerticalAutoscaler,
     WorkloadSpec,
 );
+
+/// Whether objects of a kind that is read belong to no namespace.
+fn is_cluster_wide(kind: &str) -> bool {
+    const KINDS: [&str; 5] = ["EC2NodeClass", "Node", "NodePool", "PriorityClass", "StorageClass"];
+    KINDS.contains(&kind)
+}
 
 /// A kind that is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -305,12 +312,21 @@ impl Objects {
         let kind = value.node().get("kind").and_then(Node::text).unwrap_or_default();
         let key = (Arc::from(kind), Arc::clone(&meta.namespace), Arc::clone(&meta.name));
         let span = value.descend("metadata.name").span();
-        let Some(&first) = self.seen.get(&key) else {
-            self.seen.insert(key, span);
+        let whole = value.node().span;
+        let Some(&(first, first_whole)) = self.seen.get(&key) else {
+            self.seen.insert(key, (span, whole));
             return true;
         };
-        let message =
-            format!("{kind}/{} in namespace {} is written twice", meta.name, meta.namespace);
+        // The same text twice, as where several files repeat what they all need, is one object.
+        let sources = value.context().sources;
+        if sources.text(whole).trim_end() == sources.text(first_whole).trim_end() {
+            return false;
+        }
+        let place = match is_cluster_wide(kind) {
+            true => String::new(),
+            false => format!(" in namespace {}", meta.namespace),
+        };
+        let message = format!("{kind}/{}{place} is written twice", meta.name);
         value.report(
             Diagnostic::error(codes::DUPLICATE_NAME, message)
                 .primary(span, "again here")
@@ -335,7 +351,7 @@ impl Objects {
     #[must_use]
     pub fn file_of(&self, kind: &str, meta: &ObjectMeta) -> Option<FileId> {
         let key = (Arc::from(kind), Arc::clone(&meta.namespace), Arc::clone(&meta.name));
-        self.seen.get(&key).map(|span| span.file)
+        self.seen.get(&key).map(|(name, _)| name.file)
     }
 
     /// Gives the pods of every workload the priority of their class. Call it when all documents are

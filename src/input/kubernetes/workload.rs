@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::meta::{metadata, object_fields, origin_or_default, seconds, selector};
 use super::pod::template;
+use crate::cluster::api::LabelSelector;
 use crate::cluster::api::workload::{WorkloadKind, WorkloadSpec};
 use crate::input::codes;
 use crate::input::decode::{Fields, Value};
@@ -26,7 +27,7 @@ pub(super) fn workload(
     fields.finish(name);
     let spec = spec_value?.fields()?;
     let selector_value = spec.required("selector");
-    let selector = selector_value.as_ref().and_then(selector);
+    let selector = selector_value.as_ref().map(selector);
     let replicas_value = spec.optional("replicas");
     let replicas =
         replicas_value.as_ref().map_or(Some(1), |value| value.integer(0..=REPLICAS_MOST));
@@ -35,7 +36,11 @@ pub(super) fn workload(
     let template = template_value.as_ref().and_then(template);
     let kind = kind(&spec);
     spec.finish(&format!("{name}Spec"));
-    let (selector, template) = (selector?, template?);
+    let template = template?;
+    // That it lacks was told; the rest of the object is judged as if it selected its own pods.
+    let own =
+        || LabelSelector { match_labels: template.labels.clone(), match_expressions: Vec::new() };
+    let selector = selector.unwrap_or_else(|| Some(own()))?;
     if let (Some(selector_value), Some(template_value)) = (selector_value, template_value)
         && !selector.matches(&template.labels)
     {
@@ -51,7 +56,6 @@ pub(super) fn workload(
         value.report(error.note(format!(
             "the API server says: spec.template.metadata.labels: Invalid value: {words}"
         )));
-        return None;
     }
     Some(WorkloadSpec {
         meta: meta?,

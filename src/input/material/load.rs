@@ -1,12 +1,15 @@
 //! From paths to [`Material`]: every file read, every fault kept, nothing thrown away because
 //! something else is wrong.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::beside::Beside;
 use super::requirements::{Requirements, requirements};
 use super::{ClusterFacts, Extras, Material, ObjectKey, each_object};
+use crate::cluster::api::ObjectMeta;
 use crate::input::cluster_profile::ClusterProfile;
 use crate::input::decode::{Context, Value};
 use crate::input::diagnostic::Diagnostics;
@@ -38,6 +41,8 @@ pub struct MaterialInputs {
     pub requirements: Option<PathBuf>,
     /// Manifests that are in no file: their name and text.
     pub texts: Vec<(String, String)>,
+    /// Whether what is not named is looked for beside the release.
+    pub look_beside: bool,
 }
 
 /// Reads everything that is named and what it names in turn.
@@ -51,6 +56,7 @@ pub fn load_material(inputs: &MaterialInputs) -> Material {
     let context = Context { sources: &sources, diagnostics: &diagnostics };
     let read = understand(context, &parts);
     let diagnostics = diagnostics.sorted();
+    let Parts { found_beside, unclear_clusters, .. } = parts;
     let Understood { objects, extras, written, cluster, services, requirements, scenario } = read;
     Material {
         sources,
@@ -63,6 +69,8 @@ pub fn load_material(inputs: &MaterialInputs) -> Material {
         services,
         requirements,
         scenario,
+        found_beside,
+        unclear_clusters,
     }
 }
 
@@ -72,6 +80,8 @@ struct Parts {
     requirements: Option<Documents>,
     /// Rule files of Prometheus, which say no kind.
     rules: Vec<Documents>,
+    found_beside: Vec<PathBuf>,
+    unclear_clusters: Vec<PathBuf>,
 }
 
 struct Understood {
@@ -100,7 +110,7 @@ fn read_all(
         match kind {
             Some(OwnKind::Services) => parts.files.services.push(documents),
             Some(OwnKind::Requirements) => parts.requirements = Some(documents),
-            Some(OwnKind::Cluster | OwnKind::Scenario) => {}
+            Some(OwnKind::Cluster | OwnKind::Scenario | OwnKind::Config) => {}
             None if is_rule_file(text) => parts.rules.push(documents),
             None => parts.files.manifests.push(documents),
         }
@@ -119,6 +129,7 @@ fn read_all(
             manifests.push(path.clone());
         }
     }
+    look_beside(inputs, &mut own, parts);
     let cluster = inputs.cluster.clone().or(own.cluster);
     let release = ReleaseInputs { manifests, ..inputs.release.clone() };
     if let Some(path) = own.scenario {
@@ -139,6 +150,32 @@ fn read_all(
     }
 }
 
+/// Takes what lies beside the release for what nobody named.
+fn look_beside(inputs: &MaterialInputs, own: &mut OwnFiles, parts: &mut Parts) {
+    // A scenario names what it needs.
+    if !inputs.look_beside || own.scenario.is_some() {
+        return;
+    }
+    let Beside { mut clusters, services, requirements } =
+        Beside::of(&inputs.release, &inputs.files);
+    if inputs.cluster.is_none() && own.cluster.is_none() {
+        if clusters.len() > 1 {
+            parts.unclear_clusters = clusters;
+        } else if let Some(cluster) = clusters.pop() {
+            parts.found_beside.push(cluster.clone());
+            own.cluster = Some(cluster);
+        }
+    }
+    if inputs.services.is_empty() && own.services.is_empty() {
+        parts.found_beside.extend(services.iter().cloned());
+        own.services = services;
+    }
+    if inputs.requirements.is_none() && own.requirements.is_none() {
+        own.requirements = requirements.into_iter().next();
+        parts.found_beside.extend(own.requirements.clone());
+    }
+}
+
 /// Our own documents among the files, by kind.
 #[derive(Default)]
 struct OwnFiles {
@@ -148,12 +185,27 @@ struct OwnFiles {
     requirements: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy)]
-enum OwnKind {
+/// A kind of our own documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OwnKind {
     Scenario,
     Cluster,
     Services,
     Requirements,
+    Config,
+}
+
+impl OwnKind {
+    /// The kind of a name; a misspelt one is reported where a scenario is wanted.
+    pub(super) fn named(name: &str) -> Self {
+        match name {
+            "ClusterProfile" => Self::Cluster,
+            "ServiceProfiles" => Self::Services,
+            "Requirements" => Self::Requirements,
+            "Config" => Self::Config,
+            _ => Self::Scenario,
+        }
+    }
 }
 
 impl OwnFiles {
@@ -164,6 +216,8 @@ impl OwnFiles {
             OwnKind::Cluster => self.cluster = Some(path),
             OwnKind::Services => self.services.push(path),
             OwnKind::Requirements => self.requirements = Some(path),
+            // It speaks of commands and not of a release.
+            OwnKind::Config => {}
         }
     }
 }
@@ -180,13 +234,7 @@ fn own_kind(sources: &Sources, file: FileId) -> Option<OwnKind> {
     if !version.starts_with("aurelius.dev/") {
         return None;
     }
-    match node.get("kind").and_then(Node::text)? {
-        "ClusterProfile" => Some(OwnKind::Cluster),
-        "ServiceProfiles" => Some(OwnKind::Services),
-        "Requirements" => Some(OwnKind::Requirements),
-        // A misspelt kind is reported where a scenario is wanted.
-        _ => Some(OwnKind::Scenario),
-    }
+    node.get("kind").and_then(Node::text).map(OwnKind::named)
 }
 
 /// A rule file of Prometheus: `groups` at the top, and no kind.
@@ -220,6 +268,8 @@ fn understand(context: Context<'_>, parts: &Parts) -> Understood {
     for node in files.manifests.iter().flat_map(|documents| &documents.nodes) {
         objects.read(quiet, node);
     }
+    // Their order decides nothing, and what is said of them shall not depend on it.
+    objects.services.sort_by(|one, other| by_name(&one.meta, &other.meta));
     objects.resolve_priorities(quiet);
     objects.resolve_limits(quiet);
     let mut extras = Extras::default();
@@ -232,6 +282,7 @@ fn understand(context: Context<'_>, parts: &Parts) -> Understood {
             }
         });
     }
+    extras.policies.sort_by(|one, other| by_name(&one.meta, &other.meta));
     // A target that is there and could not be read has been told of already.
     let unread = |hpa: &&AutoscalerSpec| {
         let kind = Arc::clone(&hpa.target_kind);
@@ -243,7 +294,8 @@ fn understand(context: Context<'_>, parts: &Parts) -> Understood {
     let told: Vec<AutoscalerSpec> =
         objects.autoscalers.iter().filter(|hpa| !unread(hpa)).cloned().collect();
     resolve_hpas(&told, &objects, quiet);
-    for node in parts.rules.iter().flat_map(|documents| &documents.nodes) {
+    for node in parts.rules.iter().chain(&parts.files.rules).flat_map(|documents| &documents.nodes)
+    {
         let value = Value::root(context, node, "");
         if let Some(groups) = value.get("groups") {
             extras.take_rules(&value, &groups, &Arc::from("default"));
@@ -265,6 +317,10 @@ fn understand(context: Context<'_>, parts: &Parts) -> Understood {
     });
     let cluster = profile.map(|profile| facts(profile, scenario.as_ref()));
     Understood { objects, extras, written, cluster, services, requirements, scenario }
+}
+
+fn by_name(one: &ObjectMeta, other: &ObjectMeta) -> Ordering {
+    (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name))
 }
 
 fn key(kind: &str, value: &Value<'_>) -> Option<ObjectKey> {

@@ -4,6 +4,7 @@
 //! A run needs all of its documents to be right; a review takes what could be read and goes on. So
 //! what one broken file hides is no more than that file.
 
+mod beside;
 mod config;
 mod ingress;
 mod load;
@@ -12,6 +13,7 @@ mod network_policy;
 mod requirements;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use config::{Config, ConfigKind, Entry};
@@ -55,6 +57,10 @@ pub struct Material {
     pub requirements: Option<Requirements>,
     /// The scenario, when one is given and right in all its documents.
     pub scenario: Option<Scenario>,
+    /// Files that nobody named: they lie beside the release and were taken.
+    pub found_beside: Vec<PathBuf>,
+    /// Clusters that lie beside the release: too many to say which is meant.
+    pub unclear_clusters: Vec<PathBuf>,
 }
 
 /// Kind, namespace and name of an object; no namespace for kinds that have none.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::engine::streams::Streams;
 use crate::load::mix::Mix;
-use crate::load::spec::{Diurnal, Level, LoadDraft, OpenVus, RateStage, Spike};
+use crate::load::spec::{Diurnal, Level, LevelSource, LoadDraft, OpenVus, RateStage, Spike};
 use crate::model::id::ClassId;
 use crate::units::convert::{f64_from_u64, f64_from_usize};
 
@@ -301,6 +301,7 @@ fn bursts_have_the_index_of_dispersion_that_was_asked_for() {
                 duration: SimDuration::from_secs(200 * 2_000),
                 rate: Rate::per_second(10.0),
             }],
+            source: LevelSource::Written,
         };
         let mut draft = LoadDraft::new("bursty", Mix::only(ClassId(0)), executor);
         draft.spacing = Spacing::Bursty(Bursts { index_of_dispersion: index, swing });

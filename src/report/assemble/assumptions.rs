@@ -33,11 +33,38 @@ pub(in crate::report) fn assumptions(scenario: &Scenario) -> Vec<String> {
         "checks are client calls that were answered well".to_owned(),
         format!("a month has {HOURS_PER_MONTH} hours at the mean cost rate of the measured time"),
     ];
+    said.extend(alerts(scenario));
     said.extend(fluid(scenario));
     said.extend(unprofiled(scenario));
     said.extend(unsized_images(scenario));
     said.extend(prefetching(scenario));
     said.extend(karpenter(scenario));
+    said
+}
+
+/// What alerts rest on.
+fn alerts(scenario: &Scenario) -> Vec<String> {
+    let alerts = &scenario.alerts;
+    if !alerts.is_watched() {
+        return Vec::new();
+    }
+    let mut said = vec![format!(
+        "Prometheus scrapes everything at one moment every {}, evaluates rules every {} where their \
+         group does not say, and loses nothing",
+        alerts.scrape_interval, alerts.evaluation_interval
+    )];
+    if alerts.wanted.iter().any(|name| name.starts_with("http_")) {
+        said.push(
+            "requests are exposed under the names and buckets of Prometheus' client libraries, as one \
+             series for all pods of a service, operation and status"
+                .to_owned(),
+        );
+    }
+    if alerts.wanted.iter().any(|name| name.starts_with("container_")) {
+        said.push(
+            "Prometheus keeps every series of cAdvisor, those of whole pods among them".to_owned(),
+        );
+    }
     said
 }
 

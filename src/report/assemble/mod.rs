@@ -1,5 +1,6 @@
 //! From a scenario and its runs to the page: ids become names, figures get their units.
 
+mod alerts;
 pub(super) mod assumptions;
 mod metrics;
 mod series;
@@ -11,12 +12,13 @@ use rust_decimal::Decimal;
 use crate::metrics::ThresholdResult;
 use crate::metrics::cost::cents;
 use crate::report::{
-    CostEntry, FindingEntry, InputEntry, Location, Report, RunEntry, TimelineEntry, VolumeEntry,
+    CostEntry, CostShareEntry, FindingEntry, InputEntry, Location, Report, RunEntry, TimelineEntry,
+    VolumeEntry,
 };
 use crate::scenario::Scenario;
 use crate::scenario::profile::HOURS_PER_MONTH;
 use crate::scenario::threshold::{Severity, ThresholdSpec};
-use crate::sweep::RunResult;
+use crate::sweep::{Figures, RunResult};
 use crate::units::Origin;
 
 /// What others have to say about the first run.
@@ -42,6 +44,7 @@ pub fn assemble(
 ) -> Report {
     let first = results.first().expect("a report is about at least one run");
     let thresholds = thresholds::entries(scenario, results, strict);
+    let expectations = alerts::expectations(results);
     Report {
         scenario: scenario.name.to_string(),
         path: scenario.path.to_string(),
@@ -61,20 +64,26 @@ pub fn assemble(
         model: scenario.model.name(),
         duration_s: scenario.duration.as_secs_f64(),
         warm_up_s: scenario.warm_up.as_secs_f64(),
-        holds: thresholds.iter().all(|threshold| threshold.ok || threshold.warns_only),
+        holds: thresholds.iter().all(|threshold| threshold.ok || threshold.warns_only)
+            && expectations.iter().all(|expectation| expectation.ok),
         events: first.outcome.events,
         metrics: metrics::entries(scenario, &first.measurements),
         services: tables::services(scenario, first),
         workloads: tables::workloads(scenario, first),
         start_ups: tables::start_ups(scenario, first),
         node_pools: tables::pools(scenario, first),
-        cost: cost(first),
-        timeline: told.timeline,
+        alerts: alerts::alerts(&first.alerts),
+        expectations,
+        cost: cost(scenario, first),
+        timeline: alerts::told_among(told.timeline, &first.alerts),
         findings: told.findings,
         assumptions: assumptions::assumptions(scenario),
         not_simulated: assumptions::not_simulated(scenario),
         courses: series::courses(scenario, first),
         runs: results.iter().map(|result| run(scenario, result, strict)).collect(),
+        figures: results.iter().map(|it| Figures::of(scenario, it, strict)).collect(),
+        arguments: Vec::new(),
+        strict,
         thresholds,
     }
 }
@@ -98,13 +107,13 @@ fn run(scenario: &Scenario, result: &RunResult, strict: bool) -> RunEntry {
     let judged = || scenario.thresholds.iter().zip(&result.thresholds);
     RunEntry {
         replication: result.replication,
-        holds: judged().all(|(spec, judged)| passes(spec, judged, strict)),
+        holds: judged().all(|(spec, judged)| passes(spec, judged, strict)) && result.alerts.holds(),
         observed: judged().map(|(_, judged)| judged.observed()).collect(),
         per_month: result.cost.per_month().map(cents),
     }
 }
 
-fn cost(first: &RunResult) -> CostEntry {
+fn cost(scenario: &Scenario, first: &RunResult) -> CostEntry {
     let cost = &first.cost;
     let shown = |amount: Option<Decimal>| amount.map(cents);
     CostEntry {
@@ -117,6 +126,18 @@ fn cost(first: &RunResult) -> CostEntry {
         measured: shown(cost.measured),
         per_million_requests: shown(cost.per_million_requests),
         hours_per_month: HOURS_PER_MONTH,
+        shares: cost
+            .shares
+            .iter()
+            .map(|share| CostShareEntry {
+                pool: scenario.pools[share.pool.index()].name.to_string(),
+                workload: share.workload.map(|id| scenario.workloads[id.index()].to_string()),
+                by: share.by.name(),
+                used: cents(share.used),
+                idle: cents(share.idle),
+                unallocated: cents(share.unallocated),
+            })
+            .collect(),
         volumes: cost
             .volumes
             .iter()

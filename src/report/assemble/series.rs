@@ -22,6 +22,9 @@ const WORKLOAD: &[Reading<WorkloadSample>] = &[
     ("cpu_limit_cores", |s| Some(s.cpu_limit_cores)),
     ("memory_bytes", |s| Some(s.memory_bytes)),
     ("memory_requested_bytes", |s| Some(s.memory_requested_bytes)),
+    ("container_cpu_cfs_periods_total", |s| s.cfs.map(|cfs| cfs.periods)),
+    ("container_cpu_cfs_throttled_periods_total", |s| s.cfs.map(|cfs| cfs.throttled_periods)),
+    ("container_cpu_cfs_throttled_seconds_total", |s| s.cfs.map(|cfs| cfs.throttled_s)),
 ];
 
 const POOL: &[Reading<PoolSample>] = &[

@@ -6,7 +6,9 @@ use crate::metrics::tally::Tally;
 use crate::metrics::{EndCounts, StationPoint};
 use crate::model::id::{StationId, WorkloadId};
 use crate::model::observer::{PoolSample, WorkloadSample};
-use crate::report::{EndsEntry, PoolEntry, ServiceEntry, StartUpEntry, WorkloadEntry};
+use crate::report::{
+    EndsEntry, MachineEntry, PoolEntry, ServiceEntry, StartUpEntry, WorkloadEntry,
+};
 use crate::scenario::Scenario;
 use crate::sweep::RunResult;
 use crate::units::convert::{f64_from_i64, f64_from_u64, f64_from_usize};
@@ -134,6 +136,17 @@ pub(super) fn pools(scenario: &Scenario, run: &RunResult) -> Vec<PoolEntry> {
                 per_month: cost.per_month.map(cents),
                 idle_share: cost.idle_share,
                 idle_per_month: cost.idle_per_month.map(cents),
+                machines: cost
+                    .machines
+                    .iter()
+                    .map(|machine| MachineEntry {
+                        instance: machine.instance.to_string(),
+                        spot: machine.spot,
+                        node_hours: machine.node_hours,
+                        price_per_hour: machine.price_per_hour,
+                        per_month: machine.per_month.map(cents),
+                    })
+                    .collect(),
             }
         })
         .collect()

@@ -67,7 +67,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Pixel = (i32, i32);
 
 /// A vertical mark at an instant, with its text.
-pub(super) type Mark = (f64, String);
+pub(in crate::report) type Mark = (f64, String);
 
 /// Panels one above the other on one time axis.
 pub(super) struct Sheet<'a> {

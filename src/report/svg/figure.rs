@@ -78,7 +78,7 @@ impl Figure {
     }
 
     /// Whether any series has a value above zero.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::report) fn is_empty(&self) -> bool {
         let mut values = self.series.iter().flat_map(|series| &series.points);
         !values.any(|(_, value)| value.is_some_and(|value| value > 0.0))
     }

@@ -31,18 +31,7 @@ pub fn charts(case: &Case<'_>) -> BTreeMap<String, String> {
     let marks = marks(case);
     let mut files = BTreeMap::new();
     let replicas = panels::replicas(case);
-    let mut alone = vec![
-        ("load".to_owned(), panels::load(case)),
-        ("latency".to_owned(), panels::latency(case)),
-    ];
-    for (name, figure) in &replicas {
-        alone.push((format!("replicas-{name}"), figure.clone()));
-    }
-    alone.push(("nodes".to_owned(), panels::nodes(case)));
-    let work = [("gpu", panels::gpu(case)), ("queues", panels::queues(case))];
-    for (name, figure) in work.into_iter().filter(|(_, figure)| !figure.is_empty()) {
-        alone.push((name.to_owned(), figure));
-    }
+    let alone = figures(case);
     let mut moved: Vec<&(String, Figure)> = replicas.iter().collect();
     moved.sort_by_key(|(name, _)| std::cmp::Reverse(panels::movement(case, name)));
     moved.truncate(REPLICAS_MOST);
@@ -61,12 +50,36 @@ pub fn charts(case: &Case<'_>) -> BTreeMap<String, String> {
     files
 }
 
+/// What each chart of a run shows, by name.
+pub(in crate::report) fn figures(case: &Case<'_>) -> Vec<(String, Figure)> {
+    let mut all = vec![
+        ("load".to_owned(), panels::load(case)),
+        ("latency".to_owned(), panels::latency(case)),
+    ];
+    for (name, figure) in panels::replicas(case) {
+        all.push((format!("replicas-{name}"), figure));
+    }
+    all.push(("nodes".to_owned(), panels::nodes(case)));
+    let work = [("gpu", panels::gpu(case)), ("queues", panels::queues(case))];
+    for (name, figure) in work.into_iter().filter(|(_, figure)| !figure.is_empty()) {
+        all.push((name.to_owned(), figure));
+    }
+    all
+}
+
+/// A chart by itself, as low as those that stand one above the other.
+pub(in crate::report) fn alone(case: &Case<'_>, figure: &Figure) -> String {
+    // What the marks mean stands beside the charts: here their texts would lie on the title.
+    let marks: Vec<Mark> = marks(case).into_iter().map(|(at, _)| (at, String::new())).collect();
+    sheet(case, std::slice::from_ref(figure), STACKED, &marks)
+}
+
 fn sheet(case: &Case<'_>, figures: &[Figure], height: i32, marks: &[Mark]) -> String {
     draw(&Sheet { figures, height, span_s: case.scenario.duration.as_secs_f64(), marks })
 }
 
 /// What the scenario did to the cluster, and when.
-fn marks(case: &Case<'_>) -> Vec<Mark> {
+pub(in crate::report) fn marks(case: &Case<'_>) -> Vec<Mark> {
     let clock = case.history.clock();
     let began = case.history.entries().iter().filter_map(|entry| {
         let Record::DisruptionBegan(id) = &entry.record else { return None };

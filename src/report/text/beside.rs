@@ -40,6 +40,13 @@ pub fn beside(runs: &[(Scenario, RunResult)], strict: bool) -> String {
     });
     row("nodes, cost a month", &|_, run| money(run, run.cost.nodes_per_month()));
     row("idle part of it", &|_, run| money(run, run.cost.idle_per_month()));
+    row("everything, cost a month", &|_, run| money(run, run.cost.per_month()));
+    let base = runs.first().and_then(|(_, run)| run.cost.per_month());
+    row("against the first", &|_, run| against(base, run.cost.per_month()));
+    row("alerts that fired", &|_, run| {
+        let fired = run.alerts.alerts.iter().filter(|it| it.first_fired_s().is_some());
+        fired.count().to_string()
+    });
     row("machines asked for", &|_, run| machines_asked_for(run).to_string());
     row("nodes taken away", &|_, run| taken_away(run));
     row("pods made to move", &|_, run| run.measurements.pods_disrupted().to_string());
@@ -101,6 +108,22 @@ fn money(run: &RunResult, amount: Option<Decimal>) -> String {
     )
 }
 
+/// `-1,797 (-22.37%)`: the difference in money and in per cent, both cut.
+fn against(base: Option<Decimal>, amount: Option<Decimal>) -> String {
+    use rust_decimal::prelude::ToPrimitive;
+    let Some((base, amount)) = base.zip(amount) else { return "unknown".to_owned() };
+    let difference = cents(amount) - cents(base);
+    if difference.is_zero() {
+        return "0".to_owned();
+    }
+    let sign = if difference.is_sign_negative() { '-' } else { '+' };
+    let whole = difference.abs().to_f64().map_or_else(String::new, grouped);
+    let share = (!base.is_zero())
+        .then(|| (difference.abs() / base * Decimal::ONE_HUNDRED).trunc_with_scale(2))
+        .map_or_else(String::new, |share| format!(" ({sign}{}%)", share.normalize()));
+    format!("{sign}{whole}{share}")
+}
+
 fn machines_asked_for(run: &RunResult) -> u64 {
     measured(run)
         .filter(|(record, _)| matches!(record, Record::NodeRequested { .. }))
@@ -137,4 +160,19 @@ fn metric(scenario: &Scenario, run: &RunResult, name: &str, method: Method) -> O
     let selector = name.parse().ok()?;
     let view = MetricView::new(scenario, &run.measurements, &selector);
     view.value(method)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_in_money_and_per_cent() {
+        let of = |base: i64, amount: i64| against(Some(base.into()), Some(amount.into()));
+        assert_eq!(of(8_000, 6_203), "-1,797 (-22.46%)");
+        assert_eq!(of(100, 150), "+50 (+50%)");
+        assert_eq!(of(0, 5), "+5");
+        assert_eq!(of(5, 5), "0");
+        assert_eq!(against(None, Some(Decimal::ONE)), "unknown");
+    }
 }

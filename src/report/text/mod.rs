@@ -4,16 +4,19 @@
 //! are cut, never rounded up; a mark always stands beside a word that says the same.
 
 pub mod across;
+mod alerts;
 pub mod beside;
 mod layout;
 mod sections;
 mod services;
 
+use crate::alerts::Alerted;
 use crate::findings::{Case, Cause, Finding, timeline};
 use crate::metrics::{Cost, Measurements};
 use crate::report::sparkline::Charset;
 
 use layout::Page;
+pub(in crate::report) use sections::thousands as money;
 
 /// How much is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,6 +60,8 @@ pub struct Told<'a> {
     pub measured: &'a Measurements,
     /// What it cost.
     pub cost: &'a Cost,
+    /// What became of alerts.
+    pub alerts: &'a Alerted,
     /// Everything found, by time.
     pub findings: &'a [Finding],
     /// A cause for each threshold that is not met.
@@ -120,6 +125,7 @@ fn compact(told: &Told<'_>, page: &mut Page) {
 /// What stands below the causes, with so many services at most.
 fn tables(told: &Told<'_>, style: Style, services_most: usize) -> Page {
     let mut page = Page::new(style);
+    alerts::alerts(told, &mut page);
     services::services(told, &mut page, services_most);
     services::nodes(told, &mut page, POOLS_MOST);
     sections::cost(told, &mut page);
@@ -134,6 +140,7 @@ fn full(told: &Told<'_>, page: &mut Page) {
     sections::thresholds(told, page);
     sections::timeline(told, page, usize::MAX);
     sections::causes(told, page);
+    alerts::alerts(told, page);
     services::services(told, page, usize::MAX);
     services::start_ups(told, page);
     services::nodes(told, page, usize::MAX);

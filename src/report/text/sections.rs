@@ -72,17 +72,29 @@ pub(super) fn verdict(told: &Told<'_>, page: &mut Page) {
     if unmeasured > 0 {
         more.push_str(&format!(", {unmeasured} without a sample"));
     }
+    let missed = told.alerts.expectations.iter().filter(|it| !it.holds).count();
+    let expected = told.alerts.expectations.len();
+    let mut parts = Vec::new();
+    if all > 0 && failed + missed == 0 {
+        parts.push(format!("{} of {all} thresholds passed{more}", all - warned - unmeasured));
+    } else if all > 0 {
+        parts.push(format!("{failed} of {all} thresholds failed{more}"));
+    }
+    match (expected, missed) {
+        (0, _) => {}
+        (_, 0) => parts.push(format!("{expected} of {expected} alerts as expected")),
+        (_, _) => parts.push(format!("{missed} of {expected} alerts not as expected")),
+    }
+    let judged = parts.join(", ");
     let line = Line::new();
-    page.add(match (all, failed) {
+    page.add(match (all + expected, failed + missed) {
         (0, _) => {
             line.with(Role::Doubtful, format!("? {name}: no thresholds, so nothing is judged"))
         }
-        (_, 0) => line
-            .with(Role::Good, format!("✓ {name} holds"))
-            .plain(format!(": {} of {all} thresholds passed{more}", all - warned - unmeasured)),
-        (_, _) => line
-            .with(Role::Bad, format!("✗ {name} does not hold"))
-            .plain(format!(": {failed} of {all} thresholds failed{more}")),
+        (_, 0) => line.with(Role::Good, format!("✓ {name} holds")).plain(format!(": {judged}")),
+        (_, _) => {
+            line.with(Role::Bad, format!("✗ {name} does not hold")).plain(format!(": {judged}"))
+        }
     });
 }
 
@@ -277,7 +289,7 @@ pub(super) fn assumed(told: &Told<'_>, page: &mut Page) {
 }
 
 /// `1,234.50`.
-pub(super) fn thousands(amount: Decimal) -> String {
+pub(in crate::report) fn thousands(amount: Decimal) -> String {
     let text = format!("{amount:.2}");
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, "00"));
     let whole: i64 = whole.parse().unwrap_or_default();
@@ -293,7 +305,7 @@ pub(super) fn next(told: &Told<'_>, page: &mut Page) {
         .filter_map(|position| told.findings.get(*position))
         .map(|finding| finding.code)
         .find(|code| code.id != code::THRESHOLD_CROSSED.id);
-    let failed = counts(told).failed > 0;
+    let failed = counts(told).failed > 0 || !told.alerts.holds();
     page.blank();
     let command = if failed {
         format!("aurelius-sim run {path} --summary full")

@@ -13,6 +13,7 @@ fn written(run: &Fixture, style: Style) -> String {
         case: run.case(),
         measured: &run.measured,
         cost: &run.cost,
+        alerts: &Default::default(),
         findings: &findings,
         causes: &causes,
         seed: 42,

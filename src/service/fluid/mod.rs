@@ -14,6 +14,7 @@ mod cores;
 mod flow;
 mod gpu;
 mod loops;
+mod machines;
 mod plan;
 mod pods;
 mod probe;
@@ -24,16 +25,18 @@ mod tell;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::Streams;
-use crate::model::id::{ClassId, PodId, ServerId};
+use crate::model::id::{ClassId, NodeId, PodId, ServerId};
 use crate::service::fluid::clients::Clients;
 use crate::service::fluid::cores::View;
 use crate::service::fluid::gpu::GpuView;
 use crate::service::fluid::plan::Plan;
 use crate::service::fluid::probe::Probes;
 use crate::service::fluid::quantiles::Strata;
+use crate::service::machine::Place;
 use crate::service::server::ServerState;
 use crate::service::spec::ServiceGraph;
 use crate::service::{CallTally, IterationEnd};
@@ -94,6 +97,8 @@ pub struct Fluid {
     tally: CallTally,
     /// The largest relative change of a response in the last tick.
     unrest: f64,
+    /// Machines with more than one server.
+    machines: BTreeMap<NodeId, machines::Shared>,
 }
 
 /// A pod that serves a station. Numbers are of requests.
@@ -103,6 +108,10 @@ struct Server {
     pod: PodId,
     state: ServerState,
     cores: f64,
+    /// Where it runs.
+    place: Place,
+    /// Cores that coming up takes.
+    starting: f64,
     began: SimTime,
     /// Waiting for a place, or on the CPU.
     queued: f64,
@@ -269,6 +278,7 @@ impl Fluid {
             drained: Vec::new(),
             tally: CallTally::default(),
             unrest: 0.0,
+            machines: BTreeMap::new(),
         };
         fluid.respond();
         fluid
@@ -287,6 +297,7 @@ impl Fluid {
         }
         let dt_s = to.since(self.now).as_secs_f64();
         self.now = to;
+        self.share_machines();
         self.come(inflows, dt_s);
         self.move_stations(dt_s);
         self.respond();

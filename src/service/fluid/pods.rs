@@ -4,6 +4,7 @@ use crate::model::id::{PodId, ServerId, StationId};
 use crate::service::fluid::cores::Cores;
 use crate::service::fluid::flow::cores_of;
 use crate::service::fluid::{Fluid, Server, Station, count};
+use crate::service::machine::Place;
 use crate::service::pods::{Usage, memory_of};
 use crate::service::probe::{PROBE_CORE_S, ProbeAnswer};
 use crate::service::server::ServerState;
@@ -18,13 +19,16 @@ impl Fluid {
         now: SimTime,
         station: StationId,
         pod: PodId,
-        cores: f64,
+        place: impl Into<Place>,
     ) -> ServerId {
+        let place = place.into();
         let server = Server {
             station: station.index(),
             pod,
             state: ServerState::Closed,
-            cores,
+            cores: place.cores(),
+            place,
+            starting: 0.0,
             began: now,
             queued: 0.0,
             on_cpu: 0.0,
@@ -49,6 +53,7 @@ impl Fluid {
         };
         self.servers[id.index()] = Some(server);
         self.stations[station.index()].live.push(id);
+        self.join_machine(id, &place);
         id
     }
 
@@ -142,6 +147,7 @@ impl Fluid {
     pub fn destroy_server(&mut self, id: ServerId) -> u32 {
         let server = self.servers[id.index()].take().expect("a live server is destroyed");
         self.free.push(id.0);
+        self.leave_machine(id, &server);
         let station = server.station;
         self.stations[station].open.retain(|open| *open != id);
         self.stations[station].live.retain(|live| *live != id);
@@ -228,6 +234,7 @@ impl Fluid {
         Usage {
             cpu_core_s: server.busy_core_s + spec.idle_cpu.as_cores() * age.as_secs_f64(),
             memory_bytes: memory_of(spec, age, count(server.inside())),
+            throttling: None,
         }
     }
 

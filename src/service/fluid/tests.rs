@@ -63,7 +63,12 @@ fn station(name: &str, kind: StationKind) -> StationSpec {
 }
 
 fn cpu(concurrency: Option<u32>) -> StationKind {
-    StationKind::Cpu(CpuSpec { concurrency, threads_per_request: 1.0, max_cores: None })
+    StationKind::Cpu(CpuSpec {
+        concurrency,
+        threads_per_request: 1.0,
+        max_cores: None,
+        exact_quota: false,
+    })
 }
 
 fn operation(station: u32, cpu: Option<Dist>) -> OperationSpec {

@@ -92,6 +92,8 @@ pub struct CpuSpec {
     pub threads_per_request: f64,
     /// Cores the process can use at all, below the pod's limit; `None` is the pod's limit.
     pub max_cores: Option<f64>,
+    /// The limit is enforced in periods of 100 ms, as the kernel does; otherwise in the mean.
+    pub exact_quota: bool,
 }
 
 /// A GPU station's pod.
@@ -357,6 +359,10 @@ impl ServiceGraph {
         }
         if self.stations.iter().any(StationSpec::limits_single_requests) {
             return Some("limits of rates and connections, pools, and load that is shed");
+        }
+        let exact = |station: &StationSpec| matches!(&station.kind, StationKind::Cpu(cpu) if cpu.exact_quota);
+        if self.stations.iter().any(exact) {
+            return Some("CPU quotas period by period (cfs: exact)");
         }
         calls.clone().any(passes).then_some("errors that are passed on (onError: pass)")
     }

@@ -5,10 +5,15 @@
 //! first; `runs` has a line for each and thresholds carry `runs`, `passes` and the mean with its
 //! 95 % interval.
 
+mod alerts;
+
 use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use alerts::{Alert, Expectation, alert, expectation};
+
+use crate::report::figures::to_json;
 use crate::report::{
     CostEntry, EndsEntry, FindingEntry, InputEntry, Location, MetricEntry, PoolEntry, Report,
     RunEntry, ServiceEntry, StartUpEntry, ThresholdEntry, ThresholdStatus, TimelineEntry,
@@ -34,6 +39,15 @@ pub fn json(report: &Report) -> String {
     text
 }
 
+/// The document on one line, for where nobody reads it.
+///
+/// # Panics
+/// Never: the wire forms hold nothing that JSON cannot.
+#[must_use]
+pub fn compact(report: &Report) -> String {
+    serde_json::to_string(&document(report)).expect("wire forms are plain values")
+}
+
 #[derive(Serialize)]
 struct Document<'a> {
     schema: &'static str,
@@ -57,6 +71,10 @@ struct Document<'a> {
     workloads: Vec<Workload<'a>>,
     pending_to_serving: Vec<StartUp<'a>>,
     node_pools: Vec<Pool<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alerts: Vec<Alert<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alert_expectations: Vec<Expectation<'a>>,
     cost: Cost<'a>,
     timeline: Vec<Happening<'a>>,
     findings: Vec<Finding<'a>>,
@@ -64,6 +82,10 @@ struct Document<'a> {
     not_simulated: &'a [String],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     runs: Vec<Run>,
+    path: &'a str,
+    arguments: &'a [String],
+    strict: bool,
+    figures: Vec<Value>,
 }
 
 #[derive(Serialize)]
@@ -202,6 +224,26 @@ struct Pool<'a> {
     per_month: Option<String>,
     idle_share: Option<f64>,
     idle_per_month: Option<String>,
+    machines: Vec<Machine<'a>>,
+}
+
+#[derive(Serialize)]
+struct Machine<'a> {
+    instance: &'a str,
+    spot: bool,
+    node_hours: String,
+    price_per_hour: Option<String>,
+    per_month: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Share<'a> {
+    pool: &'a str,
+    workload: Option<&'a str>,
+    shared_by: &'static str,
+    used_per_month: String,
+    requested_unused_per_month: String,
+    unallocated_per_month: String,
 }
 
 #[derive(Serialize)]
@@ -215,6 +257,7 @@ struct Cost<'a> {
     volumes_per_month: Option<String>,
     measured: Option<String>,
     per_million_requests: Option<String>,
+    shares: Vec<Share<'a>>,
     volumes: Vec<Volume<'a>>,
     unknown_prices: &'a [String],
 }
@@ -300,12 +343,18 @@ fn document(report: &Report) -> Document<'_> {
         workloads: report.workloads.iter().map(workload).collect(),
         pending_to_serving: report.start_ups.iter().map(start_up).collect(),
         node_pools: report.node_pools.iter().map(pool).collect(),
+        alerts: report.alerts.iter().map(alert).collect(),
+        alert_expectations: report.expectations.iter().map(expectation).collect(),
         cost: cost(&report.cost),
         timeline: report.timeline.iter().map(happening).collect(),
         findings: report.findings.iter().map(finding).collect(),
         assumptions: &report.assumptions,
         not_simulated: &report.not_simulated,
         runs: if several { report.runs.iter().map(run).collect() } else { Vec::new() },
+        path: &report.path,
+        arguments: &report.arguments,
+        strict: report.strict,
+        figures: report.figures.iter().map(to_json).collect(),
     }
 }
 
@@ -444,6 +493,17 @@ fn pool(entry: &PoolEntry) -> Pool<'_> {
         per_month: money(entry.per_month),
         idle_share: entry.idle_share,
         idle_per_month: money(entry.idle_per_month),
+        machines: entry
+            .machines
+            .iter()
+            .map(|machine| Machine {
+                instance: &machine.instance,
+                spot: machine.spot,
+                node_hours: machine.node_hours.round_dp(6).normalize().to_string(),
+                price_per_hour: money(machine.price_per_hour),
+                per_month: money(machine.per_month),
+            })
+            .collect(),
     }
 }
 
@@ -458,6 +518,18 @@ fn cost(entry: &CostEntry) -> Cost<'_> {
         volumes_per_month: money(entry.volumes_per_month),
         measured: money(entry.measured),
         per_million_requests: money(entry.per_million_requests),
+        shares: entry
+            .shares
+            .iter()
+            .map(|share| Share {
+                pool: &share.pool,
+                workload: share.workload.as_deref(),
+                shared_by: share.by,
+                used_per_month: share.used.to_string(),
+                requested_unused_per_month: share.idle.to_string(),
+                unallocated_per_month: share.unallocated.to_string(),
+            })
+            .collect(),
         volumes: entry.volumes.iter().map(volume).collect(),
         unknown_prices: &entry.unknown_prices,
     }

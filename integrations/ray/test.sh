@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# A sweep on a real Ray cluster on this machine, one worker killed in the middle: the merged result has to
+# have the bytes of a single run, and no cell may have been computed twice.
+#
+#   integrations/ray/test.sh path/to/aurelius-sim
+#
+# Ray is installed into a virtual environment that is kept beside the build (RAY_VENV).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+binary=$(realpath "${1:-target/debug/aurelius-sim}")
+venv=${RAY_VENV:-target/ray-venv}
+if ! "$venv/bin/python" -c 'import ray' 2>/dev/null; then
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet ray
+fi
+folder=$(mktemp -d)
+trap '"$venv/bin/ray" stop --force >/dev/null 2>&1 || true; rm -rf "$folder"' EXIT
+axes=(-P 'HorizontalPodAutoscaler/gateway:spec.maxReplicas=5..12' -L 'load.scenarios.smoke.stages=[{duration: 1m, target: 20}],[{duration: 1m, target: 60}],[{duration: 2m, target: 40}]' -L model=fluid,requests --runs 2)
+"$binary" sweep scenarios/k6-smoke.yaml "${axes[@]}" -o "csv=$folder/single.csv" --progress none
+"$binary" sweep scenarios/k6-smoke.yaml "${axes[@]}" --plan "$folder/plan.jsonl"
+
+# A cluster of a head that computes nothing and three worker processes of one CPU each.
+export RAY_DISABLE_IMPORT_WARNING=1 RAY_USAGE_STATS_ENABLED=0
+"$venv/bin/ray" stop --force >/dev/null 2>&1 || true
+"$venv/bin/ray" start --head --port=6399 --num-cpus=3 --include-dashboard=false --disable-usage-stats >/dev/null
+"$venv/bin/python" integrations/ray/sweep.py --address=127.0.0.1:6399 --binary "$binary" \
+  --plan "$folder/plan.jsonl" --out "$folder/out" --shards 12 2> "$folder/progress" &
+driver=$!
+
+# As soon as some cells are there, one of the workers is killed with what it runs.
+cells() { find "$folder/out/cells" -name '*.json' 2>/dev/null | wc -l; }
+for _ in $(seq 600); do [ "$(cells)" -ge 4 ] && break; sleep 0.1; done
+victim=$(pgrep -f 'ray::share' | head -n 1 || true)
+[ -n "$victim" ] || { echo "no worker was found to kill"; exit 1; }
+child=$(pgrep -P "$victim" | head -n 1 || true)
+kill -9 "$victim" ${child:+"$child"}
+before=$(cells)
+echo "killed worker $victim when $before cells were done"
+wait "$driver"
+
+"$binary" sweep merge "$folder/out" -o "csv=$folder/merged.csv"
+cmp "$folder/single.csv" "$folder/merged.csv"
+[ "$(cells)" = 48 ] || { echo "$(cells) cells instead of 48"; exit 1; }
+echo "48 cells on Ray, a worker killed after $before of them: merged result equal, byte for byte"

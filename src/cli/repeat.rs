@@ -1,0 +1,77 @@
+//! `run --from`: a run again, from what its result says of it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use serde_json::Value;
+
+use crate::cli::Exit;
+use crate::cli::args::{Color, RunArgs};
+use crate::cli::files::to_stderr;
+use crate::cli::inputs::InputArgs;
+use crate::cli::run::{load, run};
+use crate::units::convert::count_u32;
+
+/// The arguments that a result keeps.
+#[derive(Parser)]
+struct Words {
+    #[command(flatten)]
+    inputs: InputArgs,
+}
+
+/// Repeats the run of a result, unless anything that it was made from has changed.
+pub(super) fn repeat(path: &Path, args: &RunArgs, color: Color) -> Exit {
+    let (again, inputs) = match read(path, args) {
+        Ok(read) => read,
+        Err(problem) => {
+            to_stderr(&format!("error: {} cannot be repeated: {problem}", path.display()));
+            return Exit::Usage;
+        }
+    };
+    let scenario = again.scenarios.first().and_then(|path| load(path, &again, color));
+    let Some(scenario) = scenario else { return Exit::Usage };
+    let now: BTreeMap<&str, &str> =
+        scenario.inputs.iter().map(|file| (&*file.path, &*file.sha256)).collect();
+    let changed = inputs.iter().find(|(path, sha)| now.get(path.as_str()) != Some(&sha.as_str()));
+    if let Some((file, _)) = changed {
+        to_stderr(&format!(
+            "error: {} cannot be repeated: {file} is not what it was",
+            path.display()
+        ));
+        return Exit::Usage;
+    }
+    run(&again, color)
+}
+
+/// The arguments of the run, and its inputs with their hashes.
+fn read(path: &Path, args: &RunArgs) -> Result<(RunArgs, BTreeMap<String, String>), String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let version = value.pointer("/tool/version").and_then(Value::as_str).unwrap_or_default();
+    let own = env!("CARGO_PKG_VERSION");
+    if version != own {
+        return Err(format!("version `{version}` made it, this is {own}"));
+    }
+    let missing = |what: &str| format!("it does not say its {what}");
+    let scenario = value.get("path").and_then(Value::as_str).ok_or_else(|| missing("path"))?;
+    let seed = value.pointer("/seeds/0").and_then(Value::as_u64).ok_or_else(|| missing("seed"))?;
+    let list = |key: &str| value.get(key).and_then(Value::as_array).ok_or_else(|| missing(key));
+    let words: Option<Vec<String>> =
+        list("arguments")?.iter().map(|word| word.as_str().map(str::to_owned)).collect();
+    let words = words.ok_or_else(|| missing("arguments"))?;
+    let words = std::iter::once("run".to_owned()).chain(words);
+    let words = Words::try_parse_from(words).map_err(|error| error.to_string())?;
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    let inputs = list("inputs")?.iter().filter_map(|it| text(it, "path").zip(text(it, "sha256")));
+    let again = RunArgs {
+        scenarios: vec![PathBuf::from(scenario)],
+        from: None,
+        inputs: words.inputs,
+        seed: Some(seed),
+        runs: count_u32(list("figures")?.len()).max(1),
+        strict: value.get("strict").and_then(Value::as_bool).unwrap_or(args.strict),
+        ..args.clone()
+    };
+    Ok((again, inputs.collect()))
+}

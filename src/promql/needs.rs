@@ -1,0 +1,123 @@
+//! What an expression asks for before it is computed: metrics, time, and what is not computed here.
+
+use std::collections::BTreeSet;
+
+use promql_parser::label::MatchOp;
+use promql_parser::parser::{AtModifier, Expr, Offset, VectorSelector};
+
+use crate::promql::eval::{millis, name_of, offset_ms};
+use crate::promql::{LOOKBACK_MS, NAME, aggregate, functions};
+
+/// A label that a selector insists on: that must be there for anything to be selected.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LabelMatch {
+    /// The metric.
+    pub metric: String,
+    /// The label.
+    pub label: String,
+}
+
+/// What an expression asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// Metrics by name.
+    pub metrics: BTreeSet<String>,
+    /// Labels without which nothing is selected.
+    pub labels: BTreeSet<LabelMatch>,
+    /// How far back its samples lie (ms).
+    pub window_ms: i64,
+    /// What is not computed here, each in a few words.
+    pub unsupported: BTreeSet<String>,
+}
+
+impl Needs {
+    /// What an expression asks for.
+    #[must_use]
+    pub fn of(expression: &Expr) -> Self {
+        let mut needs = Self { window_ms: LOOKBACK_MS, ..Self::default() };
+        needs.walk(expression, 0);
+        needs
+    }
+
+    fn walk(&mut self, expression: &Expr, back_ms: i64) {
+        match expression {
+            Expr::Paren(it) => self.walk(&it.expr, back_ms),
+            Expr::Unary(it) => self.walk(&it.expr, back_ms),
+            Expr::Aggregate(it) => {
+                let op = it.op.to_string();
+                if !aggregate::SUPPORTED.contains(&op.as_str()) {
+                    self.unsupported.insert(format!("aggregation {op}"));
+                }
+                self.walk(&it.expr, back_ms);
+                it.param.iter().for_each(|param| self.walk(param, back_ms));
+            }
+            Expr::Binary(it) => {
+                self.walk(&it.lhs, back_ms);
+                self.walk(&it.rhs, back_ms);
+                let modifier = it.modifier.as_ref();
+                if modifier
+                    .is_some_and(|it| it.fill_values.lhs.is_some() || it.fill_values.rhs.is_some())
+                {
+                    self.unsupported.insert("fill modifiers".to_owned());
+                }
+            }
+            Expr::Subquery(it) => {
+                self.at(it.at.as_ref());
+                let back = self.reach(back_ms, it.offset.as_ref(), millis(it.range));
+                self.walk(&it.expr, back);
+            }
+            Expr::MatrixSelector(it) => {
+                self.selector(&it.vs, back_ms, millis(it.range));
+            }
+            Expr::VectorSelector(it) => self.selector(it, back_ms, LOOKBACK_MS),
+            Expr::Call(it) => {
+                let name = it.func.name;
+                if !functions::OF_RANGES.contains(&name) && !functions::OTHERS.contains(&name) {
+                    self.unsupported.insert(format!("function {name}"));
+                }
+                it.args.args.iter().for_each(|argument| self.walk(argument, back_ms));
+            }
+            Expr::NumberLiteral(_) | Expr::StringLiteral(_) => {}
+            Expr::Extension(_) => {
+                self.unsupported.insert("an extension of PromQL".to_owned());
+            }
+        }
+    }
+
+    fn at(&mut self, modifier: Option<&AtModifier>) {
+        if modifier.is_some() {
+            self.unsupported.insert("the modifier @".to_owned());
+        }
+    }
+
+    /// The furthest instant that something `range_ms` long asks for.
+    fn reach(&mut self, back_ms: i64, offset: Option<&Offset>, range_ms: i64) -> i64 {
+        let back = back_ms.saturating_add(offset_ms(offset)).saturating_add(range_ms);
+        self.window_ms = self.window_ms.max(back);
+        back
+    }
+
+    fn selector(&mut self, selector: &VectorSelector, back_ms: i64, range_ms: i64) {
+        self.at(selector.at.as_ref());
+        self.reach(back_ms, selector.offset.as_ref(), range_ms);
+        if !selector.matchers.or_matchers.is_empty() {
+            self.unsupported.insert("alternative matchers".to_owned());
+        }
+        let Some(name) = name_of(selector) else {
+            self.unsupported.insert("a selector that names no metric".to_owned());
+            return;
+        };
+        self.metrics.insert(name.to_owned());
+        for matcher in selector.matchers.matchers.iter().filter(|matcher| matcher.name != NAME) {
+            let insists = match &matcher.op {
+                MatchOp::Equal => !matcher.value.is_empty(),
+                MatchOp::Re(pattern) => !pattern.is_match(""),
+                MatchOp::NotEqual | MatchOp::NotRe(_) => false,
+            };
+            if insists {
+                let (metric, label) = (name.to_owned(), matcher.name.clone());
+                self.labels.insert(LabelMatch { metric, label });
+            }
+        }
+    }
+}

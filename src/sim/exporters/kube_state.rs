@@ -1,0 +1,162 @@
+//! kube-state-metrics about pods and their containers (internal/store/pod.go).
+
+use crate::cluster::api::WorkloadKind;
+use crate::cluster::{ConditionStatus, Pod, PodPhase};
+use crate::model::observer::Observer;
+use crate::sim::Run;
+use crate::sim::containers::container_at;
+use crate::sim::exporters::{Page, flag, uid};
+use crate::units::SimTime;
+use crate::units::convert::f64_from_i64;
+
+const ANY: [&str; 13] = [
+    "kube_pod_info",
+    "kube_pod_owner",
+    "kube_pod_status_ready",
+    "kube_pod_status_scheduled",
+    "kube_pod_status_unschedulable",
+    "kube_pod_status_phase",
+    "kube_pod_created",
+    "kube_pod_deletion_timestamp",
+    "kube_pod_container_status_restarts_total",
+    "kube_pod_container_status_running",
+    "kube_pod_container_status_ready",
+    "kube_pod_container_resource_requests",
+    "kube_pod_container_resource_limits",
+];
+
+impl<O: Observer> Run<'_, O> {
+    pub(super) fn show_pods(&self, now: SimTime, page: &mut Page<'_>) {
+        if !page.wants(&ANY) {
+            return;
+        }
+        for pod in self.cluster.pods() {
+            let uid = uid(pod.id);
+            let own = [("namespace", &*pod.namespace), ("pod", &*pod.name), ("uid", &*uid)];
+            self.show_pod(now, pod, &own, page);
+            if page.wants(&ANY[8..]) {
+                self.show_containers(pod, &own, page);
+            }
+        }
+    }
+
+    fn show_pod(&self, now: SimTime, pod: &Pod, own: &[(&str, &str); 3], page: &mut Page<'_>) {
+        let node = pod.node.and_then(|node| self.cluster.node(node));
+        let node = node.map_or("", |node| &*node.name);
+        let workload = &self.cluster.workload(pod.workload()).spec;
+        // A Deployment's pods belong to a ReplicaSet.
+        let kind = match workload.kind {
+            WorkloadKind::Deployment { .. } => "ReplicaSet",
+            WorkloadKind::ReplicaSet
+            | WorkloadKind::StatefulSet { .. }
+            | WorkloadKind::DaemonSet { .. }
+            | WorkloadKind::Job(_) => workload.kind_name(),
+        };
+        let [namespace, name, uid] = *own;
+        let owner = &*workload.meta.name;
+        page.put(
+            "kube_pod_info",
+            &[
+                namespace,
+                name,
+                uid,
+                ("node", node),
+                ("created_by_kind", kind),
+                ("created_by_name", owner),
+            ],
+            1.0,
+        );
+        page.put(
+            "kube_pod_owner",
+            &[namespace, name, uid, ("owner_kind", kind), ("owner_name", owner)],
+            1.0,
+        );
+        let conditions = [
+            ("true", ConditionStatus::True),
+            ("false", ConditionStatus::False),
+            ("unknown", ConditionStatus::Unknown),
+        ];
+        for (word, status) in conditions {
+            let labels = [namespace, name, uid, ("condition", word)];
+            // A pod that no kubelet has taken has no Ready condition, and no series of it.
+            if let Some(ready) = pod.ready {
+                page.put("kube_pod_status_ready", &labels, flag(ready.status == status));
+            }
+            let scheduled =
+                if pod.node.is_some() { ConditionStatus::True } else { ConditionStatus::False };
+            page.put("kube_pod_status_scheduled", &labels, flag(scheduled == status));
+        }
+        if pod.unschedulable.is_some() && pod.node.is_none() {
+            page.put("kube_pod_status_unschedulable", own, 1.0);
+        }
+        let phases = [
+            ("Pending", pod.phase == PodPhase::Pending),
+            ("Running", pod.phase == PodPhase::Running),
+            ("Succeeded", pod.phase == PodPhase::Succeeded),
+            ("Failed", pod.phase == PodPhase::Failed),
+            ("Unknown", false),
+        ];
+        for (word, holds) in phases {
+            page.put(
+                "kube_pod_status_phase",
+                &[namespace, name, uid, ("phase", word)],
+                flag(holds),
+            );
+        }
+        page.put("kube_pod_created", own, pod.created.since(SimTime::ZERO).as_secs_f64());
+        if pod.is_terminating() {
+            page.put("kube_pod_deletion_timestamp", own, now.since(SimTime::ZERO).as_secs_f64());
+        }
+    }
+
+    fn show_containers(&self, pod: &Pod, own: &[(&str, &str); 3], page: &mut Page<'_>) {
+        let [namespace, name, uid] = *own;
+        let node = pod.node.and_then(|node| self.cluster.node(node));
+        let node = ("node", node.map_or("", |node| &*node.name));
+        let spec = &pod.template.spec;
+        for container in &spec.containers {
+            let labelled = ("container", &*container.name);
+            let lists = [
+                ("kube_pod_container_resource_requests", &container.requests),
+                ("kube_pod_container_resource_limits", &container.limits),
+            ];
+            for (metric, list) in lists {
+                let mut show = |resource: &str, unit: &str, value: f64| {
+                    let labels = [
+                        namespace,
+                        name,
+                        uid,
+                        labelled,
+                        node,
+                        ("resource", resource),
+                        ("unit", unit),
+                    ];
+                    page.put(metric, &labels, value);
+                };
+                if let Some(cpu) = list.cpu {
+                    show("cpu", "core", cpu.as_cores());
+                }
+                if let Some(memory) = list.memory {
+                    show("memory", "byte", memory.as_f64());
+                }
+                for (resource, count) in &list.extended {
+                    // Prometheus knows no dots and slashes (kube-state-metrics `SanitizeLabelName`).
+                    let resource = resource.replace(['.', '/', '-'], "_");
+                    show(&resource, "integer", f64_from_i64(*count));
+                }
+            }
+        }
+        for (position, life) in self.containers.running(pod.id) {
+            let Some(container) = container_at(spec, position) else { continue };
+            // Init containers have metrics of their own, which nobody asks for here.
+            if !spec.containers.iter().any(|main| main.name == container.name) {
+                continue;
+            }
+            let labels = [namespace, name, uid, ("container", &*container.name)];
+            let restarts = f64::from(life.restarts());
+            page.put("kube_pod_container_status_restarts_total", &labels, restarts);
+            page.put("kube_pod_container_status_running", &labels, flag(life.since.is_some()));
+            page.put("kube_pod_container_status_ready", &labels, flag(life.is_ready()));
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Alert rules on whole runs: the seven alerts of the Aurelius chart fire where they should and stay
+//! silent where they should, and what cannot be evaluated is told.
+
+use std::path::Path;
+
+use aurelius_sim::alerts::{Alerted, State};
+use aurelius_sim::input::render::concise;
+use aurelius_sim::input::{LoadOptions, load_scenario, load_scenario_from};
+use aurelius_sim::sweep::{SweepOptions, run};
+
+fn alerted(path: &str) -> Alerted {
+    let loaded = load_scenario(Path::new(path), &LoadOptions::default());
+    let said = concise(&loaded.diagnostics, &loaded.sources);
+    let scenario = loaded.scenario.unwrap_or_else(|| panic!("{said}"));
+    run(&scenario, SweepOptions::single(scenario.seed), 0, &|_| {}).alerts
+}
+
+const SEVEN: [&str; 7] = [
+    "HighErrorRate",
+    "HighLatency",
+    "PodNotReady",
+    "HighMemoryUsage",
+    "GPUNotAvailable",
+    "TenantQuotaExceeded",
+    "DatabaseConnectionPoolExhausted",
+];
+
+#[test]
+fn all_seven_alerts_fire_in_one_scenario() {
+    let told = alerted("scenarios/alerts-fire.yaml");
+    let names: Vec<&str> = told.alerts.iter().map(|alert| &*alert.name).collect();
+    assert_eq!(names, SEVEN);
+    for alert in &told.alerts {
+        assert!(alert.obstacles.is_empty() && alert.failed.is_none(), "{alert:?}");
+        assert!(alert.first_fired_s().is_some(), "{} is silent", alert.name);
+        // Nobody fires before it was pending for as long as the rule says.
+        for instance in &alert.instances {
+            let [pending, firing, ..] = instance.spans.as_slice() else { continue };
+            if pending.state == State::Pending && firing.state == State::Firing {
+                assert!(firing.from_s - pending.from_s >= alert.hold_s, "{}", alert.name);
+            }
+        }
+    }
+    // The index is made at 2m and comes up for twelve minutes: five minutes after it is first seen
+    // unready it fires, until it is ready.
+    let index = told.alerts.iter().find(|alert| &*alert.name == "PodNotReady").expect("is there");
+    let [instance] = index.instances.as_slice() else { panic!("{:?}", index.instances) };
+    assert!(instance.labels.get("pod").starts_with("archive-index"), "{}", instance.labels);
+    assert_eq!(index.first_fired_s().map(|at| at / 30.0), Some(15.0));
+    assert!(told.holds(), "{:?}", told.expectations);
+}
+
+#[test]
+fn all_seven_alerts_stay_silent_in_the_other() {
+    let told = alerted("scenarios/alerts-quiet.yaml");
+    for alert in &told.alerts {
+        assert!(alert.obstacles.is_empty() && alert.failed.is_none(), "{alert:?}");
+        assert_eq!(alert.first_fired_s(), None, "{}", alert.name);
+    }
+    assert_eq!(told.expectations.len(), SEVEN.len());
+    assert!(told.holds(), "{:?}", told.expectations);
+}
+
+/// The quiet scenario with another block `alerts`.
+fn with_alerts(block: &str) -> aurelius_sim::input::Loaded {
+    let text = std::fs::read_to_string("scenarios/alerts-quiet.yaml").expect("it is shipped");
+    let begin = text.find("alerts:\n").expect("it has alerts");
+    let end = text.find("thresholds:").expect("and thresholds behind them");
+    let text = format!("{}{block}\n{}", &text[..begin], &text[end..]).replace("20m", "6m");
+    let mut sources = aurelius_sim::input::source::Sources::new();
+    let path = Path::new("scenarios/other.yaml");
+    sources.embed(path, &text);
+    load_scenario_from(sources, path, &LoadOptions::default())
+}
+
+#[test]
+fn what_a_scenario_says_wrongly_of_alerts_is_told_with_its_place() {
+    let loaded = with_alerts(
+        "alerts:\n  rules: [../profiles/lessons/alerts.rules.yaml, ../profiles/aurelius/rendered/prod.yaml]\n  scrapeInterval: 10ms\n  expect:\n    - {alertname: HighLatencyy, fires: never}\n    - {alertname: HighLatency, fires: nevr}\n    - {alertname: HighLatency, fires: {after: 5m, before: 1m}}\n",
+    );
+    assert!(loaded.scenario.is_none());
+    let said = concise(&loaded.diagnostics, &loaded.sources);
+    for words in ["scrapeInterval", "HighLatencyy", "nevr", "ends before it begins"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
+
+#[test]
+fn a_rule_that_cannot_be_evaluated_is_told_and_no_error() {
+    let folder = std::env::temp_dir().join(format!("aurelius-alerts-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder can be made");
+    let rules = folder.join("rules.yaml");
+    std::fs::write(
+        &rules,
+        "groups:\n  - name: own\n    interval: 1m\n    rules:\n      - {alert: Backlog, expr: rabbitmq_queue_messages > 5}\n      - {alert: Evening, expr: hour() > 20}\n      - {alert: Broken, expr: 'sum('}\n      - {alert: Odd, expr: vector(1), for: soon}\n      - {alert: Ambiguous, expr: 'kube_pod_info / on (namespace) kube_pod_info'}\n      - {alert: Always, expr: vector(1)}\n",
+    )
+    .expect("a file can be written");
+    let loaded = with_alerts(&format!("alerts:\n  rules: [{}]\n", rules.display()));
+    let said = concise(&loaded.diagnostics, &loaded.sources);
+    let scenario = loaded.scenario.unwrap_or_else(|| panic!("{said}"));
+    let told = run(&scenario, SweepOptions::single(1), 0, &|_| {}).alerts;
+    std::fs::remove_dir_all(&folder).expect("the folder can be removed");
+    let of = |name: &str| told.alerts.iter().find(|it| &*it.name == name).expect("is there");
+    for (name, words) in [
+        ("Backlog", "no series rabbitmq_queue_messages in a simulation"),
+        ("Evening", "function hour"),
+        ("Broken", "no PromQL"),
+        ("Odd", "no duration"),
+    ] {
+        let obstacles = of(name).obstacles.join("; ");
+        assert!(obstacles.contains(words), "{name}: {obstacles}");
+    }
+    let (sentence, times) = of("Ambiguous").failed.clone().expect("two pods in one namespace");
+    assert!(sentence.contains("found duplicate series for the match group"), "{sentence}");
+    assert_eq!(times, 7, "once a minute from 0 to 6m");
+    assert_eq!(of("Always").first_fired_s().map(f64::to_bits), Some(0.0_f64.to_bits()));
+    // What fires at once was never pending.
+    assert!(of("Always").instances[0].spans.iter().all(|span| span.state == State::Firing));
+}
