@@ -378,3 +378,114 @@ fn within(waiting: f64, busy: f64, places: f64) -> f64 {
     let mean = waiting - busy * (places + 1.0) * power / (1.0 - power);
     mean.max(0.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::spec::BatchLatency;
+    use crate::units::SimDuration;
+
+    fn near(value: f64, expected: f64, tolerance: f64) {
+        assert!((value - expected).abs() <= tolerance * expected, "{value}: {expected}");
+    }
+
+    fn mix() -> GpuMix {
+        GpuMix {
+            batched: 1.0,
+            items: 1.0,
+            ca2: 1.0,
+            seen: 1.0,
+            slow: 1.0,
+            pods: 1.0,
+            ..GpuMix::default()
+        }
+    }
+
+    fn spec(max_batch: u32) -> GpuSpec {
+        GpuSpec {
+            max_batch,
+            max_queue_delay: SimDuration::ZERO,
+            latency: BatchLatency::Line {
+                base: SimDuration::from_millis(2),
+                per_item: SimDuration::from_millis(1),
+            },
+        }
+    }
+
+    /// The chain of batch sizes, solved: from n requests at 2 + n ms, Poisson many come, at least one is
+    /// next, at most `most`.
+    fn chain(rate: f64, most: usize) -> (f64, f64) {
+        let ms = |n: usize| 2.0 + crate::service::fluid::number(n);
+        let mut at = vec![1.0 / crate::service::fluid::number(most); most];
+        for _ in 0..400 {
+            let mut next = vec![0.0; most];
+            for (size, share) in at.iter().enumerate() {
+                let came = rate * ms(size + 1) / 1_000.0;
+                let (mut chance, mut upto) = (libm::exp(-came), 0.0);
+                for many in 0..200_usize {
+                    next[many.clamp(1, most) - 1] += share * chance;
+                    upto += chance;
+                    chance *= came / crate::service::fluid::number(many + 1);
+                }
+                assert!((upto - 1.0).abs() < 1e-6, "{upto}");
+            }
+            at = next;
+        }
+        let mean = |of: &dyn Fn(usize) -> f64| {
+            at.iter().enumerate().map(|(n, share)| share * of(n + 1)).sum::<f64>()
+        };
+        let size = mean(&crate::service::fluid::number);
+        (size, rate * mean(&ms) / 1_000.0 / size)
+    }
+
+    #[test]
+    fn batches_are_as_large_as_the_chain_of_arrivals_says() {
+        for (rate, tolerance) in [(50.0, 0.01), (200.0, 0.02), (500.0, 0.06)] {
+            let (size, busy) = chain(rate, 64);
+            let spec = spec(64);
+            let state = mix().state(&spec, mix().capacity(&spec), f64::INFINITY, {
+                rate / mix().capacity(&spec)
+            });
+            near(state.size, size, tolerance);
+            near(state.busy, busy, tolerance);
+        }
+    }
+
+    /// One at a time is Pollaczek and Khinchine: 3 ms at 250 a second wait 4.5 ms.
+    #[test]
+    fn one_at_a_time_waits_as_it_always_did() {
+        let wait_s = mix().at_rest(&spec(1), 250.0).expect("it is stable");
+        near(wait_s, 0.75 * 0.003 / 2.0 / 0.25, 1e-9);
+    }
+
+    #[test]
+    fn a_large_batch_takes_all_who_wait() {
+        let wait_s = mix().at_rest(&spec(64), 500.0).expect("it is stable");
+        let state =
+            mix().state(&spec(64), mix().capacity(&spec(64)), f64::INFINITY, 500.0 * 66.0 / 64e3);
+        assert!(wait_s < state.batches.found_s(state.batch_s) / 2.0 * 1.02, "{wait_s}");
+    }
+
+    /// What comes in a tick is refused in that tick, however long it is and however full it was before.
+    #[test]
+    fn a_burst_fills_the_places_and_no_more() {
+        let spec = spec(1);
+        let (mut inside, mut view) = (0.0, GpuView::default());
+        for dt_s in [1.0, 10.0, 1.0, 0.02, 10.0] {
+            let arrivals = 800.0 * dt_s;
+            view.full = mix().full(&spec, (500.0, view.waiting), arrivals, dt_s);
+            let came = arrivals * (1.0 - view.full);
+            (inside, _, view) = mix().advance(&spec, 500.0, (inside, came), dt_s, &view);
+            assert!(inside < 502.0, "{inside} are inside after {dt_s} s");
+        }
+        assert!(inside > 490.0, "{inside}");
+    }
+
+    /// Two free places among four GPUs: of the ten ways to share them out six leave a given one none.
+    #[test]
+    fn a_fixed_number_is_spread_by_chance() {
+        near(full_by_split(13.0, 12.5, 4.0), 0.6, 0.01);
+        near(full_by_split(12.0, 0.0, 4.0).max(1e-12), 1e-12, 1e-6);
+        near(full_by_split(12.0, 12.0, 1.0).max(1e-12), 1e-12, 1e-6);
+    }
+}
