@@ -327,7 +327,7 @@ fn night_is_the_same() {
 
 #[test]
 fn drain_is_the_same() {
-    check("drain", 35, 2);
+    check("drain", 35, 4);
 }
 
 #[test]

@@ -152,7 +152,7 @@ impl GpuMix {
         } else {
             0.0
         };
-        let turns = turns(largest, cs2, utilisation * self.seen);
+        let turns = self.turns(spec, cs2, utilisation * self.seen);
         let wait_s = squares / 2.0 * self.regularity(cs2, utilisation) * turns;
         let company =
             if size < largest { delay_s * (1.0 - busy) * (1.0 + 1.0 / size) / 2.0 } else { 0.0 };
@@ -201,6 +201,17 @@ impl GpuMix {
         let (first_s, full_s) =
             (self.batch_s(spec, patient.min(largest)), self.batch_s(spec, largest));
         (size, batch_s, Batches { first_s, full_s, each_s, rate, cs2 })
+    }
+
+    /// Services that a request waits for, the one that runs among them. When each serves one request, or
+    /// batches wait behind requests that are alone, one after another (1 / (1 − ρ)); a large batch takes
+    /// all who wait, and more than it takes wait as rarely as for one of so many servers (Sakasegawa's
+    /// exponent), under heavy load as Kingman says.
+    fn turns(&self, spec: &GpuSpec, cs2: f64, utilisation: f64) -> f64 {
+        let largest = if self.batched < 1.0 { 1.0 } else { self.largest(spec) };
+        let weight = (1.0 + largest * cs2) / (largest * (1.0 + cs2));
+        let power = libm::sqrt(2.0 * (largest + 1.0)) - 1.0;
+        1.0 + weight * libm::pow(utilisation, power) / (1.0 - utilisation)
     }
 
     /// What arrivals that are more or less regular than by chance make of a wait: Allen and Cunneen,
@@ -263,7 +274,7 @@ impl GpuMix {
             own_s: state.own_s,
             batches: state.batches,
             size: state.size,
-            again: 1.0 - 1.0 / turns(self.largest(spec), state.cs2, utilisation.min(1.0 - 1e-9)),
+            again: 1.0 - 1.0 / self.turns(spec, state.cs2, utilisation.min(1.0 - 1e-9)),
             waiting,
             full: before.full,
             utilisation,
@@ -329,15 +340,6 @@ impl GpuMix {
             (usual / left.max(1e-9)).min(1.0)
         }
     }
-}
-
-/// Services that a request waits for, the one that runs among them. When each serves one request, one
-/// behind another (1 / (1 − ρ)); a large batch takes all who wait, and more than it takes wait as rarely
-/// as for one of so many servers (Sakasegawa's exponent), under heavy load as Kingman says.
-fn turns(largest: f64, cs2: f64, utilisation: f64) -> f64 {
-    let weight = (1.0 + largest * cs2) / (largest * (1.0 + cs2));
-    let power = libm::sqrt(2.0 * (largest + 1.0)) - 1.0;
-    1.0 + weight * libm::pow(utilisation, power) / (1.0 - utilisation)
 }
 
 /// How likely a GPU has all its waiting places taken when the number that waits at all of them is fixed,
