@@ -5,6 +5,7 @@ pub mod units;
 pub mod engine;
 pub mod promql;
 
+pub mod fit;
 pub mod model;
 
 pub mod cluster;
@@ -19,6 +20,8 @@ pub mod input;
 pub mod sim;
 
 pub mod alerts;
+pub mod backtest;
+pub mod calibrate;
 pub mod metrics;
 pub mod trace;
 

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::backtest::BacktestArgs;
 use crate::cli::bench::args::BenchArgs;
 use crate::cli::compare::args::CompareArgs;
+use crate::cli::convert::ConvertArgs;
 use crate::cli::demo::DemoArgs;
+use crate::cli::fit::FitArgs;
 use crate::cli::init::InitArgs;
 use crate::cli::inputs::InputArgs;
 use crate::cli::sweep::args::SweepArgs;
@@ -45,6 +48,12 @@ pub(super) enum Command {
     Init(Box<InitArgs>),
     /// Run a small shop that is inside the program: no file, cluster or network is needed.
     Demo(DemoArgs),
+    /// Make a load out of a recording or of the options of a k6 script.
+    Convert(Box<ConvertArgs>),
+    /// Replay a past day of an HPA: its sizes beside the recorded ones, and under other figures.
+    Backtest(Box<BacktestArgs>),
+    /// Estimate service profiles from measurements: k6, Prometheus, CSV.
+    Fit(Box<FitArgs>),
     /// Print the JSON Schema of a kind of document, for editors.
     Schema {
         /// Scenario, ClusterProfile or ServiceProfiles; without one, the kinds are listed.
@@ -78,6 +87,9 @@ pub(super) struct RunArgs {
     /// What is deployed, and where.
     #[command(flatten)]
     pub(super) inputs: InputArgs,
+    /// A load in place of the scenario's: a document of kind Load, as `convert` writes it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) load: Option<PathBuf>,
     /// Output format, repeatable: text, json, ndjson, html, markdown (each to stdout or =PATH), csv=DIR,
     /// svg=DIR.
     #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output)]

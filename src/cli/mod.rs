@@ -1,16 +1,20 @@
 //! The command line: arguments, files, exit codes. The only room that reads clocks and writes files.
 
 mod args;
+mod backtest;
 mod bench;
 mod compare;
 mod config;
+mod convert;
 mod demo;
 mod explain;
 mod files;
+mod fit;
 mod init;
 mod inputs;
 mod outputs;
 mod progress;
+mod recordings;
 mod repeat;
 mod run;
 mod side_by_side;
@@ -83,6 +87,9 @@ fn dispatch(cli: Cli) -> Exit {
         Command::Validate(args) => validate::validate(&args, cli.color),
         Command::Init(args) => init::init(&args, cli.color),
         Command::Demo(args) => demo::demo(&args, cli.color),
+        Command::Convert(args) => convert::convert(&args),
+        Command::Backtest(args) => backtest::backtest(&args),
+        Command::Fit(args) => fit::fit(&args),
         Command::Schema { kind } => schema(kind.as_deref()),
         Command::Completions { shell } => completions(shell),
         Command::Values(args) => values::values(&args, cli.color),

@@ -64,6 +64,7 @@ pub(super) fn load(path: &Path, args: &RunArgs, color: Color) -> Option<Scenario
     let options = LoadOptions {
         release: args.inputs.release(),
         cluster: args.inputs.cluster.clone(),
+        load: args.load.clone(),
         seed: args.seed,
         patches: Vec::new(),
     };

@@ -44,6 +44,8 @@ pub struct LoadOptions {
     pub release: ReleaseInputs,
     /// Cluster profile in place of `inputs.cluster`.
     pub cluster: Option<PathBuf>,
+    /// A document of kind Load in place of `load`.
+    pub load: Option<PathBuf>,
     /// Seed in place of `seed`.
     pub seed: Option<u64>,
     /// Single figures in place of those in the documents.
@@ -70,6 +72,8 @@ pub(super) struct Files {
     /// The nodes of a live cluster that the profile names.
     nodes: Vec<Documents>,
     pub(super) services: Vec<Documents>,
+    /// A load that stands in for the scenario's.
+    load: Option<Documents>,
     pub(super) manifests: Vec<Documents>,
     /// Rule files that the scenario names.
     pub(super) rules: Vec<Documents>,
@@ -145,6 +149,8 @@ pub(super) fn read_files(
     if let Some((path, span)) = cluster.into_iter().next() {
         read_cluster(&mut files, &path, span, patches, sources, diagnostics);
     }
+    let load = stated_or(options.load.as_slice(), listed("load"));
+    read_load(&mut files, load, sources, diagnostics);
     let alerts = documents.nodes.first().and_then(|node| node.get("alerts"));
     for (path, span) in paths(alerts.and_then(|alerts| alerts.get("rules")), path) {
         files.rules.extend(read_manifests(&path, span, sources, diagnostics));
@@ -169,6 +175,15 @@ pub(super) fn read_files(
     }
     files.scenario = Some(documents);
     files
+}
+
+/// Reads a load that stands in for the scenario's, with the recordings that it replays.
+fn read_load(files: &mut Files, listed: Listed, sources: &mut Sources, diagnostics: &Diagnostics) {
+    let Some((path, span)) = listed.into_iter().next() else { return };
+    files.load = read(&path, span, Dialect::Core, sources, diagnostics);
+    if let Some(documents) = &files.load {
+        read_recordings(documents, &path, sources, diagnostics);
+    }
 }
 
 /// Reads the recordings that loads replay; their decoder finds them by their paths.
@@ -270,6 +285,7 @@ pub(super) fn decode(
                 later: &registered.later,
                 rules: &rules,
                 stated: !options.release.is_empty(),
+                load: files.load.as_ref(),
             };
             scenario(fields, name, &release, profile.as_mut(), services.as_ref())
         };
@@ -561,8 +577,8 @@ pub(super) fn single<T>(
 }
 
 /// The kinds of our own documents.
-const KINDS: [&str; 5] =
-    ["Scenario", "ClusterProfile", "ServiceProfiles", "ScalingPolicy", "Requirements"];
+const KINDS: [&str; 6] =
+    ["Scenario", "ClusterProfile", "ServiceProfiles", "Load", "ScalingPolicy", "Requirements"];
 
 /// `apiVersion`, `kind` and `metadata.name` of one of our own documents.
 fn head<'a>(

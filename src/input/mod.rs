@@ -66,7 +66,7 @@ pub mod material;
 
 pub use helm::Helm;
 pub use loader::{LoadOptions, Loaded, load_scenario, load_scenario_from};
-pub use objects::{LoadedObjects, load_objects};
+pub use objects::{LoadedObjects, load_objects, objects_in};
 pub use patch::{Patch, PatchError, PatchTarget};
 pub use prepared::Prepared;
 pub use release::ReleaseInputs;

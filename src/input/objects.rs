@@ -7,7 +7,7 @@ use super::diagnostic::{Diagnostic, Diagnostics};
 use super::kubernetes::Objects;
 use super::release::{Release, ReleaseInputs};
 use super::source::Sources;
-use super::yaml::Node;
+use super::yaml::{Dialect, Node, parse};
 
 /// Objects with what was said about their documents.
 #[derive(Debug)]
@@ -39,5 +39,21 @@ pub fn load_objects(inputs: &ReleaseInputs) -> LoadedObjects {
     objects.resolve_limits(context);
     let diagnostics = diagnostics.sorted();
     let documents = documents.into_iter().flat_map(|documents| documents.nodes).collect();
+    LoadedObjects { objects, documents, diagnostics, sources }
+}
+
+/// The objects of a text that is no file; `name` stands for its path in diagnostics.
+#[must_use]
+pub fn objects_in(name: &str, text: &str) -> LoadedObjects {
+    let diagnostics = Diagnostics::new();
+    let mut sources = Sources::new();
+    let file = sources.embed(Path::new(name), text);
+    let documents = parse(&sources, file, Dialect::Yaml11, &diagnostics);
+    let context = Context { sources: &sources, diagnostics: &diagnostics };
+    let mut objects = Objects::default();
+    for node in &documents {
+        objects.read(context, node);
+    }
+    let diagnostics = diagnostics.sorted();
     LoadedObjects { objects, documents, diagnostics, sources }
 }

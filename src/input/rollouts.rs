@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::codes;
 use super::decode::{Fields, Value};
+use super::documents::Documents;
 use super::kubernetes::Objects;
 use super::releases::{find_hpa, find_workload, is_hook, is_same};
 use crate::cluster::api::workload::WorkloadKind;
@@ -26,6 +27,8 @@ pub(super) struct Release<'a> {
     pub(super) upgrades: &'a BTreeMap<usize, Objects>,
     /// Whether the command line says what is deployed, so that the scenario need not.
     pub(super) stated: bool,
+    /// A document of kind Load in place of the scenario's own load.
+    pub(super) load: Option<&'a Documents>,
     /// Alert and recording rules.
     pub(super) rules: &'a [RuleGroup],
     /// Their autoscalers, with their targets found.

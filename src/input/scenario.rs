@@ -15,6 +15,7 @@ use super::hospital_day;
 use super::kubernetes::meta::strings;
 use super::kubernetes::{AutoscalerSpec, Objects, REPLICAS_MOST};
 use super::load::{Surroundings, loads};
+use super::loader::single;
 use super::pool_events::PoolEvent;
 use super::releases::follow_releases;
 use super::rollouts::Release;
@@ -89,7 +90,7 @@ pub(super) fn scenario(
     let weekday = written.and_then(hospital_day::weekday);
     let around =
         Surroundings { services, duration: measured.unwrap_or_default(), time_of_day, weekday };
-    let loads = fields.required("load").and_then(|value| loads(&value, around));
+    let loads = load_of(fields, release, around);
     let replicas = fields.read_or("replicas", BTreeMap::new(), |value| replicas(value, objects));
     let provider = profile.as_ref().map(|profile| profile.provider);
     let (overridden, known, pools) = match profile {
@@ -127,6 +128,21 @@ pub(super) fn scenario(
     })
 }
 
+/// The scenario's own load, or that of the document that stands in for it.
+fn load_of(
+    fields: &Fields<'_>,
+    release: &Release<'_>,
+    around: Surroundings<'_>,
+) -> Option<Vec<LoadSpec>> {
+    let Some(document) = release.load else {
+        return fields.required("load").and_then(|value| loads(&value, around));
+    };
+    fields.ignore(&["load"]);
+    let mut read =
+        |fields: &Fields<'_>, _| fields.required("load").and_then(|value| loads(&value, around));
+    single(fields.value().context(), document, "Load", &mut read)
+}
+
 /// `inputs` was followed when the files were read; here its shape is checked.
 fn inputs(fields: &Fields<'_>, stated: bool) -> Option<()> {
     let inputs = fields.required("inputs")?.fields()?;
@@ -142,6 +158,7 @@ fn inputs(fields: &Fields<'_>, stated: bool) -> Option<()> {
     }
     inputs.required("services").and_then(|value| value.list(Value::non_empty));
     inputs.required("cluster").and_then(|value| value.non_empty());
+    inputs.read("load", Value::non_empty);
     inputs.finish("inputs");
     Some(())
 }

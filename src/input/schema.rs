@@ -21,7 +21,7 @@ macro_rules! shipped {
 }
 
 /// Documents from which the schemas are made.
-const DOCUMENTS: [(&str, &str); 39] = shipped![
+const DOCUMENTS: [(&str, &str); 46] = shipped![
     "profiles/aurelius/emergency.yaml",
     "profiles/aurelius/rendered/prod.yaml",
     "profiles/aurelius/services.yaml",
@@ -58,6 +58,13 @@ const DOCUMENTS: [(&str, &str); 39] = shipped![
     "scenarios/retry-budget.yaml",
     "scenarios/retry-storm.yaml",
     "scenarios/scale-from-zero.yaml",
+    "scenarios/web-day.yaml",
+    "scenarios/elb-fortnight.yaml",
+    "scenarios/llm-bursty.yaml",
+    "scenarios/llm-smooth.yaml",
+    "scenarios/hospital-day.yaml",
+    "profiles/lessons/replays.services.yaml",
+    "profiles/lessons/llm.services.yaml",
     "profiles/clusters/eks-karpenter.yaml",
     "profiles/clusters/eks-t4-zonal.yaml",
     "profiles/clusters/karpenter.yaml",

@@ -9,7 +9,9 @@
 
 pub mod assemble;
 mod autoscaler_status;
+pub mod backtest;
 pub mod bench;
+pub mod calibration;
 mod canvas;
 pub mod columns;
 pub mod csv;

@@ -23,6 +23,14 @@ const STACKED: i32 = 118;
 /// Workloads whose replicas the overview shows: those that moved most.
 const REPLICAS_MOST: usize = 3;
 
+/// Figures one above the other on one time axis, without marks.
+#[must_use]
+pub fn panels_of(figures: &[Figure]) -> String {
+    let instants = figures.iter().flat_map(|figure| &figure.series).flat_map(|it| &it.points);
+    let span_s = instants.map(|point| point.0).fold(0.0, f64::max);
+    draw(&Sheet { figures, height: ALONE, span_s, marks: &[] })
+}
+
 /// Every chart by file name: `load.svg`, `latency.svg`, `replicas-NAME.svg` for each HPA,
 /// `nodes.svg`, `gpu.svg` and `queues.svg` where there is something to see, and `overview.svg` with
 /// all of them one above the other.
