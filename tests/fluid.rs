@@ -360,9 +360,8 @@ fn small_scenarios_are_the_same() {
 
 /// Compares the scenarios that `FLUID_NAMES` lists, for whoever works on the model.
 #[test]
-#[ignore = "compares what is asked for"]
 fn named_scenarios_are_the_same() {
-    let names = std::env::var_os("FLUID_NAMES").unwrap_or_default();
+    let Some(names) = std::env::var_os("FLUID_NAMES") else { return };
     for name in names.to_str().expect("names of scenarios").split(',') {
         check(name, 120, 4);
     }
