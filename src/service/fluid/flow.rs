@@ -385,7 +385,10 @@ impl Fluid {
             },
             ca2: match routing {
                 Routing::RoundRobin => 1.0 / spread,
-                Routing::Random | Routing::LeastRequests | Routing::PowerOfTwo => 1.0,
+                Routing::Random
+                | Routing::Pinned
+                | Routing::LeastRequests
+                | Routing::PowerOfTwo => 1.0,
             },
         }
     }
