@@ -17,6 +17,8 @@ mod cloud;
 mod events;
 #[path = "scenario_input/recordings.rs"]
 mod recordings;
+#[path = "scenario_input/resources.rs"]
+mod resources;
 
 const FILES: [(&str, &str); 5] = [
     ("scenario.yaml", include_str!("data/scenario/scenario.yaml")),

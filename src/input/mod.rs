@@ -46,6 +46,7 @@ mod load;
 mod policy;
 mod pool_events;
 mod replay;
+mod resources;
 mod rollouts;
 mod scaling_policy;
 mod scenario;
