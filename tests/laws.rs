@@ -26,6 +26,8 @@ mod k6_oracle;
 mod machines;
 #[path = "laws/policies.rs"]
 mod policies;
+#[path = "laws/resources.rs"]
+mod resources;
 #[path = "laws/swarm.rs"]
 mod swarm;
 #[path = "laws/workers.rs"]

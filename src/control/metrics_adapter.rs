@@ -7,12 +7,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::model::id::PodId;
+use crate::service::Latencies;
 use crate::units::convert::round_i64;
 use crate::units::{SimDuration, SimTime};
 
 /// One metric's series: of each pod, and of the service as a whole.
 #[derive(Debug, Clone, Default)]
 pub struct Series {
+    latencies: VecDeque<(SimTime, Latencies)>,
     whole: VecDeque<(SimTime, f64)>,
     pods: BTreeMap<PodId, VecDeque<(SimTime, f64)>>,
 }
@@ -34,6 +36,21 @@ impl Series {
             push(&mut samples, now, window, value);
             self.pods.insert(pod, samples);
         }
+    }
+
+    /// One scrape of latencies. Samples older than `window` before the last are forgotten.
+    pub fn scrape_latencies(&mut self, now: SimTime, window: SimDuration, counted: Latencies) {
+        self.latencies.push_back((now, counted));
+        while self.latencies.front().is_some_and(|(at, _)| now.since(*at) > window) {
+            self.latencies.pop_front();
+        }
+    }
+
+    /// A figure of the latencies in the window, in thousandths of a second; `None` when nothing ended.
+    #[must_use]
+    pub fn latency_milli(&self, figure: impl Fn(&Latencies) -> Option<f64>) -> Option<i64> {
+        let ((_, first), (_, last)) = (self.latencies.front()?, self.latencies.back()?);
+        figure(&last.since(first)).map(|seconds| round_i64(seconds * 1_000.0))
     }
 
     /// The value of the whole, in thousandths; `None` without enough samples.
@@ -69,6 +86,20 @@ fn value_milli(samples: &VecDeque<(SimTime, f64)>, is_rate: bool) -> Option<i64>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn latencies_are_those_of_the_window() {
+        let (before, mut counted) = (Latencies::default(), Latencies::default());
+        for took_s in [0.03, 0.04, 0.2, 0.2, 60.0] {
+            counted.add(took_s);
+        }
+        let mut series = Series::default();
+        let minute = SimDuration::from_secs(60);
+        series.scrape_latencies(SimTime::from_secs(0), minute, before);
+        assert_eq!(series.latency_milli(Latencies::mean_s), None);
+        series.scrape_latencies(SimTime::from_secs(60), minute, counted);
+        assert_eq!(series.latency_milli(|it| it.quantile_s(0.5)), Some(113));
+    }
 
     #[test]
     fn a_rate_needs_two_samples_and_a_gauge_one() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::codes;
 use super::decode::{Fields, Value};
-use super::kubernetes::Objects;
+use super::kubernetes::{Objects, ServiceObject};
 use crate::cluster::api::WorkloadSpec;
 use crate::cluster::api::pod::Container;
 use crate::model::id::{StationId, WorkloadId};
@@ -29,7 +29,7 @@ pub(super) fn processes(
             station += 1;
             let workload = graph.and_then(|graph| graph.stations.get(id.index())?.workload);
             let workload = workload.map(|workload| &objects.workloads[workload.index()]);
-            match service_process(&service.1, workload) {
+            match service_process(&service.1, workload, objects) {
                 Some(process) if process == ServiceProcess::default() => {}
                 Some(process) => {
                     read.services.insert(id, process);
@@ -69,14 +69,43 @@ fn entries<'a>(fields: &Fields<'a>, name: &'static str) -> Option<Named<'a>> {
 }
 
 /// `container` and `startCpu` of a service; its other fields are read elsewhere.
-fn service_process(value: &Value<'_>, workload: Option<&WorkloadSpec>) -> Option<ServiceProcess> {
+fn service_process(
+    value: &Value<'_>,
+    workload: Option<&WorkloadSpec>,
+    objects: &Objects,
+) -> Option<ServiceProcess> {
     let at = |name: &str| value.node().get(name).map(|_| value.descend(name));
     let start_cpu = at("startCpu").map_or(Some(MilliCpu(0)), |value| value.cores());
     let container = match at("container") {
-        None => Some(None),
+        None => Some(workload.and_then(|workload| with_the_port(workload, objects))),
         Some(value) => named_container(&value, value.non_empty()?, workload).map(Some),
     };
     Some(ServiceProcess { container: container?, start_cpu: start_cpu? })
+}
+
+/// The container that a Service's port leads to, where that is another than the first.
+fn with_the_port(workload: &WorkloadSpec, objects: &Objects) -> Option<Arc<str>> {
+    let containers = &workload.template.spec.containers;
+    if containers.len() < 2 {
+        return None;
+    }
+    let labels = &workload.template.labels;
+    let selects = |service: &&ServiceObject| {
+        service.meta.namespace == workload.meta.namespace
+            && !service.selector.is_empty()
+            && service.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+    };
+    let targets: Vec<&Arc<str>> =
+        objects.services.iter().filter(selects).flat_map(|service| &service.targets).collect();
+    let leads_to = |container: &&Container| {
+        container.ports.iter().any(|(name, number)| {
+            targets
+                .iter()
+                .any(|target| name.as_ref() == Some(*target) || ***target == number.to_string())
+        })
+    };
+    let found = containers.iter().find(leads_to)?;
+    (found.name != containers[0].name).then(|| Arc::clone(&found.name))
 }
 
 fn named_container(

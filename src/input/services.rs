@@ -10,6 +10,7 @@ use super::decode::{Fields, Name, Value};
 use super::diagnostic::Diagnostic;
 use super::kubernetes::Objects;
 use super::policy;
+use super::resources;
 use super::source::Span;
 use super::station;
 use crate::engine::Dist;
@@ -62,6 +63,7 @@ pub(super) fn service_graph(documents: &[Fields<'_>], objects: &Objects) -> Opti
         }
     }
     graph.policies = std::mem::take(&mut reader.policies);
+    complete &= resources::network(documents, &mut graph);
     // Names written twice leave operations without a number of their own.
     let numbered = reader.names.len() == at;
     complete &= !numbered
@@ -162,6 +164,9 @@ impl Reader {
             }
             Some(Some((_, time))) => time.distribution().map(|time| Some(GpuWork::Time(time))),
         };
+        let io = fields.read("io", resources::io);
+        let cache = fields.read("cache", resources::cache);
+        let batch_latency = fields.read("batchLatency", station::batch_latency);
         let steps =
             fields.read_or("calls", Vec::new(), |value| value.list(|step| self.step(id, step)));
         fields.finish("an operation");
@@ -172,6 +177,9 @@ impl Reader {
             cpu: cpu?,
             wait: wait?,
             gpu: gpu?,
+            io: io?,
+            cache: cache?,
+            batch_latency: batch_latency?,
             timeout: timeout?,
             payload: payload?,
             steps: steps?,
@@ -184,8 +192,8 @@ impl Reader {
         let kind = *self.kinds.get(service)?;
         let forbidden: &[&str] = match kind {
             "gpu" => &[],
-            "delay" => &["cpu", "gpuItems", "gpuTime"],
-            _ => &["gpuItems", "gpuTime"],
+            "delay" => &["cpu", "io", "gpuItems", "gpuTime", "batchLatency"],
+            _ => &["gpuItems", "gpuTime", "batchLatency"],
         };
         let mut holds = Some(());
         for field in forbidden.iter().filter(|field| value.node().get(field).is_some()) {

@@ -29,14 +29,17 @@ pub(super) fn station(
     let warm_up = fields.read("warmUp", Value::distribution);
     let idle = fields.read_or("idle", (MilliCpu(0), Bytes(0)), idle);
     let memory = fields.read_or("memory", (Bytes(0), Bytes(0)), memory);
-    let routing = fields.read_or("routing", Routing::Random, routing);
+    let routing = fields.read_or("routing", (Routing::Random, 1, None), routing);
     let works_on_abandoned = fields.read_or("worksOnAbandoned", false, Value::boolean);
     let front = super::front::front(&fields, names, name.text);
+    let disk = fields.read("disk", super::resources::disk);
+    let link = fields.read("link", super::resources::link);
     fields.read("operations", |value| value.entries().map(|_| ()));
     // What is known of its process is read beside (`processes`).
     fields.ignore(&["container", "startCpu"]);
     fields.finish("a service");
     let ((idle_cpu, idle_memory), (memory_per_request, memory_leak_per_hour)) = (idle?, memory?);
+    let (routing, pinned_connections, connection_age) = routing?;
     let mut station = StationSpec {
         name: name.text.into(),
         workload: workload?,
@@ -48,7 +51,11 @@ pub(super) fn station(
         idle_memory,
         memory_per_request,
         memory_leak_per_hour,
-        routing: routing?,
+        routing,
+        pinned_connections,
+        connection_age,
+        disk: disk?,
+        link: link?,
         works_on_abandoned: works_on_abandoned?,
         ..StationSpec::plain("", StationKind::Delay)
     };
@@ -152,7 +159,7 @@ fn gpu(body: &Value<'_>) -> Option<GpuSpec> {
     Some(GpuSpec { max_batch: max_batch?, max_queue_delay: max_queue_delay?, latency: latency? })
 }
 
-fn batch_latency(value: &Value<'_>) -> Option<BatchLatency> {
+pub(super) fn batch_latency(value: &Value<'_>) -> Option<BatchLatency> {
     let fields = value.fields()?;
     if let Some(table) = fields.optional("table") {
         fields.finish("a batch latency given as table");
@@ -224,20 +231,29 @@ fn memory(value: &Value<'_>) -> Option<(Bytes, Bytes)> {
     Some((per_request?, leak?))
 }
 
-fn routing(value: &Value<'_>) -> Option<Routing> {
-    let words = [
-        ("random", Some(Routing::Random)),
-        ("roundRobin", Some(Routing::RoundRobin)),
-        ("leastRequests", Some(Routing::LeastRequests)),
-        ("powerOfTwo", Some(Routing::PowerOfTwo)),
-        ("pinned", None),
-    ];
-    let routing = value.word(&words)?;
-    if routing.is_none() {
-        let message = "is `pinned`, which is not simulated yet";
-        value.report(value.error(codes::UNSUPPORTED, message));
+/// A word, or `pinned: {connections: 4, maxAge: 10m}` of connections that stay open.
+fn routing(value: &Value<'_>) -> Option<(Routing, u32, Option<SimDuration>)> {
+    if value.node().mapping().is_some() {
+        let fields = value.fields()?;
+        let pinned = fields.required("pinned").and_then(|pinned| {
+            let fields = pinned.fields()?;
+            let connections =
+                fields.read_or("connections", 1, |value| value.integer(1..=100_000_u32));
+            let age = fields.read("maxAge", super::policy::positive);
+            fields.finish("connections that stay open");
+            Some((Routing::Pinned, connections?, age?))
+        });
+        fields.finish("how callers choose a pod");
+        return pinned;
     }
-    routing
+    let words = [
+        ("random", Routing::Random),
+        ("roundRobin", Routing::RoundRobin),
+        ("leastRequests", Routing::LeastRequests),
+        ("powerOfTwo", Routing::PowerOfTwo),
+        ("pinned", Routing::Pinned),
+    ];
+    value.word(&words).map(|routing| (routing, 1, None))
 }
 
 /// The event `slow`: a service, by how much, and for how long.

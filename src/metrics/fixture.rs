@@ -134,6 +134,7 @@ fn graph() -> ServiceGraph {
             ClassSpec { name: Arc::from("fetch"), steps: vec![call(1, "item")] },
         ],
         policies: Vec::new(),
+        network: None,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::engine::Rank;
 use crate::model::id::{
-    CallId, ClientId, DisruptionId, EffortId, HpaId, LoadId, NodeId, PodId, ServerId, WorkloadId,
+    CallId, ClientId, DisruptionId, EffortId, HpaId, LoadId, NodeId, PodId, ServerId, StationId,
+    WorkloadId,
 };
 
 /// Something that becomes due at an instant. At most 16 bytes, because millions are pending or
@@ -13,6 +14,8 @@ pub enum Event {
     CpuDone(ServerId),
     /// The CPU quota of a server is used up, or its period is over.
     CfsPeriod(ServerId),
+    /// The next transfer over a station's link is done.
+    LinkDone(StationId),
     /// The batch on a server's GPU is done.
     GpuDone(ServerId),
     /// A batch has waited long enough to fill.
@@ -196,7 +199,7 @@ impl Event {
     pub fn rank(&self) -> Rank {
         Rank(match self {
             Self::WarmUpEnds => 0,
-            Self::CpuDone(_) | Self::GpuDone(_) | Self::WaitDone(_) => 1,
+            Self::CpuDone(_) | Self::LinkDone(_) | Self::GpuDone(_) | Self::WaitDone(_) => 1,
             Self::ConnectTimeout(_)
             | Self::CfsPeriod(_)
             | Self::TimeoutLane(_)

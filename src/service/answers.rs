@@ -1,11 +1,13 @@
 //! How calls end, and how their callers get to know it.
 
+use crate::model::event::Event;
 use crate::model::id::CallId;
 use crate::model::observer::{CallEnd, Observer, OperationEnd};
 use crate::service::call::{Answered, Call, Caller, Forsaken, Phase, propagated};
 use crate::service::connections::Held;
 use crate::service::graph::Site;
 use crate::service::runtime::{Ctx, Services, Work};
+use crate::units::SimDuration;
 use crate::units::convert::index;
 
 impl Services {
@@ -14,20 +16,38 @@ impl Services {
         if !self.is_live(id) {
             return;
         }
-        if self.calls.get(id.slot).phase == Phase::Connecting {
-            let operation = self.calls.get(id.slot).operation;
-            self.leave_queues(self.operations[operation.index()].station, id);
+        let travels = self.way_back(&self.calls.get(id.slot).clone(), end);
+        if !travels.is_zero() {
+            self.send_back(ctx, id, end, travels);
+            return;
         }
-        let (task, call) = (id, *self.calls.get(id.slot));
-        let station = self.operations[call.operation.index()].station;
-        let slot = self.calls.get_mut(id.slot);
-        slot.generation = slot.generation.wrapping_add(1);
-        slot.caller = Caller::Nobody;
-        slot.server = None;
-        self.calls.release(id.slot);
-        if call.caller != Caller::Kubelet {
-            self.tell_end(ctx, &call, end);
+        self.answer(ctx, id, end);
+    }
+
+    /// A call leaves its server; its caller hears of it when the answer has arrived.
+    fn send_back<O: Observer>(
+        &mut self,
+        ctx: &mut Ctx<'_, O>,
+        id: CallId,
+        end: CallEnd,
+        travels: SimDuration,
+    ) {
+        let call = *self.calls.get(id.slot);
+        self.tell_end(ctx, &call, end);
+        self.leave_server(id, &call);
+        let returning = self.calls.get_mut(id.slot);
+        returning.phase = Phase::Returning;
+        returning.server = None;
+        returning.failure = Some(end);
+        let event = Event::WaitDone(id);
+        ctx.queue.schedule(ctx.now + travels, event.rank(), event);
+        if let Some(server) = call.server {
+            self.work.push(Work::Admit(server));
         }
+    }
+
+    /// The place of a call becomes free.
+    fn leave_server(&mut self, task: CallId, call: &Call) {
         if let Some(id) = call.server
             && let Some(server) = self.servers[id.index()].as_deref_mut()
         {
@@ -40,6 +60,25 @@ impl Services {
                 }
             }
         }
+    }
+
+    /// The answer of a call reaches its caller, who may call others meanwhile.
+    pub(super) fn answer<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: CallId, end: CallEnd) {
+        if self.calls.get(id.slot).phase == Phase::Connecting {
+            let operation = self.calls.get(id.slot).operation;
+            self.leave_queues(self.operations[operation.index()].station, id);
+        }
+        let (task, call) = (id, *self.calls.get(id.slot));
+        let station = self.operations[call.operation.index()].station;
+        let slot = self.calls.get_mut(id.slot);
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.caller = Caller::Nobody;
+        slot.server = None;
+        self.calls.release(id.slot);
+        if call.caller != Caller::Kubelet && call.phase != Phase::Returning {
+            self.tell_end(ctx, &call, end);
+        }
+        self.leave_server(task, &call);
         match call.caller {
             Caller::Client(client) => self.answer_client(ctx, client, call.answered(), end),
             Caller::Call(parent) => self.answer_call(parent, call.answered(), end),
@@ -71,6 +110,9 @@ impl Services {
             Forsaken::Cancelled => CallEnd::Abandoned,
         };
         let took = ctx.now.since(call.started);
+        if let Some(latencies) = &mut self.stations[station.index()].latencies {
+            latencies.add(took.as_secs_f64());
+        }
         let ended = OperationEnd { station, took, end: told };
         ctx.observer.operation_ended(ctx.now, call.operation, &ended);
     }

@@ -104,6 +104,10 @@ pub(super) enum Phase {
     OnCpu,
     /// In a pure delay.
     Delayed,
+    /// Its answer leaves over the station's link.
+    OnLink,
+    /// It has left its server; its answer is on the way to the caller.
+    Returning,
     /// Waiting for or on the GPU.
     OnGpu,
     /// Its own calls are under way.

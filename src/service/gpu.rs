@@ -5,7 +5,7 @@
 //! "Dynamic Batcher"). Work that is given as time runs alone.
 
 use crate::model::event::Event;
-use crate::model::id::{CallId, ServerId};
+use crate::model::id::{CallId, OperationId, ServerId};
 use crate::model::observer::Observer;
 use crate::service::call::Phase;
 use crate::service::runtime::{Ctx, Services, Work, stretched};
@@ -61,7 +61,8 @@ impl Services {
         let StationKind::Gpu(spec) = &graph.stations[station.index()].kind else {
             unreachable!("only GPU stations have GPUs")
         };
-        let Some(Batch { calls, time, oldest, may_grow }) = self.next_batch(server, spec.max_batch)
+        let Some(Batch { calls, operation, time, oldest, may_grow }) =
+            self.next_batch(server, spec.max_batch)
         else {
             return;
         };
@@ -77,7 +78,10 @@ impl Services {
         gpu.busy_since = Some(ctx.now);
         let timer = gpu.done_timer;
         let took = match time {
-            BatchTime::OfItems(items) => spec.latency.of(items),
+            BatchTime::OfItems(items) => {
+                let own = graph.operations[operation.index()].batch_latency.as_ref();
+                own.unwrap_or(&spec.latency).of(items)
+            }
             BatchTime::Alone => self.time_alone(server),
         };
         let took = stretched(took, self.stations[station.index()].slowdown);
@@ -92,7 +96,13 @@ impl Services {
         let (oldest, first) = queue.front()?;
         let (oldest, first) = (*oldest, operation(first));
         let Some(GpuWork::Items(each)) = self.graph.operations[first.index()].gpu else {
-            return Some(Batch { calls: 1, time: BatchTime::Alone, oldest, may_grow: false });
+            return Some(Batch {
+                calls: 1,
+                operation: first,
+                time: BatchTime::Alone,
+                oldest,
+                may_grow: false,
+            });
         };
         let most = index((max_batch / each.max(1)).max(1));
         let same = queue.iter().take(most).take_while(|(_, call)| operation(call) == first);
@@ -100,7 +110,7 @@ impl Services {
         let time = BatchTime::OfItems(count_u32(calls) * each);
         // Behind another operation's call nobody can join any more.
         let may_grow = calls < most && calls == queue.len();
-        Some(Batch { calls, time, oldest, may_grow })
+        Some(Batch { calls, operation: first, time, oldest, may_grow })
     }
 
     /// Draws the time of the call that has the GPU alone.
@@ -117,6 +127,8 @@ impl Services {
 struct Batch {
     /// So many of the oldest calls.
     calls: usize,
+    /// All of this operation: batches are of one model.
+    operation: OperationId,
     time: BatchTime,
     /// Since when the oldest waits.
     oldest: SimTime,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::engine::{Dist, Stream, Streams};
 use crate::model::id::{OperationId, StationId};
 use crate::service::spec::{
-    CallMode, CallSpec, ClientStep, GpuWork, OnError, ServiceGraph, StationKind,
+    CacheSpec, CallMode, CallSpec, ClientStep, GpuWork, IoSpec, OnError, ServiceGraph, StationKind,
 };
 use crate::units::convert::count_u32;
 use crate::units::time::SimDuration;
@@ -23,6 +23,10 @@ pub(super) struct Operation {
     pub(super) cpu: Option<Dist>,
     pub(super) wait: Option<Dist>,
     pub(super) gpu: Option<GpuWork>,
+    pub(super) io: Option<IoSpec>,
+    pub(super) cache: Option<CacheSpec>,
+    /// Its answers leave over a link.
+    pub(super) linked: bool,
     /// Ranges of `sites`, one per step.
     pub(super) steps: Vec<(u32, u32)>,
     pub(super) demand_stream: Stream,
@@ -75,6 +79,9 @@ pub(super) fn lower(graph: &Arc<ServiceGraph>, streams: &Streams) -> Lowered {
             cpu: spec.cpu.clone(),
             wait: spec.wait.clone(),
             gpu: spec.gpu.clone(),
+            io: spec.io,
+            cache: spec.cache,
+            linked: graph.stations[spec.station.index()].link.is_some(),
             steps,
             demand_stream: streams.of(&format!("demand/{}", spec.name)),
             branch_stream: streams.of(&format!("branch/{}", spec.name)),

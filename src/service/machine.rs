@@ -33,6 +33,8 @@ const LEAST_SHARE: f64 = 0.05;
 pub struct Place {
     /// The machine it shares with others; `None` is one of its own.
     pub machine: Option<NodeId>,
+    /// The zone it is in, by any number that tells zones apart.
+    pub zone: Option<u64>,
     /// Cores of the machine.
     pub machine_cores: f64,
     /// Cores it may use on average (limit); `None` is all.
@@ -47,7 +49,14 @@ impl Place {
     /// A machine of its own with so many cores.
     #[must_use]
     pub const fn alone(cores: f64) -> Self {
-        Self { machine: None, machine_cores: cores, limit: None, weight: 1.0, background: 0.0 }
+        Self {
+            machine: None,
+            zone: None,
+            machine_cores: cores,
+            limit: None,
+            weight: 1.0,
+            background: 0.0,
+        }
     }
 
     /// The cores it may use if nobody else wants any.

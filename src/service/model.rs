@@ -5,7 +5,9 @@ use crate::model::id::{CallId, PodId, ServerId, StationId};
 use crate::model::observer::Observer;
 use crate::model::record::TaskLosses;
 use crate::service::probe::ProbeAnswer;
-use crate::service::{CallTally, Ctx, Ended, Fluid, IterationEnd, Place, PoolUse, Services, Usage};
+use crate::service::{
+    CallTally, Ctx, Ended, Fluid, IterationEnd, Latencies, Place, PoolUse, Services, Usage,
+};
 use crate::units::{SimDuration, SimTime};
 
 /// The services of a run, by either model. Each method is that of [`Services`] and of [`Fluid`].
@@ -215,6 +217,22 @@ impl Model {
         match self {
             Self::Requests(services) => services.served_by(id),
             Self::Fluid(fluid) => fluid.served_by(id),
+        }
+    }
+
+    /// How long a station's requests take is counted from now on; the fluid model cannot.
+    pub fn count_latencies(&mut self, station: StationId) {
+        if let Self::Requests(services) = self {
+            services.count_latencies(station);
+        }
+    }
+
+    /// How long a station's requests took, where that is counted.
+    #[must_use]
+    pub fn latencies(&self, station: StationId) -> Option<&Latencies> {
+        match self {
+            Self::Requests(services) => services.latencies(station),
+            Self::Fluid(_) => None,
         }
     }
 

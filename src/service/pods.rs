@@ -6,6 +6,7 @@ use crate::model::id::{CallId, OperationId, PodId, ServerId, StationId};
 use crate::model::observer::{CallEnd, Observer};
 use crate::model::record::TaskLosses;
 use crate::service::call::Phase;
+use crate::service::latency::Latencies;
 use crate::service::machine::Place;
 use crate::service::quota::Throttling;
 use crate::service::runtime::{Ctx, Services, Work};
@@ -155,6 +156,7 @@ impl Services {
         self.leave_machine(ctx.now, &server, id, ctx.queue);
         server.release_timers(ctx.queue);
         self.close_pools(id);
+        self.forget_pins(id);
         let inside = self.calls_at(id);
         let mut ended = Ended { requests_cut: 0, tasks: TaskLosses::default() };
         if let Some(tasks) = server.tasks.take() {
@@ -224,6 +226,17 @@ impl Services {
     #[must_use]
     pub fn served(&self, station: StationId) -> u64 {
         self.stations[station.index()].served
+    }
+
+    /// How long a station's requests take is counted from now on.
+    pub fn count_latencies(&mut self, station: StationId) {
+        self.stations[station.index()].latencies = Some(Box::default());
+    }
+
+    /// How long a station's requests took, where that is counted.
+    #[must_use]
+    pub fn latencies(&self, station: StationId) -> Option<&Latencies> {
+        self.stations[station.index()].latencies.as_deref()
     }
 
     /// Requests that ended at a server since it began.

@@ -20,10 +20,11 @@ use crate::service::front::Front;
 use crate::service::graph::{Lowered, NO_LANE, NO_POLICY, Operation, Site, Step, lower};
 use crate::service::lane::TimeoutLane;
 use crate::service::machine::Machines;
+use crate::service::resources::{Link, hits};
 use crate::service::server::{Server, ServerState};
 use crate::service::spec::{CallMode, ServiceGraph};
 use crate::service::station::Station;
-use crate::units::convert::{count_u32, index};
+use crate::units::convert::{count_u32, f64_from_u64, index};
 use crate::units::time::{SimDuration, SimTime};
 
 /// What the run loop lends a transition: the instant, the queue, and the ear of the observer.
@@ -61,6 +62,9 @@ pub struct Services {
     pub(super) sleep_stream: Stream,
     pub(super) work: Vec<Work>,
     pub(super) machines: Machines,
+    /// The link of each station that has one.
+    pub(super) links: Vec<Option<Box<Link>>>,
+    pub(super) network_stream: Stream,
     /// Iterations that ended, for the loads to hear of.
     pub(super) ended: Vec<IterationEnd>,
     /// The lane of unacknowledged tasks of each station that has them.
@@ -150,6 +154,10 @@ impl Services {
         let lane =
             |(number, span): (usize, SimDuration)| TimeoutLane::new(span, count_u32(number), queue);
         let lanes = lanes.into_iter().enumerate().map(lane).collect();
+        let links = graph.stations.iter().enumerate().map(|(at, spec)| {
+            spec.link.map(|link| Box::new(Link::new(link, StationId::at(at), queue)))
+        });
+        let links = links.collect();
         Self {
             graph: Arc::clone(graph),
             stations,
@@ -166,6 +174,8 @@ impl Services {
             fronts: Front::of(graph),
             connections: graph.stations.iter().map(|_| Connections::default()).collect(),
             machines: Machines::default(),
+            links,
+            network_stream: streams.of(Self::NETWORK_STREAM),
             pools: Vec::new(),
             server_pools: Vec::new(),
             sleep_stream: streams.of("clients/sleep"),
@@ -338,9 +348,10 @@ impl Services {
         station: StationId,
         id: CallId,
     ) {
+        let pinned = self.pinned_server(ctx.now, station, id);
         let Self { stations, servers, .. } = self;
         let inside = |server: ServerId| servers[server.index()].as_ref().map_or(0, |s| s.inside);
-        let Some(chosen) = stations[station.index()].route(inside) else {
+        let Some(chosen) = pinned.or_else(|| stations[station.index()].route(inside)) else {
             self.end(ctx, id, CallEnd::Refused);
             return;
         };
@@ -428,6 +439,11 @@ impl Services {
         if call.phase == Phase::Stalled {
             return;
         }
+        if call.phase == Phase::Returning {
+            let end = call.failure.unwrap_or(CallEnd::Completed);
+            self.answer(ctx, id, end);
+            return;
+        }
         if call.phase == Phase::Held {
             let station = self.operations[call.operation.index()].station;
             self.connect_and_pass(ctx, station, id);
@@ -455,16 +471,29 @@ impl Services {
         }
         if matches!(call.phase, Phase::OnCpu | Phase::Queued) {
             call.phase = Phase::Delayed;
-            if let Some(wait) = &operation.wait {
+            if operation.wait.is_some() || operation.io.is_some() {
                 let slowdown = self.stations[operation.station.index()].slowdown;
-                let wait = wait.sample_span(&mut operation.demand_stream);
-                let due = ctx.now + stretched(wait, slowdown);
+                let wait = operation.wait.as_ref();
+                let wait = wait.map(|wait| wait.sample_span(&mut operation.demand_stream));
+                let mut due = ctx.now + stretched(wait.unwrap_or_default(), slowdown);
+                if operation.io.is_some() {
+                    let call = *call;
+                    due += self.disk_time(ctx.now, &call);
+                }
                 let event = Event::WaitDone(id);
                 ctx.queue.schedule(due, event.rank(), event);
                 return;
             }
         }
-        if call.phase == Phase::Delayed {
+        if call.phase == Phase::Delayed && operation.linked {
+            let operation = call.operation;
+            if self.enter_link(ctx.now, id, operation, ctx.queue) {
+                return;
+            }
+        }
+        let call = self.calls.get_mut(id.slot);
+        let operation = &mut self.operations[call.operation.index()];
+        if matches!(call.phase, Phase::Delayed | Phase::OnLink) {
             call.phase = Phase::OnGpu;
             if operation.gpu.is_some()
                 && let Some(server) = call.server
@@ -486,6 +515,14 @@ impl Services {
                 return;
             }
             let operation = &mut self.operations[call.operation.index()];
+            if let Some(cache) = operation.cache.filter(|_| call.step == 0) {
+                let server = call.server.and_then(|id| self.servers[id.index()].as_deref());
+                let served = server.map_or(f64::INFINITY, |server| f64_from_u64(server.served));
+                if hits(cache.hits_after(served), &mut operation.branch_stream) {
+                    self.end(ctx, id, CallEnd::Completed);
+                    return;
+                }
+            }
             let Some((first, last)) = operation.steps.get(usize::from(call.step)).copied() else {
                 self.end(ctx, id, CallEnd::Completed);
                 return;

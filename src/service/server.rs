@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 
 use crate::engine::{EventQueue, TimerId};
 use crate::model::event::Event;
-use crate::model::id::{CallId, PodId, ServerId, StationId};
+use crate::model::id::{CallId, NodeId, PodId, ServerId, StationId};
 use crate::service::machine::{NO_MACHINE, Place};
 use crate::service::processor::Processor;
 use crate::service::quota::Quota;
+use crate::service::resources::Disk;
 use crate::service::spec::{StationKind, StationSpec};
 use crate::units::convert::count_u32;
 use crate::units::time::{SimDuration, SimTime};
@@ -55,6 +56,10 @@ pub(super) struct Server {
     /// Of a worker: what it holds of the broker's tasks.
     pub(super) tasks: Option<Tasks>,
     pub(super) gpu: Option<Gpu>,
+    pub(super) disk: Disk,
+    /// The node it runs on, and its zone.
+    pub(super) node: Option<NodeId>,
+    pub(super) zone: Option<u64>,
     pub(super) began: SimTime,
 }
 
@@ -165,6 +170,9 @@ impl Server {
             backlog_limit: spec.backlog.unwrap_or(u32::MAX),
             tasks,
             gpu,
+            disk: Disk::default(),
+            node: place.machine,
+            zone: place.zone,
             began: now,
         }
     }

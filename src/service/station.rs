@@ -6,6 +6,8 @@ use rand::RngExt;
 
 use crate::engine::Stream;
 use crate::model::id::{CallId, ServerId};
+use crate::service::latency::Latencies;
+use crate::service::pins::Pins;
 use crate::service::spec::Routing;
 use crate::units::convert::f64_from_u64;
 use crate::units::time::SimTime;
@@ -19,7 +21,11 @@ pub(super) struct Station {
     pub(super) open: Vec<ServerId>,
     pub(super) routing: Routing,
     rotation: usize,
-    stream: Stream,
+    pub(super) stream: Stream,
+    /// How long requests took, where somebody asks.
+    pub(super) latencies: Option<Box<Latencies>>,
+    /// Connections that callers keep.
+    pub(super) pins: Pins,
     /// Tasks that no worker has taken yet.
     pub(super) broker: VecDeque<CallId>,
     /// Tasks whose worker died, that are not visible again yet.
@@ -44,6 +50,8 @@ impl Station {
             routing,
             rotation: 0,
             stream,
+            latencies: None,
+            pins: Pins::new(),
             broker: VecDeque::new(),
             orphans: 0,
             slowdowns: Vec::new(),
@@ -63,7 +71,7 @@ impl Station {
             return self.open.first().copied();
         }
         let chosen = match self.routing {
-            Routing::Random => self.stream.random_range(0..count),
+            Routing::Random | Routing::Pinned => self.stream.random_range(0..count),
             Routing::RoundRobin => {
                 self.rotation = (self.rotation + 1) % count;
                 self.rotation

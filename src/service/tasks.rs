@@ -186,10 +186,11 @@ fn is_unacknowledged(call: &Call, late_acks: bool) -> bool {
     match call.phase {
         Phase::Unacknowledged => true,
         Phase::Queued => call.server.is_some(),
-        Phase::Held | Phase::Connecting => false,
+        Phase::Held | Phase::Connecting | Phase::Returning => false,
         Phase::Admitted
         | Phase::OnCpu
         | Phase::Delayed
+        | Phase::OnLink
         | Phase::OnGpu
         | Phase::Calling
         | Phase::Stalled => late_acks && call.server.is_some(),

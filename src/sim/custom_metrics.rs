@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::control::hpa::{HpaSpec, MetricSpec, PodValue, Reading};
+use crate::control::hpa::{HpaSpec, MetricIdentifier, MetricSpec, PodValue, Reading};
 use crate::control::metrics_adapter::Series;
 use crate::model::id::{PodId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::scenario::custom_metric::{CustomMetricSpec, Quantity};
+use crate::service::Latencies;
 use crate::sim::Run;
 use crate::units::SimTime;
 use crate::units::convert::f64_from_u64;
@@ -30,6 +31,12 @@ impl<O: Observer> Run<'_, O> {
                 Quantity::RequestsPerSecond => f64_from_u64(services.served(*station)),
                 Quantity::InFlight => f64::from(services.inside(*station)),
                 Quantity::Waiting => f64::from(services.waiting(*station)),
+                Quantity::MeanLatency | Quantity::Latency(_) => {
+                    if let Some(counted) = services.latencies(*station) {
+                        series.scrape_latencies(now, *window, *counted);
+                    }
+                    continue;
+                }
             };
             let stations = &self.stations;
             let owners = &self.pod_owners;
@@ -42,6 +49,7 @@ impl<O: Observer> Run<'_, O> {
                     Quantity::RequestsPerSecond => f64_from_u64(services.served_by(*server)),
                     Quantity::InFlight => f64::from(services.inside_server(*server)),
                     Quantity::Waiting => f64::from(services.waiting_at(*server)),
+                    Quantity::MeanLatency | Quantity::Latency(_) => 0.0,
                 };
                 (*pod, value)
             });
@@ -58,28 +66,40 @@ impl<O: Observer> Run<'_, O> {
         match metric {
             MetricSpec::Resource { .. } | MetricSpec::ContainerResource { .. } => Answer::None,
             MetricSpec::Pods { metric, .. } => {
-                let Some((series, is_rate)) = self.series(&metric.name) else {
+                let Some((series, quantity)) = self.series(metric) else {
                     return Answer::None;
                 };
                 let pods = self.cluster.pods_of(target);
-                let value = |id: PodId| series.pod_milli(id, is_rate);
+                let value = |id: PodId| series.pod_milli(id, quantity.is_rate());
                 let values = pods.filter_map(|pod| Some((Arc::clone(&pod.name), value(pod.id)?)));
                 let values: Vec<_> = values.collect();
                 if values.is_empty() { Answer::None } else { Answer::PerPod(values) }
             }
             MetricSpec::Object { metric, .. } | MetricSpec::External { metric, .. } => {
-                let value = self.series(&metric.name);
-                let value = value.and_then(|(series, is_rate)| series.whole_milli(is_rate));
+                let value = self.series(metric);
+                let value = value.and_then(|(series, quantity)| match quantity {
+                    Quantity::MeanLatency => series.latency_milli(Latencies::mean_s),
+                    Quantity::Latency(share) => {
+                        series.latency_milli(|counted| counted.quantile_s(share))
+                    }
+                    Quantity::RequestsPerSecond | Quantity::InFlight | Quantity::Waiting => {
+                        series.whole_milli(quantity.is_rate())
+                    }
+                });
                 value.map_or(Answer::None, Answer::One)
             }
         }
     }
 
-    fn series(&self, name: &str) -> Option<(&Series, bool)> {
+    /// The series of a name that its selector chooses. One of which no labels are stated is any.
+    fn series(&self, wanted: &MetricIdentifier) -> Option<(&Series, Quantity)> {
         let metrics = &self.scenario.custom_metrics;
-        let position = metrics.iter().position(|spec| *spec.name == *name)?;
-        let is_rate = metrics[position].quantity == Quantity::RequestsPerSecond;
-        Some((&self.custom_metrics[position], is_rate))
+        let position = metrics.iter().position(|spec| {
+            *spec.name == *wanted.name
+                && (spec.labels.is_empty()
+                    || wanted.selector.as_ref().is_none_or(|it| it.matches(&spec.labels)))
+        })?;
+        Some((&self.custom_metrics[position], metrics[position].quantity))
     }
 }
 

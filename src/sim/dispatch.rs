@@ -22,6 +22,10 @@ impl<O: Observer> Run<'_, O> {
             Event::CfsPeriod(server) => {
                 return self.services.requests().cfs_period(&mut ctx!(self, now), server);
             }
+            Event::LinkDone(station) => {
+                self.services.requests().link_done(&mut ctx!(self, now), station);
+                return self.hear_services(now);
+            }
             Event::GpuDone(server) => {
                 self.services.requests().gpu_done(&mut ctx!(self, now), server);
                 return self.hear_services(now);

@@ -191,7 +191,10 @@ impl<'a, O: Observer> Run<'a, O> {
         let mut queue = EventQueue::new();
         let measured_from = SimTime::ZERO + scenario.warm_up;
         let cluster = cluster_of(scenario);
-        let Serving { services, flows, loads } = serve(scenario, &streams, &mut queue);
+        let Serving { mut services, flows, loads } = serve(scenario, &streams, &mut queue);
+        for metric in scenario.custom_metrics.iter().filter(|it| it.quantity.is_latency()) {
+            services.count_latencies(metric.station);
+        }
         let station_of =
             |workload: &crate::cluster::Workload| scenario.services.station_of(workload.id);
         let stations = cluster.workloads().iter().map(station_of).collect();

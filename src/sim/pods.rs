@@ -21,6 +21,12 @@ const END_OF_PROCESS: SimDuration = SimDuration::from_millis(1_500);
 /// `MinShares`).
 const LEAST_WEIGHT: f64 = 2.0 / 1_024.0;
 
+/// A number for a name, the same wherever it is asked for (FNV-1a).
+fn number_of(name: &str) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
 impl<O: Observer> Run<'_, O> {
     /// A pod has a node: its kubelet takes it, waits for its volumes and pulls.
     pub(super) fn pod_bound(&mut self, now: SimTime, id: PodId, node: NodeId) {
@@ -152,6 +158,7 @@ impl<O: Observer> Run<'_, O> {
         let weight = requested.map_or(0.0, crate::units::MilliCpu::as_cores).max(LEAST_WEIGHT);
         Place {
             machine: pod.node,
+            zone: node.and_then(|node| node.zone()).map(number_of),
             machine_cores: node.map_or(1.0, |node| node.capacity.cpu.as_cores()),
             limit,
             weight,

@@ -110,6 +110,7 @@ impl<E: Ear> World<E> {
             match event {
                 Event::CpuDone(server) => services.cpu_done(&mut ctx, server),
                 Event::CfsPeriod(server) => services.cfs_period(&mut ctx, server),
+                Event::LinkDone(station) => services.link_done(&mut ctx, station),
                 Event::GpuDone(server) => services.gpu_done(&mut ctx, server),
                 Event::GpuStart(server) => services.gpu_start(&mut ctx, server),
                 Event::WaitDone(call) => services.wait_done(&mut ctx, call),

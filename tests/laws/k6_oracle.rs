@@ -1,14 +1,10 @@
 //! A queue that was measured: one server of 110 ms under arrivals that a k6 run recorded. What the
-//! request model makes of the same arrivals must be what was measured.
+//! request model makes of the same arrivals must be what was measured. Nothing is fitted to the waiting times:
+//! the server's turn and what HTTP adds are read off the record where nobody waits, or nothing but the server
+//! matters.
 
 use super::*;
 
-/// Between two answers of the busy server the record has 111.2 ms (median): the fixed 110 ms, and what
-/// Python and the kernel need to turn to the next request.
-const SERVICE_S: f64 = 0.1112;
-/// What HTTP on loopback adds outside the server: without a queue the record's 95th percentiles are 113
-/// to 118 ms.
-const OUTSIDE_S: f64 = 0.003;
 const WINDOW_US: u64 = 10_000_000;
 
 /// Start and duration of each recorded request (microseconds), in the order of starts.
@@ -34,13 +30,47 @@ fn p95_ms(values: &mut [f64]) -> f64 {
     at(below) + (at((below + 1).min(last)) - at(below)) * (position - f64::from(below))
 }
 
+/// What the record itself says of the server, apart from how long requests waited: the mean gap between its
+/// answers while requests wait, which is the fixed 110 ms and what Python needs to turn to the next (ms).
+fn turn_ms(record: &[(u64, u64)]) -> f64 {
+    // With more than three turns on the way of a request, another one waits behind it.
+    let ends = record.iter().filter(|(_, took)| *took > 400_000).map(|(start, took)| start + took);
+    let ends: Vec<u64> = ends.collect();
+    let gaps = ends.windows(2).map(|pair| pair[1] - pair[0]);
+    mean_ms(&gaps.collect::<Vec<u64>>())
+}
+
+/// What HTTP on loopback takes beside the server's turn, on average: what the requests of the first windows,
+/// which found it idle, took beyond a turn (ms).
+fn outside_ms(record: &[(u64, u64)], turn_ms: f64) -> f64 {
+    let idle = record.iter().take_while(|(start, _)| *start < 4 * WINDOW_US);
+    mean_ms(&idle.map(|(_, took)| *took).collect::<Vec<u64>>()) - turn_ms
+}
+
+fn mean_ms(micros: &[u64]) -> f64 {
+    assert!(micros.len() > 100, "too few to know a mean");
+    let count = u32::try_from(micros.len()).expect("few values");
+    let sum: u64 = micros.iter().sum();
+    SimDuration::from_nanos(sum * 1_000).as_millis_f64() / f64::from(count)
+}
+
+#[test]
+fn the_record_tells_a_turn_of_110_ms_and_little_beside() {
+    let record = recorded();
+    let turn_ms = turn_ms(&record);
+    assert!((110.0..112.0).contains(&turn_ms), "{turn_ms} ms");
+    let outside_ms = outside_ms(&record, turn_ms);
+    assert!((0.0..3.0).contains(&outside_ms), "{outside_ms} ms");
+}
+
 #[test]
 fn the_recorded_queue_is_reproduced_window_by_window() {
     let record = recorded();
-    let mut graph = single(Some(1), seconds(SERVICE_S), None);
+    let turn_ms = turn_ms(&record);
+    let mut graph = single(Some(1), seconds(turn_ms / 1e3), None);
     graph.stations.push(station("http", StationKind::Delay));
     let mut http = operation(1, "http.request", None);
-    http.wait = seconds(OUTSIDE_S);
+    http.wait = seconds(outside_ms(&record, turn_ms) / 1e3);
     http.steps = vec![StepSpec { calls: vec![CallSpec::to(OperationId(0))] }];
     graph.operations.push(http);
     graph.classes = vec![class(vec![call(1, None)])];

@@ -7,7 +7,14 @@ use aurelius_sim::service::spec::CpuSpec;
 use super::*;
 
 fn on_node(cores: f64, weight: f64, limit: Option<f64>) -> Place {
-    Place { machine: Some(NodeId(7)), machine_cores: cores, limit, weight, background: 0.0 }
+    Place {
+        machine: Some(NodeId(7)),
+        zone: None,
+        machine_cores: cores,
+        limit,
+        weight,
+        background: 0.0,
+    }
 }
 
 /// As many stations as demands; class `n` asks station `n` for its demand.

@@ -136,6 +136,8 @@ pub struct Container {
     pub resources_origin: Origin,
     /// `ports` that ask for a host port.
     pub host_ports: Vec<HostPort>,
+    /// Numbers of all `ports`, with their names where they have one.
+    pub ports: Vec<(Option<Arc<str>>, i32)>,
     /// `startupProbe`.
     pub startup_probe: Option<Probe>,
     /// `readinessProbe`.

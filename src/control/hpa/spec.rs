@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::units::quantity::Quantity;
 
@@ -205,6 +206,27 @@ pub struct LabelRequirement {
     pub operator: String,
     /// What it is compared with.
     pub values: Vec<String>,
+}
+
+impl LabelSelector {
+    /// Whether a series with these labels is meant.
+    #[must_use]
+    pub fn matches(&self, labels: &BTreeMap<Arc<str>, Arc<str>>) -> bool {
+        let value = |key: &str| labels.get(key).map(|value| &**value);
+        let equal = self.match_labels.iter().all(|(key, wanted)| value(key) == Some(wanted));
+        equal
+            && self.match_expressions.iter().all(|requirement| {
+                let found = value(&requirement.key);
+                let among = found.is_some_and(|it| requirement.values.iter().any(|v| v == it));
+                match requirement.operator.as_str() {
+                    "In" => among,
+                    "NotIn" => !among,
+                    "Exists" => found.is_some(),
+                    "DoesNotExist" => found.is_none(),
+                    _ => false,
+                }
+            })
+    }
 }
 
 impl fmt::Display for LabelSelector {

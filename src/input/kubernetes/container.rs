@@ -50,7 +50,9 @@ pub(super) fn container(value: &Value<'_>) -> Option<Decoded> {
     fields.ignore(&["workingDir", "targetContainerName"]);
     fields.finish("Container (v1)");
     let Resources { requests, limits, origin } = resources?;
-    let (declared_ports, host_ports) = split(ports?);
+    let ports = ports?;
+    let own = ports.iter().map(|port| port.own.clone()).collect();
+    let (declared_ports, host_ports) = split(ports);
     let container = Container {
         name: name?,
         image: image?,
@@ -58,6 +60,7 @@ pub(super) fn container(value: &Value<'_>) -> Option<Decoded> {
         limits,
         resources_origin: origin,
         host_ports,
+        ports: own,
         startup_probe: startup_probe?,
         readiness_probe: readiness_probe?,
         liveness_probe: liveness_probe?,
@@ -168,6 +171,8 @@ fn unknown_resource(value: &Value<'_>, name: &str) -> Option<()> {
 struct Port {
     declared: HostPort,
     on_host: bool,
+    /// Its name and number in the container.
+    own: (Option<Arc<str>>, i32),
 }
 
 fn port(value: &Value<'_>) -> Option<Port> {
@@ -178,13 +183,15 @@ fn port(value: &Value<'_>) -> Option<Port> {
     let ip = fields.read_or("hostIP", Arc::from("0.0.0.0"), Value::shared);
     let protocols = [("TCP", "TCP"), ("UDP", "UDP"), ("SCTP", "SCTP")];
     let protocol = fields.read_or("protocol", "TCP", |value| value.word(&protocols));
-    fields.ignore(&["name"]);
+    let name = fields.read("name", Value::shared);
     fields.finish("ContainerPort (v1)");
+    let name = name?;
     let (container_port, host_port, ip, protocol) = (container_port?, host_port?, ip?, protocol?);
     let port = if host_port == 0 { container_port } else { host_port };
     Some(Port {
         declared: HostPort { ip, protocol: protocol.into(), port },
         on_host: host_port != 0,
+        own: (name, container_port),
     })
 }
 

@@ -13,6 +13,8 @@ pub struct ServiceObject {
     pub meta: ObjectMeta,
     /// `spec.selector`; a Service without one selects nothing.
     pub selector: Labels,
+    /// Where its ports lead in a pod: `targetPort`, or the port itself; numbers or names.
+    pub targets: Vec<Arc<str>>,
     /// `spec.clusterIP: None`: clients see the pods themselves.
     pub headless: bool,
 }
@@ -31,7 +33,7 @@ pub struct PriorityClass {
 }
 
 /// The fields of `spec` that decide nothing here.
-const ASIDE: [&str; 19] = [
+const ASIDE: [&str; 18] = [
     "allocateLoadBalancerNodePorts",
     "clusterIPs",
     "externalIPs",
@@ -44,7 +46,6 @@ const ASIDE: [&str; 19] = [
     "loadBalancerClass",
     "loadBalancerIP",
     "loadBalancerSourceRanges",
-    "ports",
     "publishNotReadyAddresses",
     "sessionAffinity",
     "sessionAffinityConfig",
@@ -59,19 +60,33 @@ pub(super) fn service(value: &Value<'_>) -> Option<ServiceObject> {
     let meta = metadata(&fields);
     let spec = fields.optional("spec");
     fields.finish("Service (v1)");
-    let (selector, headless) = match spec {
-        None => (Some(Labels::new()), Some(false)),
+    let (selector, targets, headless) = match spec {
+        None => (Some(Labels::new()), Some(Vec::new()), Some(false)),
         Some(spec) => {
             let spec = spec.fields()?;
             let selector = spec.read_or("selector", Labels::new(), strings);
             let headless =
                 spec.read_or("clusterIP", false, |ip| ip.string().map(|ip| ip == "None"));
+            let targets = spec.read_or("ports", Vec::new(), |value| value.list(target));
             spec.ignore(&ASIDE);
             spec.finish("ServiceSpec (v1)");
-            (selector, headless)
+            (selector, targets, headless)
         }
     };
-    Some(ServiceObject { meta: meta?, selector: selector?, headless: headless? })
+    Some(ServiceObject { meta: meta?, selector: selector?, targets: targets?, headless: headless? })
+}
+
+/// Where one of its ports leads.
+fn target(value: &Value<'_>) -> Option<Arc<str>> {
+    let fields = value.fields()?;
+    let text = |value: Value<'_>| match value.node().text() {
+        Some(name) => Some(Arc::from(name)),
+        None => value.integer(1..=65_535_u32).map(|number| Arc::from(number.to_string())),
+    };
+    let port = fields.optional("port").and_then(text);
+    let target = fields.optional("targetPort").and_then(text);
+    fields.ignore_all();
+    Some(target.or(port).unwrap_or_default())
 }
 
 /// scheduling.k8s.io/v1 PriorityClass.

@@ -235,6 +235,8 @@ fn stretches_of(
         samples.windows(2).map(|pair| pair[1].at_ns - pair[0].at_ns).collect();
     distances.sort_unstable();
     let usual = distances[distances.len() / 2];
+    let regular = distances.iter().filter(|distance| **distance == usual).count() * 10;
+    let regular = regular >= distances.len() * 9;
     let most = max_gap.map_or_else(|| (usual * 5 / 2).max(300_000_000_000), signed);
     let mut stretches = Vec::new();
     let mut gaps = Vec::new();
@@ -255,6 +257,8 @@ fn stretches_of(
                 gaps.push((sample.at_ns + usual, end));
                 (of(meaning, sample.value, usual), sample.at_ns + usual)
             }
+            // Of regular rows each counts what came in its own time, also before one that is missing.
+            _ if regular => (of(meaning, sample.value, usual), end),
             _ => (of(meaning, sample.value, length_ns), end),
         };
         stretches.push(Stretch { from_ns: sample.at_ns, to_ns, rate });

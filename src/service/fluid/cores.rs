@@ -112,7 +112,7 @@ impl Cores {
         let whole = demand.arrivals_ca2;
         match self.routing {
             Routing::RoundRobin => whole / self.spread.max(1.0),
-            Routing::Random | Routing::LeastRequests | Routing::PowerOfTwo => {
+            Routing::Random | Routing::Pinned | Routing::LeastRequests | Routing::PowerOfTwo => {
                 let share = 1.0 / self.spread.max(1.0);
                 share * whole + (1.0 - share)
             }
@@ -124,7 +124,7 @@ impl Cores {
         // Pods whose arrivals always find the least busy one are nearly one large pod.
         let as_one = match self.routing {
             Routing::LeastRequests => self.spread.max(1.0),
-            Routing::Random | Routing::RoundRobin | Routing::PowerOfTwo => 1.0,
+            Routing::Random | Routing::Pinned | Routing::RoundRobin | Routing::PowerOfTwo => 1.0,
         };
         let ca2 = self.ca2(demand);
         let room = self.places - servers;
@@ -144,6 +144,7 @@ impl Cores {
             Routing::PowerOfTwo if self.spread > 1.5 => better_of_two(utilisation),
             Routing::PowerOfTwo
             | Routing::Random
+            | Routing::Pinned
             | Routing::RoundRobin
             | Routing::LeastRequests => 1.0,
         };

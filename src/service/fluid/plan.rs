@@ -175,19 +175,21 @@ fn operation(graph: &ServiceGraph, spec: &OperationSpec) -> Operation {
         steps: spec
             .steps
             .iter()
-            .map(|step| step.calls.iter().map(|call| site(graph, call)).collect())
+            .map(|step| step.calls.iter().map(|call| site(graph, spec, call)).collect())
             .collect(),
         patience_s: f64::INFINITY,
     }
 }
 
-fn site(graph: &ServiceGraph, call: &CallSpec) -> Site {
+/// What a warm cache answers is not asked of others.
+fn site(graph: &ServiceGraph, caller: &OperationSpec, call: &CallSpec) -> Site {
+    let misses = caller.cache.map_or(1.0, |cache| 1.0 - cache.hit_ratio);
     let waits = call.mode == CallMode::Wait;
     let timeout = call.timeout.or(graph.operations[call.operation.index()].timeout);
     Site {
         operation: call.operation.index(),
         count: call.count,
-        probability: call.probability,
+        probability: call.probability * misses,
         timeout_s: if waits { seconds(timeout) } else { f64::INFINITY },
         waits,
         goes_on: call.on_error == OnError::Ignore,

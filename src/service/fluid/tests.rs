@@ -105,7 +105,8 @@ impl Rig {
         let pause = ClientStep::Sleep(Dist::exponential(pause_s).expect("valid"));
         let steps = if pause_s > 0.0 { vec![call, pause] } else { vec![call] };
         let classes = vec![ClassSpec { name: Arc::from("class"), steps }];
-        let graph = Arc::new(ServiceGraph { stations, operations, classes, policies: Vec::new() });
+        let graph =
+            Arc::new(ServiceGraph { stations, operations, classes, ..ServiceGraph::default() });
         let load = FluidLoad {
             shares: vec![(ClassId(0), 1.0)],
             closed,

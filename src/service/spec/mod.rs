@@ -2,6 +2,7 @@
 
 mod front;
 mod policy;
+mod resources;
 
 use std::sync::Arc;
 
@@ -17,6 +18,8 @@ pub use policy::{
     BreakerSpec, HedgeSpec, Jitter, OnError, PolicySpec, RetryBudget, RetryOn, RetrySpec,
 };
 
+pub use resources::{CacheSpec, DiskSpec, IoSpec, LARGEST_IO_BYTES, LinkSpec, NetworkSpec};
+
 /// All services of a scenario. Ids are positions in these lists.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ServiceGraph {
@@ -28,6 +31,8 @@ pub struct ServiceGraph {
     pub classes: Vec<ClassSpec>,
     /// How places that make calls treat them, by number.
     pub policies: Vec<PolicySpec>,
+    /// What calls take on the network; `None` is nothing.
+    pub network: Option<NetworkSpec>,
 }
 
 /// A station: the pods of one workload and how each of them serves.
@@ -68,6 +73,14 @@ pub struct StationSpec {
     pub connections: Option<ConnectionSpec>,
     /// Pools of connections that its pods keep to others.
     pub pools: Vec<PoolSpec>,
+    /// The volume of each pod.
+    pub disk: Option<DiskSpec>,
+    /// The link over which answers leave.
+    pub link: Option<LinkSpec>,
+    /// With [`Routing::Pinned`]: connections that each caller keeps, at least 1.
+    pub pinned_connections: u32,
+    /// With [`Routing::Pinned`]: a connection is made anew when it is so old.
+    pub connection_age: Option<SimDuration>,
 }
 
 /// How a pod of a station serves.
@@ -166,6 +179,9 @@ pub enum Routing {
     LeastRequests,
     /// The better of two drawn at random (Mitzenmacher 2001).
     PowerOfTwo,
+    /// Over connections that stay open (HTTP/2, gRPC, pools): the pod is drawn when a connection is made,
+    /// and kept until it ends.
+    Pinned,
 }
 
 /// An operation of a station.
@@ -179,8 +195,14 @@ pub struct OperationSpec {
     pub cpu: Option<Dist>,
     /// Pure delay after the CPU part (s).
     pub wait: Option<Dist>,
+    /// Work for the pod's disk.
+    pub io: Option<IoSpec>,
+    /// Answers that are kept.
+    pub cache: Option<CacheSpec>,
     /// Work for the GPU.
     pub gpu: Option<GpuWork>,
+    /// How long a batch of this model takes, in place of the station's.
+    pub batch_latency: Option<BatchLatency>,
     /// Timeout of calls that state none.
     pub timeout: Option<SimDuration>,
     /// Size of the answer.
@@ -293,6 +315,10 @@ impl StationSpec {
             connection_limit: None,
             connections: None,
             pools: Vec::new(),
+            disk: None,
+            link: None,
+            pinned_connections: 1,
+            connection_age: None,
         }
     }
 }
@@ -306,7 +332,10 @@ impl OperationSpec {
             name: name.into(),
             cpu: None,
             wait: None,
+            io: None,
+            cache: None,
             gpu: None,
+            batch_latency: None,
             timeout: None,
             payload: Bytes(0),
             steps: Vec::new(),
@@ -360,6 +389,18 @@ impl ServiceGraph {
         if self.stations.iter().any(StationSpec::limits_single_requests) {
             return Some("limits of rates and connections, pools, and load that is shed");
         }
+        if self.network.is_some() {
+            return Some("times on the network (network)");
+        }
+        if self.stations.iter().any(|it| it.disk.is_some() || it.link.is_some()) {
+            return Some("disks and links that requests share (disk, link)");
+        }
+        if self.stations.iter().any(|station| station.routing == Routing::Pinned) {
+            return Some("connections that stay open (routing: pinned)");
+        }
+        if self.operations.iter().any(|operation| operation.batch_latency.is_some()) {
+            return Some("several models on one GPU (batchLatency of an operation)");
+        }
         let exact = |station: &StationSpec| matches!(&station.kind, StationKind::Cpu(cpu) if cpu.exact_quota);
         if self.stations.iter().any(exact) {
             return Some("CPU quotas period by period (cfs: exact)");
@@ -387,10 +428,12 @@ impl ServiceGraph {
 
     fn add_visits(&self, operation: OperationId, times: f64, visits: &mut [f64]) {
         visits[operation.index()] += times;
+        let cache = self.operations[operation.index()].cache;
+        let missed = cache.map_or(1.0, |cache| 1.0 - cache.hit_ratio);
         for call in self.operations[operation.index()].steps.iter().flat_map(|step| &step.calls) {
             self.add_visits(
                 call.operation,
-                times * call.probability * f64::from(call.count),
+                times * missed * call.probability * f64::from(call.count),
                 visits,
             );
         }
@@ -471,6 +514,7 @@ mod tests {
                 }],
             }],
             policies: Vec::new(),
+            network: None,
         };
         assert_eq!(graph.cpu_demand_by_station(ClassId(0)), vec![1.0, 3.5]);
     }
