@@ -10,6 +10,8 @@ COPY src ./src
 COPY benches ./benches
 COPY profiles ./profiles
 COPY scenarios ./scenarios
+COPY assets ./assets
+COPY docs ./docs
 RUN cargo build --release --locked --bin aurelius-sim --features "$FEATURES"
 
 FROM scratch
