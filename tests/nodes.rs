@@ -10,6 +10,8 @@ use aurelius_sim::sim::{Outcome, RunOptions, simulate};
 use aurelius_sim::trace::{History, Keep};
 use aurelius_sim::units::{SimDuration, SimTime};
 
+#[path = "nodes/disks.rs"]
+mod disks;
 #[path = "nodes/karpenter.rs"]
 mod karpenter;
 #[path = "nodes/lost.rs"]

@@ -8,14 +8,14 @@ use aurelius_sim::input::values::ValueInputs;
 use aurelius_sim::input::{LoadOptions, Loaded, Patch, Prepared, ReleaseInputs, load_scenario};
 use aurelius_sim::scenario::Scenario;
 
-const PEAK: &str = "scenarios/peak.yaml";
+const NIGHT: &str = "scenarios/night.yaml";
 
 fn patches(texts: &[&str]) -> Vec<Patch> {
     texts.iter().map(|text| Patch::parse(text).expect("it is a patch")).collect()
 }
 
 fn prepared() -> Prepared {
-    Prepared::read(Path::new(PEAK), &LoadOptions::default())
+    Prepared::read(Path::new(NIGHT), &LoadOptions::default())
 }
 
 fn scenario(loaded: Loaded) -> Scenario {
@@ -55,7 +55,7 @@ fn every_kind_of_document_can_be_patched_and_read_again() {
         "patch HorizontalPodAutoscaler/production/gateway:spec.maxReplicas:1"
     );
     let options = LoadOptions { patches: patches(&texts), ..LoadOptions::default() };
-    let read = scenario(load_scenario(Path::new(PEAK), &options));
+    let read = scenario(load_scenario(Path::new(NIGHT), &options));
     assert_eq!(read.hpas, patched.hpas);
     assert_eq!(read.pools, patched.pools);
     assert_eq!(format!("{:?}", read.loads), format!("{:?}", patched.loads));
@@ -65,7 +65,7 @@ fn every_kind_of_document_can_be_patched_and_read_again() {
 #[test]
 fn values_are_patched_on_top_of_everything_set() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let text = std::fs::read_to_string(PEAK).expect("it is shipped");
+    let text = std::fs::read_to_string(NIGHT).expect("it is shipped");
     let here = std::env::current_dir().expect("there is one");
     let text = text.replace("../profiles", &here.join("profiles").display().to_string());
     let manifests = text.lines().find(|line| line.contains("manifests:")).expect("it names some");
@@ -73,7 +73,7 @@ fn values_are_patched_on_top_of_everything_set() {
         "  values: [{0}/values.yaml, {0}/values-prod.yaml]",
         here.join("profiles/aurelius").display()
     );
-    let path: PathBuf = folder.path().join("peak.yaml");
+    let path: PathBuf = folder.path().join("night.yaml");
     std::fs::write(&path, text.replace(manifests, &values)).expect("it can be written");
     let values = ValueInputs {
         set: vec!["gateway.autoscaling.maxReplicas=25".to_owned()],
@@ -93,7 +93,7 @@ fn what_finds_no_place_is_refused() {
         ("Deployment/gatway:spec.replicas=3", "there is no Deployment `gatway`; there are"),
         ("cluster:nodePools[generl].max=3", "did you mean `general`?"),
         ("cluster:nodePools[7].max=3", "`[7]` is looked for in a list of 3"),
-        ("duration.x=3", "`x` is looked for in text `2h`"),
+        ("duration.x=3", "`x` is looked for in text `8h`"),
         ("duration={", "its value is no YAML in one line"),
         ("duration=3", "a duration needs a unit"),
         ("description.extra=3", "`extra` is looked for in"),

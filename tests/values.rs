@@ -3,14 +3,14 @@
 mod helm_values;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aurelius_sim::input::adapters::ReleaseName;
 use aurelius_sim::input::render::concise;
 use aurelius_sim::input::values::ValueInputs;
 use aurelius_sim::input::yaml::{Kind, Node};
 use aurelius_sim::input::{LoadedObjects, ReleaseInputs, load_objects};
-use helm_values::{Dice, has_helm, ours, same, template, theirs};
+use helm_values::{Dice, create, has_helm, ours, same, template, theirs};
 use serde_json::Value;
 
 fn told(files: &[&str]) -> LoadedObjects {
@@ -233,4 +233,94 @@ fn overlay(dice: &mut Dice) -> String {
         _ => {}
     }
     text
+}
+
+/// What people write over the values of the chart that `helm create` makes.
+const CREATE_OVERLAYS: [&str; 8] = [
+    "{}\n",
+    "replicaCount: 4\nresources: {requests: {cpu: 250m, memory: 256Mi}, limits: {memory: 512Mi}}\n",
+    "autoscaling: {enabled: true, minReplicas: 3, maxReplicas: 12, targetMemoryUtilizationPercentage: 75}\n",
+    "autoscaling: {enabled: true, targetCPUUtilizationPercentage: null, targetMemoryUtilizationPercentage: 60}\n",
+    "nodeSelector: {disk: fast}\ntolerations: [{key: a, operator: Exists}]\naffinity: {nodeAffinity: {}}\npodLabels: {tier: front}\npodAnnotations: {a: b}\n",
+    "service: {type: NodePort, port: 8080}\nlivenessProbe: null\nreadinessProbe: {httpGet: {path: /ready, port: http}, periodSeconds: 3}\nimage: {tag: \"2.0\", pullPolicy: Always}\n",
+    "serviceAccount: {create: false}\nfullnameOverride: shop\nimagePullSecrets: [{name: pull}]\nvolumes: [{name: t, emptyDir: {}}]\nvolumeMounts: [{name: t, mountPath: /t}]\n",
+    "nameOverride: front\nserviceAccount: {name: robot, annotations: {a: b}}\nsecurityContext: {runAsNonRoot: true}\npodSecurityContext: {fsGroup: 2000}\ningress: {enabled: true, className: nginx, annotations: {a: b}, tls: [{secretName: s, hosts: [h]}]}\n",
+];
+
+/// By kind and name: charts of others leave the namespace to the release.
+fn without_namespace(loaded: &LoadedObjects) -> BTreeMap<String, Value> {
+    let mut objects = BTreeMap::new();
+    for (_, mut object) in by_name(loaded) {
+        // What runs for `helm test` only is no part of the release.
+        if object["metadata"]["annotations"]["helm.sh/hook"] == "test" {
+            continue;
+        }
+        if let Some(meta) = object["metadata"].as_object_mut() {
+            meta.remove("namespace");
+        }
+        let name = format!("{} {}", object["kind"], object["metadata"]["name"]);
+        objects.insert(name, object);
+    }
+    objects
+}
+
+/// What people write over the values of a chart by Bitnami's conventions.
+const BITNAMI_OVERLAYS: [&str; 9] = [
+    "{}\n",
+    "replicaCount: 4\nresources: {requests: {cpu: 250m, memory: 256Mi}, limits: {memory: 512Mi}}\n",
+    "resourcesPreset: 2xlarge\npodAntiAffinityPreset: hard\npdb: {minAvailable: 50%}\n",
+    "resourcesPreset: none\npodAntiAffinityPreset: \"\"\npdb: {maxUnavailable: 2}\n",
+    "autoscaling: {enabled: true, minReplicas: 3, maxReplicas: 11, targetCPU: \"70\", targetMemory: \"80\"}\nresourcesPreset: micro\n",
+    "autoscaling: {hpa: {enabled: true, minReplicas: 2, maxReplicas: 8, targetCPU: 70}}\npdb: {create: false}\nresourcesPreset: large\n",
+    "persistence: {enabled: true, size: 1Ti, storageClass: gp3}\nreplicaCount: 3\nresourcesPreset: xlarge\n",
+    "fullnameOverride: acme\nnodeSelector: {disk: fast}\ntolerations: [{key: a, operator: Exists}]\npriorityClassName: high\nterminationGracePeriodSeconds: 90\nresourcesPreset: medium\n",
+    "nameOverride: front\naffinity: {nodeAffinity: {}}\nservice: {type: NodePort, ports: {http: 8081}}\nresourcesPreset: small\nupdateStrategy: {type: Recreate}\n",
+];
+
+/// The chart that the real `helm create` writes, told by its conventions and rendered by Helm.
+#[test]
+fn charts_of_helm_create_are_told_as_helm_renders_them() {
+    if !has_helm() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let chart = folder.path().join("web");
+    create(&chart);
+    told_as_rendered(&chart, &CREATE_OVERLAYS);
+}
+
+/// Presets, autoscalers of both spellings, budgets, anti-affinity and claims by Bitnami's conventions.
+#[test]
+fn charts_by_bitnamis_conventions_are_told_as_helm_renders_them() {
+    if has_helm() {
+        told_as_rendered(&PathBuf::from("tests/data/bitnami-like"), &BITNAMI_OVERLAYS);
+    }
+}
+
+fn told_as_rendered(chart: &Path, overlays: &[&str]) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for overlay in overlays {
+        let path = folder.path().join("over.yaml");
+        std::fs::write(&path, overlay).expect("it can be written");
+        let values = ValueInputs { files: vec![path], ..ValueInputs::default() };
+        let text = template(chart, &values).unwrap_or_else(|said| panic!("{overlay}: {said}"));
+        let rendered_path = folder.path().join("rendered.yaml");
+        std::fs::write(&rendered_path, text).expect("it can be written");
+        let release = ReleaseName { name: Some("release".into()), namespace: None };
+        let told = load_objects(&ReleaseInputs {
+            chart: Some(chart.to_owned()),
+            values,
+            release,
+            ..ReleaseInputs::default()
+        });
+        let rendered = without_namespace(&rendered(&rendered_path.display().to_string()));
+        let told = without_namespace(&told);
+        let names = |objects: &BTreeMap<String, Value>| objects.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&told), names(&rendered), "{overlay}");
+        let mut found = Vec::new();
+        for (name, object) in &told {
+            differences(name, object, &rendered[name], &mut found);
+        }
+        assert!(found.is_empty(), "{overlay}:\n{}", found.join("\n"));
+    }
 }

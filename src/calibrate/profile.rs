@@ -23,7 +23,7 @@ pub struct Names {
 #[must_use]
 pub fn profile(observed: &Observed, calibration: &Calibration, names: &Names) -> String {
     let mut text = head(observed, names);
-    let service = &names.service;
+    let (service, calibration) = (&key(&names.service), &with_keys(calibration));
     let _ = writeln!(text, "services:\n  {}:\n    workload: {}", key(service), names.workload);
     match names.max_cores {
         Some(cores) => {
@@ -61,6 +61,29 @@ pub fn profile(observed: &Observed, calibration: &Calibration, names: &Names) ->
     text
 }
 
+/// The same calibration with its operations under names that are keys, each once.
+fn with_keys(calibration: &Calibration) -> Calibration {
+    let mut keyed = calibration.clone();
+    let mut taken: Vec<String> = Vec::new();
+    for fit in &mut keyed.endpoints {
+        let plain = key(&fit.name);
+        let mut unique = plain.clone();
+        let mut number = 2;
+        while taken.contains(&unique) {
+            unique = format!("{plain}{number}");
+            number += 1;
+        }
+        if let Ok(cpu) = &mut keyed.cpu
+            && let Some(demand) = cpu.operations.iter_mut().find(|demand| demand.name == fit.name)
+        {
+            demand.name.clone_from(&unique);
+        }
+        fit.name.clone_from(&unique);
+        taken.push(unique);
+    }
+    keyed
+}
+
 fn head(observed: &Observed, names: &Names) -> String {
     let files = [
         observed.requests_from.as_deref(),
@@ -75,7 +98,7 @@ fn head(observed: &Observed, names: &Names) -> String {
          apiVersion: aurelius.dev/v1\nkind: ServiceProfiles\nmetadata: {{name: {}}}\n",
         env!("CARGO_PKG_VERSION"),
         files.join(", "),
-        names.service
+        key(&names.service)
     )
 }
 
@@ -366,4 +389,46 @@ pub fn refused<T>(result: &Result<T, Refusal>) -> Option<String> {
 
 fn mebibytes(bytes: f64) -> u64 {
     ceil_u64(bytes.max(0.0) / f64_from_u64(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibrate::{Endpoint, Request, calibrate};
+
+    #[test]
+    fn names_that_are_no_keys_become_keys_each_once() {
+        let endpoint = |name: &str| Endpoint {
+            name: name.to_owned(),
+            requests: (0..30_u32)
+                .map(|at| Request {
+                    start_s: f64::from(at),
+                    end_s: f64::from(at) + 0.1 + 0.01 * f64::from(at % 7),
+                    failed: false,
+                })
+                .collect(),
+            rates: Vec::new(),
+        };
+        let endpoints = vec![endpoint("api/user-list"), endpoint("api-user/list"), endpoint("9")];
+        let observed = Observed { endpoints, ..Observed::default() };
+        let names = Names {
+            service: "my-gateway".to_owned(),
+            workload: "Deployment/my-gateway".to_owned(),
+            max_cores: None,
+        };
+        let text = profile(&observed, &calibrate(&observed), &names);
+        for line in [
+            "  myGateway:",
+            "    workload: Deployment/my-gateway",
+            "      apiUserList:",
+            "      apiUserList2:",
+            "  apiUserList2: {steps: [{call: myGateway.apiUserList2, tags: {name: apiUserList2}}]}",
+            "  op9: {steps: [{call: myGateway.op9, tags: {name: op9}}]}",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+        }
+        assert_eq!(time(0.1112), "111.2ms");
+        assert_eq!(time(0.0), "0us");
+        assert_eq!(time(2.5), "2.5s");
+    }
 }

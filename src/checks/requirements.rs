@@ -8,6 +8,7 @@ use crate::input::diagnostic::Diagnostic;
 use crate::input::diagnostic::Severity::{Note, Warning};
 use crate::input::material::{Amounts, RequirementRow, RequirementSet, Requirements};
 use crate::input::source::Span;
+use crate::units::convert::{f64_from_i64, f64_from_usize};
 use crate::units::{Bytes, MilliCpu};
 
 const GIB: i64 = 1 << 30;
@@ -23,16 +24,36 @@ pub(super) fn check(subject: &Subject<'_>) {
     gpus(subject, stated, set);
 }
 
-/// The set that is meant: the one whose rows agree in most replicas with the objects; the first among
-/// equals.
+/// The set that is meant: the one whose rows come closest to the objects; the first among equals.
 fn chosen<'s>(subject: &Subject<'_>, stated: &'s Requirements) -> Option<&'s RequirementSet> {
-    let agrees = |row: &&RequirementRow| {
-        let least = members(subject, row).map(|workload| i64::from(workload.least)).sum::<i64>();
-        row.replicas_min.map(i64::from) == Some(least)
+    let by_distance = |one: &&RequirementSet, other: &&RequirementSet| {
+        distance(subject, one).total_cmp(&distance(subject, other))
     };
-    let score = |set: &RequirementSet| set.rows.iter().filter(agrees).count();
-    let best = stated.sets.iter().map(score).max()?;
-    stated.sets.iter().find(|set| score(set) == best)
+    stated.sets.iter().min_by(by_distance)
+}
+
+/// How far the rows of a set are from the objects: replicas, CPU and memory, each as the part of the
+/// larger figure that the smaller one lacks, on average.
+fn distance(subject: &Subject<'_>, set: &RequirementSet) -> f64 {
+    let mut apart = Vec::new();
+    let mut compare = |stated: Option<i64>, found: i64| {
+        let Some(stated) = stated else { return };
+        let most = f64_from_i64(stated.max(found));
+        let less = f64_from_i64(stated.min(found));
+        apart.push(if most > 0.0 { (most - less) / most } else { 0.0 });
+    };
+    for row in &set.rows {
+        let mut found = Sum::default();
+        members(subject, row).for_each(|it| found.add(sum(subject, it, it.least)));
+        let replicas = row.replicas_min.map(i64::from);
+        let times = if row.per_replica { replicas.unwrap_or(1) } else { 1 };
+        let (cpu, memory, _) = plain(&row.amounts);
+        compare(replicas, found.pods);
+        compare(cpu.map(|cpu| cpu.saturating_mul(times)), found.cpu.0);
+        compare(memory.map(|memory| memory.saturating_mul(times)), found.memory.0);
+    }
+    let count = apart.len().max(1);
+    apart.iter().sum::<f64>() / f64_from_usize(count)
 }
 
 fn members<'s, 'a>(

@@ -15,6 +15,9 @@ use crate::input::material::Material;
 use crate::input::source::{Sources, Span};
 use crate::scenario::InputFile;
 
+/// The reason of what is suppressed because an earlier result knew it.
+pub const IN_BASELINE: &str = "in the baseline";
+
 /// What a review came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Review {
@@ -209,7 +212,7 @@ impl<'a> Sorter<'a> {
         }
         finding.suppression = written.map(|written| written.reason).or_else(|| {
             let known = self.selection.known.contains(&finding.fingerprint);
-            known.then(|| "in the baseline".to_owned())
+            known.then(|| IN_BASELINE.to_owned())
         });
         // What cannot be read cannot be wished away.
         if finding.suppression.is_some()

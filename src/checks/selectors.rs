@@ -16,14 +16,7 @@ fn services(subject: &Subject<'_>) {
         if service.selector.is_empty() || subject.is_platform(&value) {
             continue;
         }
-        let behind: Vec<&WorkloadView<'_>> = subject
-            .all_workloads()
-            .iter()
-            .filter(|workload| {
-                workload.spec.meta.namespace == service.meta.namespace
-                    && selects(&service.selector, &workload.spec.template.labels)
-            })
-            .collect();
+        let behind: Vec<&WorkloadView<'_>> = subject.behind(service).collect();
         if behind.is_empty() {
             nothing(subject, service, &value);
             continue;

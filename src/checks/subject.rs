@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::checks::trial::Trial;
@@ -25,7 +26,11 @@ pub struct Subject<'a> {
     diagnostics: &'a Diagnostics,
     workloads: Vec<WorkloadView<'a>>,
     trial: OnceCell<Option<Trial>>,
+    by_label: OnceCell<ByLabel>,
 }
+
+/// Positions among the workloads by a namespace, a key and its value.
+type ByLabel = BTreeMap<(Arc<str>, Arc<str>, Arc<str>), Vec<usize>>;
 
 /// A workload as the rules see it; a pod that no controller made is one too.
 #[derive(Debug, Clone)]
@@ -195,7 +200,7 @@ impl<'a> Subject<'a> {
             let ObjectMeta { namespace, name, .. } = &it.spec.meta;
             (Arc::clone(namespace), it.kind_name(), Arc::clone(name))
         });
-        Self { material, diagnostics, workloads, trial: OnceCell::new() }
+        Self { material, diagnostics, workloads, trial: OnceCell::new(), by_label: OnceCell::new() }
     }
 
     /// The workloads of the release.
@@ -252,6 +257,35 @@ impl<'a> Subject<'a> {
     #[must_use]
     pub fn autoscaler_value(&self, hpa: &AutoscalerSpec) -> Option<Value<'a>> {
         self.value("HorizontalPodAutoscaler", &hpa.meta)
+    }
+
+    /// The workloads whose pods a Service's selector selects, in their order.
+    pub fn behind<'s>(
+        &'s self,
+        service: &'s ServiceObject,
+    ) -> impl Iterator<Item = &'s WorkloadView<'a>> {
+        let by_label = self.by_label.get_or_init(|| self.index_labels());
+        let namespace = &service.meta.namespace;
+        let candidates = service.selector.iter().map(|(key, value)| {
+            let at = (Arc::clone(namespace), Arc::clone(key), Arc::clone(value));
+            by_label.get(&at).map_or(&[][..], Vec::as_slice)
+        });
+        // The label that fewest carry leaves the least to compare; no label at all selects nothing.
+        let fewest = candidates.min_by_key(|found| found.len()).unwrap_or_default();
+        let all = fewest.iter().map(|at| &self.workloads[*at]);
+        all.filter(|workload| selects(&service.selector, &workload.spec.template.labels))
+    }
+
+    fn index_labels(&self) -> ByLabel {
+        let mut index = ByLabel::new();
+        for (at, workload) in self.workloads.iter().enumerate() {
+            let namespace = &workload.spec.meta.namespace;
+            for (key, value) in &workload.spec.template.labels {
+                let entry = (Arc::clone(namespace), Arc::clone(key), Arc::clone(value));
+                index.entry(entry).or_default().push(at);
+            }
+        }
+        index
     }
 
     /// The Services whose selector matches pods of a workload.

@@ -12,6 +12,7 @@ use crate::cli::demo::DemoArgs;
 use crate::cli::fit::FitArgs;
 use crate::cli::init::InitArgs;
 use crate::cli::inputs::InputArgs;
+use crate::cli::size::args::SizeArgs;
 use crate::cli::sweep::args::SweepArgs;
 use crate::cli::values::ValuesCommand;
 
@@ -36,6 +37,8 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Simulate a scenario: does it hold, what happened, why, and what did it cost?
     Run(Box<RunArgs>),
+    /// Find the requests, autoscalers, budgets and nodes that meet the thresholds at least cost.
+    Size(Box<SizeArgs>),
     /// Which scaling policy is best over these scenarios?
     Bench(Box<BenchArgs>),
     /// Is this change better or worse than its base, and can that be told from chance?

@@ -1,11 +1,20 @@
 //! Arguments that say what is deployed and where; every command that reads objects takes them.
 
-use std::path::PathBuf;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 
+use crate::cli::Exit;
+use crate::cli::args::Color;
+use crate::cli::files::to_stderr;
+use crate::cli::run::wants_colour;
 use crate::input::adapters::ReleaseName;
+use crate::input::diagnostic::Diagnostics;
+use crate::input::patch::{Patch, patches_in};
+use crate::input::render::{Colour, render_all};
+use crate::input::source::Sources;
 use crate::input::values::ValueInputs;
 use crate::input::{Helm, ReleaseInputs};
 
@@ -22,6 +31,9 @@ pub(super) struct InputArgs {
     /// Cluster: a ClusterProfile, or the output of `kubectl get nodes -o yaml`.
     #[arg(long, value_name = "PATH")]
     pub(super) cluster: Option<PathBuf>,
+    /// A figure changed by its path, `PATH=VALUE`, or a file of kustomize patches; repeatable.
+    #[arg(long, value_name = "PATH=VALUE|FILE")]
+    pub(super) patch: Vec<String>,
     /// Values and how they are rendered.
     #[command(flatten)]
     pub(super) values: ValueArgs,
@@ -61,6 +73,32 @@ pub(super) struct ValueArgs {
 }
 
 impl InputArgs {
+    /// The patches, those of files among them; what is wrong with one is said.
+    pub(super) fn patches(&self, color: Color) -> Result<Vec<Patch>, Exit> {
+        let (mut sources, diagnostics) = (Sources::new(), Diagnostics::new());
+        let mut patches = Vec::new();
+        for text in &self.patch {
+            if !text.contains('=') {
+                patches.extend(patches_in(Path::new(text), &mut sources, &diagnostics));
+                continue;
+            }
+            match Patch::parse(text) {
+                Ok(patch) => patches.push(patch),
+                Err(error) => {
+                    to_stderr(&format!("error: {error}"));
+                    return Err(Exit::Usage);
+                }
+            }
+        }
+        if diagnostics.has_errors() {
+            let wanted = wants_colour(color, std::io::stderr().is_terminal());
+            let colour = if wanted { Colour::Coloured } else { Colour::Plain };
+            to_stderr(&render_all(&diagnostics.sorted(), &sources, colour));
+            return Err(Exit::Usage);
+        }
+        Ok(patches)
+    }
+
     /// The arguments as one would type them again.
     pub(super) fn as_written(&self) -> String {
         let values = &self.values;
@@ -69,6 +107,7 @@ impl InputArgs {
         words.extend(self.manifests.iter().map(|it| ("-f", path(it))));
         words.extend(self.chart.iter().map(|it| ("--chart", path(it))));
         words.extend(self.cluster.iter().map(|it| ("--cluster", path(it))));
+        words.extend(self.patch.iter().map(|it| ("--patch", it.clone())));
         words.extend(values.values.iter().map(|it| ("--values", path(it))));
         let texts = [
             ("--set", &values.set),
@@ -111,13 +150,14 @@ impl InputArgs {
 impl InputArgs {
     /// The arguments as words of a command line that read back as they are.
     pub(super) fn words(&self) -> Vec<String> {
-        let Self { manifests, chart, cluster, values } = self;
+        let Self { manifests, chart, cluster, patch, values } = self;
         let mut words = Vec::new();
         let mut add = |name: &str, value: &str| words.push(format!("--{name}={value}"));
         let path = |path: &PathBuf| path.to_string_lossy().into_owned();
         manifests.iter().for_each(|it| add("manifests", &path(it)));
         chart.iter().for_each(|it| add("chart", &path(it)));
         cluster.iter().for_each(|it| add("cluster", &path(it)));
+        patch.iter().for_each(|it| add("patch", it));
         values.values.iter().for_each(|it| add("values", &path(it)));
         for (name, texts) in [
             ("set", &values.set),
@@ -136,6 +176,11 @@ impl InputArgs {
 }
 
 impl ValueArgs {
+    /// One values file more, over all others.
+    pub(super) fn add_file(&mut self, path: &Path) {
+        self.values.push(path.to_owned());
+    }
+
     /// The values as given.
     pub(super) fn values(&self) -> ValueInputs {
         ValueInputs {

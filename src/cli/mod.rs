@@ -18,6 +18,7 @@ mod recordings;
 mod repeat;
 mod run;
 mod side_by_side;
+mod size;
 mod sweep;
 mod validate;
 mod values;
@@ -81,6 +82,7 @@ fn dispatch(cli: Cli) -> Exit {
     choose_colour(cli.color);
     match cli.command {
         Command::Run(args) => run::run(&args, cli.color),
+        Command::Size(args) => size::size_scenarios(&args, cli.color),
         Command::Bench(args) => bench::bench(&args, cli.color),
         Command::Compare(args) => compare::compare(&args, cli.color),
         Command::Sweep(args) => sweep::sweep(&args, cli.color),

@@ -63,7 +63,7 @@ mod tests {
         PodSeen { pod: PodId(id), priority, request: Bytes(request * MI), used: Bytes(used * MI) }
     }
 
-    /// A BestEffort pod of 300Mi, a Burstable one of 1.5Gi that asks for 1Gi, a Guaranteed one below
+    /// E41 of the worked cases: a BestEffort pod of 300Mi, a Burstable one of 1.5Gi that asks for 1Gi, a Guaranteed one below
     /// its request, a BestEffort one of 2Gi and of higher priority.
     #[test]
     fn pods_go_by_excess_then_priority_then_amount() {

@@ -31,17 +31,19 @@ impl PodGc {
     #[must_use]
     pub fn look(&mut self, now: SimTime, cluster: &Cluster) -> Vec<PodId> {
         let missing = |pod: &Pod| pod.node.filter(|node| cluster.node(*node).is_none());
-        let orphans: Vec<(PodId, NodeId)> =
-            cluster.pods().filter_map(|pod| Some((pod.id, missing(pod)?))).collect();
+        let (mut orphans, mut pods, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+        // One pass: pods are many and lie all over memory.
+        for pod in cluster.pods() {
+            orphans.extend(missing(pod).map(|node| (pod.id, node)));
+            pods.extend(out_of_service(cluster, pod).then_some(pod.id));
+            ended.extend(pod.has_ended().then_some(pod));
+        }
         self.missing.retain(|node, _| orphans.iter().any(|(_, other)| other == node));
         for (_, node) in &orphans {
             self.missing.entry(*node).or_insert(now);
         }
         let due = |node: &NodeId| now.since(self.missing[node]) >= QUARANTINE;
-        let mut pods: Vec<PodId> =
-            orphans.iter().filter(|(_, node)| due(node)).map(|(pod, _)| *pod).collect();
-        pods.extend(cluster.pods().filter(|pod| out_of_service(cluster, pod)).map(|pod| pod.id));
-        let mut ended: Vec<&Pod> = cluster.pods().filter(|pod| pod.has_ended()).collect();
+        pods.extend(orphans.iter().filter(|(_, node)| due(node)).map(|(pod, _)| *pod));
         ended.sort_by_key(|pod| (pod.created, pod.id));
         let excess = ended.len().saturating_sub(ENDED_MOST);
         pods.extend(ended.iter().take(excess).map(|pod| pod.id));

@@ -341,15 +341,19 @@ fn happened(
 }
 
 fn disruptions(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let mut ends: BTreeMap<DisruptionId, SimTime> = BTreeMap::new();
+    for entry in case.history.entries() {
+        if let Record::DisruptionEnded(id) = &entry.record {
+            ends.entry(*id).or_insert(entry.first);
+        }
+    }
     for entry in case.history.entries() {
         let Record::DisruptionBegan(id) = &entry.record else { continue };
         let spec = &case.scenario.disruptions[id.index()];
         if matches!(spec.target, DisruptionTarget::Rollout(_)) {
             continue;
         }
-        let ended = case.history.entries().iter().find_map(|other| {
-            (other.record == Record::DisruptionEnded(*id)).then_some(other.first)
-        });
+        let ended = ends.get(id).copied();
         let lasted = ended.map(|end| end.since(entry.first)).filter(|span| !span.is_zero());
         findings.push(Finding {
             code: &code::DISRUPTION,

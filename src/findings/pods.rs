@@ -178,15 +178,18 @@ fn no_scale_up_finding(case: &Case<'_>, workload: WorkloadId, told: &Refused<'_>
 /// The slowest scale-up of each workload, from the decision to the first new pod ready.
 fn latency(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let mut slowest: BTreeMap<WorkloadId, (SimDuration, SimTime, &PodLife)> = BTreeMap::new();
+    // Pods have their ids in the order in which they were made.
+    let mut pods_of: BTreeMap<WorkloadId, Vec<&PodLife>> = BTreeMap::new();
+    for life in case.history.pods() {
+        pods_of.entry(life.workload).or_default().push(life);
+    }
     for entry in case.history.entries() {
         let Record::WorkloadScaled { workload, from, to } = &entry.record else { continue };
         if to <= from || entry.first < case.history.clock().measured_from {
             continue;
         }
-        let made = case
-            .history
-            .pods()
-            .filter(|life| life.workload == *workload && life.created >= entry.first);
+        let pods = pods_of.get(workload).map_or(&[][..], Vec::as_slice);
+        let made = pods[pods.partition_point(|life| life.created < entry.first)..].iter().copied();
         let first = made.filter_map(|life| Some((life.ready?, life))).min_by_key(|(at, _)| *at);
         let Some((ready, life)) = first else { continue };
         // A pod that a later decision made says nothing of this one.

@@ -369,7 +369,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
     idle.extend(unplaced);
     let not_simulated =
         idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
-    let alerts = watched(document.alerts.take(), rules, document.model);
+    let alerts = watched(document.alerts.take(), rules, document.model, &services);
     let passed_over = ignored(&objects, &alerts);
     Scenario {
         selectors: selectors(&objects),
@@ -428,12 +428,21 @@ fn input_files(context: Context<'_>) -> Vec<InputFile> {
 }
 
 /// The rules that a run looks at. The fluid model is for speed: it looks at them when it is told to.
-fn watched(stated: Option<AlertsSpec>, rules: Vec<RuleGroup>, model: ServiceModel) -> AlertsSpec {
-    match (stated, model) {
+fn watched(
+    stated: Option<AlertsSpec>,
+    rules: Vec<RuleGroup>,
+    model: ServiceModel,
+    services: &ServiceGraph,
+) -> AlertsSpec {
+    let spec = match (stated, model) {
         (Some(stated), _) => stated.with_groups(rules),
         (None, ServiceModel::Requests) => AlertsSpec::default().with_groups(rules),
-        (None, ServiceModel::Fluid { .. }) => AlertsSpec::default(),
+        (None, ServiceModel::Fluid { .. }) => return AlertsSpec::default(),
+    };
+    if services.stations.iter().all(|station| station.pools.is_empty()) {
+        return spec.without("db_connection_pool_", "no service states a pool of connections");
     }
+    spec
 }
 
 /// Objects that decide nothing, by kind.

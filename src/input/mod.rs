@@ -58,6 +58,7 @@ mod helm;
 mod live_cluster;
 mod loader;
 mod objects;
+pub mod overlay;
 pub mod patch;
 mod prepared;
 mod release;

@@ -10,7 +10,7 @@ use super::documents::{Documents, Listed, paths, read_manifests};
 use super::helm::{Helm, Rendered, Rendering, render};
 use super::patch::{Patch, PatchTarget, assignments};
 use super::source::{Sources, Span};
-use super::values::{Chart, ValueInputs, over_chart, user_values};
+use super::values::{Chart, ValueInputs, Values, over_chart, user_values};
 use super::yaml::Node;
 
 /// What the command line says about the release.
@@ -166,6 +166,27 @@ impl Release {
             Rendered::Done(documents) => documents,
             Rendered::NoHelm => self.of_values(Some(&chart), sources, diagnostics),
         }
+    }
+
+    /// The values that objects are told from, with the chart they go over and the name of the release;
+    /// `None` when there are none.
+    pub(super) fn told_values(
+        &self,
+        sources: &mut Sources,
+        diagnostics: &Diagnostics,
+    ) -> Option<(Values, Option<Chart>, ReleaseName)> {
+        if !self.has_values() {
+            return None;
+        }
+        let chart = match &self.chart {
+            Some((path, span)) => Some(Chart::read(path, *span, sources, diagnostics)?),
+            None => None,
+        };
+        let mut values = user_values(&self.values, &self.value_spans, sources, diagnostics);
+        if let Some(chart) = &chart {
+            values = over_chart(values, chart, diagnostics);
+        }
+        Some((values, chart, self.name.clone()))
     }
 
     /// The objects that values give by convention.

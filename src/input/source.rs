@@ -352,7 +352,21 @@ fn similar_file(path: &Path) -> Option<String> {
     // A file that is there and cannot be read is no help against itself.
     names.retain(|name| name != wanted);
     names.sort();
-    let near = super::decode::nearest(wanted, names.iter().map(String::as_str))?;
+    // Endings are alike everywhere and say nothing of what is meant.
+    let parts = |name: &str| {
+        let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
+        (stem.to_owned(), ending.to_owned())
+    };
+    let (stem, ending) = parts(wanted);
+    let same_stem = names.iter().find(|name| parts(name).0 == stem);
+    let alike = names.iter().filter(|name| parts(name).1 == ending);
+    let stems: Vec<String> = alike.map(|name| parts(name).0).collect();
+    let by_stem = || {
+        let near = super::decode::nearest(&stem, stems.iter().map(String::as_str))?;
+        let whole = if ending.is_empty() { near.to_owned() } else { format!("{near}.{ending}") };
+        names.iter().find(|name| **name == whole)
+    };
+    let near = same_stem.or_else(by_stem)?.as_str();
     Some(parent.map_or(near.to_owned(), |parent| parent.join(near).display().to_string()))
 }
 
@@ -450,6 +464,16 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert!(found[0].message().ends_with("no such file"), "{}", found[0].message());
         assert!(found[0].helps()[0].text.ends_with("services.yaml"));
+        // Every name ends alike: three letters of other letters are no slip.
+        for (wanted, near) in [("nix.yaml", None), ("services.yml", Some("services.yaml"))] {
+            let diagnostics = Diagnostics::new();
+            std::fs::write(folder.path().join("big.yaml"), "a: 1").expect("the folder is ours");
+            assert_eq!(sources.read(&folder.path().join(wanted), None, &diagnostics), None);
+            let found = diagnostics.sorted();
+            let help = found[0].helps().first().map(|help| help.text.clone());
+            assert_eq!(help.is_some(), near.is_some(), "{wanted}: {help:?}");
+            assert!(near.is_none_or(|near| help.is_some_and(|help| help.ends_with(near))));
+        }
         let right = folder.path().join("services.yaml");
         let first = sources.read(&right, None, &diagnostics);
         assert!(first.is_some());

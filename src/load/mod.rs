@@ -27,6 +27,7 @@ pub mod vu_schedule;
 
 mod check;
 mod lower;
+mod scale;
 
 pub use arrivals::Arrivals;
 pub use generator::Generator;

@@ -373,6 +373,11 @@ impl LoadSpec {
         }
     }
 
+    /// The load as written.
+    pub(super) const fn draft(&self) -> &LoadDraft {
+        &self.draft
+    }
+
     /// Name of the load.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -54,15 +54,15 @@ impl<O: Observer> Run<'_, O> {
     /// Kubelets and kernels look at memory.
     pub(super) fn look_at_memory(&mut self, now: SimTime) {
         let mut over = Vec::new();
-        // Whether a node runs a pod whose memory is more than a share of its request.
-        let mut varies = vec![false; self.node_names.len()];
+        // What the processes with a profile held on each node (bytes), at most since the last look.
+        let mut served = vec![0.0; self.node_names.len()];
         for (pod, server) in &self.servers {
             let peak = self.services.take_peak_memory(now, *server);
             let Some(pod) = self.cluster.pod(*pod) else { continue };
             let node = pod.node.and_then(|node| self.cluster.node(node));
             let works = node.is_some_and(cluster::Node::has_kubelet);
             if let Some(node) = node {
-                varies[node.id.index()] = true;
+                served[node.id.index()] += peak;
             }
             let serving = self.serving_container(pod);
             let spec = &pod.template.spec;
@@ -79,10 +79,9 @@ impl<O: Observer> Run<'_, O> {
         if now.as_nanos().is_multiple_of(PERIOD.as_nanos()) {
             let in_question = |node: &&cluster::Node| {
                 node.phase == NodePhase::Ready
-                    && (varies[node.id.index()]
-                        || !self.scenario.processes.containers.is_empty()
+                    && (!self.scenario.processes.containers.is_empty()
                         || self.memory.pressure.contains_key(&node.id)
-                        || may_run_short(node))
+                        || may_run_short(node, served[node.id.index()]))
             };
             let nodes = self.cluster.nodes().filter(in_question);
             for node in nodes.map(|node| node.id).collect::<Vec<_>>() {
@@ -97,7 +96,7 @@ impl<O: Observer> Run<'_, O> {
         let running = self.cluster.pods_on(id).filter(|pod| pod.phase == PodPhase::Running);
         let running: Vec<PodId> = running.map(|pod| pod.id).collect();
         for pod in running {
-            let used: f64 = self.usage_of(now, pod).iter().map(|usage| usage.memory_bytes).sum();
+            let (_, used) = self.usage_in_all(now, pod);
             let Some(pod) = self.cluster.pod(pod) else { continue };
             let (request, used) = (pod.requests.memory, Bytes(round_i64(used)));
             pods.push(PodSeen { pod: pod.id, priority: pod.priority(), request, used });
@@ -144,10 +143,12 @@ impl<O: Observer> Run<'_, O> {
     }
 }
 
-/// Whether pods that all use half of what they ask for can take a node's memory.
-fn may_run_short(node: &cluster::Node) -> bool {
+/// Whether pods that all use half of what they ask for, and some of which hold `served` (bytes) on top
+/// of that, can take a node's memory.
+fn may_run_short(node: &cluster::Node, served: f64) -> bool {
     let rounded_up = i64::try_from(node.pods.len()).expect("few pods fit a node");
-    let left = node.allocatable.memory.0 - node.requested.memory.0 / 2 - rounded_up;
+    let held = node.requested.memory.0 / 2 + round_i64(served) + 1;
+    let left = node.allocatable.memory.0 - held - rounded_up;
     left < node_pressure::THRESHOLD.0
 }
 

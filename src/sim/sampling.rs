@@ -85,13 +85,15 @@ impl<O: Observer> Run<'_, O> {
         let before = std::mem::take(&mut self.sampler.throttled);
         let mut usages = Usages::new();
         for pod in served {
-            let usage = self.usage_of(now, pod);
-            for counted in usage.iter().filter_map(|it| it.throttling) {
+            let (mut sum, mut throttlings) = ((0.0, 0.0), Vec::new());
+            self.each_usage(now, pod, |usage| {
+                sum.0 += usage.cpu_core_s;
+                sum.1 += usage.memory_bytes;
+                throttlings.extend(usage.throttling);
+            });
+            for counted in throttlings {
                 self.throttled(pod, counted, before.get(&pod));
             }
-            let sum = usage.into_iter().fold((0.0, 0.0), |(cpu, memory), it| {
-                (cpu + it.cpu_core_s, memory + it.memory_bytes)
-            });
             usages.insert(pod, sum);
         }
         usages

@@ -50,22 +50,41 @@ fn assumed(scenario: &Scenario, pod: &Pod, container: &Container) -> (f64, f64) 
 impl<O: Observer> Run<'_, O> {
     /// What each container of a pod that runs has used and holds.
     pub(super) fn usage_of(&mut self, now: SimTime, id: PodId) -> Vec<ContainerUsage> {
+        let mut all = Vec::new();
+        self.each_usage(now, id, |usage| all.push(usage));
+        all
+    }
+
+    /// What all containers of a pod that runs have used (core-seconds) and hold (bytes).
+    pub(super) fn usage_in_all(&mut self, now: SimTime, id: PodId) -> (f64, f64) {
+        let (mut cpu_core_s, mut memory_bytes) = (0.0, 0.0);
+        self.each_usage(now, id, |usage| {
+            cpu_core_s += usage.cpu_core_s;
+            memory_bytes += usage.memory_bytes;
+        });
+        (cpu_core_s, memory_bytes)
+    }
+
+    /// Tells what each container of a pod that runs has used and holds.
+    pub(super) fn each_usage(
+        &mut self,
+        now: SimTime,
+        id: PodId,
+        mut told: impl FnMut(ContainerUsage),
+    ) {
         let Self { cluster, containers, services, servers, scenario, stations, .. } = self;
-        let Some(pod) = cluster.pod(id) else { return Vec::new() };
+        let Some(pod) = cluster.pod(id) else { return };
         let station = stations[pod.workload().index()];
         let spec = &pod.template.spec;
-        let running: Vec<(u8, SimTime, SimTime)> = containers
-            .running(id)
-            .filter_map(|(position, life)| Some((position, life.since?, life.up)))
-            .collect();
         let server = servers.get(&id).copied();
-        let mut all = Vec::with_capacity(running.len());
-        for (position, since, up) in running {
+        let serving = server.map(|server| (server, serving_container(scenario, station, pod)));
+        for (position, life) in containers.running(id) {
+            let (Some(since), up) = (life.since, life.up) else { continue };
             let age_s = now.since(since).as_secs_f64();
-            let serves = server.filter(|_| serving_container(scenario, station, pod) == position);
+            let serves = serving.filter(|(_, serving)| *serving == position);
             let mut throttling = None;
             let (cpu_core_s, memory_bytes) = match serves {
-                Some(server) => {
+                Some((server, _)) => {
                     let usage = services.usage(now, server);
                     throttling = usage.throttling;
                     let starting_s = now.min(up).since(since).as_secs_f64();
@@ -80,9 +99,8 @@ impl<O: Observer> Run<'_, O> {
                     (cores * age_s, memory)
                 }
             };
-            all.push(ContainerUsage { position, since, cpu_core_s, memory_bytes, throttling });
+            told(ContainerUsage { position, since, cpu_core_s, memory_bytes, throttling });
         }
-        all
     }
 
     /// Cores that a pod uses whatever it is asked: containers that serve nobody, and idling.

@@ -11,6 +11,7 @@ pub mod grid;
 pub mod hindsight;
 pub mod interval;
 pub mod paired;
+pub mod size;
 
 use rayon::prelude::*;
 

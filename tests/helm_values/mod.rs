@@ -26,6 +26,12 @@ fn helm() -> PathBuf {
     std::env::var_os("AURELIUS_HELM").map(PathBuf::from).unwrap_or_default()
 }
 
+/// Has `helm create` write a chart.
+pub(crate) fn create(chart: &Path) {
+    let output = Command::new(helm()).arg("create").arg(chart).output().expect("helm can be run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// Runs `helm template` with values; its output, or what it says.
 pub(crate) fn template(chart: &Path, inputs: &ValueInputs) -> Result<String, String> {
     let mut command = Command::new(helm());

@@ -168,10 +168,8 @@ fn configured<'s, 'a>(
 ) -> Vec<Connection<'s, 'a>> {
     let mut found: Vec<Connection<'s, 'a>> = Vec::new();
     for address in addresses(subject, from) {
-        let targets = subject.all_workloads().iter().filter(|to| {
-            to.position != from.position
-                && subject.services_of(to).any(|service| std::ptr::eq(service, address.service))
-        });
+        let behind = subject.behind(address.service);
+        let targets = behind.filter(|to| to.position != from.position);
         for to in targets {
             let declared = container_ports(to);
             let ports = service_ports(subject, address.service);

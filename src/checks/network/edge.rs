@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::calls::{at_policy, place};
 use super::policies::{Direction, Other, PodPort, PodSide, Policies, Side};
 use super::ports::{ServicePort, container_ports, resolve, service_ports};
-use crate::checks::subject::{Subject, WorkloadView, selects};
+use crate::checks::subject::{Subject, WorkloadView};
 use crate::input::codes;
 use crate::input::diagnostic::Diagnostic;
 use crate::input::diagnostic::Severity::{Error, Warning};
@@ -106,11 +106,7 @@ pub(super) fn backends_reachable(subject: &Subject<'_>) {
                 None => ports.first(),
             };
             let Some(port) = port else { continue };
-            let behind = subject.all_workloads().iter().filter(|workload| {
-                workload.spec.meta.namespace == service.meta.namespace
-                    && selects(&service.selector, &workload.spec.template.labels)
-            });
-            for workload in behind {
+            for workload in subject.behind(service) {
                 let Some(target) =
                     resolve(&port.target, &port.protocol, &container_ports(workload))
                 else {
@@ -194,11 +190,7 @@ pub(in crate::checks) fn targets<'s, 'a>(
     });
     for service in services {
         let ports = service_ports(subject, service);
-        let behind = subject.all_workloads().iter().filter(|workload| {
-            workload.spec.meta.namespace == service.meta.namespace
-                && selects(&service.selector, &workload.spec.template.labels)
-        });
-        for workload in behind {
+        for workload in subject.behind(service) {
             let declared = container_ports(workload);
             for endpoint in &monitor.endpoints {
                 let port = ports

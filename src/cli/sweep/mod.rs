@@ -20,9 +20,10 @@ use crate::cli::args::{Color, OutputArg};
 use crate::cli::files::{to_stderr, to_stdout, write_whole};
 use crate::cli::inputs::InputArgs;
 use crate::cli::progress::Meter;
+use crate::cli::size::load_options;
 use crate::cli::{Exit, say_error};
 use crate::input::diagnostic::Severity;
-use crate::input::{LoadOptions, Loaded, Patch, Prepared};
+use crate::input::{Loaded, Patch, Prepared};
 use crate::report::grid::{self, Plan};
 use crate::scenario::Scenario;
 use crate::sweep::cell::{Cell, CellOutcome};
@@ -132,7 +133,7 @@ fn new_plan(scenario: &Path, args: &SweepArgs, color: Color) -> Result<(Plan, Pr
         }
         patches(&grid.settings(0)[at..=at]).map_err(|text| usage(&text))?;
     }
-    let prepared = Prepared::read(scenario, &load_options(&args.inputs, args.seed));
+    let prepared = Prepared::read(scenario, &load_options(&args.inputs, args.seed, color)?);
     let base = said(prepared.with(&[]), color)?;
     let plan = Plan {
         scenario: scenario.display().to_string(),
@@ -154,15 +155,6 @@ fn new_plan(scenario: &Path, args: &SweepArgs, color: Color) -> Result<(Plan, Pr
         said(first, color)?;
     }
     Ok((plan, prepared))
-}
-
-fn load_options(inputs: &InputArgs, seed: Option<u64>) -> LoadOptions {
-    LoadOptions {
-        release: inputs.release(),
-        cluster: inputs.cluster.clone(),
-        seed,
-        ..LoadOptions::default()
-    }
 }
 
 fn inputs(scenario: &Scenario) -> Vec<(String, String)> {
@@ -193,7 +185,7 @@ fn read_plan(
     let words = std::iter::once("plan").chain(plan.arguments.iter().map(String::as_str));
     let words = Words::try_parse_from(words)
         .map_err(|error| usage(&format!("{shown}: its arguments cannot be read: {error}")))?;
-    let options = load_options(&words.inputs, Some(plan.seed));
+    let options = load_options(&words.inputs, Some(plan.seed), color)?;
     let prepared = Prepared::read(Path::new(&plan.scenario), &options);
     let base = said(prepared.with(&[]), color)?;
     let found = inputs(&base);

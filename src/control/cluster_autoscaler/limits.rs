@@ -56,13 +56,21 @@ impl Limits {
     ) -> Result<Self, UnknownGpus> {
         let mut limits = Self { gpu_label: Arc::from(&*options.gpu_label), ..Self::default() };
         let mut used = Amounts::new();
+        // Nodes of each group behind the first one, which are taken to be like it.
+        let mut more: BTreeMap<PoolId, i64> = BTreeMap::new();
         for (shape, group) in nodes {
             if shape.labels.get("type").is_some_and(|kind| &**kind == "virtual-kubelet") {
                 continue;
             }
-            for (name, amount) in limits.amounts(shape, group)? {
-                *used.entry(name).or_default() += amount;
+            match group {
+                Some(group) if limits.of_group.contains_key(&group.id) => {
+                    *more.entry(group.id).or_default() += 1;
+                }
+                Some(_) | None => add(&mut used, &limits.amounts(shape, group)?, 1),
             }
+        }
+        for (group, nodes) in more {
+            add(&mut used, &limits.of_group[&group], nodes);
         }
         let pick = |(min, max): (i64, i64)| if bound == Bound::Maximum { max } else { min };
         let memory = (options.memory_total.0 * GIB, options.memory_total.1 * GIB);
@@ -152,6 +160,12 @@ impl Limits {
             }
         }
         Ok(allowance)
+    }
+}
+
+fn add(sum: &mut Amounts, each: &Amounts, nodes: i64) {
+    for (name, amount) in each {
+        *sum.entry(Arc::clone(name)).or_default() += amount * nodes;
     }
 }
 

@@ -8,16 +8,14 @@ use super::observation::{
     Node, Observation, Owner, Pod, Shape,
 };
 use super::options::GroupOptions;
+use super::pod_list::PodList;
 use crate::cluster::admission::daemon_tolerations;
 use crate::cluster::api::Machine;
-use crate::cluster::api::pod::{PodTemplate, Volume};
+use crate::cluster::api::pod::PodTemplate;
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::pod::TemplateId;
-use crate::cluster::{
-    self, Cluster, LaunchFailure, NodePhase, PodOwner, PodPhase, Pool, Workload, node_labels,
-};
+use crate::cluster::{self, Cluster, LaunchFailure, NodePhase, Pool, Workload, node_labels};
 use crate::control::scheduler::snapshot::volume_limits;
-use crate::control::scheduler::volumes::live_claims;
 use crate::model::id::{NodeId, PodId, WorkloadId};
 use crate::units::SimTime;
 use crate::units::convert::count_u32;
@@ -38,32 +36,19 @@ pub struct ProviderView<'a> {
 /// Makes observations of one cluster, and keeps what did not change since the last one.
 #[derive(Debug, Default)]
 pub struct Live {
-    nodes: BTreeMap<NodeId, (u64, Arc<Node>)>,
-    /// By id; `None` for pods that are gone or were never seen.
-    pods: Vec<Option<SeenPod>>,
+    /// By id, with the state of the node that was seen; `None` for those that are gone.
+    nodes: Vec<Option<(u64, Arc<Node>)>>,
     /// How many of them are kept.
-    kept: usize,
-    /// The pods of the last observation.
-    listed: Vec<Arc<Pod>>,
+    nodes_kept: usize,
+    pods: PodList,
     daemons: BTreeMap<(WorkloadId, TemplateId), Arc<Pod>>,
-}
-
-/// A pod as it was seen last.
-#[derive(Debug)]
-struct SeenPod {
-    /// The state of the pod that was seen.
-    stamp: u64,
-    /// Whether what is shown of it may change while the pod does not: a nomination, a claim's volume.
-    volatile: bool,
-    /// `None` when it has ended: such pods are not shown.
-    pod: Option<Arc<Pod>>,
 }
 
 impl Live {
     /// Takes an observation back when it is done with, so that the next one need not list again what
     /// did not change.
     pub fn recycle(&mut self, seen: Observation) {
-        self.listed = seen.pods;
+        self.pods.give_back(seen.pods);
     }
 
     /// What the autoscaler would see now. `nominated` tells for which node the scheduler holds a
@@ -75,7 +60,7 @@ impl Live {
         nominated: impl Fn(PodId) -> Option<NodeId>,
         provider: &ProviderView<'_>,
     ) -> Observation {
-        self.nodes.retain(|id, _| cluster.node(*id).is_some());
+        let (pods, pod_changes) = self.pods.look(cluster, nominated);
         Observation {
             now,
             groups: cluster
@@ -84,12 +69,9 @@ impl Live {
                 .filter(|pool| pool.spec.autoscaled)
                 .map(|pool| group(cluster, pool, provider))
                 .collect(),
-            nodes: cluster
-                .nodes()
-                .filter(|node| node.has_joined())
-                .map(|node| self.node(cluster, node))
-                .collect(),
-            pods: self.list_pods(cluster, nominated),
+            nodes: self.list_nodes(cluster),
+            pods,
+            pod_changes: Some(pod_changes),
             daemon_sets: cluster
                 .workloads()
                 .iter()
@@ -104,9 +86,26 @@ impl Live {
         }
     }
 
+    fn list_nodes(&mut self, cluster: &Cluster) -> Vec<Arc<Node>> {
+        let joined = cluster.nodes().filter(|node| node.has_joined());
+        let list: Vec<Arc<Node>> = joined.map(|node| self.node(cluster, node)).collect();
+        if self.nodes_kept > 2 * list.len() + 100 {
+            for (position, known) in self.nodes.iter_mut().enumerate() {
+                if cluster.node(NodeId::at(position)).is_none() {
+                    *known = None;
+                }
+            }
+            self.nodes_kept = self.nodes.iter().flatten().count();
+        }
+        list
+    }
+
     fn node(&mut self, cluster: &Cluster, node: &cluster::Node) -> Arc<Node> {
-        let known = self.nodes.get(&node.id).filter(|(seen, _)| *seen == node.generation);
-        if let Some((_, known)) = known {
+        if self.nodes.len() <= node.id.index() {
+            self.nodes.resize(node.id.index() + 1, None);
+        }
+        let known = &mut self.nodes[node.id.index()];
+        if let Some((_, known)) = known.as_ref().filter(|(seen, _)| *seen == node.generation) {
             return Arc::clone(known);
         }
         let fresh = Arc::new(Node {
@@ -127,68 +126,9 @@ impl Live {
             ready: node.is_ready(),
             ready_since: node.phase_since,
         });
-        self.nodes.insert(node.id, (node.generation, Arc::clone(&fresh)));
+        self.nodes_kept += usize::from(known.is_none());
+        *known = Some((node.generation, Arc::clone(&fresh)));
         fresh
-    }
-
-    fn forget_gone(&mut self, cluster: &Cluster) {
-        for (position, known) in self.pods.iter_mut().enumerate() {
-            if known.is_some() && cluster.pod(PodId::at(position)).is_none() {
-                *known = None;
-                self.kept -= 1;
-            }
-        }
-    }
-
-    fn list_pods(
-        &mut self,
-        cluster: &Cluster,
-        nominated: impl Fn(PodId) -> Option<NodeId>,
-    ) -> Vec<Arc<Pod>> {
-        if self.kept > 2 * cluster.pod_count() + 1_000 {
-            self.forget_gone(cluster);
-        }
-        let mut list = std::mem::take(&mut self.listed);
-        let mut count = 0;
-        for id in cluster.pod_ids() {
-            let Some(pod) = self.pod(cluster, id, &nominated) else { continue };
-            match list.get_mut(count) {
-                Some(listed) if Arc::ptr_eq(listed, pod) => {}
-                Some(listed) => *listed = Arc::clone(pod),
-                None => list.push(Arc::clone(pod)),
-            }
-            count += 1;
-        }
-        list.truncate(count);
-        list
-    }
-
-    fn pod(
-        &mut self,
-        cluster: &Cluster,
-        id: PodId,
-        nominated: &impl Fn(PodId) -> Option<NodeId>,
-    ) -> Option<&Arc<Pod>> {
-        if self.pods.len() <= id.index() {
-            self.pods.resize_with(id.index() + 1, || None);
-        }
-        let known = &mut self.pods[id.index()];
-        let stamp = cluster.pod_stamp(id);
-        let as_before = known.as_ref().is_some_and(|known| known.stamp == stamp && !known.volatile);
-        if !as_before && let Some(pod) = cluster.pod(id) {
-            self.kept += usize::from(known.is_none());
-            let before = known.take().and_then(|known| known.pod);
-            let seen = if matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed) {
-                SeenPod { stamp, volatile: false, pod: None }
-            } else {
-                let nominated = if pod.node.is_none() { nominated(id) } else { None };
-                let seen = see(cluster, pod, nominated, before);
-                let volatile = pod.node.is_none() || seen.claims.is_some();
-                SeenPod { stamp, volatile, pod: Some(seen) }
-            };
-            *known = Some(seen);
-        }
-        self.pods[id.index()].as_ref().and_then(|known| known.pod.as_ref())
     }
 
     /// A pod as the DaemonSet would make it for a new node.
@@ -223,75 +163,8 @@ impl Live {
     }
 }
 
-/// A pod as it is now; the same object as before when nothing of it changed.
-fn see(
-    cluster: &Cluster,
-    pod: &cluster::Pod,
-    nominated: Option<NodeId>,
-    before: Option<Arc<Pod>>,
-) -> Arc<Pod> {
-    let mut known = before.unwrap_or_else(|| Arc::new(fresh_pod(pod)));
-    let claims = live_claims(cluster, pod);
-    let deletion = pod.deletion.map(|deletion| deletion.deadline);
-    let unschedulable = pod.unschedulable.is_some();
-    let same = known.node == pod.node
-        && known.claims == claims
-        && known.deletion == deletion
-        && known.nominated == nominated
-        && known.unschedulable == unschedulable;
-    if !same {
-        let known = Arc::make_mut(&mut known);
-        known.node = pod.node;
-        known.claims = claims;
-        known.deletion = deletion;
-        known.nominated = nominated;
-        known.unschedulable = unschedulable;
-    }
-    known
-}
-
-fn fresh_pod(pod: &cluster::Pod) -> Pod {
-    let owner = match pod.owner {
-        PodOwner::ReplicaSet(_, set) => {
-            Owner { kind: ControllerKind::ReplicaSet, uid: ControllerUid(set.0 * 2 + 1) }
-        }
-        PodOwner::Ordinal(workload, _) => {
-            Owner { kind: ControllerKind::StatefulSet, uid: workload_uid(workload) }
-        }
-        PodOwner::Job(workload, _) => {
-            Owner { kind: ControllerKind::Job, uid: workload_uid(workload) }
-        }
-        PodOwner::Daemon(workload, _) => {
-            Owner { kind: ControllerKind::DaemonSet, uid: workload_uid(workload) }
-        }
-    };
-    Pod {
-        id: pod.id,
-        name: Arc::clone(&pod.name),
-        namespace: Arc::clone(&pod.namespace),
-        template: Arc::clone(&pod.template),
-        template_id: pod.template_id,
-        requests: Arc::clone(&pod.requests),
-        owner: Some(owner),
-        priority: Some(pod.priority()),
-        local_volumes: local_volumes(&pod.template),
-        claims: None,
-        created: pod.created.floor_to_second(),
-        deletion: None,
-        node: None,
-        nominated: None,
-        unschedulable: false,
-    }
-}
-
-/// Volumes on the node's disk. Their names are not known here, so that no annotation can except one.
-fn local_volumes(template: &PodTemplate) -> Vec<Arc<str>> {
-    let volumes = template.spec.volumes.iter();
-    let local = volumes.filter(|volume| matches!(volume, Volume::EmptyDir | Volume::HostPath));
-    local.map(|_| Arc::from("(unnamed)")).collect()
-}
-
-fn workload_uid(workload: WorkloadId) -> ControllerUid {
+/// The identity of a workload among controllers; ReplicaSets have the odd numbers.
+pub(super) fn workload_uid(workload: WorkloadId) -> ControllerUid {
     ControllerUid(workload.0 * 2)
 }
 

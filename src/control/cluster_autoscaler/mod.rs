@@ -25,6 +25,7 @@ pub mod live;
 pub mod observation;
 pub mod options;
 mod placement;
+mod pod_list;
 mod pods;
 mod registry;
 pub mod scale_down;
@@ -69,6 +70,8 @@ pub struct ClusterAutoscaler {
     registry: Registry,
     templates: TemplateCache,
     hints: Hints,
+    /// The nodes of the last loop, as they are and as they count.
+    counted: Vec<(Arc<Node>, Arc<Node>)>,
     /// The cluster as the last loop saw it.
     sight: Sight,
     planner: Planner,
@@ -118,6 +121,7 @@ impl ClusterAutoscaler {
             registry: Registry::default(),
             templates: TemplateCache::default(),
             hints: Hints::default(),
+            counted: Vec::new(),
             sight: Sight::new(surroundings.clone(), 0),
             surroundings,
             planner: Planner::default(),
@@ -169,7 +173,9 @@ impl ClusterAutoscaler {
             self.started = Some(seen.now);
             self.clean_up(seen, &mut cloud);
         }
-        let nodes = effective_nodes(seen, &self.options);
+        self.count_nodes(seen);
+        let nodes: Vec<Arc<Node>> =
+            self.counted.iter().map(|(_, counted)| Arc::clone(counted)).collect();
         let mut sight = std::mem::take(&mut self.sight);
         sight.follow(seen, &nodes, &self.options);
         sight.fork();
@@ -179,6 +185,19 @@ impl ClusterAutoscaler {
         let status = LoopStatus::default();
         let ready = nodes.iter().filter(|node| node.ready_and_schedulable()).count();
         Loop { seen, nodes, ready, sight, cloud, templates, status, wait_for_more: false }
+    }
+
+    /// Works out how the nodes count, anew for those that are not as a loop before.
+    fn count_nodes(&mut self, seen: &Observation) {
+        let before = std::mem::take(&mut self.counted);
+        let mut before = before.into_iter().peekable();
+        self.counted.extend(seen.nodes.iter().map(|node| {
+            // Nodes go from anywhere in the list and come at its end; in any other order all are new.
+            while before.next_if(|(known, _)| known.id < node.id).is_some() {}
+            before
+                .next_if(|(known, _)| Arc::ptr_eq(known, node))
+                .unwrap_or_else(|| (Arc::clone(node), counted(node, &self.options)))
+        }));
     }
 
     /// What an earlier process left behind: taints of removals under way, timers in soft taints.
@@ -489,7 +508,8 @@ impl ClusterAutoscaler {
     /// a question of reports, which changes nothing.
     #[must_use]
     pub fn removal_of_each(&self, seen: &Observation) -> Vec<scale_down::Alone> {
-        let nodes = effective_nodes(seen, &self.options);
+        let nodes: Vec<Arc<Node>> =
+            seen.nodes.iter().map(|node| counted(node, &self.options)).collect();
         let mut sight = Sight::new(self.surroundings.clone(), self.sight.last_found());
         sight.follow(seen, &nodes, &self.options);
         let pending = pods::unschedulable(seen);
@@ -513,25 +533,19 @@ fn all_names(cloud: &Cloud, group: PoolId) -> Vec<Arc<str>> {
     cloud.instances(group).iter().map(|instance| Arc::clone(&instance.name)).collect()
 }
 
-/// Nodes as the autoscaler counts them: ready ones without their accelerators, and those with a
-/// startup taint, count as unready since they were made
+/// A node as the autoscaler counts it: a ready one without its accelerators, or with a startup taint,
+/// counts as unready since it was made
 /// (processors/customresources/gpu_processor.go, utils/taints/taints.go).
-fn effective_nodes(seen: &Observation, options: &Options) -> Vec<Arc<Node>> {
-    let starting = |node: &Node| {
-        let no_gpu_yet = node.shape.labels.contains_key(&*options.gpu_label)
-            && node.shape.allocatable_gpu().is_none();
-        let tainted =
-            node.shape.taints.iter().any(|taint| template::is_startup_taint(&taint.key, options));
-        node.ready_and_schedulable() && (no_gpu_yet || tainted)
+fn counted(node: &Arc<Node>, options: &Options) -> Arc<Node> {
+    let no_gpu_yet = || {
+        node.shape.labels.contains_key(&*options.gpu_label)
+            && node.shape.allocatable_gpu().is_none()
     };
-    seen.nodes
-        .iter()
-        .map(|node| {
-            if starting(node) {
-                Arc::new(Node { ready: false, ready_since: node.created, ..Node::clone(node) })
-            } else {
-                Arc::clone(node)
-            }
-        })
-        .collect()
+    let mut taints = node.shape.taints.iter();
+    let tainted = taints.any(|taint| template::is_startup_taint(&taint.key, options));
+    if node.ready_and_schedulable() && (tainted || no_gpu_yet()) {
+        Arc::new(Node { ready: false, ready_since: node.created, ..Node::clone(node) })
+    } else {
+        Arc::clone(node)
+    }
 }

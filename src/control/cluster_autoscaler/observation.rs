@@ -24,6 +24,8 @@ pub struct Observation {
     pub nodes: Vec<Arc<Node>>,
     /// Pods that are not Succeeded or Failed; the order decides among pods of equal priority.
     pub pods: Vec<Arc<Pod>>,
+    /// Where pods changed since earlier looks; `None` when nobody keeps count, and all have to be compared.
+    pub pod_changes: Option<Arc<PodChanges>>,
     /// DaemonSets, which new nodes will run.
     pub daemon_sets: Vec<DaemonSet>,
     /// Controllers that exist, by uid.
@@ -190,6 +192,32 @@ pub struct Pod {
     pub nominated: Option<NodeId>,
     /// The scheduler said `Unschedulable`.
     pub unschedulable: bool,
+}
+
+/// In which look the pods of each node last were other ones, or others of their kind, than before.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PodChanges {
+    /// The number of this look; the first one is 1.
+    pub(super) look: u64,
+    /// By node; nodes without an entry never had a pod.
+    pub(super) latest: Vec<u64>,
+}
+
+impl PodChanges {
+    /// The latest look in which something differed on a node, 0 before the first.
+    pub(super) fn latest(&self, node: NodeId) -> u64 {
+        self.latest.get(node.index()).copied().unwrap_or(0)
+    }
+
+    /// Notes that a pod came, went or is not as it was, where it is and where it is expected.
+    pub(super) fn note(&mut self, pod: &Pod) {
+        for node in pod.node.into_iter().chain(pod.nominated) {
+            if self.latest.len() <= node.index() {
+                self.latest.resize(node.index() + 1, 0);
+            }
+            self.latest[node.index()] = self.look;
+        }
+    }
 }
 
 /// A DaemonSet, as the maker of pods on new nodes.

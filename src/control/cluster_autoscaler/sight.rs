@@ -38,12 +38,16 @@ pub(super) struct Sight {
     snapshot: Snapshot,
     framework: Framework,
     facts: BTreeMap<Arc<str>, Arc<NodeFacts>>,
+    /// The same by place, for those that came or changed last; a place may have another node by now.
+    facts_at: Vec<Option<Arc<NodeFacts>>>,
     slots: BTreeMap<Arc<str>, NodeSlot>,
     pods: Pods,
     shapes: BTreeMap<(TemplateId, Arc<str>), (Arc<PodTemplate>, ShapeId)>,
     order: Vec<NodeSlot>,
     /// The nodes that were followed last, by place.
     followed: Vec<Option<Arc<Node>>>,
+    /// The look whose pods were followed last; 0 when nobody counted.
+    followed_look: u64,
     forked_orders: Vec<Vec<NodeSlot>>,
     /// Position of the node that was found last; the next search begins behind it.
     last_found: usize,
@@ -78,8 +82,8 @@ impl Sight {
             self.facts.retain(|name, _| present.contains(name));
             self.slots.retain(|name, _| present.contains(name));
         }
-        self.follow_nodes(nodes);
-        self.follow_pods(seen, options);
+        let fresh = self.follow_nodes(nodes);
+        self.follow_pods(seen, options, &fresh);
         if self.pods.kept > 2 * seen.pods.len() + 1_000 {
             let pods = seen.pods.iter();
             let mut current = Pods::default();
@@ -88,7 +92,9 @@ impl Sight {
         }
     }
 
-    fn follow_nodes(&mut self, nodes: &[Arc<Node>]) {
+    /// Returns the nodes that were not there before.
+    fn follow_nodes(&mut self, nodes: &[Arc<Node>]) -> Vec<NodeSlot> {
+        let mut fresh = Vec::new();
         let mut order = Vec::with_capacity(nodes.len());
         let mut stays = vec![false; self.snapshot.slot_count()];
         for node in nodes {
@@ -101,13 +107,16 @@ impl Sight {
                 })
             };
             let known = self.snapshot.slot_of(node.id);
-            let slot = match known.filter(|slot| *self.name(*slot) == node.name) {
+            let slot = match known.filter(|slot| {
+                let name = self.name(*slot);
+                Arc::ptr_eq(name, &node.name) || *name == node.name
+            }) {
                 Some(slot) => {
                     let before = self.followed.get(slot.index()).and_then(Option::as_ref);
                     if !before.is_some_and(|before| Arc::ptr_eq(before, node) || before == node) {
                         let facts = facts();
                         self.snapshot.update_node(slot, node_info(&facts));
-                        self.facts.insert(Arc::clone(&facts.name), facts);
+                        self.note_facts(slot, facts);
                     }
                     slot
                 }
@@ -115,7 +124,9 @@ impl Sight {
                     if let Some(slot) = known {
                         self.snapshot.remove_node(slot);
                     }
-                    self.add_node(facts(), &[])
+                    let slot = self.add_node(facts(), &[]);
+                    fresh.push(slot);
+                    slot
                 }
             };
             if stays.len() <= slot.index() {
@@ -134,41 +145,57 @@ impl Sight {
                 self.snapshot.remove_node(slot);
             }
         }
+        fresh
     }
 
-    /// A node whose pods are not those it had, in their order, gets all of them anew.
-    fn follow_pods(&mut self, seen: &Observation, options: &Options) {
-        let mut matched = vec![0_usize; self.snapshot.slot_count()];
-        let mut differs = vec![false; self.snapshot.slot_count()];
-        for (node, pod) in occupying(seen, options) {
-            let Some(slot) = self.snapshot.slot_of(node) else { continue };
+    /// A node whose pods are not those it had, in their order, gets all of them anew. Only nodes are
+    /// compared of which it is not known that their pods are as they were.
+    fn follow_pods(&mut self, seen: &Observation, options: &Options, fresh: &[NodeSlot]) {
+        let mut suspect = vec![false; self.snapshot.slot_count()];
+        for slot in &self.order {
+            let node = self.snapshot.node(*slot).id;
+            suspect[slot.index()] = match (&seen.pod_changes, node) {
+                (Some(changes), Some(node)) => changes.latest(node) > self.followed_look,
+                (None, _) | (_, None) => true,
+            };
+        }
+        fresh.iter().for_each(|slot| suspect[slot.index()] = true);
+        self.followed_look = seen.pod_changes.as_ref().map_or(0, |changes| changes.look);
+        let suspects: Vec<NodeSlot> =
+            self.order.iter().copied().filter(|slot| suspect[slot.index()]).collect();
+        if suspects.is_empty() {
+            return;
+        }
+        let snapshot = &self.snapshot;
+        let there: Vec<(NodeSlot, &Arc<Pod>)> = occupying(seen, options)
+            .filter_map(|(node, pod)| Some((snapshot.slot_of(node)?, pod)))
+            .filter(|(slot, _)| suspect[slot.index()])
+            .collect();
+        let mut matched = vec![0_usize; snapshot.slot_count()];
+        let mut differs = vec![false; snapshot.slot_count()];
+        for (slot, pod) in &there {
             let at = slot.index();
-            let same = self.snapshot.node(slot).pods.get(matched[at]).is_some_and(|info| {
+            let same = snapshot.node(*slot).pods.get(matched[at]).is_some_and(|info| {
                 info.id == pod.id
                     && self.pods.get(pod.id).is_some_and(|known| Arc::ptr_eq(known, pod))
             });
             matched[at] += 1;
             differs[at] |= !same;
         }
-        let mut any = false;
-        for slot in self.order.clone() {
+        for slot in suspects {
             let held = &self.snapshot.node(slot).pods;
             if !differs[slot.index()] && held.len() == matched[slot.index()] {
                 continue;
             }
             differs[slot.index()] = true;
-            any = true;
             let held: Vec<PodId> = held.iter().map(|info| info.id).collect();
             for pod in held.into_iter().rev() {
                 self.snapshot.remove_pod(slot, pod);
             }
         }
-        if any {
-            for (node, pod) in occupying(seen, options) {
-                let slot = self.snapshot.slot_of(node);
-                if let Some(slot) = slot.filter(|slot| differs[slot.index()]) {
-                    self.put(pod, slot);
-                }
+        for (slot, pod) in there {
+            if differs[slot.index()] {
+                self.put(pod, slot);
             }
         }
     }
@@ -188,12 +215,20 @@ impl Sight {
     pub(super) fn add_node(&mut self, facts: Arc<NodeFacts>, pods: &[Arc<Pod>]) -> NodeSlot {
         let slot = self.snapshot.add_node(node_info(&facts));
         self.slots.insert(Arc::clone(&facts.name), slot);
-        self.facts.insert(Arc::clone(&facts.name), facts);
+        self.note_facts(slot, facts);
         self.order.push(slot);
         for pod in pods {
             self.put(pod, slot);
         }
         slot
+    }
+
+    fn note_facts(&mut self, slot: NodeSlot, facts: Arc<NodeFacts>) {
+        if self.facts_at.len() <= slot.index() {
+            self.facts_at.resize(slot.index() + 1, None);
+        }
+        self.facts_at[slot.index()] = Some(Arc::clone(&facts));
+        self.facts.insert(Arc::clone(&facts.name), facts);
     }
 
     /// Adds a node made after a template, under a name of its own, with copies of its pods.
@@ -229,7 +264,10 @@ impl Sight {
 
     /// What stands behind a node.
     pub(super) fn facts(&self, slot: NodeSlot) -> &Arc<NodeFacts> {
-        &self.facts[&self.snapshot.node(slot).name]
+        let name = &self.snapshot.node(slot).name;
+        // The object of a name tells whether it is still the same node.
+        let noted = self.facts_at.get(slot.index()).and_then(Option::as_ref);
+        noted.filter(|facts| Arc::ptr_eq(&facts.name, name)).unwrap_or_else(|| &self.facts[name])
     }
 
     /// The name of a node.

@@ -96,20 +96,27 @@ impl Memory {
         set: &ReplicaSet,
     ) -> SetSeen {
         let template = template_of(workload, set);
-        let pods = || set.pods.iter().filter_map(|pod| cluster.pod(*pod));
-        let active = || pods().filter(|pod| pod.is_active());
-        let available = active().filter(|pod| is_available(now, pod, workload.spec.min_ready));
-        let ended = |phase| matches!(phase, PodPhase::Succeeded | PodPhase::Failed);
+        let (mut active, mut ready, mut available) = (0_usize, 0_usize, 0_usize);
+        let mut has_living_pods = false;
+        // One pass: pods are many and lie all over memory.
+        for pod in set.pods.iter().filter_map(|pod| cluster.pod(*pod)) {
+            has_living_pods |= !matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed);
+            if pod.is_active() {
+                active += 1;
+                ready += usize::from(pod.is_ready());
+                available += usize::from(is_available(now, pod, workload.spec.min_ready));
+            }
+        }
         SetSeen {
             template: template.0,
             created: set.created.floor_to_second(),
             replicas: set.replicas,
             annotations: self.annotations.get(&template).copied().unwrap_or_default(),
-            active: count_i32(active().count()),
+            active: count_i32(active),
             // Pods beyond the set's size are as good as deleted: they must not be counted on.
-            ready: count_i32(active().filter(|pod| pod.is_ready()).count()).min(set.replicas),
-            available: count_i32(available.count()).min(set.replicas),
-            has_living_pods: pods().any(|pod| !ended(pod.phase)),
+            ready: count_i32(ready).min(set.replicas),
+            available: count_i32(available).min(set.replicas),
+            has_living_pods,
         }
     }
 

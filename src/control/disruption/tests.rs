@@ -62,9 +62,18 @@ fn status(allowance: Allowance, replicas: i32, ready: &[bool]) -> StoredStatus {
 
 /// The answer to the eviction of a running pod.
 fn evict(status: &StoredStatus, ready: bool, always: bool) -> Result<StoredStatus, Refusal> {
+    evict_in(PodPhase::Running, status, ready, always)
+}
+
+fn evict_in(
+    phase: PodPhase,
+    status: &StoredStatus,
+    ready: bool,
+    always: bool,
+) -> Result<StoredStatus, Refusal> {
     let pod = eviction::PodSeen {
         pod: PodId(0),
-        phase: PodPhase::Running,
+        phase,
         ready,
         scheduled: true,
         grace: SimDuration::from_secs(30),
@@ -82,6 +91,7 @@ fn evict(status: &StoredStatus, ready: bool, always: bool) -> Result<StoredStatu
     Ok(granted.spent.map_or_else(|| status.clone(), |(_, status)| status))
 }
 
+/// E24 and E25 of the worked cases: rounding, and pods beyond the wanted number.
 #[test]
 fn both_percentages_round_up_and_a_surge_does_not_count_as_expected() {
     use Allowance::{MaxUnavailable, MinAvailable};
@@ -100,14 +110,18 @@ fn both_percentages_round_up_and_a_surge_does_not_count_as_expected() {
     }
 }
 
+/// E26.
 #[test]
 fn a_singleton_that_crashes_cannot_be_evicted_unless_unhealthy_pods_always_may() {
     let stored = status(Allowance::MaxUnavailable(Int(1)), 1, &[false]);
     assert_eq!(stored.figures.disruptions_allowed, 0);
     assert_eq!(evict(&stored, false, false).map_err(|refusal| refusal.code()), Err(429));
-    assert_eq!(evict(&stored, false, true), Ok(stored));
+    assert_eq!(evict(&stored, false, true), Ok(stored.clone()));
+    // A pod that does not run yet serves nobody, and goes whatever its budget says.
+    assert_eq!(evict_in(PodPhase::Pending, &stored, false, false), Ok(stored));
 }
 
+/// E27.
 #[test]
 fn an_unready_pod_goes_for_free_while_the_others_suffice() {
     let enough = status(Allowance::MinAvailable(Int(2)), 3, &[true, true, false]);
@@ -117,6 +131,7 @@ fn an_unready_pod_goes_for_free_while_the_others_suffice() {
     assert_eq!(evict(&short, false, false).map_err(|refusal| refusal.code()), Err(429));
 }
 
+/// E30.
 #[test]
 fn an_approved_eviction_that_is_not_carried_out_lapses_after_two_minutes() {
     let allowance = Allowance::MinAvailable(Int(1));
@@ -130,6 +145,7 @@ fn an_approved_eviction_that_is_not_carried_out_lapses_after_two_minutes() {
     }
 }
 
+/// E31.
 #[test]
 fn pods_of_a_job_can_only_be_counted_against_a_whole_number() {
     let job = OneOwner(OwnerKind::Unscalable { resource: "jobs.batch" }, 0);

@@ -139,6 +139,7 @@ fn drain(spec: DrainSpec, node: u32) -> Drain {
     Drain::new(spec, vec![NodeId(node)])
 }
 
+/// E28 of the worked cases.
 #[test]
 fn two_drains_share_one_budget_and_retry_every_five_seconds() {
     let mut world = World::new(5, 3);
@@ -166,6 +167,7 @@ fn two_drains_share_one_budget_and_retry_every_five_seconds() {
     assert_eq!(drains[1].outcomes()[0].ended, SimTime::from_secs(20));
 }
 
+/// E29, as kubectl sees it.
 #[test]
 fn several_budgets_fail_a_pod_at_once_and_the_node_after_the_others() {
     let mut world = World { budgets: 2, ..World::new(2, 1) };

@@ -63,11 +63,12 @@ impl Indexes<'_> {
     }
 
     fn meets(&self, rule: &SuccessRule) -> bool {
-        let succeeded = |index: &i32| self.states.get(index).is_some_and(|state| state.succeeded);
         let all = [(0, self.completions - 1)];
         let ranges = rule.indexes.as_deref().unwrap_or(&all);
         let asked: i32 = ranges.iter().map(|(first, last)| last - first + 1).sum();
-        let done = ranges.iter().flat_map(|(first, last)| *first..=*last).filter(succeeded).count();
+        let inside = |index: i32| ranges.iter().any(|(from, to)| (*from..=*to).contains(&index));
+        let met = |(index, state): &(&i32, &IndexState)| state.succeeded && inside(**index);
+        let done = self.states.iter().filter(met).count();
         count_i32(done) >= rule.count.unwrap_or(asked)
     }
 

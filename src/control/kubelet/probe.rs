@@ -79,6 +79,23 @@ mod tests {
         assert_eq!(tick(&thrice, seconds(6)), seconds(30));
     }
 
+    /// E37 of the worked cases: a process that answers after 3 s; period and delay of its probe, and
+    /// when it is found ready.
+    #[test]
+    fn readiness_comes_with_the_first_try_that_finds_the_process() {
+        let rows = [(10, 0, 10), (10, 5, 10), (1, 0, 3), (1, 5, 5), (10, 12, 20)];
+        for (period, delay, ready) in rows {
+            let probe = Probe {
+                initial_delay: seconds(delay),
+                period: seconds(period),
+                ..Probe::default()
+            };
+            let container = Container { readiness_probe: Some(probe), ..Container::default() };
+            let found = outlook(&container, seconds(3)).ready;
+            assert_eq!(found, seconds(ready), "period {period}, delay {delay}");
+        }
+    }
+
     #[test]
     fn the_three_probes_of_a_container_work_together() {
         let probe = |period: u64, failure_threshold| Probe {

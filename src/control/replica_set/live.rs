@@ -71,9 +71,12 @@ fn reconcile_set(
         }
     }
     let min_ready = cluster.workload(set.workload).spec.min_ready;
-    let availability =
-        active_pods(cluster, set).filter_map(|pod| until_available(now, pod, min_ready));
-    decision.look_again = earlier(decision.look_again, availability.min());
+    // Without minReadySeconds what is ready is available.
+    if !min_ready.is_zero() {
+        let availability =
+            active_pods(cluster, set).filter_map(|pod| until_available(now, pod, min_ready));
+        decision.look_again = earlier(decision.look_again, availability.min());
+    }
     decision
 }
 

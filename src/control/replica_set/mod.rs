@@ -242,6 +242,7 @@ mod tests {
         order_of_deletion(NOW, pods).iter().map(|pod| pod.pod.0).collect()
     }
 
+    /// E32 of the worked cases.
     #[test]
     fn two_on_a_node_go_before_the_youngest_because_ranks_are_counted_once() {
         let pods = [pod(1, 0, 900), pod(2, 0, 800), pod(3, 1, 700), pod(4, 2, 10)];
@@ -252,12 +253,14 @@ mod tests {
         assert_eq!(victims, [1, 2]);
     }
 
+    /// E33.
     #[test]
     fn ages_count_in_powers_of_two_nanoseconds() {
         assert_eq!(order(&[pod(2, 0, 10), pod(1, 1, 15)]), [1, 2], "one power: smaller uid");
         assert_eq!(order(&[pod(2, 0, 10), pod(1, 1, 20)]), [2, 1], "younger power first");
     }
 
+    /// E34.
     #[test]
     fn slow_start_stops_after_the_batch_that_fails() {
         let (mut calls, mut quota) = (0, 4);

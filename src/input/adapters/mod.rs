@@ -129,7 +129,6 @@ pub fn objects_of(
         let known: Vec<_> = known.iter().map(|it| it.name()).collect();
         diagnostics.push(
             Diagnostic::error(codes::UNKNOWN_CONVENTION, message)
-                .primary(values.merged.span.at_start(), "")
                 .note(format!("known without rendering: {}", known.join(", ")))
                 .help("name the chart with `--chart` and have `helm` on PATH, or render it and give the result with `-f`"),
         );

@@ -131,9 +131,13 @@ impl Skeleton<'_> {
         }
     }
 
-    /// `PATH` that is something, or `PATH is WORD`.
+    /// `PATH` that is something, `PATH is WORD`, or `PATH is empty`: written, as text of no letters.
     fn condition(&self, text: &str, scope: &Scope) -> bool {
         match text.split_once(" is ") {
+            Some((path, "empty")) => self.placed(path, scope).is_some_and(|(tree, _)| match tree {
+                Tree::Leaf(node) => node.text() == Some(""),
+                Tree::List(..) | Tree::Table(_) => false,
+            }),
             Some((path, wanted)) => self.word(path, scope).is_some_and(|it| it == wanted),
             None => self.placed(text, scope).is_some_and(|(tree, _)| is_something(tree)),
         }

@@ -62,8 +62,16 @@ pub(super) fn autoscaler(value: &Value<'_>, first_version: bool) -> Option<Autos
     } else {
         "HorizontalPodAutoscalerSpec (autoscaling/v2)"
     });
+    let (min, max) = (min?, max?);
+    // What is wrong there has been told; the bounds may be wrong as well. A minimum of 0 depends on
+    // the metrics.
+    if (metrics.is_none() || behavior.is_none()) && min.is_none_or(|min| min > 0) {
+        let bounds =
+            HpaSpec { min_replicas: min, max_replicas: max, metrics: Vec::new(), behavior: None };
+        refuse(value, &bounds)?;
+    }
     let spec =
-        HpaSpec { min_replicas: min?, max_replicas: max?, metrics: metrics?, behavior: behavior? };
+        HpaSpec { min_replicas: min, max_replicas: max, metrics: metrics?, behavior: behavior? };
     refuse(value, &spec)?;
     let (target_kind, target_name) = target?;
     Some(AutoscalerSpec {

@@ -6,6 +6,7 @@
 
 mod autoscaler;
 mod budget;
+mod builtin;
 mod container;
 mod daemon_set;
 mod deployment;
@@ -214,7 +215,12 @@ impl Objects {
                 let read = expander_priorities::expander_priorities(&value);
                 self.expander_priorities = read.unwrap_or_default();
             }
-            Judgement::Ignore => self.ignore(&value),
+            Judgement::Ignore => {
+                if let Some(error) = builtin::misplaced(&value, version, kind) {
+                    value.report(error);
+                }
+                self.ignore(&value);
+            }
         }
     }
 

@@ -7,6 +7,7 @@
 //! the item whose `name` it is. Values are YAML in one line.
 
 mod apply;
+mod documents;
 
 use std::fmt;
 
@@ -15,6 +16,7 @@ use super::diagnostic::Diagnostic;
 use super::source::{Sources, Span};
 
 pub(super) use apply::{to_documents, to_objects};
+pub use documents::patches_in;
 
 /// Paths are nested so deep at most.
 const STEPS_MOST: usize = 64;

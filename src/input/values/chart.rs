@@ -64,8 +64,12 @@ impl Chart {
         if !path.join("Chart.yaml").is_file() {
             let message = format!("`{}` is no chart: it has no Chart.yaml", path.display());
             let error = Diagnostic::error(codes::UNREADABLE_FILE, message);
-            diagnostics.push(match wanted_by {
+            let error = match wanted_by {
                 Some(span) => error.primary(span, "named here"),
+                None => error,
+            };
+            diagnostics.push(match chart_inside(path) {
+                Some(inside) => error.help(format!("there is one in {}", inside.display())),
                 None => error,
             });
             return None;
@@ -200,6 +204,9 @@ impl Chart {
                 || Slot { key_span: user.span, value: Tree::Table(Table::empty(user.span)) };
             let mut slot = user.slots.remove(&chart.name).unwrap_or_else(empty);
             if let Tree::Table(own) = &mut slot.value {
+                if pass == Pass::Last {
+                    nulls(&chart.name, own, &chart.values, diagnostics);
+                }
                 globals(own, user, diagnostics);
                 let none = BTreeSet::new();
                 match pass {
@@ -214,6 +221,27 @@ impl Chart {
                 no_table(&chart.name, &slot.value, diagnostics);
             }
             user.slots.insert(Arc::clone(&chart.name), slot);
+        }
+    }
+}
+
+/// Tells of nulls that are to delete what a chart inside the chart says: whether they do depends on the
+/// release of Helm.
+fn nulls(chart: &str, own: &Table, says: &Table, diagnostics: &Diagnostics) {
+    for (key, slot) in &own.slots {
+        let Some(below) = says.get(key) else { continue };
+        match (&slot.value, below) {
+            (value, _) if value.is_null() => {
+                let message = format!("`{key}` is null for the chart `{chart}` inside the chart");
+                let warning = Diagnostic::warning(codes::NULL_IN_SUBCHART, message)
+                    .primary(value.span(), "may or may not delete its default")
+                    .secondary(below.span(), "the default of the inner chart");
+                diagnostics.push(warning.note("releases 3 and 4 of Helm differ here").help(
+                    "render with the Helm that will deploy, or state the value that is wanted",
+                ));
+            }
+            (Tree::Table(inner), Tree::Table(below)) => nulls(chart, inner, below, diagnostics),
+            (Tree::Leaf(_) | Tree::List(..) | Tree::Table(_), _) => {}
         }
     }
 }
@@ -304,6 +332,14 @@ fn dependencies(head: &Node) -> Vec<Dependency> {
         })
     };
     items.iter().filter_map(read).collect()
+}
+
+/// A chart in a folder of a folder, as where the folder of all charts was named.
+fn chart_inside(path: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(path).ok()?;
+    let mut folders: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    folders.sort();
+    folders.into_iter().find(|folder| folder.join("Chart.yaml").is_file())
 }
 
 /// The first document of a file.

@@ -94,6 +94,28 @@ fn the_other_options_come_in_helms_order() {
 }
 
 #[test]
+fn a_null_for_a_chart_inside_the_chart_is_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("it has one")).expect("it can be made");
+        std::fs::write(&path, text).expect("it can be written");
+        path
+    };
+    write("Chart.yaml", "name: shop\nversion: 1.0.0\n");
+    write("charts/db/Chart.yaml", "name: db\nversion: 1.0.0\n");
+    write("charts/db/values.yaml", "size: {disk: 8Gi, cpu: 1}\n");
+    let files = vec![write("one.yaml", "db: {size: {disk: null, new: null}}\nother: null\n")];
+    let (diagnostics, mut sources) = (Diagnostics::new(), Sources::new());
+    let inputs = ValueInputs { files, ..Default::default() };
+    let user = user_values(&inputs, &[], &mut sources, &diagnostics);
+    let chart = Chart::read(folder.path(), None, &mut sources, &diagnostics).expect("a chart");
+    let _ = over_chart(user, &chart, &diagnostics);
+    let said: Vec<_> = diagnostics.sorted().iter().map(|it| it.message().to_owned()).collect();
+    assert_eq!(said, ["`disk` is null for the chart `db` inside the chart"]);
+}
+
+#[test]
 fn later_files_win_and_null_stays_until_the_chart() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let write = |name: &str, text: &str| {

@@ -31,7 +31,7 @@ pub(super) fn alerts(report: &Report) -> String {
     ]);
     for alert in &report.alerts {
         let rule = format!(
-            "<code>{}</code>{}{}",
+            "<code class=\"wrap\">{}</code>{}{}",
             escaped(&alert.expression),
             if alert.hold_s > 0.0 {
                 format!(" <span class=\"quiet\">for {}</span>", clock(alert.hold_s))
@@ -62,11 +62,11 @@ fn remarks(alert: &AlertEntry) -> String {
     }
     if !alert.not_evaluated.is_empty() {
         let why = escaped(&alert.not_evaluated.join("; "));
-        out.push_str(&format!("<br><span class=\"warn\">not evaluated: {why}</span>"));
+        out.push_str(&format!("<br><em class=\"warn\">not evaluated: {why}</em>"));
     }
     if let Some((sentence, times)) = &alert.failed {
         out.push_str(&format!(
-            "<br><span class=\"warn\">{times} evaluations failed: {}</span>",
+            "<br><em class=\"warn\">{times} evaluations failed: {}</em>",
             escaped(sentence)
         ));
     }
@@ -74,7 +74,7 @@ fn remarks(alert: &AlertEntry) -> String {
         .instances
         .iter()
         .filter(|it| !it.firing.is_empty())
-        .map(|it| format!("<li><code>{}</code></li>", escaped(&it.labels)))
+        .map(|it| format!("<li><code class=\"wrap\">{}</code></li>", escaped(&it.labels)))
         .collect();
     if !firing.is_empty() {
         let count = firing.len();

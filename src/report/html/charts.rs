@@ -9,11 +9,11 @@ use crate::report::html::write::{Table, clock, escaped, short};
 use crate::report::svg::{Colour, Dash, Figure, Join, Series, alone, figures, marks};
 
 /// Instants of a chart that scripts draw, at most.
-const POINTS: usize = 600;
+const POINTS: usize = 420;
 /// Instants of a chart as SVG, at most: more than its pixels tell nothing.
-const DRAWN: usize = 320;
+const DRAWN: usize = 280;
 /// Rows of the table behind a chart, at most.
-const ROWS: usize = 25;
+const ROWS: usize = 16;
 
 /// All charts.
 pub(super) struct Drawn {
@@ -26,6 +26,8 @@ pub(super) struct Drawn {
 pub(super) fn charts(shown: &Shown<'_>) -> Drawn {
     let case = shown.case;
     let mut all = figures(case);
+    // Replicas that stood still are in the table of workloads.
+    all.retain(|(name, figure)| !name.starts_with("replicas-") || moves(figure));
     all.push(("cpu".to_owned(), cpu(case)));
     all.push(("pods".to_owned(), pods(case)));
     all.push(("cost-rate".to_owned(), cost(shown)));
@@ -154,6 +156,14 @@ fn cost(shown: &Shown<'_>) -> Figure {
         }),
     ];
     figure
+}
+
+/// Whether any series of a figure has two values.
+fn moves(figure: &Figure) -> bool {
+    figure.series.iter().any(|series| {
+        let mut known = series.points.iter().filter_map(|(_, value)| *value);
+        known.next().is_some_and(|first| known.any(|value| (value - first).abs() > 1e-9))
+    })
 }
 
 /// The instants that show the extremes of every series within each of a number of spans.

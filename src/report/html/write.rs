@@ -71,8 +71,9 @@ pub(super) fn amount(value: Option<Decimal>) -> String {
 
 /// `values-prod.yaml:14`.
 pub(super) fn place(location: Option<&Location>) -> String {
-    location
-        .map_or_else(String::new, |it| format!("<code>{}:{}</code>", escaped(&it.path), it.line))
+    location.map_or_else(String::new, |it| {
+        format!("<code class=\"wrap\">{}:{}</code>", escaped(&it.path), it.line)
+    })
 }
 
 /// A table with a head; numbers stand right in the columns that say so.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{HELP_URI, word};
 use crate::checks::Code;
+use crate::checks::review::IN_BASELINE;
 use crate::checks::{Finding, Location, Review};
 
 /// One run with all findings, suppressed ones among them; a line break at the end.
@@ -102,7 +103,8 @@ fn result(finding: &Finding, rule: usize) -> Value {
         result["fixes"] = Value::Array(edits);
     }
     if let Some(reason) = &finding.suppression {
-        let mut entry = json!({"kind": "inSource"});
+        let kind = if reason == IN_BASELINE { "external" } else { "inSource" };
+        let mut entry = json!({"kind": kind});
         if !reason.is_empty() {
             entry["justification"] = json!(reason);
         }

@@ -77,7 +77,14 @@ pub(super) struct Sheet<'a> {
     /// Length of the time axis (s).
     pub(super) span_s: f64,
     pub(super) marks: &'a [Mark],
+    /// Whether patterns of lines are told in widths, for whoever makes attributes of them: see [`DASHES`].
+    pub(super) coded: bool,
 }
+
+/// Widths that stand for a pattern: the width, then `stroke-dasharray`. plotters knows no patterns and
+/// draws each dash by itself, which makes pictures three times as long.
+pub(in crate::report) const DASHES: [(u32, u32, &str); 4] =
+    [(904, 4, "14 8"), (914, 4, "4 6"), (903, 3, "16 8"), (902, 2, "4 6")];
 
 /// A panel's place: the corners of its plot, and the value at its top.
 struct Frame {
@@ -85,6 +92,7 @@ struct Frame {
     bottom: i32,
     span_s: f64,
     most: f64,
+    coded: bool,
 }
 
 impl Frame {
@@ -118,6 +126,7 @@ pub(super) fn draw(sheet: &Sheet<'_>) -> String {
                 bottom: top + sheet.height * SCALE,
                 span_s: sheet.span_s.max(1.0),
                 most: figure.top.unwrap_or_else(|| nice_top(figure.largest())),
+                coded: sheet.coded,
             };
             draw_panel(&area, figure, &frame, sheet.marks, position == 0);
             if position + 1 == sheet.figures.len() {
@@ -187,7 +196,7 @@ fn draw_panel(area: &Area<'_>, figure: &Figure, frame: &Frame, marks: &[Mark], f
     }
     for (seconds, text) in marks {
         let x = frame.x(*seconds);
-        dashed(area, &[(x, frame.top), (x, frame.bottom)], Colour::Grey.rgb(), (4, 6), 2);
+        patterned(area, frame, &[(x, frame.top), (x, frame.bottom)], Colour::Grey.rgb(), (4, 6), 2);
         if first {
             let at = (x, frame.top - 2 * SCALE);
             write(area, text, at, 10, QUIET, (HPos::Center, VPos::Bottom));
@@ -197,7 +206,8 @@ fn draw_panel(area: &Area<'_>, figure: &Figure, frame: &Frame, marks: &[Mark], f
     let mut labels: Vec<(i32, String, Colour, Dash)> = Vec::new();
     for (name, value) in &figure.limits {
         let y = frame.y(*value);
-        dashed(area, &[(LEFT, y), (WIDTH - RIGHT, y)], Colour::Grey.rgb(), (16, 8), 3);
+        let ends = [(LEFT, y), (WIDTH - RIGHT, y)];
+        patterned(area, frame, &ends, Colour::Grey.rgb(), (16, 8), 3);
         labels.push((y, name.clone(), Colour::Grey, Dash::Dashed));
     }
     if let Some((name, least, most)) = &figure.band {
@@ -233,8 +243,8 @@ fn draw_series(area: &Area<'_>, series: &Series, frame: &Frame) -> Option<i32> {
         let colour = series.colour.rgb();
         match series.dash {
             Dash::Solid => line(area, pixels, colour, 4),
-            Dash::Dashed => dashed(area, &pixels, colour, (14, 8), 4),
-            Dash::Dotted => dashed(area, &pixels, colour, (4, 6), 4),
+            Dash::Dashed => patterned(area, frame, &pixels, colour, (14, 8), 4),
+            Dash::Dotted => patterned(area, frame, &pixels, colour, (4, 6), 4),
         }
     }
     end
@@ -254,6 +264,23 @@ fn thinned(pixels: &[Pixel]) -> Vec<Pixel> {
         }
     }
     out
+}
+
+/// A line in a pattern: dash by dash, or in the width that stands for it.
+fn patterned(
+    area: &Area<'_>,
+    frame: &Frame,
+    points: &[Pixel],
+    colour: RGBColor,
+    pattern: (i32, i32),
+    width: u32,
+) {
+    let text = format!("{} {}", pattern.0, pattern.1);
+    let code = DASHES.iter().find(|(_, plain, dashes)| *plain == width && *dashes == text);
+    match code.filter(|_| frame.coded) {
+        Some((code, _, _)) => line(area, points.to_vec(), colour, *code),
+        None => dashed(area, points, colour, pattern, width),
+    }
 }
 
 /// A line in dashes and gaps of so many pixels.
@@ -311,8 +338,8 @@ fn write_labels(area: &Area<'_>, mut labels: Vec<(i32, String, Colour, Dash)>, f
         let sample = [(x, y), (x + 26 * SCALE, y)];
         match dash {
             Dash::Solid => line(area, sample.to_vec(), colour.rgb(), 4),
-            Dash::Dashed => dashed(area, &sample, colour.rgb(), (14, 8), 4),
-            Dash::Dotted => dashed(area, &sample, colour.rgb(), (4, 6), 4),
+            Dash::Dashed => patterned(area, frame, &sample, colour.rgb(), (14, 8), 4),
+            Dash::Dotted => patterned(area, frame, &sample, colour.rgb(), (4, 6), 4),
         }
         let at = (x + 32 * SCALE, y);
         write(area, &name, at, 11, INK, (HPos::Left, VPos::Center));

@@ -14,7 +14,7 @@ pub use figure::{Dash, Figure, Join, Series};
 use crate::findings::Case;
 use crate::model::record::Record;
 
-use draw::{Mark, Sheet, draw};
+use draw::{DASHES, Mark, Sheet, draw};
 
 /// Height of the plot of a chart that stands alone (pixels).
 const ALONE: i32 = 260;
@@ -28,7 +28,7 @@ const REPLICAS_MOST: usize = 3;
 pub fn panels_of(figures: &[Figure]) -> String {
     let instants = figures.iter().flat_map(|figure| &figure.series).flat_map(|it| &it.points);
     let span_s = instants.map(|point| point.0).fold(0.0, f64::max);
-    draw(&Sheet { figures, height: ALONE, span_s, marks: &[] })
+    draw(&Sheet { figures, height: ALONE, span_s, marks: &[], coded: false })
 }
 
 /// Every chart by file name: `load.svg`, `latency.svg`, `replicas-NAME.svg` for each HPA,
@@ -79,11 +79,22 @@ pub(in crate::report) fn figures(case: &Case<'_>) -> Vec<(String, Figure)> {
 pub(in crate::report) fn alone(case: &Case<'_>, figure: &Figure) -> String {
     // What the marks mean stands beside the charts: here their texts would lie on the title.
     let marks: Vec<Mark> = marks(case).into_iter().map(|(at, _)| (at, String::new())).collect();
-    sheet(case, std::slice::from_ref(figure), STACKED, &marks)
+    let (figures, span_s) = (std::slice::from_ref(figure), case.scenario.duration.as_secs_f64());
+    let coded = draw(&Sheet { figures, height: STACKED, span_s, marks: &marks, coded: true });
+    DASHES.iter().fold(coded, |svg, (code, width, dashes)| {
+        let plain = format!("stroke-width=\"{width}\" stroke-dasharray=\"{dashes}\"");
+        svg.replace(&format!("stroke-width=\"{code}\""), &plain)
+    })
 }
 
 fn sheet(case: &Case<'_>, figures: &[Figure], height: i32, marks: &[Mark]) -> String {
-    draw(&Sheet { figures, height, span_s: case.scenario.duration.as_secs_f64(), marks })
+    draw(&Sheet {
+        figures,
+        height,
+        span_s: case.scenario.duration.as_secs_f64(),
+        marks,
+        coded: false,
+    })
 }
 
 /// What the scenario did to the cluster, and when.

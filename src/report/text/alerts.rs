@@ -18,7 +18,8 @@ pub(super) fn alerts(told: &Told<'_>, page: &mut Page) {
     let outside: Vec<&AlertOutcome> =
         alerted.alerts.iter().filter(|alert| !alert.obstacles.is_empty()).collect();
     let missed = alerted.expectations.iter().any(|outcome| full || !outcome.holds);
-    let told_outside = full && !outside.is_empty();
+    let failed = alerted.alerts.iter().any(|alert| alert.failed.is_some());
+    let told_outside = full && (failed || !outside.is_empty());
     if fired.is_empty() && !missed && !told_outside {
         return;
     }
@@ -40,6 +41,11 @@ pub(super) fn alerts(told: &Told<'_>, page: &mut Page) {
         page.add_wrapped(first, &told.join(", "), 10, 2);
     }
     if full {
+        for alert in &alerted.alerts {
+            let Some((sentence, times)) = &alert.failed else { continue };
+            let line = Line::new().plain(format!("  {times} evaluations failed: {}  ", alert.name));
+            page.add(line.with(Role::Quiet, &**sentence));
+        }
         for alert in outside {
             let line = Line::new().plain(format!("  not evaluated: {}  ", alert.name));
             page.add(line.with(Role::Quiet, alert.obstacles.join("; ")));

@@ -157,12 +157,31 @@ impl AlertsSpec {
     pub fn with_groups(mut self, groups: Vec<RuleGroup>) -> Self {
         self.groups = groups;
         self.find_obstacles();
+        self.find_wanted();
+        self
+    }
+
+    /// Without metrics that nothing in this scenario would show: rules that ask for them would be silent
+    /// for want of a series, and are not evaluated.
+    #[must_use]
+    pub fn without(mut self, prefix: &str, why: &str) -> Self {
+        for rule in self.groups.iter_mut().flat_map(|group| &mut group.rules) {
+            let needs = Needs::of(&rule.expression).metrics;
+            if rule.is_evaluated() && needs.iter().any(|name| name.starts_with(prefix)) {
+                rule.obstacles.push(Arc::from(why));
+            }
+        }
+        self.find_obstacles();
+        self.find_wanted();
+        self
+    }
+
+    fn find_wanted(&mut self) {
         self.wanted = self
             .evaluated()
             .flat_map(|rule| Needs::of(&rule.expression).metrics)
             .map(Arc::from)
             .collect();
-        self
     }
 
     /// Rules that are evaluated.
@@ -277,6 +296,15 @@ mod tests {
         assert_eq!(told[1], "quota, whose recording rule is not evaluated");
         assert!(told[2].starts_with("no PromQL: "), "{}", told[2]);
         assert!(!broken.is_watched());
+    }
+
+    #[test]
+    fn what_nothing_in_a_scenario_shows_is_an_obstacle() {
+        let rules = vec![alert("db_connection_pool_in_use > 5"), alert("kube_pod_info")];
+        let left = spec(rules).without("db_connection_pool_", "no pools");
+        let told: Vec<usize> = left.groups[0].rules.iter().map(|it| it.obstacles.len()).collect();
+        assert_eq!(told, [1, 0]);
+        assert!(!left.wanted.contains("db_connection_pool_in_use"));
     }
 
     #[test]

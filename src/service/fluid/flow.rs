@@ -107,6 +107,8 @@ impl Fluid {
         if open.is_empty() {
             refused = came;
         }
+        let mix = gpu_of(spec).map(|gpu| (gpu, self.gpu_mix(station, spec.routing)));
+        let backlog = spec.backlog.map_or(f64::INFINITY, f64::from);
         let mean = open.iter().filter_map(|id| self.servers[id.index()].as_ref());
         let mean = mean.map(|server| server.queued).sum::<f64>() / spread.max(1.0);
         let levels = matches!(spec.routing, Routing::LeastRequests | Routing::PowerOfTwo);
@@ -131,6 +133,9 @@ impl Fluid {
                 }
                 ServerState::Open => {}
             }
+            server.gpu.full = mix.as_ref().map_or(0.0, |(gpu, mix)| {
+                mix.full(gpu, (backlog, server.gpu.waiting), arrivals, dt_s)
+            });
             let full = server.gpu.full * arrivals;
             refused += full;
             arrivals -= full;
@@ -369,6 +374,7 @@ impl Fluid {
             seen: (1.0 - 1.0 / users).max(0.0),
             slow,
             steady: self.stations[station].steady,
+            pods: spread,
             batched: if all > 0.0 { batched / all } else { 0.0 },
             items: if batched > 0.0 { items / batched } else { 1.0 },
             alone_s,
@@ -467,7 +473,7 @@ impl Fluid {
             seen.wait_s += view.wait_s + view.backlog_s;
             seen.stretch += (1.0 + view.slowdown) / view.speed.max(1e-9);
             seen.gpu_wait_s += server.gpu.wait_s + server.gpu.backlog_s;
-            seen.batch_s += server.gpu.batch_s;
+            seen.batch_s += server.gpu.own_s;
         }
         if open > 0.0 {
             seen.wait_s /= open;

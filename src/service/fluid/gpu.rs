@@ -2,7 +2,7 @@
 //!
 //! Pollaczek and Khinchine's wait (the residual of what runs, over what is free) with batches as
 //! services: whoever came while one ran makes up the next, as large as the limit allows, so the time
-//! a request costs the GPU falls with the load.
+//! a request costs the GPU falls with the load, and who waits, waits for what runs and rarely longer.
 
 use crate::service::fluid::queueing::step;
 use crate::service::spec::GpuSpec;
@@ -27,6 +27,8 @@ pub(super) struct GpuMix {
     pub(super) steady: f64,
     /// How many times as long as usual everything takes.
     pub(super) slow: f64,
+    /// GPUs that share what comes.
+    pub(super) pods: f64,
 }
 
 /// What an arrival meets at a GPU.
@@ -46,14 +48,49 @@ pub(super) struct GpuView {
     pub(super) backlog_s: f64,
     /// How long a batch takes (s).
     pub(super) batch_s: f64,
+    /// How long the batch takes that a request is in (s): large ones have more of them.
+    pub(super) own_s: f64,
+    /// How batches vary.
+    pub(super) batches: Batches,
     /// Requests of a batch.
     pub(super) size: f64,
+    /// Chance that a request that waits, waits for yet another service.
+    pub(super) again: f64,
     /// Requests that wait, on average.
     pub(super) waiting: f64,
     /// Share of arrivals that find no waiting place.
     pub(super) full: f64,
     /// Share of its capacity that is used.
     pub(super) utilisation: f64,
+}
+
+/// How batches vary with who came while the one before ran.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Batches {
+    /// Time of one that begins at an idle GPU (s).
+    pub(super) first_s: f64,
+    /// Time of the largest (s).
+    pub(super) full_s: f64,
+    /// Time that one more request takes (s).
+    pub(super) each_s: f64,
+    /// Requests for batches that come in a second.
+    pub(super) rate: f64,
+    /// Squared coefficient of variation of their times.
+    pub(super) cs2: f64,
+}
+
+impl Batches {
+    /// The time of a batch whose requests came while another ran for so long (s), when one of `size`
+    /// takes `batch_s`.
+    pub(super) fn after_s(&self, ran_s: f64, size: f64, batch_s: f64) -> f64 {
+        let company = 1.0 + self.rate * ran_s - size;
+        (batch_s + self.each_s * company).clamp(self.first_s, self.full_s.max(self.first_s))
+    }
+
+    /// How long a batch lasts that a request finds running (s): long ones are found more often.
+    pub(super) fn found_s(&self, batch_s: f64) -> f64 {
+        batch_s * (1.0 + self.cs2)
+    }
 }
 
 /// A state of a GPU that passes on `rate` requests a second.
@@ -66,7 +103,9 @@ struct State {
     cs2: f64,
     busy: f64,
     batch_s: f64,
+    own_s: f64,
     size: f64,
+    batches: Batches,
 }
 
 impl GpuMix {
@@ -101,19 +140,11 @@ impl GpuMix {
         let rate = capacity * utilisation;
         let largest = self.largest(spec);
         let delay_s = spec.max_queue_delay.as_secs_f64();
-        let (mut size, mut batch_s) = (1.0, 0.0);
-        if self.batched > 0.0 {
-            let patient = 1.0 + rate * self.batched * delay_s;
-            for _ in 0..6 {
-                batch_s = self.batch_s(spec, size);
-                size = (rate * self.batched * batch_s).max(patient).clamp(1.0, largest);
-            }
-            batch_s = self.batch_s(spec, size);
-        }
+        let (size, batch_s, shape) = self.batches(spec, rate * self.batched);
         let batches = rate * self.batched / size;
         let alone = rate * (1.0 - self.batched);
         let busy = (batches * batch_s + alone * self.alone_s).min(1.0);
-        let squares = batches * batch_s * batch_s
+        let squares = batches * batch_s * batch_s * (1.0 + shape.cs2)
             + alone * self.alone_s * self.alone_s * (1.0 + self.alone_cs2);
         let mean = if rate > 0.0 { busy / (batches + alone).max(1e-300) } else { 0.0 };
         let cs2 = if mean > 0.0 {
@@ -121,14 +152,66 @@ impl GpuMix {
         } else {
             0.0
         };
-        let wait_s =
-            squares / 2.0 * self.regularity(cs2, utilisation) / (1.0 - utilisation * self.seen);
+        let turns = self.turns(spec, cs2, utilisation * self.seen);
+        let wait_s = squares / 2.0 * self.regularity(cs2, utilisation) * turns;
         let company =
             if size < largest { delay_s * (1.0 - busy) * (1.0 + 1.0 / size) / 2.0 } else { 0.0 };
         let unbounded = rate * (wait_s + self.batched * company);
         let waiting = within(unbounded, busy, room);
-        let served = rate * (self.batched * batch_s + (1.0 - self.batched) * self.alone_s);
-        State { inside: waiting + served, waiting, unbounded, cs2, busy, batch_s, size }
+        let own_s = if self.batched < 1.0 {
+            batch_s
+        } else {
+            let ran_s = shape.found_s(batch_s);
+            (1.0 - busy) * shape.first_s + busy * shape.after_s(ran_s, size, batch_s)
+        };
+        let served = rate * (self.batched * own_s + (1.0 - self.batched) * self.alone_s);
+        let inside = waiting + served;
+        State { inside, waiting, unbounded, cs2, busy, batch_s, own_s, size, batches: shape }
+    }
+
+    /// Mean size and time (s) of batches under so many requests a second, and how they vary. Whoever
+    /// came while one ran is in the next; when nobody did, the GPU idles until one comes.
+    fn batches(&self, spec: &GpuSpec, rate: f64) -> (f64, f64, Batches) {
+        if self.batched <= 0.0 {
+            return (1.0, 0.0, Batches::default());
+        }
+        let largest = self.largest(spec);
+        let patient = 1.0 + rate * spec.max_queue_delay.as_secs_f64();
+        let next = |size: f64| {
+            let came = rate * self.batch_s(spec, size);
+            (came + patient * libm::exp(-came)).max(patient).clamp(1.0, largest)
+        };
+        let mut size = patient.min(largest);
+        for _ in 0..4 {
+            // Steffensen's iteration: two steps, then where they lead.
+            let (one, two) = (next(size), next(next(size)));
+            let bend = two - 2.0 * one + size;
+            let step = one - size;
+            let led = if bend.abs() > 1e-12 { size - step * step / bend } else { two };
+            size = led.clamp(1.0, largest);
+        }
+        let batch_s = self.batch_s(spec, size);
+        let up = (size + 0.5).min(largest);
+        let each_s = (self.batch_s(spec, up) - self.batch_s(spec, up - 1.0)).max(0.0);
+        // Sizes follow one another: n' is Poisson around rate · time(n).
+        let follows = (rate * each_s).min(0.95);
+        let room = 1.0 - (size - 1.0) / (largest - 1.0).max(1e-9);
+        let variance = rate * batch_s / (1.0 - follows * follows) * room.clamp(0.0, 1.0);
+        let cs2 = each_s * each_s * variance / (batch_s * batch_s).max(1e-300);
+        let (first_s, full_s) =
+            (self.batch_s(spec, patient.min(largest)), self.batch_s(spec, largest));
+        (size, batch_s, Batches { first_s, full_s, each_s, rate, cs2 })
+    }
+
+    /// Services that a request waits for, the one that runs among them. When each serves one request, or
+    /// batches wait behind requests that are alone, one after another (1 / (1 − ρ)); a large batch takes
+    /// all who wait, and more than it takes wait as rarely as for one of so many servers (Sakasegawa's
+    /// exponent), under heavy load as Kingman says.
+    fn turns(&self, spec: &GpuSpec, cs2: f64, utilisation: f64) -> f64 {
+        let largest = if self.batched < 1.0 { 1.0 } else { self.largest(spec) };
+        let weight = (1.0 + largest * cs2) / (largest * (1.0 + cs2));
+        let power = libm::sqrt(2.0 * (largest + 1.0)) - 1.0;
+        1.0 + weight * libm::pow(utilisation, power) / (1.0 - utilisation)
     }
 
     /// What arrivals that are more or less regular than by chance make of a wait: Allen and Cunneen,
@@ -178,7 +261,6 @@ impl GpuMix {
         let waiting = if found.is_some() { state.waiting.min(left) } else { left };
         let wanted = arrivals / (1.0 - before.full).max(1e-3);
         let offered = wanted / (capacity * dt_s);
-        let full = self.full(spec, (backlog, waiting), offered, wanted);
         let random = (1.0 - self.steady) * self.chance(spec, left, offered);
         let busy = state.busy.max(1e-9);
         let view = GpuView {
@@ -189,18 +271,37 @@ impl GpuMix {
             longest_spread: libm::sqrt(3.0 * state.cs2 / (backlog + 1.0)).min(1.0),
             backlog_s: waiting / rate * (1.0 - random),
             batch_s: state.batch_s,
+            own_s: state.own_s,
+            batches: state.batches,
             size: state.size,
+            again: 1.0 - 1.0 / self.turns(spec, state.cs2, utilisation.min(1.0 - 1e-9)),
             waiting,
-            full,
+            full: before.full,
             utilisation,
         };
         (left, passed, view)
     }
 
-    /// Share of arrivals that find every waiting place taken, from now on. Below capacity it is that of
-    /// the tail of the number that waits without a bound, cut off (M/G/1/K; exact for M/M/1/K); above,
-    /// what is too much, with the queue a little under its bound (M/M/1/K: by 1 / (ρ − 1) on average).
-    fn full(
+    /// Share of `arrivals` in the next `dt_s` seconds that find every waiting place taken. Below capacity
+    /// it is that of the tail of the number that waits without a bound, cut off (M/G/1/K; exact for
+    /// M/M/1/K); above, what is too much, with the queue a little under its bound (M/M/1/K: by 1 / (ρ − 1)
+    /// on average). A fixed number of requests is spread over the GPUs by chance.
+    pub(super) fn full(
+        &self,
+        spec: &GpuSpec,
+        (backlog, waiting): (f64, f64),
+        arrivals: f64,
+        dt_s: f64,
+    ) -> f64 {
+        if arrivals <= 0.0 {
+            return 0.0;
+        }
+        let split = self.steady * full_by_split(backlog, waiting, self.pods);
+        let offered = arrivals / (self.capacity(spec) * dt_s);
+        self.full_by_chance(spec, (backlog, waiting), offered, arrivals).max(split)
+    }
+
+    fn full_by_chance(
         &self,
         spec: &GpuSpec,
         (backlog, waiting): (f64, f64),
@@ -241,6 +342,31 @@ impl GpuMix {
     }
 }
 
+/// How likely a GPU has all its waiting places taken when the number that waits at all of them is fixed,
+/// `waiting` at each on average: without a drift every way to share out what is free is equally likely,
+/// so what is free at one is geometric, as far as its places go.
+fn full_by_split(places: f64, waiting: f64, pods: f64) -> f64 {
+    if pods <= 1.0 || !places.is_finite() || places < 1.0 {
+        return 0.0;
+    }
+    let free = (places - waiting).max(0.0) * pods / (pods - 1.0);
+    if free >= places {
+        return 0.0;
+    }
+    let mirrored = free > places / 2.0;
+    let mean = if mirrored { places - free } else { free };
+    let (mut low, mut high) = (0.0_f64, 1.0 - 1e-9);
+    for _ in 0..40 {
+        let ratio = f64::midpoint(low, high);
+        let power = libm::pow(ratio, places + 1.0);
+        let found = ratio / (1.0 - ratio) - (places + 1.0) * power / (1.0 - power);
+        if found < mean { low = ratio } else { high = ratio }
+    }
+    let ratio = f64::midpoint(low, high);
+    let none = (1.0 - ratio) / (1.0 - libm::pow(ratio, places + 1.0));
+    if mirrored { none * libm::pow(ratio, places) } else { none }
+}
+
 /// The mean of a number that waits when its geometric tail is cut off at so many places.
 fn within(waiting: f64, busy: f64, places: f64) -> f64 {
     let ratio = waiting / (waiting + busy).max(1e-12);
@@ -253,4 +379,115 @@ fn within(waiting: f64, busy: f64, places: f64) -> f64 {
     }
     let mean = waiting - busy * (places + 1.0) * power / (1.0 - power);
     mean.max(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::spec::BatchLatency;
+    use crate::units::SimDuration;
+
+    fn near(value: f64, expected: f64, tolerance: f64) {
+        assert!((value - expected).abs() <= tolerance * expected, "{value}: {expected}");
+    }
+
+    fn mix() -> GpuMix {
+        GpuMix {
+            batched: 1.0,
+            items: 1.0,
+            ca2: 1.0,
+            seen: 1.0,
+            slow: 1.0,
+            pods: 1.0,
+            ..GpuMix::default()
+        }
+    }
+
+    fn spec(max_batch: u32) -> GpuSpec {
+        GpuSpec {
+            max_batch,
+            max_queue_delay: SimDuration::ZERO,
+            latency: BatchLatency::Line {
+                base: SimDuration::from_millis(2),
+                per_item: SimDuration::from_millis(1),
+            },
+        }
+    }
+
+    /// The chain of batch sizes, solved: from n requests at 2 + n ms, Poisson many come, at least one is
+    /// next, at most `most`.
+    fn chain(rate: f64, most: usize) -> (f64, f64) {
+        let ms = |n: usize| 2.0 + crate::service::fluid::number(n);
+        let mut at = vec![1.0 / crate::service::fluid::number(most); most];
+        for _ in 0..400 {
+            let mut next = vec![0.0; most];
+            for (size, share) in at.iter().enumerate() {
+                let came = rate * ms(size + 1) / 1_000.0;
+                let (mut chance, mut upto) = (libm::exp(-came), 0.0);
+                for many in 0..200_usize {
+                    next[many.clamp(1, most) - 1] += share * chance;
+                    upto += chance;
+                    chance *= came / crate::service::fluid::number(many + 1);
+                }
+                assert!((upto - 1.0).abs() < 1e-6, "{upto}");
+            }
+            at = next;
+        }
+        let mean = |of: &dyn Fn(usize) -> f64| {
+            at.iter().enumerate().map(|(n, share)| share * of(n + 1)).sum::<f64>()
+        };
+        let size = mean(&crate::service::fluid::number);
+        (size, rate * mean(&ms) / 1_000.0 / size)
+    }
+
+    #[test]
+    fn batches_are_as_large_as_the_chain_of_arrivals_says() {
+        for (rate, tolerance) in [(50.0, 0.01), (200.0, 0.02), (500.0, 0.06)] {
+            let (size, busy) = chain(rate, 64);
+            let spec = spec(64);
+            let state = mix().state(&spec, mix().capacity(&spec), f64::INFINITY, {
+                rate / mix().capacity(&spec)
+            });
+            near(state.size, size, tolerance);
+            near(state.busy, busy, tolerance);
+        }
+    }
+
+    /// One at a time is Pollaczek and Khinchine: 3 ms at 250 a second wait 4.5 ms.
+    #[test]
+    fn one_at_a_time_waits_as_it_always_did() {
+        let wait_s = mix().at_rest(&spec(1), 250.0).expect("it is stable");
+        near(wait_s, 0.75 * 0.003 / 2.0 / 0.25, 1e-9);
+    }
+
+    #[test]
+    fn a_large_batch_takes_all_who_wait() {
+        let wait_s = mix().at_rest(&spec(64), 500.0).expect("it is stable");
+        let state =
+            mix().state(&spec(64), mix().capacity(&spec(64)), f64::INFINITY, 500.0 * 66.0 / 64e3);
+        assert!(wait_s < state.batches.found_s(state.batch_s) / 2.0 * 1.02, "{wait_s}");
+    }
+
+    /// What comes in a tick is refused in that tick, however long it is and however full it was before.
+    #[test]
+    fn a_burst_fills_the_places_and_no_more() {
+        let spec = spec(1);
+        let (mut inside, mut view) = (0.0, GpuView::default());
+        for dt_s in [1.0, 10.0, 1.0, 0.02, 10.0] {
+            let arrivals = 800.0 * dt_s;
+            view.full = mix().full(&spec, (500.0, view.waiting), arrivals, dt_s);
+            let came = arrivals * (1.0 - view.full);
+            (inside, _, view) = mix().advance(&spec, 500.0, (inside, came), dt_s, &view);
+            assert!(inside < 502.0, "{inside} are inside after {dt_s} s");
+        }
+        assert!(inside > 490.0, "{inside}");
+    }
+
+    /// Two free places among four GPUs: of the ten ways to share them out six leave a given one none.
+    #[test]
+    fn a_fixed_number_is_spread_by_chance() {
+        near(full_by_split(13.0, 12.5, 4.0), 0.6, 0.01);
+        near(full_by_split(12.0, 0.0, 4.0).max(1e-12), 1e-12, 1e-6);
+        near(full_by_split(12.0, 12.0, 1.0).max(1e-12), 1e-12, 1e-6);
+    }
 }

@@ -242,13 +242,17 @@ fn gpu_s(
     covers: &Later,
     request: usize,
 ) -> f64 {
+    // Of what runs, when it is a batch: who waits for a long one has more company in the next.
+    let ran_s = ran_s(strata, view, covers, request);
+    let free = 1.0 - view.busy.clamp(0.0, 1.0);
+    let unit = strata.unit(covers.queue, request);
     let own_s = match &operation.gpu {
         GpuDemand::None => return 0.0,
-        GpuDemand::Items(_) => view.batch_s,
+        GpuDemand::Items(_) if !alone.is_empty() => view.batch_s,
+        GpuDemand::Items(_) if unit < free => view.batches.first_s,
+        GpuDemand::Items(_) => view.batches.after_s(ran_s, view.size, view.batch_s),
         GpuDemand::Time { time, .. } => strata.value(covers.gpu, request, time) * slow,
     };
-    let unit = strata.unit(covers.queue, request);
-    let free = 1.0 - view.busy.clamp(0.0, 1.0);
     if unit < free || view.wait_s <= 0.0 {
         return view.backlog_s + own_s;
     }
@@ -256,7 +260,7 @@ fn gpu_s(
     // standard deviation).
     let about = 2.0 * strata.turned(covers.left, request, 0) - 1.0;
     let reach_s = view.longest_s * (1.0 + about * view.longest_spread);
-    if view.utilisation > HEAVY {
+    if view.again > HEAVY {
         // Under heavy traffic the sum below is exponential (Kingman 1962).
         let busy = 1.0 - free;
         let mean_s = if view.backlog_s > 0.0 { view.wait_s } else { view.free_wait_s };
@@ -264,7 +268,7 @@ fn gpu_s(
         return wait_s.min(reach_s) + own_s;
     }
     // Pollaczek and Khinchine: as many residuals of services as a geometric number says.
-    let ratio = view.utilisation.clamp(0.0, HEAVY);
+    let ratio = view.again.clamp(0.0, HEAVY);
     let mut place = ((unit - free) / (1.0 - free).max(1e-9)).clamp(0.0, 1.0);
     let usual = (1.0 - free) * residual_s(plan, view, alone) / (1.0 - ratio);
     let scale = view.free_wait_s / usual.max(1e-12);
@@ -276,7 +280,7 @@ fn gpu_s(
                 GpuDemand::Time { left, .. } => Strata::of_unit(left, how_much),
                 GpuDemand::Items(_) | GpuDemand::None => 0.0,
             },
-            None => how_much * view.batch_s,
+            None => how_much * ran_s,
         }
     };
     // Whoever would wait longer than the places reach was refused: draw again for another.
@@ -308,7 +312,15 @@ fn residual_s(plan: &Plan, view: &GpuView, alone: &[(f64, usize)]) -> f64 {
         }
         upto = *share;
     }
-    mean + (1.0 - upto) * view.batch_s / 2.0
+    mean + (1.0 - upto) * view.batches.found_s(view.batch_s) / 2.0
+}
+
+/// How long the batch takes that a request finds running (s): its mean, and as much beside it as they
+/// vary (uniformly, by the same standard deviation).
+fn ran_s(strata: &Strata, view: &GpuView, covers: &Later, request: usize) -> f64 {
+    let beside = 2.0 * strata.turned(covers.wait, request, 0) - 1.0;
+    let spread = libm::sqrt(3.0 * view.batches.cs2) * view.batch_s;
+    (view.batches.found_s(view.batch_s) + beside * spread).max(view.batches.first_s)
 }
 
 /// What a call site adds to the longest of its step, and whom it makes fail.

@@ -7,12 +7,16 @@ use std::sync::Arc;
 
 use crate::model::id::PodId;
 use crate::model::observer::Observer;
+use crate::service::Throttling;
 use crate::sim::Run;
 use crate::sim::containers::container_at;
 use crate::sim::exporters::{Page, uid};
 use crate::units::SimTime;
 
-const ANY: [&str; 8] = [
+const ANY: [&str; 11] = [
+    "container_cpu_cfs_periods_total",
+    "container_cpu_cfs_throttled_periods_total",
+    "container_cpu_cfs_throttled_seconds_total",
     "container_cpu_usage_seconds_total",
     "container_memory_working_set_bytes",
     "container_memory_usage_bytes",
@@ -39,6 +43,7 @@ struct Group<'a> {
     memory_limit: f64,
     cpu_limit: f64,
     since: SimTime,
+    throttling: Option<Throttling>,
 }
 
 impl Group<'_> {
@@ -61,6 +66,12 @@ impl Group<'_> {
             page.put("container_spec_cpu_quota", &labels, self.cpu_limit * PERIOD);
         }
         page.put("container_spec_cpu_period", &labels, PERIOD);
+        if let Some(counted) = self.throttling {
+            page.put("container_cpu_cfs_periods_total", &labels, counted.periods);
+            let (periods, seconds) = (counted.throttled_periods, counted.throttled_s);
+            page.put("container_cpu_cfs_throttled_periods_total", &labels, periods);
+            page.put("container_cpu_cfs_throttled_seconds_total", &labels, seconds);
+        }
         let since = self.since.since(SimTime::ZERO).as_secs_f64();
         page.put("container_start_time_seconds", &labels, since);
     }
@@ -93,6 +104,7 @@ impl<O: Observer> Run<'_, O> {
                 memory_limit: 0.0,
                 cpu_limit: 0.0,
                 since: now,
+                throttling: None,
             };
             let (mut memory_bound, mut cpu_bound) = (true, true);
             for usage in &usages {
@@ -117,6 +129,7 @@ impl<O: Observer> Run<'_, O> {
                     memory_limit: memory,
                     cpu_limit: cpu,
                     since: usage.since,
+                    throttling: usage.throttling,
                     ..whole
                 };
                 group.show(page);

@@ -298,6 +298,72 @@ fn refused_evictions_are_given_up_after_two_minutes() {
     assert_eq!(outcome, Some(DeletionOutcome::EvictionsRefused(vec![pod])));
 }
 
+/// E15: two pods of a node under one budget that allows one of them. Both pass the rules, the node is to
+/// be drained; the first goes, the second is refused every ten seconds until its successor is ready.
+#[test]
+fn a_budget_within_a_node_makes_the_drain_wait() {
+    let outcome = |ready_at: u64| {
+        let mut scene = Scene::new(&[]);
+        scene.group(0, 5, 1, 1000);
+        scene.node(None, 4000);
+        let pods = scene.pods(2, 100, Some(NodeId(0)));
+        scene.budget(&pods, 1);
+        assert_eq!(scene.run_through(0, 610).scale_down.delete_drain, [NodeId(0)]);
+        let (mut answers, mut ended) = (Vec::new(), Vec::new());
+        while let Some(due) = scene.autoscaler.next_due() {
+            scene.seen.now = due.max(scene.seen.now);
+            let second = scene.seen.now.since(at(0)).as_secs();
+            let (calls, now_ended) = scene.autoscaler.act(&scene.seen);
+            for call in calls {
+                let Command::Evict { pod, .. } = call.command else { continue };
+                let free = answers.iter().all(|(_, accepted)| !accepted) || second >= ready_at;
+                answers.push((second, free));
+                let answer = if free { EvictionAnswer::Accepted } else { EvictionAnswer::Refused };
+                scene.autoscaler.eviction_answered(pod, answer, scene.seen.now);
+                if free {
+                    scene.seen.pods.retain(|other| other.id != pod);
+                }
+            }
+            ended.extend(now_ended.into_iter().map(|it| it.outcome));
+        }
+        (answers, ended, pods)
+    };
+    let (answers, ended, _) = outcome(650);
+    assert_eq!(
+        answers,
+        [(615, true), (615, false), (625, false), (635, false), (645, false), (655, true)]
+    );
+    assert_eq!(ended, [DeletionOutcome::Deleted]);
+    // Never ready again: after two minutes the drain is given up, with one pod moved.
+    let (answers, ended, pods) = outcome(10_000);
+    assert_eq!(answers.iter().filter(|(_, accepted)| *accepted).count(), 1);
+    assert_eq!(ended, [DeletionOutcome::EvictionsRefused(vec![pods[1]])]);
+}
+
+/// E23: with the list at its limit, fresh empty nodes come before nodes with pods that have waited, which
+/// fall off the list and lose their timers.
+#[test]
+fn fresh_empty_nodes_displace_those_that_wait() {
+    // Six loops to the time, two at once: at most 2 x 6 + 2 = 14 nodes are looked for.
+    let flags = [("scale-down-unneeded-time", "1m"), ("max-scale-down-parallelism", "2")];
+    let mut scene = Scene::new(&flags);
+    let group = scene.group(0, 100, 14, 1000);
+    scene.node(None, 100_000);
+    for node in 0..14 {
+        scene.pod(100, Some(NodeId(node)));
+    }
+    let status = scene.run_through(0, 50);
+    assert_eq!(unneeded(&status).len(), 14, "all wait for their minute");
+    for _ in 0..20 {
+        let node = scene.node(Some(group), 1000);
+        scene.group_mut(group).target += 1;
+        scene.node_mut(node).created = at(50);
+    }
+    let status = scene.run(60);
+    let with_pods = unneeded(&status).into_iter().filter(|node| node.0 < 14).count();
+    assert_eq!((unneeded(&status).len(), with_pods), (14, 0), "empty ones come first");
+}
+
 /// A pod that was evicted and does not go keeps the node, after its grace of 600 s and 30 s more.
 #[test]
 fn a_drain_that_does_not_end_keeps_the_node() {

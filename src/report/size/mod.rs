@@ -1,0 +1,396 @@
+//! The page of a sizing as a value, and what writes it: text, JSON, Markdown.
+
+mod markdown;
+mod text;
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+use serde::Serialize;
+
+use crate::metrics::cost::cents;
+use crate::scenario::Scenario;
+use crate::sweep::size::outlook::multiple;
+use crate::sweep::size::plans::{is_pool, risk};
+use crate::sweep::size::{
+    Amount, Figure, Finding, Headroom, Plan, PlanOutcome, ServiceVerdict, Sizing, now,
+};
+use crate::units::convert::round_i64;
+
+pub use markdown::markdown;
+pub use text::text;
+
+/// A sizing, ready to be written.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SizingPage {
+    /// Version of this form.
+    pub version: &'static str,
+    /// Names of the scenarios that the figures hold in.
+    pub scenarios: Vec<String>,
+    /// How the figures were found.
+    pub method: String,
+    /// ISO 4217 code of all money.
+    pub currency: String,
+    /// Name of the plan that is told in full.
+    pub plan: &'static str,
+    /// Today's figures.
+    pub today: PlanEntry,
+    /// The plans.
+    pub plans: Vec<PlanEntry>,
+    /// Services with the figures of the plan.
+    pub services: Vec<ServiceEntry>,
+    /// Node pools with the figures of the plan.
+    pub node_pools: Vec<RowEntry>,
+    /// Workloads that nobody says the use of.
+    pub not_measured: Vec<String>,
+    /// More load: today, with the plan.
+    pub headroom: Vec<HeadroomEntry>,
+    /// Losses at the peak.
+    pub tolerance: Vec<ToleranceEntry>,
+    /// What is needed and what it costs.
+    pub needs: Vec<NeedEntry>,
+    /// What someone has stated is enough, when it was given.
+    pub stated: Option<StatedEntry>,
+}
+
+/// A plan in a line.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlanEntry {
+    /// Its name; `today` for the figures there are.
+    pub name: &'static str,
+    /// What it changes, in a few words.
+    pub changes: String,
+    /// How many figures.
+    pub changed: usize,
+    /// Whether every threshold holds by the search's model.
+    pub holds: bool,
+    /// Thresholds that do not.
+    pub failed: Vec<String>,
+    /// Nodes, at least.
+    pub nodes_min: u32,
+    /// Nodes, at most.
+    pub nodes_max: u32,
+    /// Cost over a month.
+    pub cost_per_month: Option<String>,
+    /// Against today.
+    pub cost_change: Option<String>,
+    /// What is left at the worst minute: `dicomService 71% of its CPU limit`.
+    pub pressed: Option<String>,
+    /// Seeds with which everything held, of how many: the proof.
+    pub passes: Option<u32>,
+    /// All seeds of the proof.
+    pub runs: Option<u32>,
+    /// What failed in the proof, with how many seeds.
+    pub failed_in_proof: BTreeMap<String, u32>,
+}
+
+/// A service.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ServiceEntry {
+    /// Name of the service.
+    pub service: String,
+    /// Its workload.
+    pub workload: String,
+    /// `Underprovisioned`, `Overprovisioned` or `Optimized`.
+    pub finding: &'static str,
+    /// The highest risk of its figures.
+    pub risk: &'static str,
+    /// Share of what its pods can do, at the worst minute today.
+    pub pressure: f64,
+    /// Its figures that change.
+    pub rows: Vec<RowEntry>,
+}
+
+/// A figure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RowEntry {
+    /// The object, `Deployment/gateway`.
+    pub object: String,
+    /// The field: the key of the chart's values where there is one, else the object's own.
+    pub field: String,
+    /// What it is.
+    pub now: String,
+    /// What it shall be.
+    pub set_to: String,
+    /// The arithmetic.
+    pub because: String,
+    /// `VeryLow`, `Low`, `Medium`, `High`.
+    pub risk: &'static str,
+}
+
+/// More load.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HeadroomEntry {
+    /// `today` or the plan.
+    pub figures: &'static str,
+    /// The largest multiple of the load that holds; 0 when not even the load does.
+    pub holds_at: f64,
+    /// The smallest seen to fail.
+    pub fails_at: Option<f64>,
+    /// Thresholds that fail there.
+    pub failed: Vec<String>,
+    /// The service and its resource that are hardest pressed there.
+    pub binds: Option<String>,
+}
+
+/// A loss at the peak.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ToleranceEntry {
+    /// What is lost.
+    pub lost: String,
+    /// Whether everything holds today.
+    pub today: bool,
+    /// Whether everything holds with the plan.
+    pub plan: bool,
+    /// What fails with the plan.
+    pub failed: Vec<String>,
+}
+
+/// What is needed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NeedEntry {
+    /// When.
+    pub when: String,
+    /// Cores that pods request.
+    pub cpu: f64,
+    /// Memory that pods request (GiB).
+    pub memory_gib: f64,
+    /// GPUs that pods request.
+    pub gpus: i64,
+    /// Storage that is claimed (GiB).
+    pub storage_gib: f64,
+    /// Nodes.
+    pub nodes: u32,
+    /// A month of such hours.
+    pub cost_per_month: Option<String>,
+}
+
+/// What someone has stated.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StatedEntry {
+    /// Its name.
+    pub name: String,
+    /// Cores.
+    pub cpu: Option<f64>,
+    /// Memory (GiB).
+    pub memory_gib: Option<f64>,
+    /// GPUs.
+    pub gpus: Option<i64>,
+    /// Storage (GiB).
+    pub storage_gib: Option<f64>,
+    /// What is not enough, and when: `memory at the peak: 256 GiB stated, 301 GiB needed`.
+    pub short: Vec<String>,
+}
+
+/// Makes the page. `keys` are the chart's keys of figures, where they are known.
+#[must_use]
+pub fn page(
+    sizing: &Sizing,
+    scenario: &Scenario,
+    keys: &BTreeMap<Figure, String>,
+    stated: Option<StatedEntry>,
+) -> SizingPage {
+    let plan = sizing.plan();
+    let row = |figure: &Figure, amount: &Amount| row(scenario, sizing, plan, keys, figure, amount);
+    let services = sizing.services.iter().map(|service| service_entry(service, plan, &row));
+    let pools = plan.changes.0.iter().filter(|(figure, _)| is_pool(&figure.owner));
+    let needs: Vec<NeedEntry> = sizing.needs.iter().map(need_entry).collect();
+    SizingPage {
+        version: "1.0.0",
+        scenarios: sizing.scenarios.iter().map(ToString::to_string).collect(),
+        method: method(sizing),
+        currency: sizing.currency.to_string(),
+        plan: plan.kind.name(),
+        today: plan_entry("today", None, &sizing.today, None, keys),
+        plans: sizing
+            .plans
+            .iter()
+            .map(|plan| {
+                let cost = sizing.today.cost;
+                plan_entry(plan.kind.name(), Some(plan), &plan.outcome, cost, keys)
+            })
+            .collect(),
+        services: services.collect(),
+        node_pools: pools.map(|(figure, amount)| row(figure, amount)).collect(),
+        not_measured: sizing.unmeasured.clone(),
+        headroom: ["today", plan.kind.name()]
+            .into_iter()
+            .zip(&sizing.headroom)
+            .map(|(figures, headroom)| headroom_entry(figures, headroom))
+            .collect(),
+        tolerance: sizing
+            .tolerance
+            .iter()
+            .map(|loss| ToleranceEntry {
+                lost: loss.lost.clone(),
+                today: loss.holds[0],
+                plan: loss.holds[1],
+                failed: loss.failed[1].clone(),
+            })
+            .collect(),
+        stated: stated.map(|stated| against(stated, &needs)),
+        needs,
+    }
+}
+
+/// One JSON document.
+///
+/// # Panics
+/// Never: the page is plain data.
+#[must_use]
+pub fn json(page: &SizingPage) -> String {
+    serde_json::to_string_pretty(page).expect("plain data can be written") + "\n"
+}
+
+fn method(sizing: &Sizing) -> String {
+    let search = if sizing.by_rates {
+        "searched by the fluid model"
+    } else {
+        "searched request by request (the fluid model does not know this scenario)"
+    };
+    let proof = sizing.plan().proof.as_ref().map_or_else(String::new, |proof| {
+        format!(", proven with {} seeds of each scenario as it is written", proof.runs)
+    });
+    format!("first guess by the utilisation law, {search}{proof}")
+}
+
+fn row(
+    scenario: &Scenario,
+    sizing: &Sizing,
+    plan: &Plan,
+    keys: &BTreeMap<Figure, String>,
+    figure: &Figure,
+    amount: &Amount,
+) -> RowEntry {
+    let before = now(scenario, figure).unwrap_or(Amount::Absent);
+    let service = sizing.services.iter().find(|it| it.owners.contains(&figure.owner));
+    let share = service.map(|service| service.pressure);
+    RowEntry {
+        object: figure.owner.to_string(),
+        field: keys.get(figure).cloned().unwrap_or_else(|| figure.field.path().to_owned()),
+        now: before.to_string(),
+        set_to: amount.to_string(),
+        because: plan.reasons.get(figure).cloned().unwrap_or_default(),
+        risk: risk(&before, amount, share),
+    }
+}
+
+fn service_entry(
+    service: &ServiceVerdict,
+    plan: &Plan,
+    row: &dyn Fn(&Figure, &Amount) -> RowEntry,
+) -> ServiceEntry {
+    let own = plan.changes.0.iter().filter(|(figure, _)| service.owners.contains(&figure.owner));
+    let rows: Vec<RowEntry> = own.map(|(figure, amount)| row(figure, amount)).collect();
+    let order = ["VeryLow", "Low", "Medium", "High"];
+    let risks = rows.iter().filter_map(|row| order.iter().position(|risk| *risk == row.risk));
+    ServiceEntry {
+        service: service.service.to_string(),
+        workload: service.owner.to_string(),
+        finding: match service.finding {
+            Finding::Underprovisioned => "Underprovisioned",
+            Finding::Overprovisioned => "Overprovisioned",
+            Finding::Optimized => "Optimized",
+        },
+        risk: risks.max().map_or("VeryLow", |at| order[at]),
+        pressure: rounded(service.pressure),
+        rows,
+    }
+}
+
+fn plan_entry(
+    name: &'static str,
+    plan: Option<&Plan>,
+    outcome: &PlanOutcome,
+    today: Option<Decimal>,
+    keys: &BTreeMap<Figure, String>,
+) -> PlanEntry {
+    let changed = plan.map_or(0, |plan| plan.changes.0.len());
+    let changes = match plan {
+        None => String::new(),
+        Some(plan) if changed == 1 => {
+            let only = plan.changes.0.iter().next();
+            only.map_or_else(String::new, |(figure, amount)| {
+                let own = || format!("{} {}", figure.owner, figure.field.path());
+                format!("{} to {amount}", keys.get(figure).cloned().unwrap_or_else(own))
+            })
+        }
+        Some(_) if changed == 0 => "nothing".to_owned(),
+        Some(_) => format!("{changed} figures"),
+    };
+    let proof = plan.and_then(|plan| plan.proof.as_ref());
+    PlanEntry {
+        name,
+        changes,
+        changed,
+        holds: outcome.holds,
+        failed: outcome.failed.clone(),
+        nodes_min: outcome.nodes.0,
+        nodes_max: outcome.nodes.1,
+        cost_per_month: outcome.cost.map(|cost| cents(cost).to_string()),
+        cost_change: outcome.cost.zip(today).map(|(cost, today)| {
+            let change = cents(cost) - cents(today);
+            let sign = if change.is_sign_negative() { "" } else { "+" };
+            format!("{sign}{change}")
+        }),
+        pressed: outcome.pressed.as_ref().map(|(service, resource, share)| {
+            format!("{service} at {:.0}% of its {resource}", share * 100.0)
+        }),
+        passes: proof.map(|proof| proof.passes),
+        runs: proof.map(|proof| proof.runs),
+        failed_in_proof: proof.map(|proof| proof.failed.clone()).unwrap_or_default(),
+    }
+}
+
+fn headroom_entry(figures: &'static str, headroom: &Headroom) -> HeadroomEntry {
+    HeadroomEntry {
+        figures,
+        holds_at: multiple(headroom.holds_at),
+        fails_at: headroom.fails_at.map(multiple),
+        failed: headroom.failed.clone(),
+        binds: headroom.binds.as_ref().map(|(service, what)| format!("{service}: {what}")),
+    }
+}
+
+fn need_entry(need: &crate::sweep::size::Need) -> NeedEntry {
+    const GIB: f64 = 1_073_741_824.0;
+    NeedEntry {
+        when: need.when.clone(),
+        cpu: rounded(need.cores),
+        memory_gib: rounded(need.memory / GIB),
+        gpus: need.gpus,
+        storage_gib: rounded(need.storage / GIB),
+        nodes: need.nodes,
+        cost_per_month: need.cost_per_month.map(|cost| cost.to_string()),
+    }
+}
+
+/// In hundredths: what lies below is no figure of a plan.
+fn rounded(value: f64) -> f64 {
+    crate::units::convert::f64_from_i64(round_i64(value * 100.0)) / 100.0
+}
+
+/// What is stated against what is needed.
+fn against(mut stated: StatedEntry, needs: &[NeedEntry]) -> StatedEntry {
+    for need in needs {
+        let short = |what: &str, unit: &str, stated: Option<f64>, needed: f64| {
+            if let Some(has) = stated.filter(|has| needed > *has + 1e-9) {
+                return Some(format!(
+                    "{what} ({}): {has}{unit} stated, {needed}{unit} needed",
+                    need.when
+                ));
+            }
+            None
+        };
+        let gpus = stated.gpus.map(crate::units::convert::f64_from_i64);
+        let needed_gpus = crate::units::convert::f64_from_i64(need.gpus);
+        let found = [
+            short("CPU", "", stated.cpu, need.cpu),
+            short("memory", " GiB", stated.memory_gib, need.memory_gib),
+            short("GPUs", "", gpus, needed_gpus),
+            short("storage", " GiB", stated.storage_gib, need.storage_gib),
+        ];
+        stated.short.extend(found.into_iter().flatten());
+    }
+    stated
+}

@@ -1,0 +1,270 @@
+//! How far figures carry: more load, a lost node or zone, and what is needed from the quietest instant
+//! to the busiest.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use rust_decimal::Decimal;
+
+use super::figures::Figures;
+use super::search::{Search, Tried};
+use super::trial::{Trial, trial};
+use crate::metrics::cost::cents;
+use crate::model::id::PoolId;
+use crate::model::observer::PoolSample;
+use crate::scenario::profile::HOURS_PER_MONTH;
+use crate::scenario::{DisruptionSpec, DisruptionTarget, Scenario};
+use crate::units::convert::{f64_from_u64, round_i64};
+use crate::units::{Origin, SimDuration};
+
+/// Loads that are tried first, as multiples of the scenario's.
+const FACTORS: [f64; 4] = [1.15, 1.4, 1.8, 2.5];
+/// Tries between the last that holds and the first that does not.
+const BETWEEN: u32 = 3;
+/// How long a machine or zone is away.
+const AWAY: SimDuration = SimDuration::from_secs(20 * 60);
+
+/// How much more load figures carry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Headroom {
+    /// The largest multiple of the load that holds; 0 when the load itself does not.
+    pub holds_at: f64,
+    /// The smallest that was seen to fail; `None` when none was.
+    pub fails_at: Option<f64>,
+    /// The thresholds that fail first.
+    pub failed: Vec<String>,
+    /// The service that is hardest pressed there, its resource and the share in use.
+    pub binds: Option<(Arc<str>, String)>,
+}
+
+/// What happens when something fails at the peak.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tolerance {
+    /// What fails: `a node of general`, `zone us-east-1b`.
+    pub lost: String,
+    /// Whether every threshold of the scenario still holds, today and with the plan.
+    pub holds: [bool; 2],
+    /// What does not, today and with the plan.
+    pub failed: [Vec<String>; 2],
+}
+
+/// What is needed at some time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Need {
+    /// When: `least`, `typical`, `peak`, `peak, zone b lost`.
+    pub when: String,
+    /// Cores that pods request.
+    pub cores: f64,
+    /// Memory that pods request (bytes).
+    pub memory: f64,
+    /// GPUs that pods request.
+    pub gpus: i64,
+    /// Storage that is claimed (bytes).
+    pub storage: f64,
+    /// Nodes.
+    pub nodes: u32,
+    /// Nodes, control plane and volumes for a month of such hours; `None` when a price is unknown.
+    pub cost_per_month: Option<Decimal>,
+}
+
+pub(super) struct Outlook {
+    pub(super) headroom: [Headroom; 2],
+    pub(super) tolerance: Vec<Tolerance>,
+    pub(super) needs: Vec<Need>,
+}
+
+pub(super) fn outlook(
+    search: &Search<'_>,
+    figures: &Figures,
+    today: &Tried,
+    planned: &Tried,
+) -> Outlook {
+    let none = Figures::default();
+    let headroom = [headroom(search, &none, today), headroom(search, figures, planned)];
+    let (tolerance, zone) = tolerance(search, figures);
+    let mut needs = needs(search.first(), &planned.trials[0]);
+    if let Some((zone, trial)) = zone
+        && let Some(mut need) = needs_at(search.first(), &trial, "peak")
+    {
+        need.when = format!("peak, {zone} lost");
+        needs.push(need);
+    }
+    Outlook { headroom, tolerance, needs }
+}
+
+fn loaded(scenario: &Scenario, factor: f64) -> Scenario {
+    let mut scenario = scenario.clone();
+    for load in &mut scenario.loads {
+        *load = load.scaled(factor);
+    }
+    scenario
+}
+
+fn headroom(search: &Search<'_>, figures: &Figures, at_one: &Tried) -> Headroom {
+    if !at_one.holds() {
+        return describe(search, 0.0, Some((1.0, at_one.clone())));
+    }
+    let with = |factor: f64| Tried {
+        trials: search
+            .rates
+            .iter()
+            .map(|scenario| {
+                trial(&loaded(&figures.apply(scenario), factor), 0, search.options.strict)
+            })
+            .collect(),
+    };
+    let tried: Vec<Tried> = FACTORS.par_iter().map(|factor| with(*factor)).collect();
+    let first = tried.iter().position(|tried| !tried.holds());
+    let Some(first) = first else {
+        return describe(search, FACTORS[FACTORS.len() - 1], None);
+    };
+    let mut low = if first == 0 { 1.0 } else { FACTORS[first - 1] };
+    let (mut high, mut failing) = (FACTORS[first], tried[first].clone());
+    // Both threads look between at once: thirds instead of halves.
+    for _ in 1..BETWEEN {
+        let step = (high - low) / 3.0;
+        let factors = [low + step, low + 2.0 * step];
+        let tried: Vec<Tried> = factors.par_iter().map(|factor| with(*factor)).collect();
+        match tried.iter().position(|tried| !tried.holds()) {
+            Some(0) => (high, failing) = (factors[0], tried[0].clone()),
+            Some(_) => (low, high, failing) = (factors[0], factors[1], tried[1].clone()),
+            None => low = factors[1],
+        }
+    }
+    describe(search, low, Some((high, failing)))
+}
+
+fn describe(search: &Search<'_>, holds_at: f64, failing: Option<(f64, Tried)>) -> Headroom {
+    let Some((fails_at, tried)) = failing else {
+        return Headroom { holds_at, fails_at: None, failed: Vec::new(), binds: None };
+    };
+    let mut failed: Vec<String> =
+        tried.trials.iter().flat_map(|trial| trial.failed.iter().cloned()).collect();
+    failed.dedup();
+    let at = search.pressed(&tried).first().copied();
+    let binds = at.map(|at| {
+        let used = tried.used(at);
+        let what = if used.pinned {
+            format!("maxReplicas; {:.0}% of its {}", used.pressure * 100.0, used.pressed)
+        } else {
+            format!("{:.0}% of its {}", used.pressure * 100.0, used.pressed)
+        };
+        (Arc::clone(&search.parts[at].service), what)
+    });
+    Headroom { holds_at, fails_at: Some(fails_at), failed, binds }
+}
+
+/// Instant at which the most is offered.
+fn peak(scenario: &Scenario) -> SimDuration {
+    const STEPS: u64 = 400;
+    let step = SimDuration::from_nanos(scenario.duration.as_nanos() / STEPS);
+    let offered = |at: SimDuration| crate::findings::demand::offered_rate(scenario, at);
+    let all = (0..STEPS).map(|number| step * number);
+    let best = all.fold((SimDuration::ZERO, f64::MIN), |best, at| {
+        // The middle of a plateau is as busy as its start, and what went before has shown by then.
+        if offered(at) > best.1 { (at, offered(at)) } else { best }
+    });
+    best.0
+}
+
+/// What can be lost: one node of each pool that serves, and the zone with the most nodes.
+fn losses(scenario: &Scenario) -> Vec<(String, DisruptionTarget)> {
+    let mut losses = Vec::new();
+    for (at, pool) in scenario.pools.iter().enumerate() {
+        let system = pool.taints.iter().any(|taint| &*taint.key == "CriticalAddonsOnly");
+        if pool.node_pool.is_some() || system || pool.max == 0 {
+            continue;
+        }
+        let target = DisruptionTarget::FailNode {
+            pool: PoolId::at(at),
+            count: 1,
+            duration: None,
+            running: None,
+            deleted: Some(SimDuration::from_secs(60)),
+            node: None,
+        };
+        losses.push((format!("one node of {}", pool.name), target));
+    }
+    let zones = scenario.pools.iter().flat_map(|pool| &pool.zones);
+    let mut zones: Vec<&Arc<str>> = zones.collect();
+    zones.sort();
+    zones.dedup();
+    if let [_, zone, ..] = zones.as_slice() {
+        let target = DisruptionTarget::FailZone { zone: Arc::clone(zone), duration: Some(AWAY) };
+        losses.push((format!("zone {zone}"), target));
+    }
+    losses
+}
+
+/// Each loss at the peak of the first scenario, and the trial in which the zone was lost.
+fn tolerance(search: &Search<'_>, figures: &Figures) -> (Vec<Tolerance>, Option<(String, Trial)>) {
+    let losses = losses(search.first());
+    let none = Figures::default();
+    let at = peak(search.first());
+    let jobs: Vec<(usize, &Figures)> =
+        (0..losses.len()).flat_map(|loss| [(loss, &none), (loss, figures)]).collect();
+    let trials: Vec<Trial> = jobs
+        .par_iter()
+        .map(|(loss, figures)| {
+            let mut scenario = figures.apply(search.first());
+            let origin = Origin::implied("sizing: what fails at the peak");
+            let target = losses[*loss].1.clone();
+            scenario.disruptions.push(DisruptionSpec { at, target, origin });
+            scenario.disruptions.sort_by_key(|disruption| disruption.at);
+            trial(&scenario, 0, search.options.strict)
+        })
+        .collect();
+    let mut zone = None;
+    let tolerances = losses.iter().zip(trials.chunks(2)).map(|((lost, target), pair)| {
+        if matches!(target, DisruptionTarget::FailZone { .. }) {
+            zone = Some((lost.clone(), pair[1].clone()));
+        }
+        Tolerance {
+            lost: lost.clone(),
+            holds: [pair[0].holds, pair[1].holds],
+            failed: [pair[0].failed.clone(), pair[1].failed.clone()],
+        }
+    });
+    let tolerances = tolerances.collect();
+    (tolerances, zone)
+}
+
+fn needs(scenario: &Scenario, trial: &Trial) -> Vec<Need> {
+    ["least", "typical", "peak"].iter().filter_map(|when| needs_at(scenario, trial, when)).collect()
+}
+
+/// Requests and nodes at the instant with the fewest, the median or the most requested cores.
+fn needs_at(scenario: &Scenario, trial: &Trial, when: &str) -> Option<Need> {
+    let instants = trial.pools.iter().map(|pool| pool.samples.len()).min()?;
+    let at = |instant: usize| trial.pools.iter().map(move |pool| &pool.samples[instant]);
+    let cores = |instant: &usize| -> f64 { at(*instant).map(|it| it.cpu_requested_cores).sum() };
+    let mut order: Vec<usize> = (0..instants).collect();
+    order.sort_by(|a, b| cores(a).total_cmp(&cores(b)).then(a.cmp(b)));
+    let instant = match when {
+        "least" => *order.first()?,
+        "typical" => *order.get(order.len() / 2)?,
+        _ => *order.last()?,
+    };
+    let sum = |of: fn(&PoolSample) -> f64| at(instant).map(of).sum::<f64>();
+    let paid: Option<Decimal> = at(instant)
+        .map(|sample| if sample.nodes == 0 { Some(Decimal::ZERO) } else { sample.paid_per_hour })
+        .sum();
+    let fixed = trial.fixed_per_month;
+    let month =
+        paid.zip(fixed).map(|(paid, fixed)| cents(paid * Decimal::from(HOURS_PER_MONTH) + fixed));
+    Some(Need {
+        when: when.to_owned(),
+        cores: sum(|it| it.cpu_requested_cores),
+        memory: sum(|it| it.memory_requested_bytes),
+        gpus: at(instant).map(|it| it.gpus_requested).sum(),
+        storage: trial.storage_bytes,
+        nodes: at(instant).map(|it| it.nodes).sum(),
+        cost_per_month: month.filter(|_| !scenario.pools.is_empty()),
+    })
+}
+
+/// A multiple as people say it: `1.40 x`, in hundredths so that equal figures look equal.
+#[must_use]
+pub fn multiple(factor: f64) -> f64 {
+    f64_from_u64(u64::try_from(round_i64(factor * 100.0)).unwrap_or(0)) / 100.0
+}
