@@ -196,13 +196,13 @@ fn job_spec(value: &Value<'_>) -> Option<Body> {
         return None;
     }
     let (completions, parallelism, indexed) = (completions?, parallelism?, indexed?);
+    // Neither is written: one pod. Only the parallelism is: a work queue.
+    let completions = completions.or_else(|| parallelism.is_none().then_some(1));
     let failure_rules = failure_rules?;
     check_indexes(value, completions, indexed.as_ref(), &failure_rules)?;
     // Failures of indexes that are independent do not add up (defaults.go `SetDefaults_Job`).
     let independent = indexed.as_ref().is_some_and(|it| it.backoff_limit.is_some());
     let usual = if independent { i32::MAX } else { 6 };
-    // Neither is written: one pod. Only the parallelism is: a work queue.
-    let completions = completions.or_else(|| parallelism.is_none().then_some(1));
     Some(Body {
         completions,
         parallelism: parallelism.unwrap_or(1),

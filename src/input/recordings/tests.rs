@@ -117,6 +117,18 @@ fn tables_are_read_by_their_heads() {
 }
 
 #[test]
+fn a_missing_row_of_counts_does_not_halve_the_one_before() {
+    let rows = (0..24).map(|minute| match minute {
+        7 => "7,\n".to_owned(),
+        _ => format!("{minute},120\n"),
+    });
+    let table = format!("minute,requests\n{}", rows.collect::<String>());
+    let trace = rates(&table, &Wish::default());
+    assert!(trace.steps.iter().all(|(_, rate)| (rate - 2.0).abs() < 1e-9), "{:?}", trace.steps);
+    assert_eq!(trace.span(), SimDuration::from_secs(24 * 60));
+}
+
+#[test]
 fn what_is_no_recording_is_told_by_line() {
     assert_eq!(fault(""), "1: is empty");
     assert!(fault("{\"a\": 1}").starts_with("1: is JSON, but neither"));

@@ -252,7 +252,13 @@ fn lower_by_requests(
                 return None;
             }
             let tried = search.try_figures(&candidate.figures);
-            let holds = tried.holds() || !plan.1.holds();
+            // Of pods the proof decides; nodes, which the outlook looks at by rates, must hold there, too.
+            let nodes = |it: &Figures| {
+                let pools = it.0.iter().filter(|(figure, _)| is_pool(&figure.owner));
+                pools.map(|(figure, amount)| (figure.clone(), amount.clone())).collect::<Vec<_>>()
+            };
+            let pods = nodes(&candidate.figures) == nodes(&plan.0.figures);
+            let holds = pods || tried.holds() || !plan.1.holds();
             (holds && super::search::saves(&plan.1, &tried)).then_some((candidate, tried))
         });
         let Some(next) = next.take(1).next() else { return changed };
