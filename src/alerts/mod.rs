@@ -4,8 +4,8 @@
 //! evaluates every group at its interval, and folds pending and firing alerts into spans. Times count
 //! from the start of measuring and are negative during the warm-up.
 //!
-//! - [`watch`]: the observer.
-//! - [`requests`]: requests as the counters and histograms of services and the ingress.
+//! - `watch`: the observer.
+//! - `requests`: requests as the counters and histograms of services and the ingress.
 //! - [`outcome`]: what became of each rule and expectation.
 
 pub mod outcome;

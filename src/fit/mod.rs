@@ -2,7 +2,7 @@
 //!
 //! Floor 2. Plain numbers in, plain numbers out: nothing here knows files, services or Kubernetes.
 //!
-//! - [`line`]: regression of a quantity on several others (service-demand law, memory line)
+//! - [`mod@line`]: regression of a quantity on several others (service-demand law, memory line)
 //! - [`distribution`]: constant, lognormal, gamma, Weibull or empirical, with goodness of fit
 //! - [`servers`]: how many requests a station works on at a time, from starts and ends alone
 //! - [`scalability`]: the Universal Scalability Law

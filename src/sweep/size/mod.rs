@@ -4,7 +4,7 @@
 //! is chased by the others. The way:
 //! 1. A run in which nothing is bounded tells what the load needs ([`trial`]).
 //! 2. A first guess in closed form ([`guess`]): the utilisation law, pod by pod.
-//! 3. A search on the fluid model ([`search`], [`pools`]): what fails is stepped up, what is too much
+//! 3. A search on the fluid model (`search`, `pools`): what fails is stepped up, what is too much
 //!    down, in all scenarios at once. Scenarios that rates do not know are searched by requests.
 //! 4. Proof ([`plans`]): the scenario as it is written, with as many seeds as asked for; what fails
 //!    there is repaired and proven again.
