@@ -134,6 +134,9 @@ fn a_result_is_a_base_and_can_be_repeated() {
     assert_eq!(read("one.json"), read("two.json"));
     let same = run(&["compare", "scenario.yaml", "--baseline=one.json", LIMIT]);
     assert_eq!(same.status.code(), Some(0), "{}", text(&same.stderr));
+    let patch = "--patch=HorizontalPodAutoscaler/checkout:spec.maxReplicas=6";
+    let patched = run(&["compare", "scenario.yaml", "--baseline=one.json", LIMIT, patch]);
+    assert_eq!(patched.status.code(), Some(1), "{}", text(&patched.stderr));
     edit(&folder.join("shop.yaml"), "maxReplicas:", "maxReplicas:  ");
     let changed = run(&["run", "--from=one.json"]);
     assert_eq!(changed.status.code(), Some(2));

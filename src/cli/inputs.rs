@@ -16,7 +16,7 @@ use crate::input::patch::{Patch, patches_in};
 use crate::input::render::{Colour, render_all};
 use crate::input::source::Sources;
 use crate::input::values::ValueInputs;
-use crate::input::{Helm, ReleaseInputs};
+use crate::input::{Helm, LoadOptions, ReleaseInputs};
 
 /// Inputs that stand in for those of the scenario.
 #[derive(Debug, Clone, Default, Args)]
@@ -73,8 +73,23 @@ pub(super) struct ValueArgs {
 }
 
 impl InputArgs {
+    /// What the command line says about documents, with `--patch` read.
+    pub(super) fn load_options(
+        &self,
+        seed: Option<u64>,
+        color: Color,
+    ) -> Result<LoadOptions, Exit> {
+        Ok(LoadOptions {
+            release: self.release(),
+            cluster: self.cluster.clone(),
+            seed,
+            patches: self.patches(color)?,
+            ..LoadOptions::default()
+        })
+    }
+
     /// The patches, those of files among them; what is wrong with one is said.
-    pub(super) fn patches(&self, color: Color) -> Result<Vec<Patch>, Exit> {
+    fn patches(&self, color: Color) -> Result<Vec<Patch>, Exit> {
         let (mut sources, diagnostics) = (Sources::new(), Diagnostics::new());
         let mut patches = Vec::new();
         for text in &self.patch {

@@ -8,7 +8,6 @@ use crate::cli::args::{Color, Format, OutputArg, ProgressArg, RunArgs, SummaryAr
 use crate::cli::files::{to_stderr, to_stdout};
 use crate::cli::outputs::{Made, conflict, overwritten, write};
 use crate::cli::progress::Meter;
-use crate::cli::size::load_options;
 use crate::cli::{Exit, repeat, say_error, side_by_side};
 use crate::findings::{Case, causes, check};
 use crate::input::render::{Colour as DiagnosticColour, render_all};
@@ -62,7 +61,7 @@ fn run_one(args: &RunArgs, color: Color, scenario: &Scenario) -> Exit {
 
 /// Reads a scenario; what is wrong with it goes to stderr.
 pub(super) fn load(path: &Path, args: &RunArgs, color: Color) -> Option<Scenario> {
-    let mut options = load_options(&args.inputs, args.seed, color).ok()?;
+    let mut options = args.inputs.load_options(args.seed, color).ok()?;
     options.load.clone_from(&args.load);
     say_and_take(load_scenario(path, &options), args, color)
 }

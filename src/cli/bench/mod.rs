@@ -37,7 +37,7 @@ pub(super) fn bench(args: &BenchArgs, color: Color) -> Exit {
 
 fn compute_bench(args: &BenchArgs, color: Color) -> Result<(Bench, Vec<(String, String)>), Exit> {
     let policies = variants::policies(&args.policies, color)?;
-    let options = variants::load_options(&args.inputs, args.seed);
+    let options = args.inputs.load_options(args.seed, color)?;
     let paths = variants::scenario_files(&args.scenarios)?;
     let mut variants = Variants::new(&paths, &options, (args.fluid, true), color)?;
     if let Some(base) = &args.base

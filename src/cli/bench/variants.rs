@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::args::Color;
 use crate::cli::files::to_stderr;
-use crate::cli::inputs::InputArgs;
 use crate::cli::{Exit, run::say_loaded};
 use crate::input::diagnostic::Severity;
 use crate::input::render::{Colour as DiagnosticColour, render_all};
@@ -32,16 +31,6 @@ pub(in crate::cli) struct Variants {
     pub(in crate::cli) scenarios: Vec<Vec<Result<Scenario, String>>>,
     paths: Vec<PathBuf>,
     options: Vec<LoadOptions>,
-}
-
-/// Options of the loader.
-pub(in crate::cli) fn load_options(inputs: &InputArgs, seed: Option<u64>) -> LoadOptions {
-    LoadOptions {
-        release: inputs.release(),
-        cluster: inputs.cluster.clone(),
-        seed,
-        ..LoadOptions::default()
-    }
 }
 
 impl Variants {

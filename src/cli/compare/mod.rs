@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::args::Color;
 use crate::cli::bench::variants::{
-    Variants, kind_of, load_options, policy, scenario_files, taken, with_hindsight,
+    Variants, kind_of, policy, scenario_files, taken, with_hindsight,
 };
 use crate::cli::files::{to_stderr, to_stdout, write_whole};
 use crate::cli::{Exit, say_error};
@@ -91,7 +91,7 @@ fn with_each_other(args: &CompareArgs, color: Color) -> Result<Compared, Exit> {
     let kinds = [base, candidate].map(|path| kind_of(path));
     let kind = |at: usize| kinds[at].as_deref();
     let is_scenario = kind(0) == Some("Scenario") && kind(1) == Some("Scenario");
-    let own = load_options(&args.inputs, args.seed);
+    let own = args.inputs.load_options(args.seed, color)?;
     let mut variants = if is_scenario {
         scenario_files(std::slice::from_ref(base))
             .and_then(|paths| Variants::new(&paths, &own, (args.fluid, false), color))?
@@ -157,7 +157,7 @@ fn with_commit(args: &CompareArgs, reference: &str, color: Color) -> Result<Comp
         Exit::Usage
     })?;
     let paths = scenario_files(&args.paths)?;
-    let own = load_options(&args.inputs, args.seed);
+    let own = args.inputs.load_options(args.seed, color)?;
     let mut variants = Variants::new(&paths, &own, (args.fluid, false), color)?;
     let before = |at: usize| {
         let mut options = variants.options(at).clone();
@@ -199,7 +199,7 @@ fn with_saved(args: &CompareArgs, saved: &Path, color: Color) -> Result<Compared
     if args.seed.is_some() && args.seed != baseline.seed {
         return Err(usage("the seed is that of the saved result; leave `--seed` out"));
     }
-    let own = load_options(&args.inputs, baseline.seed);
+    let own = args.inputs.load_options(baseline.seed, color)?;
     let mut variants =
         Variants::new(&scenario_files(&args.paths)?, &own, (args.fluid, false), color)?;
     variants.names = vec!["work tree".to_owned()];

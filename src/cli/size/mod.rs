@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use self::args::{SizeArgs, SizeFormat};
 use crate::cli::args::Color;
 use crate::cli::files::{to_stderr, to_stdout, write_whole};
-use crate::cli::inputs::InputArgs;
 use crate::cli::run::wants_colour;
 use crate::cli::{Exit, say_error};
 use crate::control::hpa::{MetricSpec, ResourceName};
@@ -34,7 +33,7 @@ pub(super) fn size_scenarios(args: &SizeArgs, color: Color) -> Exit {
 }
 
 fn sized(args: &SizeArgs, color: Color) -> Result<Exit, Exit> {
-    let options = load_options(&args.inputs, args.seed, color)?;
+    let options = args.inputs.load_options(args.seed, color)?;
     let scenarios: Vec<Scenario> = args
         .scenarios
         .iter()
@@ -102,21 +101,6 @@ fn exit(args: &SizeArgs, sizing: &Sizing) -> Exit {
     } else {
         Exit::Success
     }
-}
-
-/// What the command line says about documents, `--patch` read.
-pub(super) fn load_options(
-    inputs: &InputArgs,
-    seed: Option<u64>,
-    color: Color,
-) -> Result<LoadOptions, Exit> {
-    Ok(LoadOptions {
-        release: inputs.release(),
-        cluster: inputs.cluster.clone(),
-        seed,
-        patches: inputs.patches(color)?,
-        ..LoadOptions::default()
-    })
 }
 
 fn load(path: &Path, options: &LoadOptions, quiet: bool, color: Color) -> Result<Scenario, Exit> {
@@ -366,7 +350,7 @@ fn write(
         write_whole(&beside, &format!("{head}{}", written.cluster)).map_err(failed)?;
         inputs.patch.push(beside.display().to_string());
     }
-    let again = load_options(&inputs, options.seed, color)?;
+    let again = inputs.load_options(options.seed, color)?;
     let scenario = load(&args.scenarios[0], &again, true, color)?;
     let mut lost = written.unplaced.clone();
     for (figure, amount) in &plan.changes.0 {

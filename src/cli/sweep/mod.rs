@@ -20,7 +20,6 @@ use crate::cli::args::{Color, OutputArg};
 use crate::cli::files::{to_stderr, to_stdout, write_whole};
 use crate::cli::inputs::InputArgs;
 use crate::cli::progress::Meter;
-use crate::cli::size::load_options;
 use crate::cli::{Exit, say_error};
 use crate::input::diagnostic::Severity;
 use crate::input::{Loaded, Patch, Prepared};
@@ -133,7 +132,7 @@ fn new_plan(scenario: &Path, args: &SweepArgs, color: Color) -> Result<(Plan, Pr
         }
         patches(&grid.settings(0)[at..=at]).map_err(|text| usage(&text))?;
     }
-    let prepared = Prepared::read(scenario, &load_options(&args.inputs, args.seed, color)?);
+    let prepared = Prepared::read(scenario, &args.inputs.load_options(args.seed, color)?);
     let base = said(prepared.with(&[]), color)?;
     let plan = Plan {
         scenario: scenario.display().to_string(),
@@ -185,7 +184,7 @@ fn read_plan(
     let words = std::iter::once("plan").chain(plan.arguments.iter().map(String::as_str));
     let words = Words::try_parse_from(words)
         .map_err(|error| usage(&format!("{shown}: its arguments cannot be read: {error}")))?;
-    let options = load_options(&words.inputs, Some(plan.seed), color)?;
+    let options = words.inputs.load_options(Some(plan.seed), color)?;
     let prepared = Prepared::read(Path::new(&plan.scenario), &options);
     let base = said(prepared.with(&[]), color)?;
     let found = inputs(&base);
