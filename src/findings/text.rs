@@ -1,5 +1,7 @@
 //! Figures as people read them: truncated where rounding up would lie, thousands set apart.
 
+use crate::scenario::ThresholdSpec;
+use crate::scenario::threshold::{Contains, catalogue};
 use crate::units::convert::trunc_i64;
 
 /// A share as a percentage of at most two decimals, truncated, so that 99.996 % is not told as 100:
@@ -73,6 +75,23 @@ pub fn millis(ms: f64) -> String {
 #[must_use]
 pub fn cores(cores: f64) -> String {
     if cores < 1.0 { format!("{cores:.2}") } else { format!("{cores:.1}") }
+}
+
+/// A figure in the unit of the threshold's metric.
+#[must_use]
+pub fn threshold_figure(spec: &ThresholdSpec, value: f64) -> String {
+    match catalogue::find(spec.metric().name()).map(|metric| metric.contains) {
+        Some(Contains::Time) => millis(value),
+        Some(Contains::Share) => percent(value),
+        Some(Contains::Money) => format!("{value:.2}"),
+        Some(Contains::Data | Contains::Number) | None => {
+            if (value - libm::round(value)).abs() < 1e-9 || value >= 1_000.0 {
+                grouped(value + 1e-9)
+            } else {
+                format!("{value:.2}")
+            }
+        }
+    }
 }
 
 #[cfg(test)]

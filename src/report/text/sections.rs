@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 
-use crate::findings::text::{grouped, millis, percent};
+use crate::findings::text::{grouped, threshold_figure};
 use crate::findings::{Severity, TimelineLine, code, timeline as chosen};
 use crate::metrics::ThresholdResult;
 use crate::metrics::cost::cents;
@@ -10,7 +10,7 @@ use crate::report::assemble::assumptions;
 use crate::report::text::layout::{Line, Page, Role};
 use crate::report::text::{COLUMNS_MOST, Detail, Told};
 use crate::scenario::ThresholdSpec;
-use crate::scenario::threshold::{Contains, Severity as Gravity, Verdict, catalogue};
+use crate::scenario::threshold::{Severity as Gravity, Verdict};
 use crate::units::convert::f64_from_u64;
 use crate::units::{SimDuration, SimTime};
 
@@ -138,24 +138,8 @@ fn observed(spec: &ThresholdSpec, result: &ThresholdResult) -> String {
     let method = spec.expression().method;
     result.observed().map_or_else(
         || format!("{method} unknown"),
-        |value| format!("{method}={}", figure(spec, value)),
+        |value| format!("{method}={}", threshold_figure(spec, value)),
     )
-}
-
-/// A figure in the unit of the threshold's metric.
-fn figure(spec: &ThresholdSpec, value: f64) -> String {
-    match catalogue::find(spec.metric().name()).map(|metric| metric.contains) {
-        Some(Contains::Time) => millis(value),
-        Some(Contains::Share) => percent(value),
-        Some(Contains::Money) => format!("{value:.2}"),
-        Some(Contains::Data | Contains::Number) | None => {
-            if (value - libm::round(value)).abs() < 1e-9 || value >= 1_000.0 {
-                grouped(value + 1e-9)
-            } else {
-                format!("{value:.2}")
-            }
-        }
-    }
 }
 
 /// `10× the limit; from 14m53s for 22m12s`, `156,614 of 3,180,000`.

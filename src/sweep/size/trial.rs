@@ -6,11 +6,12 @@ use rust_decimal::Decimal;
 
 use super::figures::Field;
 use super::parts::{Part, cores_of, parts};
+use crate::findings::text::threshold_figure;
 use crate::metrics::ThresholdResult;
 use crate::metrics::series::Series;
 use crate::model::observer::PoolSample;
 use crate::scenario::threshold::Severity;
-use crate::scenario::{Scenario, ServiceModel};
+use crate::scenario::{Scenario, ServiceModel, ThresholdSpec};
 use crate::sweep::{RunResult, SweepOptions, run};
 use crate::units::SimDuration;
 use crate::units::convert::{f64_from_usize, u64_from_usize};
@@ -109,7 +110,7 @@ fn told(scenario: &Scenario, result: &RunResult, strict: bool) -> Trial {
     let beyond = |judged: &ThresholdResult| judged.margin.map_or(1.0, |margin| (-margin).max(1e-3));
     let excess = missed.iter().map(|(_, judged)| beyond(judged)).sum();
     let failed: Vec<String> =
-        missed.iter().map(|(spec, judged)| format!("{spec}: {}", observed(judged))).collect();
+        missed.iter().map(|(spec, judged)| format!("{spec}: {}", observed(spec, judged))).collect();
     let measured = &result.measurements;
     let series = measured.series();
     Trial {
@@ -142,8 +143,8 @@ fn requested_cores(series: &Series) -> f64 {
     all / f64_from_usize(series.times.len().max(1))
 }
 
-fn observed(judged: &ThresholdResult) -> String {
-    judged.observed().map_or_else(|| "no samples".to_owned(), |value| format!("{value:.4}"))
+fn observed(spec: &ThresholdSpec, judged: &ThresholdResult) -> String {
+    judged.observed().map_or_else(|| "no samples".to_owned(), |value| threshold_figure(spec, value))
 }
 
 /// The largest mean of a course over a minute.
