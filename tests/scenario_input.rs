@@ -342,6 +342,14 @@ fn missing_files_are_named_where_they_are_named() {
 }
 
 #[test]
+fn what_an_unread_manifest_may_hold_is_not_missing() {
+    let scenario = edited("scenario.yaml", "manifests.yaml", "other.yaml");
+    let (_, said) = load_with(&[("scenario.yaml", &scenario)]);
+    assert!(said.contains("cannot read `other.yaml`"), "{said}");
+    assert_eq!(said.matches("error[").count(), 1, "{said}");
+}
+
+#[test]
 fn shortcuts_of_k6_make_one_load() {
     let scenario = edited(
         "scenario.yaml",

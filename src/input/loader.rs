@@ -77,6 +77,8 @@ pub(super) struct Files {
     /// A load that stands in for the scenario's.
     load: Option<Documents>,
     pub(super) manifests: Vec<Documents>,
+    /// Whether some of the release could not be read.
+    is_partial: bool,
     /// Rule files that the scenario names.
     pub(super) rules: Vec<Documents>,
     /// The manifests of upgrades, by the position of the event.
@@ -147,7 +149,9 @@ pub(super) fn read_files(
     for (path, span) in listed("services") {
         files.services.extend(read(&path, span, Dialect::Core, sources, diagnostics));
     }
+    let before = diagnostics.error_count();
     files.manifests.extend(release.documents(sources, diagnostics));
+    files.is_partial = diagnostics.error_count() > before;
     if let Some((path, span)) = cluster.into_iter().next() {
         read_cluster(&mut files, &path, span, patches, sources, diagnostics);
     }
@@ -262,6 +266,9 @@ pub(super) fn decode(
     options: &LoadOptions,
 ) -> Option<Scenario> {
     let mut objects = Objects::default();
+    if files.is_partial {
+        objects.set_partial();
+    }
     for node in files.manifests.iter().flat_map(|documents| &documents.nodes) {
         objects.read(context, node);
     }

@@ -92,6 +92,8 @@ pub struct Objects {
     seen: BTreeMap<Key, (Span, Span)>,
     /// Kind and name of workloads that are written and wrong.
     broken: BTreeSet<(String, String)>,
+    /// Whether files of the release could not be read: whatever is missing may be in them.
+    is_partial: bool,
 }
 
 /// Kind, namespace and name.
@@ -341,10 +343,19 @@ impl Objects {
         false
     }
 
+    /// Files of the release could not be read, which is told where they are named; what others ask
+    /// of their objects is not told once more as missing.
+    pub fn set_partial(&mut self) {
+        self.is_partial = true;
+    }
+
     /// Whether a workload of this name, or `Kind/name`, is written and wrong: then what is wrong with it
     /// was said, and that it is missing need not be.
     #[must_use]
     pub fn is_broken(&self, wanted: &str) -> bool {
+        if self.is_partial {
+            return true;
+        }
         let (kind, name) = match wanted.split_once('/') {
             Some((kind, name)) => (Some(kind), name),
             None => (None, wanted),
