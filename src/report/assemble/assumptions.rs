@@ -21,12 +21,11 @@ pub(in crate::report) fn assumptions(scenario: &Scenario) -> Vec<String> {
             "a controller reacts {} after a change it watches",
             scenario.timings.controller_reaction
         ),
-        "a pod computes on up to its CPU limit, or on the whole node without one; a full node does \
-         not slow its pods down, and throttling is smooth, not in periods of 100ms"
+        "a pod computes on up to its CPU limit, or on the whole node without one; the cores of a full \
+         node go round by CPU requests, and limits hold in the mean, in periods of 100ms only where a \
+         service says `cfs: exact`"
             .to_owned(),
-        "a request reaches a pod and an answer its client without delay; a client that is refused \
-         at once asks again after 1ms"
-            .to_owned(),
+        network(scenario).to_owned(),
         "latencies are known to 0.05 %, those of single intervals and windows to 0.4 %".to_owned(),
         volumes(scenario).to_owned(),
         memory(scenario).to_owned(),
@@ -40,6 +39,17 @@ pub(in crate::report) fn assumptions(scenario: &Scenario) -> Vec<String> {
     said.extend(prefetching(scenario));
     said.extend(karpenter(scenario));
     said
+}
+
+/// How long messages travel.
+fn network(scenario: &Scenario) -> &'static str {
+    if scenario.services.network.is_some() {
+        "messages travel as long as `network` says, without loss; a client that is refused at once asks \
+         again after 1ms"
+    } else {
+        "a request reaches a pod and an answer its client without delay; a client that is refused at \
+         once asks again after 1ms"
+    }
 }
 
 /// What alerts rest on.

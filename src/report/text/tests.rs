@@ -158,8 +158,9 @@ fn the_full_summary_cuts_nothing() {
           metrics-server scrapes every 15s
           the HPA controller syncs every 15s
           a controller reacts 50ms after a change it watches
-          a pod computes on up to its CPU limit, or on the whole node without one; a full node does not slow
-            its pods down, and throttling is smooth, not in periods of 100ms
+          a pod computes on up to its CPU limit, or on the whole node without one; the cores of a full node
+            go round by CPU requests, and limits hold in the mean, in periods of 100ms only where a service
+            says `cfs: exact`
           a request reaches a pod and an answer its client without delay; a client that is refused at once
             asks again after 1ms
           latencies are known to 0.05 %, those of single intervals and windows to 0.4 %
