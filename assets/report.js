@@ -16,7 +16,7 @@
   function number(v) {
     if (v === null || v === undefined) return "–";
     var a = Math.abs(v);
-    return a >= 1000 ? Math.round(v).toLocaleString("en-US") : a >= 100 ? v.toFixed(0) : a >= 10 ? v.toFixed(1) : a === 0 ? "0" : v.toPrecision(3).replace(/\.?0+$/, "");
+    return a >= 1000 ? Math.round(v).toLocaleString("en-US") : a >= 100 ? v.toFixed(0) : a >= 10 ? v.toFixed(1).replace(/\.0$/, "") : a === 0 ? "0" : v.toPrecision(3).replace(/\.?0+$/, "");
   }
   var dashes = { solid: [], dashed: [9, 5], dotted: [2, 4] };
   function colour(c) { return c === "ink" ? getComputedStyle(root).getPropertyValue("--ink").trim() : c; }
@@ -58,7 +58,7 @@
     c.strokeStyle = quiet; c.fillStyle = quiet; c.font = 11 * devicePixelRatio + "px system-ui,sans-serif"; c.lineWidth = devicePixelRatio;
     chart.limits.forEach(function (l) {
       var y = Math.round(u.valToPos(l[1], "y", true)); c.setLineDash([10, 5]); c.beginPath(); c.moveTo(u.bbox.left, y); c.lineTo(u.bbox.left + u.bbox.width, y); c.stroke();
-      c.textAlign = "right"; c.fillText(l[0], u.bbox.left + u.bbox.width - 4, y - 4);
+      c.textAlign = "right"; c.fillText(l[0], u.bbox.left + u.bbox.width - 4, y - 15 * devicePixelRatio < u.bbox.top ? y + 12 * devicePixelRatio : y - 4);
     });
     data.marks.forEach(function (m) {
       var x = Math.round(u.valToPos(m[0], "x", true)); c.setLineDash([3, 4]); c.beginPath(); c.moveTo(x, u.bbox.top); c.lineTo(x, u.bbox.top + u.bbox.height); c.stroke();

@@ -133,10 +133,10 @@ fn margin(entry: &ThresholdEntry) -> String {
         ("#009E73", format!("{} left", percent(margin)))
     };
     format!(
-        "<svg width=\"104\" height=\"12\" role=\"img\" aria-label=\"{word}\"><rect x=\"1\" y=\"2\" \
+        "<span class=\"margin\"><svg width=\"104\" height=\"12\" role=\"img\" aria-label=\"{word}\"><rect x=\"1\" y=\"2\" \
          width=\"100\" height=\"8\" fill=\"currentColor\" fill-opacity=\"0.1\"/><rect x=\"1\" y=\"2\" \
          width=\"{width}\" height=\"8\" fill=\"{colour}\"/><line x1=\"51\" y1=\"0\" x2=\"51\" y2=\"12\" \
-         stroke=\"currentColor\"/></svg> {word}"
+         stroke=\"currentColor\"/></svg> {word}</span>"
     )
 }
 
