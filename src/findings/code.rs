@@ -130,8 +130,9 @@ codes! {
          kept where possible, not for certain. Add nodes, or give the class preemptionPolicy Never.";
     /// A service's CPU is used up.
     CPU_SATURATED = "AUR930", 4, "cpu-saturated",
-        "The ready pods of the service used all the CPU that their limits allow. More load only makes \
-         the queue longer: add pods, raise the limit, or make a request cheaper.";
+        "The ready pods of the service used all the CPU that their limits, or the full nodes they share with \
+         others, allow. More load only makes the queue longer: add pods, raise the limit (on a full node the \
+         request, which decides the share), or make a request cheaper.";
     /// A service's GPUs are used up.
     GPU_SATURATED = "AUR931", 4, "gpu-saturated",
         "The GPUs of the service were busy all the time. Add pods with GPUs, use larger batches, or \

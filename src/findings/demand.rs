@@ -1,10 +1,12 @@
 //! Offered load times demand against what the pods can give: the arithmetic behind a cause.
 
 use crate::findings::Case;
+use crate::findings::text::{cores, plural};
 use crate::model::id::{ClassId, StationId, WorkloadId};
 use crate::model::observer::WorkloadSample;
 use crate::scenario::Scenario;
 use crate::service::spec::StationKind;
+use crate::units::convert::index;
 use crate::units::{MilliCpu, SimDuration};
 
 /// CPU that open loads ask of each station at an instant (cores): rate x demand, summed over loads
@@ -64,12 +66,23 @@ pub(super) fn sampled_capacity(
     by_process.map_or(sample.cpu_limit_cores, |cores| cores.min(sample.cpu_limit_cores))
 }
 
-/// `20 × 500m`.
+/// A full machine keeps pods below their limits when they get less than this share of them.
+const HELD_BELOW: f64 = 0.97;
+
+/// What bounds the pods: `at its limit (20 × 500m)`, or `held back by full nodes (2 pods get 1.5 cores)`
+/// where machines are full before limits are reached.
 #[must_use]
-pub fn capacity_text(case: &Case<'_>, workload: WorkloadId, pods: u32) -> String {
+pub fn capacity_text(case: &Case<'_>, workload: WorkloadId, sample: &WorkloadSample) -> String {
     let spec = &case.scenario.workloads[workload.index()].template.spec;
+    let (pods, get) = (sample.ready, sample.cpu_limit_cores);
     match spec.cpu_limit() {
-        Some(limit) => format!("{pods} × {limit}"),
-        None => format!("{pods} pods"),
+        Some(limit) if get >= limit.as_cores() * f64::from(pods) * HELD_BELOW => {
+            format!("at its limit ({pods} × {limit})")
+        }
+        Some(_) | None => {
+            let verb = if pods == 1 { "gets" } else { "get" };
+            let pods = plural(index(pods), "pod");
+            format!("held back by full nodes ({pods} {verb} {} cores)", cores(get))
+        }
     }
 }

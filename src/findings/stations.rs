@@ -50,8 +50,8 @@ fn cpu(case: &Case<'_>, id: StationId, workload: WorkloadId, findings: &mut Vec<
         if waiting > 0 {
             note = format!("{note}; up to {} requests wait", grouped(f64::from(waiting)));
         }
-        let limit = capacity_text(case, workload, sample.ready);
-        let message = format!("{} CPU at its limit ({limit})", station.name);
+        let why = capacity_text(case, workload, sample);
+        let message = format!("{} CPU {why}", station.name);
         let told = Told { code: &code::CPU_SATURATED, message, note };
         findings.extend(finding(case, id, &stretch, told));
     }

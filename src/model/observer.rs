@@ -194,7 +194,8 @@ pub struct WorkloadSample {
     pub cpu_cores: f64,
     /// Cores requested by its pods.
     pub cpu_requested_cores: f64,
-    /// Cores its ready pods may use.
+    /// Cores its ready pods may use: their limits, the whole machine where there is none, and what a full
+    /// machine leaves them where that is less.
     pub cpu_limit_cores: f64,
     /// Memory used, over all pods (bytes).
     pub memory_bytes: f64,

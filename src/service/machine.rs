@@ -239,6 +239,14 @@ impl Services {
         }
     }
 
+    /// Cores that a server has while a full machine keeps it below what it may use; `None` elsewhere.
+    #[must_use]
+    pub fn held_cores(&self, id: ServerId) -> Option<f64> {
+        let server = self.servers[id.index()].as_deref()?;
+        let cores = server.cpu.cores();
+        (server.machine != NO_MACHINE && cores < server.cap).then_some(cores + server.background)
+    }
+
     /// A process that comes up uses so many cores, beside what requests need; 0 when it is up.
     pub fn set_starting(&mut self, now: SimTime, id: ServerId, cores: f64, queue: &mut Queue) {
         if let Some(server) = self.servers[id.index()].as_deref_mut() {

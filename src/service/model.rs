@@ -70,6 +70,15 @@ impl Model {
         }
     }
 
+    /// Cores that a server has while a full machine keeps it below what it may use; `None` elsewhere.
+    #[must_use]
+    pub fn held_cores(&self, id: ServerId) -> Option<f64> {
+        match self {
+            Self::Requests(services) => services.held_cores(id),
+            Self::Fluid(fluid) => fluid.held_cores(id),
+        }
+    }
+
     /// Requests come in from now on.
     pub fn open_server<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, id: ServerId) {
         match self {

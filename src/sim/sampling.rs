@@ -14,7 +14,7 @@ use crate::scenario::Scenario;
 use crate::service::Throttling;
 use crate::sim::Run;
 use crate::units::convert::{count_u32, f64_from_i64};
-use crate::units::{SimDuration, SimTime};
+use crate::units::{MilliCpu, SimDuration, SimTime};
 
 /// Points of a series at most; the interval is a whole number of five seconds.
 const POINTS: u64 = 720;
@@ -170,8 +170,13 @@ impl<O: Observer> Run<'_, O> {
                 }
                 sample.cpu_requested_cores += pod.requests.cpu.as_cores();
                 sample.memory_requested_bytes += pod.requests.memory.as_f64();
-                let limit = pod.template.spec.cpu_limit().unwrap_or(pod.requests.cpu);
-                sample.cpu_limit_cores += if serving { limit.as_cores() } else { 0.0 };
+                if serving {
+                    let machine = node.map_or(0.0, |node| node.capacity.cpu.as_cores());
+                    let limit = pod.template.spec.cpu_limit().map_or(machine, MilliCpu::as_cores);
+                    let server = self.servers.get(&pod.id);
+                    let held = server.and_then(|server| self.services.held_cores(*server));
+                    sample.cpu_limit_cores += held.map_or(limit, |held| held.min(limit));
+                }
                 if let Some((cpu, memory)) = usages.get(&pod.id) {
                     cpu_core_s += cpu;
                     sample.memory_bytes += memory;

@@ -138,7 +138,7 @@ fn limited_by(told: &Told<'_>, id: StationId, workload: WorkloadId) -> Option<St
         (has(&code::GPU_SATURATED), "GPU"),
         (has(&code::CPU_SATURATED) && has(&code::HPA_BLIND), "CPU, HPA blind"),
         (has(&code::HPA_HELD_BY_WINDOW) && saturated, "HPA window"),
-        (has(&code::CPU_SATURATED), "CPU limit"),
+        (has(&code::CPU_SATURATED), "CPU"),
         (has(&code::PODS_PENDING), "no node"),
         (has(&code::HPA_AT_MAXIMUM), "HPA maxReplicas"),
         (has(&code::BACKLOG_GROWS), "queue"),

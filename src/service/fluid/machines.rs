@@ -65,6 +65,14 @@ impl Fluid {
         }
     }
 
+    /// Cores that a server has while a full machine keeps it below what it may use; `None` elsewhere.
+    #[must_use]
+    pub fn held_cores(&self, id: ServerId) -> Option<f64> {
+        let server = self.servers[id.index()].as_ref()?;
+        let place = &server.place;
+        (server.cores < place.cores()).then_some(server.cores + place.background)
+    }
+
     /// A process that comes up uses so many cores; 0 when it is up.
     pub fn set_starting(&mut self, id: ServerId, cores: f64) {
         if let Some(server) = self.servers[id.index()].as_mut() {
