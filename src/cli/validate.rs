@@ -150,13 +150,25 @@ fn mend(material: &Material, found: &Review) -> Result<usize, Exit> {
     for mended in fix::mend(&found.reported, &material.sources) {
         let file = material.sources.file(mended.file);
         let Some(path) = file.path() else { continue };
-        write_whole(path, &mended.text).map_err(|error| {
+        // A text out of an archive or a packed file is not what stands under its path.
+        let Some(mark) = written_as_text(path, file.text()) else { continue };
+        write_whole(path, &format!("{mark}{}", mended.text)).map_err(|error| {
             say_error(&error);
             Exit::Usage
         })?;
         edits += mended.edits;
     }
     Ok(edits)
+}
+
+/// The byte-order mark, if there is one, of a file that holds a text as it is.
+fn written_as_text(path: &Path, text: &str) -> Option<&'static str> {
+    const MARK: &str = "\u{feff}";
+    let bytes = std::fs::read(path).ok()?;
+    match bytes.strip_prefix(MARK.as_bytes()) {
+        Some(rest) => (rest == text.as_bytes()).then_some(MARK),
+        None => (bytes == text.as_bytes()).then_some(""),
+    }
 }
 
 fn write(

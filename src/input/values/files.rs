@@ -141,7 +141,7 @@ impl ChartFiles {
 /// The files of an archive by their path below its one folder (`LoadArchiveFiles`).
 fn unpack(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
     if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Err("it is no packed chart: not a gzipped archive".to_owned());
+        return Err("the file is no gzipped archive".to_owned());
     }
     let broken = |error: std::io::Error| format!("the archive is broken: {error}");
     let mut files = BTreeMap::new();
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn archives_that_are_no_charts_are_refused_with_their_cause() {
         for (bytes, cause) in [
-            (b"a: 1\n".to_vec(), "not a gzipped archive"),
+            (b"a: 1\n".to_vec(), "no gzipped archive"),
             (b"\x1f\x8b\x08\x00 rubbish".to_vec(), "broken"),
             (packed(&[]), "no files"),
             (packed(&[("Chart.yaml", b"name: a")]), "outside the folder"),
