@@ -363,3 +363,19 @@ fn charts_of_others_are_read_without_a_false_error() {
         }
     }
 }
+
+/// What is told from values stands in the values, also where no single figure is to blame.
+#[test]
+fn every_finding_from_values_has_a_line_of_a_file() {
+    let values = "profiles/aurelius/values.yaml";
+    let prod = "profiles/aurelius/values-prod.yaml";
+    for values in [&["--values", values][..], &["--values", values, "--values", prod]] {
+        let said = stdout(&validate(&with_format(values, "concise")));
+        assert!(said.lines().count() > 40, "{said}");
+        let lost: Vec<&str> = said.lines().filter(|line| line.starts_with('(')).collect();
+        assert!(lost.is_empty(), "{lost:#?}");
+        let alert = said.lines().find(|line| line.contains("alert PodNotReady"));
+        let alert = alert.expect("the alert is judged");
+        assert!(alert.starts_with("profiles/aurelius/values.yaml:367:3: "), "{alert}");
+    }
+}

@@ -180,7 +180,7 @@ impl Setter<'_> {
                 }
             }
             Err(error) => {
-                let message = format!("is no JSON: {error}");
+                let message = format!("is no JSON: {}", super::json::cause(&error));
                 let at = text.len() - text.trim_start().len();
                 self.report("--set-json", file, text, SetError { message, at, blocked_by: None });
             }
