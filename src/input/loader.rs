@@ -637,8 +637,23 @@ pub(super) fn single<T>(
 }
 
 /// The kinds of our own documents.
-const KINDS: [&str; 6] =
-    ["Scenario", "ClusterProfile", "ServiceProfiles", "Load", "ScalingPolicy", "Requirements"];
+const KINDS: [&str; 7] = [
+    "Scenario",
+    "ClusterProfile",
+    "ServiceProfiles",
+    "Load",
+    "ScalingPolicy",
+    "Requirements",
+    "PodTrace",
+];
+
+/// The kind of the first document of a file, whatever else may be wrong with it.
+pub(super) fn kind_of(path: &Path) -> Option<String> {
+    let (mut sources, diagnostics) = (Sources::new(), Diagnostics::new());
+    let file = sources.read(path, None, &diagnostics)?;
+    let nodes = parse(&sources, file, Dialect::Core, &diagnostics);
+    Some(nodes.first()?.get("kind")?.text()?.to_owned())
+}
 
 /// `apiVersion`, `kind` and `metadata.name` of one of our own documents.
 fn head<'a>(
