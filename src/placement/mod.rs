@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::control::scheduler::{GpuSharing, Scheduler, SchedulerConfig, TypicalPods};
 use crate::engine::Streams;
-use crate::scenario::pod_trace::{PodTrace, Replay, Sharing};
+use crate::scenario::pod_trace::{PodTrace, Replay, Sharing, Ties};
 
 pub use told::{Class, Model, Never, Placement, Point, Waits};
 
@@ -31,7 +31,11 @@ pub fn place(trace: &PodTrace, seed: u64) -> Placement {
     let mut scheduler = Scheduler::new(config, streams.of("scheduler/ties"));
     if let Sharing::Devices(score) = trace.sharing {
         let typical = Arc::clone(&typical);
-        scheduler = scheduler.with_gpu_sharing(GpuSharing { score, typical });
+        scheduler = scheduler.with_gpu_sharing(GpuSharing {
+            score,
+            typical,
+            ties_by_name: trace.ties == Ties::ByName,
+        });
     }
     let mut board = board::Board::new(trace, typical, scheduler);
     let mut placement = match trace.replay {

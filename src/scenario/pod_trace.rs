@@ -25,6 +25,8 @@ pub struct PodTrace {
     pub replay: Replay,
     /// How GPUs are counted.
     pub sharing: Sharing,
+    /// Which of equally good nodes a pod gets, where devices are shared.
+    pub ties: Ties,
     /// `percentageOfNodesToScore` of the scheduler; 0 adapts to the number of nodes.
     pub percentage_of_nodes_to_score: i32,
     /// How long the scheduler takes for a pod.
@@ -84,6 +86,15 @@ pub enum Replay {
         /// or left out, until it fits. `None` is every pod once.
         demand: Option<f64>,
     },
+}
+
+/// Which of equally good nodes a pod gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ties {
+    /// One by lot, as in kube-scheduler.
+    ByLot,
+    /// The first by name, as in the simulator of the openb trace's authors.
+    ByName,
 }
 
 /// How GPUs are counted.

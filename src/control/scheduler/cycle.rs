@@ -159,7 +159,7 @@ impl Scheduler {
         self.next_start = (self.next_start + examined) % snapshot.node_count();
     }
 
-    /// The node with the highest score, by lot among equals.
+    /// The node with the highest score; among equals by lot, or as the plugin for GPUs is set.
     fn pick(&mut self, snapshot: &Snapshot, pod: &PodInfo) -> NodeSlot {
         let Self { framework, found, totals, best, ties, sharing, gpu_scores, .. } = self;
         if !sharing.scores(snapshot, pod, &found.feasible, gpu_scores, totals) {
@@ -175,8 +175,13 @@ impl Scheduler {
                 best.push(*slot);
             }
         }
-        let drawn = if best.len() == 1 { 0 } else { ties.random_range(0..best.len()) };
-        best[drawn]
+        if best.len() == 1 {
+            return best[0];
+        }
+        if let Some(first) = sharing.first_by_name(snapshot, best) {
+            return first;
+        }
+        best[ties.random_range(0..best.len())]
     }
 
     fn assume(

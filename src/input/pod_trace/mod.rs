@@ -17,7 +17,7 @@ use super::source::{FileId, Sources};
 use super::yaml::Dialect;
 use crate::control::scheduler::GpuScore;
 use crate::scenario::InputFile;
-use crate::scenario::pod_trace::{PodTrace, Replay, Sharing, TraceNode, TracePod};
+use crate::scenario::pod_trace::{PodTrace, Replay, Sharing, Ties, TraceNode, TracePod};
 use crate::units::SimDuration;
 
 /// The kind.
@@ -96,6 +96,7 @@ fn decode(fields: &Fields<'_>, name: Option<Arc<str>>, files: &Tables) -> Option
     let nodes = fields.required("nodes").and_then(|value| nodes(&value, files.nodes));
     let replay = replay(fields);
     let sharing = sharing(fields);
+    let ties = ties(fields, sharing);
     let percentage =
         fields.read_or("percentageOfNodesToScore", 0, |value| value.integer(0..=100_i32));
     let cycle = SimDuration::from_millis(2);
@@ -110,6 +111,7 @@ fn decode(fields: &Fields<'_>, name: Option<Arc<str>>, files: &Tables) -> Option
         pods: pods?,
         replay: replay?,
         sharing: sharing?,
+        ties: ties?,
         percentage_of_nodes_to_score: percentage?,
         scheduling_cycle: cycle?,
         seed: seed?,
@@ -146,8 +148,17 @@ fn nodes(value: &Value<'_>, file: Option<FileId>) -> Option<Vec<TraceNode>> {
     let columns = table::columns(&fields, &rows::NODE_COLUMNS);
     // The kubelet's `--max-pods`.
     let max_pods = fields.read_or("maxPods", 110, |value| value.integer(1..=100_000_i64));
+    let with_gpus = fields.read_or("onlyWithGpus", false, Value::boolean);
     fields.finish("nodes of a trace");
-    rows::nodes(value.context(), file?, &columns?, max_pods?)
+    let (mut nodes, with_gpus) =
+        (rows::nodes(value.context(), file?, &columns?, max_pods?)?, with_gpus?);
+    nodes.retain(|node| !with_gpus || node.gpus > 0);
+    if nodes.is_empty() {
+        let message = "leaves no node: none in the table has a GPU";
+        value.report(value.error(codes::INVALID_VALUE, message));
+        return None;
+    }
+    Some(nodes)
 }
 
 fn replay(fields: &Fields<'_>) -> Option<Replay> {
@@ -187,4 +198,16 @@ fn sharing(fields: &Fields<'_>) -> Option<Sharing> {
         (Sharing::Devices(_), Some(score)) => Some(Sharing::Devices(score)),
         (sharing, _) => Some(sharing),
     }
+}
+
+fn ties(fields: &Fields<'_>, sharing: Option<Sharing>) -> Option<Ties> {
+    fields.read_or("ties", Ties::ByLot, |value| {
+        let ties = value.word(&[("lot", Ties::ByLot), ("name", Ties::ByName)])?;
+        if ties == Ties::ByName && sharing == Some(Sharing::Whole) {
+            let message = "needs `gpuSharing: devices`; the default scheduler draws lots";
+            value.report(value.error(codes::INVALID_VALUE, message));
+            return None;
+        }
+        Some(ties)
+    })
 }

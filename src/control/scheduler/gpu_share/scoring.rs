@@ -53,6 +53,9 @@ pub struct GpuSharing {
     pub score: GpuScore,
     /// What fragmentation is measured by.
     pub typical: Arc<TypicalPods>,
+    /// Whether the first by name wins among nodes of equal score, as in the authors' scheduler (their
+    /// generic_scheduler.go `selectHost`); kube-scheduler draws lots.
+    pub ties_by_name: bool,
 }
 
 /// Scores by shape and slot, each with the stamp of the node it was worked out for.
@@ -93,6 +96,17 @@ impl GpuSharing {
             spread(totals);
         }
         true
+    }
+
+    /// The first of equally good nodes by name; `None` where lots are drawn.
+    pub(in crate::control::scheduler) fn first_by_name(
+        &self,
+        snapshot: &Snapshot,
+        best: &[NodeSlot],
+    ) -> Option<NodeSlot> {
+        let by_name = self.ties_by_name && self.score != GpuScore::Random;
+        let first = || best.iter().min_by_key(|slot| &snapshot.node(**slot).name).copied();
+        by_name.then(first).flatten()
     }
 
     /// The devices that a pod gets on the node it goes to.
@@ -252,7 +266,7 @@ mod tests {
     #[test]
     fn descent_avoids_remainders_that_nobody_can_use() {
         let typical = Arc::new(TypicalPods::of([(1000, Some(wants(1, 500)))]));
-        let sharing = GpuSharing { score: GpuScore::Fragmentation, typical };
+        let sharing = GpuSharing { score: GpuScore::Fragmentation, typical, ties_by_name: false };
         let mut devices = Devices::new(2, None);
         devices.take(&[1], 300);
         // On device 0 a part of 500 leaves 500 for the next; on device 1 it leaves 200 for nobody.
