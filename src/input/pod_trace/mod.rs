@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::codes;
-use super::decode::{Context, Fields, Value};
+use super::decode::{Context, Fields, Shapes, Value};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::documents::{paths, read};
 use super::loader::{kind_of, single};
@@ -34,6 +34,28 @@ pub struct LoadedTrace {
     pub sources: Sources,
 }
 
+/// What the decoder asks of the traces that ship with the program.
+pub(super) fn shapes() -> Shapes {
+    const DOCUMENTS: [(&str, &str); 2] = [
+        ("scenarios/openb.yaml", include_str!("../../../scenarios/openb.yaml")),
+        ("scenarios/openb-full.yaml", include_str!("../../../scenarios/openb-full.yaml")),
+    ];
+    // Their tables are packed; a row of each is enough to ask for everything.
+    const PODS: &str = "name,cpu_milli,num_gpu,gpu_milli,creation_time\na,1,1,500,0\n";
+    const NODES: &str = "sn,cpu_milli,gpu\nn,1,1\n";
+    let mut sources = Sources::new();
+    for (path, text) in DOCUMENTS {
+        sources.embed(Path::new(path), text);
+    }
+    sources.embed(Path::new("profiles/traces/openb-pods.csv.gz"), PODS);
+    sources.embed(Path::new("profiles/traces/openb-nodes.csv.gz"), NODES);
+    let diagnostics = Diagnostics::watching();
+    for (path, _) in DOCUMENTS {
+        load(Path::new(path), &mut sources, &diagnostics);
+    }
+    diagnostics.into_shapes()
+}
+
 /// Whether a file holds a document of kind PodTrace. A file that cannot be read does not: what is wrong
 /// with it is said by who reads it.
 #[must_use]
@@ -52,28 +74,26 @@ pub fn load_pod_trace(path: &Path) -> LoadedTrace {
 #[must_use]
 pub fn load_pod_trace_from(mut sources: Sources, path: &Path) -> LoadedTrace {
     let diagnostics = Diagnostics::new();
-    let documents = read(path, None, Dialect::Core, &mut sources, &diagnostics);
-    let mut trace = None;
-    if let Some(documents) = &documents {
-        let root = documents.nodes.first();
-        let mut file = |part: &str| {
-            let named = root.and_then(|root| root.get(part)).and_then(|part| part.get("file"));
-            let (path, span) = paths(named, path).into_iter().next()?;
-            sources.read(&path, span, &diagnostics)
-        };
-        let files = Tables { pods: file("pods"), nodes: file("nodes") };
-        let context = Context { sources: &sources, diagnostics: &diagnostics };
-        let mut read = |fields: &Fields<'_>, name| decode(fields, name, &files);
-        trace = single(context, documents, KIND, &mut read);
-    }
-    let trace = trace.filter(|_| !diagnostics.has_errors()).map(|trace: PodTrace| PodTrace {
-        path: path.to_string_lossy().into(),
-        inputs: input_files(&sources),
-        ..trace
-    });
+    let trace = load(path, &mut sources, &diagnostics);
+    let trace = trace.filter(|_| !diagnostics.has_errors());
     // A decoder that returns nothing without a word would leave the author in the dark.
     assert!(trace.is_some() || diagnostics.has_errors(), "a refusal has its diagnostic");
     LoadedTrace { trace, diagnostics: diagnostics.sorted(), sources }
+}
+
+fn load(path: &Path, sources: &mut Sources, diagnostics: &Diagnostics) -> Option<PodTrace> {
+    let documents = read(path, None, Dialect::Core, sources, diagnostics)?;
+    let root = documents.nodes.first();
+    let mut file = |part: &str| {
+        let named = root.and_then(|root| root.get(part)).and_then(|part| part.get("file"));
+        let (path, span) = paths(named, path).into_iter().next()?;
+        sources.read(&path, span, diagnostics)
+    };
+    let files = Tables { pods: file("pods"), nodes: file("nodes") };
+    let context = Context { sources, diagnostics };
+    let mut read = |fields: &Fields<'_>, name| decode(fields, name, &files);
+    let trace: PodTrace = single(context, &documents, KIND, &mut read)?;
+    Some(PodTrace { path: path.to_string_lossy().into(), inputs: input_files(sources), ..trace })
 }
 
 /// The tables of a trace, where they could be read.
