@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::placement::{Class, Placement, Point, Waits};
+use crate::report::canvas::{Anchor, INK, QUIET, Rgb, sheet};
 use crate::report::svg::{self, Colour, Dash, Figure, Join, Series};
 use crate::scenario::pod_trace::{PodTrace, Replay, Sharing};
-use crate::units::convert::f64_from_i64;
+use crate::units::convert::{f64_from_i64, f64_from_u64, trunc_i32};
 
 /// A replay as a text for terminals.
 #[must_use]
@@ -74,7 +75,7 @@ fn percent(part: u64, of: u64) -> String {
     if of == 0 {
         return "none came".to_owned();
     }
-    let share = crate::units::convert::f64_from_u64(part) / crate::units::convert::f64_from_u64(of);
+    let share = f64_from_u64(part) / f64_from_u64(of);
     format!("{:.1} %", share * 100.0)
 }
 
@@ -349,9 +350,14 @@ fn wire_point(point: &Point) -> WirePoint {
     }
 }
 
-/// Charts of a replay by file name: shares of GPUs, of CPU and memory, and pods, over time.
+/// Charts of a replay by file name: shares of GPUs, of CPU and memory, and pods, over time; or how far a
+/// cluster that fills up gets.
 #[must_use]
 pub fn charts(trace: &PodTrace, placed: &Placement) -> BTreeMap<String, String> {
+    if trace.replay != Replay::Recorded {
+        let file = format!("{}.svg", trace.name);
+        return BTreeMap::from([(file, filling(&[(&trace.name, placed)]))]);
+    }
     let series = |name: &str, colour, dash, value: &dyn Fn(&Point) -> f64| Series {
         name: name.to_owned(),
         points: placed.points.iter().map(|point| (point.at_s, Some(value(point)))).collect(),
@@ -381,3 +387,58 @@ pub fn charts(trace: &PodTrace, placed: &Placement) -> BTreeMap<String, String> 
         [gpus, others, pods].into_iter().filter(|it| !it.is_empty()).collect();
     BTreeMap::from([(format!("{}.svg", trace.name), svg::panels_of(&figures))])
 }
+
+/// Clusters that fill up: GPUs allocated over GPUs wanted, and below what is idle as fragments.
+#[must_use]
+pub fn filling(placements: &[(&str, &Placement)]) -> String {
+    const SIZE: (i32, i32) = (900, 420);
+    const LEFT: i32 = 60;
+    const RIGHT: i32 = 740;
+    const TOP: i32 = 30;
+    const BOTTOM: i32 = 370;
+    let most = placements.iter().flat_map(|(_, placed)| &placed.points);
+    let most = most.map(|point| point.arrived).fold(1.0, f64::max);
+    let place = |wanted: f64, share: f64| {
+        let pixels = |share: f64, from: i32, to: i32| {
+            from + trunc_i32(share.clamp(0.0, 1.0) * f64::from(to - from))
+        };
+        (pixels(wanted / most, LEFT, RIGHT), pixels(1.0 - share, TOP, BOTTOM))
+    };
+    sheet(SIZE, |canvas| {
+        for tenth in 0..=5_u8 {
+            let share = f64::from(tenth) / 5.0;
+            let (_, y) = place(0.0, share);
+            canvas.line(vec![(LEFT, y), (RIGHT, y)], GRID, 1);
+            canvas.write(
+                &format!("{:.0} %", share * 100.0),
+                (LEFT - 8, y),
+                12,
+                QUIET,
+                Anchor::Right,
+            );
+            let (x, _) = place(share * most, 0.0);
+            let label = format!("{:.0} %", share * most * 100.0);
+            canvas.write(&label, (x, BOTTOM + 16), 12, QUIET, Anchor::Center);
+        }
+        let middle = i32::midpoint(LEFT, RIGHT);
+        canvas.write("GPUs that pods want, of all", (middle, BOTTOM + 36), 13, INK, Anchor::Center);
+        canvas.write("allocated, and idle as fragments (thin)", (LEFT, 14), 13, INK, Anchor::Left);
+        let mut below = TOP;
+        for (at, (name, placed)) in placements.iter().enumerate() {
+            let colour = COLOURS[at % COLOURS.len()];
+            let line = |share: fn(&Point) -> f64| -> Vec<(i32, i32)> {
+                placed.points.iter().map(|point| place(point.arrived, share(point))).collect()
+            };
+            canvas.line(line(|point| point.allocated), colour, 3);
+            canvas.line(line(|point| point.fragmented), colour, 1);
+            let label = format!("{name} {:.1} %", placed.last.allocated * 100.0);
+            below += 18;
+            canvas.write(&label, (RIGHT + 12, below), 13, colour, Anchor::Left);
+        }
+    })
+}
+
+/// Colours that are told apart by every eye (Okabe and Ito).
+const COLOURS: [Rgb; 5] =
+    [Rgb(0, 114, 178), Rgb(213, 94, 0), Rgb(0, 158, 115), Rgb(204, 121, 167), Rgb(0, 0, 0)];
+const GRID: Rgb = Rgb(225, 225, 225);
