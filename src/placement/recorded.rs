@@ -11,6 +11,10 @@ use crate::scenario::pod_trace::{PodTrace, TracePod};
 use crate::units::convert::{count_u32, index};
 use crate::units::{SimDuration, SimTime};
 
+/// How long after the last change the scheduler still looks after pods that wait: longer than any backoff and
+/// than the five minutes after which it tries everything again. Later nothing could have another outcome.
+const RESTLESS: SimDuration = SimDuration::from_secs(600);
+
 /// Points of a series at most.
 const POINTS: u64 = 240;
 
@@ -52,6 +56,8 @@ struct Run<'r, 'a> {
     timer: TimerId,
     free_at: SimTime,
     arrived_milli: i64,
+    /// When a pod came or went last.
+    changed: SimTime,
     /// The last sentence about each pod that waits, by row.
     sentences: Vec<Option<Arc<str>>>,
     waiting: usize,
@@ -80,6 +86,7 @@ pub(super) fn run<'a>(trace: &'a PodTrace, board: &mut Board<'a>) -> Placement {
         timer,
         free_at: SimTime::ZERO,
         arrived_milli: 0,
+        changed: SimTime::ZERO,
         sentences: vec![None; trace.pods.len()],
         waiting: 0,
     };
@@ -113,6 +120,7 @@ fn horizon(trace: &PodTrace) -> SimDuration {
 
 impl Run<'_, '_> {
     fn arrive(&mut self, now: SimTime, row: u32) {
+        self.changed = now;
         let pod = &self.trace.pods[index(row)];
         self.arrived_milli += pod.total_gpu_milli();
         self.teller.came(index(row));
@@ -123,6 +131,7 @@ impl Run<'_, '_> {
     }
 
     fn end(&mut self, now: SimTime, row: u32) {
+        self.changed = now;
         let shape = self.board.shape(&self.trace.pods[index(row)]);
         self.board.leave(PodId(row));
         self.tell(now, &ClusterEvent::PodGone(shape));
@@ -189,7 +198,7 @@ impl Run<'_, '_> {
         let next = if self.queue.has_next() {
             Some(self.free_at.max(now))
         } else {
-            self.queue.next_flush(now)
+            self.queue.next_flush(now).filter(|at| *at <= self.changed + RESTLESS)
         };
         match next {
             Some(at) => self.events.arm(self.timer, at, Tick::Cycle.rank()),

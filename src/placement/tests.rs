@@ -173,3 +173,14 @@ fn empty_clusters_and_pods_without_demands_are_fine() {
         assert_eq!((placed.came, placed.never), (0, 0));
     }
 }
+
+/// A pod that never fits is tried again for a while, not for a hundred years.
+#[test]
+fn a_hopeless_pod_takes_no_time() {
+    let mut hopeless = pod("a", 4, 1000, 0, 4_000_000_000);
+    hopeless.deleted = None;
+    let late = pod("b", 1, 1000, 3_999_999_000, 4_000_000_000);
+    let placed = place(&trace(vec![node("n", 1, "T4")], vec![hopeless, late]), 7);
+    assert_eq!((placed.placed, placed.never), (1, 1));
+    assert!(longest_wait(&placed) < 0.1);
+}

@@ -42,8 +42,8 @@ const CORES_MOST: f64 = 1e6;
 const MIB_MOST: f64 = 1_073_741_824.0;
 /// Most GPUs of a node.
 const GPUS_MOST: i64 = 1024;
-/// Latest time (s): three hundred years, so that they stay in the clock of a run.
-const SECONDS_MOST: f64 = 9e9;
+/// Latest time (s): beyond 2090 as Unix time; in milliseconds it would be no time of a trace.
+const SECONDS_MOST: f64 = 4e9;
 
 pub(super) fn pods(context: Context<'_>, file: FileId, heads: &Heads) -> Option<Vec<TracePod>> {
     let table = Table::read(context, file, &POD_COLUMNS, heads)?;
