@@ -112,6 +112,6 @@ fn a_hospital_is_busy_in_the_afternoon_and_its_minimums_carry_it() {
         }
     }
     let (night, noon) =
-        (HOSPITAL.served_in_hour("ml-service", 3), HOSPITAL.served_in_hour("ml-service", 14));
+        (HOSPITAL.served_in_hour("mlService", 3), HOSPITAL.served_in_hour("mlService", 14));
     assert!(noon > 2.0 * night, "at three {night:.4}/s, at two in the afternoon {noon:.4}/s");
 }
