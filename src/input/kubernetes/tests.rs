@@ -116,6 +116,9 @@ spec:
           lifecycle: {preStop: {exec: {command: [sh, -c, \"sleep 15; nginx -s quit\"]}}}
       volumes:
         - {name: tmp, emptyDir: {}}
+        - {name: shm, emptyDir: {medium: Memory, sizeLimit: 1Gi}}
+        - {name: plain, emptyDir: }
+        - {name: logs, hostPath: {path: /var/log}}
         - {name: data, persistentVolumeClaim: {claimName: data}}
 ";
     let (objects, said, sources) = read("web.yaml", text);
@@ -130,7 +133,15 @@ spec:
         (spec.priority, spec.termination_grace),
         (2_000_000_000, SimDuration::from_secs(30))
     );
-    assert_eq!(spec.volumes, [Volume::EmptyDir, Volume::Claim("data".into())]);
+    let directory = |name: &str, memory: bool| Volume::EmptyDir { name: Arc::from(name), memory };
+    let volumes = [
+        directory("tmp", false),
+        directory("shm", true),
+        directory("plain", false),
+        Volume::HostPath("logs".into()),
+        Volume::Claim("data".into()),
+    ];
+    assert_eq!(spec.volumes, volumes);
     assert!(spec.init_containers[0].sidecar);
     let app = &spec.containers[0];
     assert_eq!(
