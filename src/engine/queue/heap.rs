@@ -18,14 +18,11 @@ pub(super) struct Entry {
 
 impl Entry {
     /// One number to compare by, so that choosing the least of several needs no jump.
-    const fn key(&self) -> u128 {
-        // Lossless by width, and a constant function cannot use `From`.
-        #[expect(clippy::cast_lossless, reason = "`From` is not constant")]
-        let (time, order) = (self.time as u128, self.order as u128);
-        (time << 64) | order
+    fn key(&self) -> u128 {
+        (u128::from(self.time) << 64) | u128::from(self.order)
     }
 
-    const fn precedes(&self, other: &Self) -> bool {
+    fn precedes(&self, other: &Self) -> bool {
         self.key() < other.key()
     }
 }
