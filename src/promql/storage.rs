@@ -207,7 +207,7 @@ mod tests {
         storage.take(5, 1, named(&["y"]));
         storage.take(6, 0, named(&["b"]));
         assert_eq!(told(&storage)[3], row("y", &[5]));
-        assert_eq!(storage.len(), 7);
+        assert_eq!(storage.len(), 6);
     }
 
     #[test]
