@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::load::spec::{Executor, LoadSpec, VuStage};
+use crate::load::draft::{Executor, VuStage};
+use crate::load::spec::LoadSpec;
 use crate::units::time::{SimDuration, SimTime};
 
 /// What happens to a virtual user.
@@ -243,8 +244,8 @@ impl Iterator for VuSchedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::draft::LoadDraft;
     use crate::load::mix::Mix;
-    use crate::load::spec::LoadDraft;
     use crate::model::id::ClassId;
     use proptest::prelude::*;
 
@@ -372,8 +373,6 @@ mod tests {
             .map(|transition| transition.at.as_nanos() / 1_000_000_000)
             .collect();
         assert_eq!(starts, [0, 0, 62, 64]);
-        assert_eq!(spec.planned_vus(secs(2)), Some(3));
-        assert_eq!(spec.planned_vus(secs(9)), Some(0));
     }
 
     proptest! {
