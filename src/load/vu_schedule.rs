@@ -154,18 +154,6 @@ impl VuSchedule {
         [cut, raw].into_iter().flatten().min()
     }
 
-    /// VUs that loop just after an instant, for a schedule of which nothing has been taken yet.
-    #[must_use]
-    pub fn looping_at(self, at: SimTime) -> u32 {
-        self.take_while(|transition| transition.at <= at).fold(0, |looping, transition| {
-            match transition.change {
-                VuChange::Start => looping + 1,
-                VuChange::Stop => looping - 1,
-                VuChange::Cut => looping,
-            }
-        })
-    }
-
     /// The next start or stop, graceful periods aside.
     fn next_raw(&mut self) -> Option<VuTransition> {
         if self.looping < self.to_begin {
