@@ -1,10 +1,10 @@
 //! The folding: what a run tells, taken in at once and kept in constant memory.
 
-use crate::load::spec::Executor;
+use crate::load::draft::Executor;
 use crate::metrics::calls::{
     CallFigures, Calls, EndCounts, IterationFigures, Iterations, iteration_matches,
 };
-use crate::metrics::judge::CoursePoint;
+use crate::metrics::course::CoursePoint;
 use crate::metrics::node_time::NodeTime;
 use crate::metrics::placed::Placed;
 use crate::metrics::scaling::Scaling;
