@@ -69,9 +69,11 @@ fn start_ups(report: &Report) -> String {
     let header = ["workload", "pods", "part", "p50_s", "p95_s", "max_s"];
     let rows = report.start_ups.iter().flat_map(|entry| {
         let row = move |part: &str, p50: f64, p95: f64, max: Option<f64>| {
-            let (p50, p95) = (p50.to_string(), p95.to_string());
+            // To the millisecond: the rest is noise of the histogram.
+            let rounded = |seconds: f64| libm::round(seconds * 1e3) / 1e3;
+            let (p50, p95) = (rounded(p50).to_string(), rounded(p95).to_string());
             let (workload, pods) = (entry.workload.clone(), entry.pods.to_string());
-            vec![workload, pods, part.to_owned(), p50, p95, cell(max)]
+            vec![workload, pods, part.to_owned(), p50, p95, cell(max.map(rounded))]
         };
         let (p50, p95, max) = entry.total_s;
         let parts = entry.phases.iter().map(move |(part, p50, p95)| row(part, *p50, *p95, None));
