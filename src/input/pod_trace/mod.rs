@@ -12,7 +12,7 @@ use super::codes;
 use super::decode::{Context, Fields, Shapes, Value};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::documents::{paths, read};
-use super::loader::{kind_of, single};
+use super::own_document::{kind_of, single};
 use super::source::{FileId, Sources};
 use super::yaml::Dialect;
 use crate::control::scheduler::GpuScore;
