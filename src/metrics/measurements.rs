@@ -341,7 +341,10 @@ impl Measurements {
                 self.evictions_blocked += 1;
                 self.watches.eviction_blocked();
             }
-            Record::ContainerDied { why: Death::OutOfMemory { .. }, .. } => {
+            Record::ContainerDied {
+                why: Death::OutOfMemory { .. } | Death::NodeOutOfMemory { .. },
+                ..
+            } => {
                 self.oom_kills += 1;
                 self.watches.oom_kill();
             }

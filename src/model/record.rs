@@ -326,6 +326,14 @@ pub enum Death {
         /// What it might hold.
         limit: Bytes,
     },
+    /// The kernel: the pods of its node together held more memory than they may, and it had the most
+    /// points (control/kubelet/oom.rs).
+    NodeOutOfMemory {
+        /// What it held.
+        used: Bytes,
+        /// What the pods of the node may hold together.
+        limit: Bytes,
+    },
     /// The kubelet: it did not answer its liveness probe before it was up.
     Liveness,
     /// The kubelet: it was up, and too busy to answer its liveness probe in time.
