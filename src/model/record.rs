@@ -344,6 +344,14 @@ pub enum Death {
     Exited(u8),
 }
 
+impl Death {
+    /// Whether the kernel killed it for memory: the kubelet calls it OOMKilled.
+    #[must_use]
+    pub const fn is_oom_kill(self) -> bool {
+        matches!(self, Self::OutOfMemory { .. } | Self::NodeOutOfMemory { .. })
+    }
+}
+
 /// Whose event something is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum About {
