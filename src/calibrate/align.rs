@@ -22,7 +22,7 @@ pub enum Join {
 #[must_use]
 pub fn joined(series: &[Series], join: Join) -> Track {
     let tracks: Vec<Track> = series.iter().map(track).filter(|track| !track.is_empty()).collect();
-    let steps: Vec<i64> = tracks.iter().map(|track| step_ns(track)).collect();
+    let steps: Vec<i64> = tracks.iter().map(step_ns).collect();
     let Some(step) = steps.iter().copied().min() else { return Vec::new() };
     let mut instants: Vec<i64> = tracks.iter().flatten().map(|(at, _)| *at).collect();
     instants.sort_unstable();

@@ -64,12 +64,11 @@ fn rates(damage: Damage, stream: &mut Stream) -> Vec<(f64, f64, f64)> {
     (0..instants).map(rate).collect()
 }
 
+/// Time (s) and value.
+type Points = Vec<(f64, f64)>;
+
 /// A query_range answer of series with these points, after what was done to them.
-fn answer(
-    series: &[(&str, &str, Vec<(f64, f64)>)],
-    damage: Damage,
-    stream: &mut Stream,
-) -> Recording {
+fn answer(series: &[(&str, &str, Points)], damage: Damage, stream: &mut Stream) -> Recording {
     let mut parts = Vec::new();
     for (name, label, points) in series {
         let mut points: Vec<(f64, String)> =

@@ -178,12 +178,10 @@ impl<'a> Table<'a> {
 
 /// What is wrong with a row that has too few or too many cells, in words.
 fn uneven(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("this row has {len} cells, the head has {expected_len}")
-        }
-        _ => format!("this is no row of a table: {error}"),
+    if let csv::ErrorKind::UnequalLengths { expected_len, len, .. } = error.kind() {
+        return format!("this row has {len} cells, the head has {expected_len}");
     }
+    format!("this is no row of a table: {error}")
 }
 
 /// Where a cell stands in a line; `None` where quotes make that unclear.
