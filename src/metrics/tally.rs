@@ -1,9 +1,11 @@
 //! A distribution of durations in constant memory, with quantiles as k6 computes them.
 
+use std::borrow::Cow;
+
 use hdrhistogram::Histogram;
 
 use crate::units::SimDuration;
-use crate::units::convert::{f64_from_u64, trunc_i64};
+use crate::units::convert::{f64_from_u64, trunc_i64, u64_from_usize};
 
 /// How finely a tally tells values apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,13 +16,32 @@ pub enum Precision {
     Coarse,
 }
 
+/// So many durations are folded at once.
+const RECENT_MOST: usize = 128;
+
 /// Durations folded into a histogram of microseconds. Count, sum, minimum and maximum are exact.
+///
+/// A histogram is far larger than the fastest memory, and a run tells many of them in turn: so the last
+/// durations wait in a list and are folded together, when the memory of all of them can be waited for at
+/// once.
 #[derive(Debug, Clone)]
 pub struct Tally {
     histogram: Histogram<u64>,
+    /// Those that are not folded yet (µs).
+    recent: Vec<u64>,
     sum_ns: u128,
     min: SimDuration,
     max: SimDuration,
+}
+
+/// A percentile that is looked for: between the values of two ranks counted from 0.
+struct Wanted {
+    below: u64,
+    above: u64,
+    /// How far from the lower to the upper value.
+    part: f64,
+    low: Option<f64>,
+    value: Option<f64>,
 }
 
 impl PartialEq for Tally {
@@ -28,7 +49,7 @@ impl PartialEq for Tally {
         self.sum_ns == other.sum_ns
             && self.min == other.min
             && self.max == other.max
-            && self.histogram == other.histogram
+            && self.settled() == other.settled()
     }
 }
 
@@ -42,6 +63,7 @@ impl Tally {
         };
         Self {
             histogram: Histogram::new(digits).expect("two and three are valid numbers of digits"),
+            recent: Vec::new(),
             sum_ns: 0,
             min: SimDuration::MAX,
             max: SimDuration::ZERO,
@@ -60,17 +82,43 @@ impl Tally {
         }
         let nanos = took.as_nanos();
         // Rounded to the nearest microsecond, so that the mean of the error is zero.
-        self.histogram
-            .record_n(nanos.saturating_add(500) / 1000, count)
-            .expect("a histogram that resizes takes any value");
+        let micros = nanos.saturating_add(500) / 1000;
+        if count == 1 {
+            self.recent.push(micros);
+            if self.recent.len() >= RECENT_MOST {
+                self.settle();
+            }
+        } else {
+            fold(&mut self.histogram, micros, count);
+        }
         self.sum_ns += u128::from(nanos) * u128::from(count);
         self.min = self.min.min(took);
         self.max = self.max.max(took);
     }
 
+    /// Folds what waits. Nothing that is read changes by it, but reading is faster afterwards.
+    pub fn settle(&mut self) {
+        for micros in self.recent.drain(..) {
+            fold(&mut self.histogram, micros, 1);
+        }
+    }
+
+    /// The histogram of all durations.
+    fn settled(&self) -> Cow<'_, Histogram<u64>> {
+        if self.recent.is_empty() {
+            return Cow::Borrowed(&self.histogram);
+        }
+        let mut all = self.histogram.clone();
+        self.recent.iter().for_each(|micros| fold(&mut all, *micros, 1));
+        Cow::Owned(all)
+    }
+
     /// Takes in everything another one has.
     pub fn merge(&mut self, other: &Self) {
         self.histogram.add(&other.histogram).expect("a histogram that resizes takes any other");
+        for micros in &other.recent {
+            fold(&mut self.histogram, *micros, 1);
+        }
         self.sum_ns += other.sum_ns;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
@@ -79,6 +127,7 @@ impl Tally {
     /// Forgets everything, and keeps its memory.
     pub fn clear(&mut self) {
         self.histogram.reset();
+        self.recent.clear();
         self.sum_ns = 0;
         self.min = SimDuration::MAX;
         self.max = SimDuration::ZERO;
@@ -86,21 +135,23 @@ impl Tally {
 
     /// Durations (ms) in ascending order, each the middle of a bucket, with how many there are.
     pub fn counts(&self) -> impl Iterator<Item = (f64, u64)> {
-        self.histogram.iter_recorded().map(|bucket| {
+        let all = self.settled();
+        let counts = all.iter_recorded().map(|bucket| {
             (self.middle_ms(bucket.value_iterated_to()), bucket.count_since_last_iteration())
-        })
+        });
+        counts.collect::<Vec<_>>().into_iter()
     }
 
     /// How many durations it holds.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.histogram.len()
+        self.histogram.len() + u64_from_usize(self.recent.len())
     }
 
     /// Whether it holds none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.histogram.is_empty()
+        self.count() == 0
     }
 
     /// Sum of all durations (s).
@@ -133,37 +184,49 @@ impl Tally {
     /// when empty.
     #[must_use]
     pub fn percentile_ms(&self, percent: f64) -> Option<f64> {
-        let last = self.count().checked_sub(1)?;
-        let position = (percent / 100.0).clamp(0.0, 1.0) * f64_from_u64(last);
-        let below =
-            u64::try_from(trunc_i64(position)).expect("a position is not negative").min(last);
-        let above = (below + 1).min(last);
-        let (low, high) = self.values_at_ranks(below, above);
-        Some(low + (high - low) * (position - f64_from_u64(below)))
+        let [value] = self.percentiles_ms([percent]);
+        value
+    }
+
+    /// Several percentiles, each as [`Tally::percentile_ms`] tells it, in one look at the values.
+    #[must_use]
+    pub fn percentiles_ms<const N: usize>(&self, percents: [f64; N]) -> [Option<f64>; N] {
+        let Some(last) = self.count().checked_sub(1) else { return [None; N] };
+        let mut wanted = percents.map(|percent| {
+            let position = (percent / 100.0).clamp(0.0, 1.0) * f64_from_u64(last);
+            let below =
+                u64::try_from(trunc_i64(position)).expect("a position is not negative").min(last);
+            let part = position - f64_from_u64(below);
+            Wanted { below, above: (below + 1).min(last), part, low: None, value: None }
+        });
+        let mut seen = 0;
+        for bucket in self.settled().iter_recorded() {
+            seen += bucket.count_since_last_iteration();
+            let middle = || self.middle_ms(bucket.value_iterated_to());
+            let mut open = false;
+            for it in wanted.iter_mut().filter(|it| it.value.is_none()) {
+                if it.low.is_none() && seen > it.below {
+                    it.low = Some(middle());
+                }
+                match it.low {
+                    Some(low) if seen > it.above => {
+                        it.value = Some(low + (middle() - low) * it.part);
+                    }
+                    Some(_) | None => open = true,
+                }
+            }
+            if !open {
+                break;
+            }
+        }
+        wanted.map(|it| it.value)
     }
 
     /// How many are longer than a limit (ms), to the width of a bucket.
     #[must_use]
     pub fn count_above_ms(&self, limit_ms: f64) -> u64 {
         let limit_us = crate::units::convert::round_u64((limit_ms * 1e3).max(0.0));
-        self.count() - self.histogram.count_between(0, limit_us)
-    }
-
-    /// The values (ms) at two ranks counted from 0, the first not above the second.
-    fn values_at_ranks(&self, first: u64, second: u64) -> (f64, f64) {
-        let mut seen = 0;
-        let mut low = None;
-        for bucket in self.histogram.iter_recorded() {
-            seen += bucket.count_since_last_iteration();
-            let value = || self.middle_ms(bucket.value_iterated_to());
-            if low.is_none() && seen > first {
-                low = Some(value());
-            }
-            if seen > second {
-                return (low.unwrap_or_else(value), value());
-            }
-        }
-        unreachable!("ranks are below the count");
+        self.count() - self.settled().count_between(0, limit_us)
     }
 
     /// The middle of a bucket, within what was really seen.
@@ -171,6 +234,10 @@ impl Tally {
         let middle = f64_from_u64(self.histogram.median_equivalent(value_us)) / 1e3;
         middle.clamp(self.min.as_millis_f64(), self.max.as_millis_f64())
     }
+}
+
+fn fold(histogram: &mut Histogram<u64>, micros: u64, count: u64) {
+    histogram.record_n(micros, count).expect("a histogram that resizes takes any value");
 }
 
 #[cfg(test)]
@@ -201,6 +268,11 @@ mod tests {
         near(tally.percentile_ms(100.0), 100.0, 0.0005);
         near(of_ms([10, 20]).percentile_ms(90.0), 19.0, 0.0005);
         near(of_ms([7]).percentile_ms(99.0), 7.0, 0.0);
+        let wanted = [99.0, 0.0, 50.0, 95.0];
+        assert_eq!(
+            tally.percentiles_ms(wanted),
+            wanted.map(|percent| tally.percentile_ms(percent))
+        );
     }
 
     #[test]
@@ -230,6 +302,25 @@ mod tests {
         left.clear();
         assert!(left.is_empty());
         assert_eq!(left.sum_s().to_bits(), 0.0_f64.to_bits());
+    }
+
+    /// However many of them wait to be folded.
+    #[test]
+    fn a_tally_reads_the_same_before_and_after_it_settles() {
+        for count in [1, 5, 127, 128, 129, 1_000] {
+            let waiting = of_ms(1..=count);
+            let mut settled = waiting.clone();
+            settled.settle();
+            assert_eq!(waiting, settled);
+            assert_eq!(waiting.count(), count);
+            assert_eq!(waiting.percentile_ms(75.0), settled.percentile_ms(75.0));
+            assert_eq!(waiting.count_above_ms(3.0), settled.count_above_ms(3.0));
+            assert!(waiting.counts().eq(settled.counts()));
+            let (mut left, mut right) = (of_ms([7]), of_ms([7]));
+            left.merge(&waiting);
+            right.merge(&settled);
+            assert_eq!(left, right);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod capacity;
 pub mod custom_metric;
 pub mod disruption;
 pub mod minimums;
+pub mod pod_trace;
 pub mod process;
 pub mod profile;
 pub mod rollout;
@@ -200,6 +201,13 @@ impl Scenario {
         listed.or_else(|| {
             self.pools.iter().map(|pool| &pool.instance).find(|machine| &*machine.name == name)
         })
+    }
+
+    /// The same without alert rules, for runs of which nobody reads what fired. Scrapes change nothing
+    /// else.
+    #[must_use]
+    pub fn unwatched(&self) -> Self {
+        Self { alerts: Arc::new(self.alerts.unwatched()), ..self.clone() }
     }
 
     /// From the first simulated instant to the last.

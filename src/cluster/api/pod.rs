@@ -114,9 +114,14 @@ pub enum Volume {
     /// A `PersistentVolumeClaim` by name.
     Claim(Arc<str>),
     /// `emptyDir`: local data that a drain deletes.
-    EmptyDir,
-    /// `hostPath`.
-    HostPath,
+    EmptyDir {
+        /// Its name in the pod, by which an annotation may give it up.
+        name: Arc<str>,
+        /// Whether it lies in memory (`medium: Memory`), and not on the node's disk.
+        memory: bool,
+    },
+    /// `hostPath`, by its name in the pod.
+    HostPath(Arc<str>),
     /// Anything that decides nothing (config maps, secrets, projected volumes).
     Other,
 }
@@ -210,6 +215,12 @@ pub const DEFAULT_SCORING_CPU: MilliCpu = MilliCpu(100);
 pub const DEFAULT_SCORING_MEMORY: Bytes = Bytes(200 * 1024 * 1024);
 
 impl PodSpec {
+    /// A container by its position, init containers first.
+    #[must_use]
+    pub fn container_at(&self, position: u8) -> Option<&Container> {
+        self.init_containers.iter().chain(&self.containers).nth(usize::from(position))
+    }
+
     /// The effective request: containers and sidecars together, or the largest init step, per
     /// resource; pod-level requests replace it; overhead comes on top
     /// (component-helpers/resource `PodRequests`).

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::beside::Beside;
+use super::own_kind::OwnKind;
 use super::requirements::{Requirements, requirements};
 use super::{ClusterFacts, Extras, Material, ObjectKey, each_object};
 use crate::cluster::api::ObjectMeta;
@@ -14,12 +15,13 @@ use crate::input::cluster_profile::ClusterProfile;
 use crate::input::decode::{Context, Value};
 use crate::input::diagnostic::Diagnostics;
 use crate::input::documents::{Documents, paths, read};
+use crate::input::hpa_targets::resolve_hpas;
 use crate::input::kubernetes::{AutoscalerSpec, Objects};
 use crate::input::loader::{
-    Files, LoadOptions, decode, read_cluster, read_files, read_profile, read_services, single,
+    Files, LoadOptions, decode, read_cluster, read_files, read_profile, read_services,
 };
+use crate::input::own_document::single;
 use crate::input::release::{Release, ReleaseInputs};
-use crate::input::scenario::resolve_hpas;
 use crate::input::source::{FileId, Sources};
 use crate::input::yaml::{Dialect, Node, parse};
 use crate::scenario::Scenario;
@@ -183,29 +185,6 @@ struct OwnFiles {
     cluster: Option<PathBuf>,
     services: Vec<PathBuf>,
     requirements: Option<PathBuf>,
-}
-
-/// A kind of our own documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OwnKind {
-    Scenario,
-    Cluster,
-    Services,
-    Requirements,
-    Config,
-}
-
-impl OwnKind {
-    /// The kind of a name; a misspelt one is reported where a scenario is wanted.
-    pub(super) fn named(name: &str) -> Self {
-        match name {
-            "ClusterProfile" => Self::Cluster,
-            "ServiceProfiles" => Self::Services,
-            "Requirements" => Self::Requirements,
-            "Config" => Self::Config,
-            _ => Self::Scenario,
-        }
-    }
 }
 
 impl OwnFiles {
