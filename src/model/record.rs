@@ -336,6 +336,22 @@ pub enum Death {
     Exited(u8),
 }
 
+impl Death {
+    /// The exit code of a process that SIGKILL ended.
+    pub const KILLED: u8 = 137;
+
+    /// The exit code that the kubelet tells: a probe's verdict is carried out by SIGTERM, which
+    /// processes obey; the kernel and a machine that stops send no warning.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::OutOfMemory { .. } => Self::KILLED,
+            Self::Liveness | Self::Unresponsive | Self::Startup => 143,
+            Self::Exited(code) => code,
+        }
+    }
+}
+
 /// Whose event something is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum About {
