@@ -98,6 +98,7 @@ impl Ended {
 
     /// Reads and forgets.
     fn take(&mut self, per_second: f64) -> CallsPoint {
+        self.durations.settle();
         let durations = &self.durations;
         let completed = durations.count() - self.failed;
         let [p50_ms, p95_ms, p99_ms] = durations.percentiles_ms([50.0, 95.0, 99.0]);
@@ -201,6 +202,9 @@ impl Measurements {
             self.watches.close(self.start, self.interval.since, end);
         }
         self.end = end;
+        self.calls.settle();
+        self.iterations.settle();
+        self.stations.iter_mut().for_each(|station| station.sojourns.settle());
     }
 
     /// How long was measured; right after [`Measurements::finish`].
