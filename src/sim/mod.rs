@@ -179,6 +179,12 @@ struct Run<'a, O> {
     booting: bool,
 }
 
+/// When thresholds are first asked whether they end the run; `None` when none of them may.
+fn first_evaluation(scenario: &Scenario) -> Option<SimTime> {
+    let may_end = scenario.thresholds.iter().any(|threshold| threshold.terms().abort_on_fail);
+    may_end.then(|| SimTime::ZERO + scenario.warm_up + EVALUATION_PERIOD)
+}
+
 /// The cluster before anything of it runs.
 fn cluster_of(scenario: &Scenario) -> Cluster {
     let mut cluster = Cluster::new(&scenario.pools, &scenario.workloads, &scenario.budgets);
@@ -263,11 +269,7 @@ impl<'a, O: Observer> Run<'a, O> {
             node_names: Vec::new(),
             measured_from,
             horizon: SimTime::ZERO + scenario.total_time(),
-            next_evaluation: scenario
-                .thresholds
-                .iter()
-                .any(|threshold| threshold.terms().abort_on_fail)
-                .then(|| measured_from + EVALUATION_PERIOD),
+            next_evaluation: first_evaluation(scenario),
             booting: false,
             cluster,
             queue,
