@@ -16,7 +16,7 @@ use crate::model::Reason;
 use crate::model::action::PodDeletion;
 use crate::model::id::{ClassId, LoadId, OperationId, PoolId, StationId, WorkloadId};
 use crate::model::observer::{ClientCall, Observer, OperationEnd, Sample};
-use crate::model::record::{Death, Record};
+use crate::model::record::Record;
 use crate::scenario::Scenario;
 use crate::scenario::threshold::{Method, MetricSelector, Operator};
 use crate::units::convert::f64_from_u64;
@@ -373,7 +373,7 @@ impl Measurements {
                 self.evictions_blocked += 1;
                 self.watches.eviction_blocked();
             }
-            Record::ContainerDied { why: Death::OutOfMemory { .. }, .. } => {
+            Record::ContainerDied { why, .. } if why.is_oom_kill() => {
                 self.oom_kills += 1;
                 self.watches.oom_kill();
             }

@@ -326,6 +326,14 @@ pub enum Death {
         /// What it might hold.
         limit: Bytes,
     },
+    /// The kernel: the pods of its node together held more memory than they may, and it had the most
+    /// points (control/kubelet/oom.rs).
+    NodeOutOfMemory {
+        /// What it held.
+        used: Bytes,
+        /// What the pods of the node may hold together.
+        limit: Bytes,
+    },
     /// The kubelet: it did not answer its liveness probe before it was up.
     Liveness,
     /// The kubelet: it was up, and too busy to answer its liveness probe in time.
@@ -345,10 +353,16 @@ impl Death {
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
-            Self::OutOfMemory { .. } => Self::KILLED,
+            Self::OutOfMemory { .. } | Self::NodeOutOfMemory { .. } => Self::KILLED,
             Self::Liveness | Self::Unresponsive | Self::Startup => 143,
             Self::Exited(code) => code,
         }
+    }
+
+    /// Whether the kernel killed it for memory: the kubelet calls it OOMKilled.
+    #[must_use]
+    pub const fn is_oom_kill(self) -> bool {
+        matches!(self, Self::OutOfMemory { .. } | Self::NodeOutOfMemory { .. })
     }
 }
 
