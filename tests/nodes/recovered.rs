@@ -91,9 +91,9 @@ fn a_policy_for_failed_pods_sees_how_a_machine_and_a_deletion_ended_them() {
         let job = JOB.replace("POLICY", "Never").replacen("  template:", &policy, 1);
         let work = ("classes:", "jobs: {batch: {duration: 3m}}\nclasses:");
         let told = small(&[("MORE", &job), ("EVENTS", events), work]);
-        let ended = |entry: &aurelius_sim::trace::Entry| match entry.record {
-            Record::JobEnded { failure, .. } => Some(failure),
-            _ => None,
+        let ended = |entry: &aurelius_sim::trace::Entry| {
+            let Record::JobEnded { failure, .. } = entry.record else { return None };
+            Some(failure)
         };
         told.history.entries().iter().find_map(ended)
     };
