@@ -98,7 +98,7 @@ impl Skeleton<'_> {
                     Tree::Leaf(leaf) if !self.is_written(leaf.span) => {
                         Tree::Leaf(Node { span: scope.at, ..leaf })
                     }
-                    value => value,
+                    value @ (Tree::Leaf(_) | Tree::List(..) | Tree::Table(_)) => value,
                 })
             }
             "!n" => self.number(text?, scope),
