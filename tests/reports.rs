@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use aurelius_sim::findings::{Case, check};
 use aurelius_sim::input::render::concise;
 use aurelius_sim::input::{LoadOptions, load_scenario};
-use aurelius_sim::report::html::{Shown, SizingRow, SizingTable, html};
+use aurelius_sim::report::html::{Shown, html};
 use aurelius_sim::report::markdown::markdown;
 use aurelius_sim::report::{Report, assemble, told};
 use aurelius_sim::scenario::Scenario;
@@ -45,13 +45,13 @@ fn case_of<'a>(scenario: &'a Scenario, result: &'a RunResult) -> Case<'a> {
 }
 
 impl Told {
-    fn page(&self, sizing: Option<&SizingTable>) -> String {
+    fn page(&self) -> String {
         let case = case_of(&self.scenario, &self.result);
         html(&Shown {
             report: &self.report,
             case: &case,
             measured: &self.result.measurements,
-            sizing,
+            runs: &[],
             command: "aurelius-sim run '<x>' -o html=report.html",
         })
     }
@@ -62,8 +62,8 @@ static SMOKE: LazyLock<Told> = LazyLock::new(|| told_of("scenarios/k6-smoke.yaml
 
 #[test]
 fn the_page_is_complete_the_same_twice_and_asks_for_nothing() {
-    let page = FIRE.page(None);
-    assert_eq!(page, FIRE.page(None));
+    let page = FIRE.page();
+    assert_eq!(page, FIRE.page());
     for part in [
         "thresholds",
         "happened",
@@ -94,26 +94,6 @@ fn the_page_is_complete_the_same_twice_and_asks_for_nothing() {
     let series = series.split("</script>").next().expect("ends");
     let series: serde_json::Value = serde_json::from_str(series).expect("it is JSON");
     assert_eq!(series["charts"].as_array().map(Vec::len), Some(figures));
-}
-
-#[test]
-fn a_sizing_table_is_shown_when_there_is_one() {
-    let sizing = SizingTable {
-        proof: "passes in 20 of 20 runs".to_owned(),
-        rows: vec![SizingRow {
-            object: "Deployment/api".to_owned(),
-            field: "resources.requests.cpu".to_owned(),
-            now: "1".to_owned(),
-            set_to: "2".to_owned(),
-            because: "100/s < 150/s".to_owned(),
-            risk: "low".to_owned(),
-        }],
-        overlay: "api:\n  cpu: 2\n".to_owned(),
-        diff: "-cpu: 1\n+cpu: 2\n".to_owned(),
-    };
-    let page = FIRE.page(Some(&sizing));
-    assert!(page.contains("<section id=\"sizing\">") && page.contains("100/s &lt; 150/s"));
-    assert!(!FIRE.page(None).contains("<section id=\"sizing\">"));
 }
 
 #[test]

@@ -335,6 +335,7 @@ impl Teller {
                 PoolSample::default(),
             ],
             pods_pending: 0,
+            budgets: Vec::new(),
         };
         change(&mut sample);
         self.heard.sample(at(secs), &sample);

@@ -182,13 +182,14 @@ fn needs(page: &SizingPage, text: &mut String) {
 }
 
 fn headroom(page: &SizingPage, text: &mut String) {
-    let heads = ["MORE LOAD", "HOLDS UP TO", "FAILS AT", "FIRST TO FAIL", "BINDS"];
+    let heads = ["MORE LOAD", "HOLDS UP TO", "FAILS AT", "FOUND", "FIRST TO FAIL", "BINDS"];
     let mut table = vec![heads.map(str::to_owned)];
     let line = |row: &HeadroomEntry| {
         [
             row.figures.to_owned(),
             if row.holds_at > 0.0 { format!("{:.2} x", row.holds_at) } else { "-".to_owned() },
             row.fails_at.map_or_else(|| "not seen".to_owned(), |at| format!("{at:.2} x")),
+            row.found.clone(),
             row.failed.first().cloned().unwrap_or_default(),
             row.binds.clone().unwrap_or_default(),
         ]
@@ -207,12 +208,19 @@ fn tolerance(page: &SizingPage, text: &mut String) {
         "LOST AT THE PEAK".to_owned(),
         "TODAY".to_owned(),
         page.plan.to_uppercase(),
+        "FOUND".to_owned(),
         String::new(),
     ];
     let mut table = vec![heads];
     for loss in &page.tolerance {
         let first = loss.failed.first().cloned().unwrap_or_default();
-        table.push([loss.lost.clone(), word(loss.today), word(loss.plan), first]);
+        table.push([
+            loss.lost.clone(),
+            word(loss.today),
+            word(loss.plan),
+            loss.found.clone(),
+            first,
+        ]);
     }
     text.push('\n');
     write_table(&table, text);
