@@ -7,10 +7,13 @@ use std::sync::LazyLock;
 use aurelius_sim::findings::{Case, check};
 use aurelius_sim::input::render::concise;
 use aurelius_sim::input::{LoadOptions, load_scenario};
-use aurelius_sim::report::html::{Shown, html};
+use aurelius_sim::report::bench::comparison::Comparison;
+use aurelius_sim::report::html::{ComparedRuns, Shown, comparison, html};
 use aurelius_sim::report::markdown::markdown;
+use aurelius_sim::report::overlay::Curves;
 use aurelius_sim::report::{Report, assemble, told};
 use aurelius_sim::scenario::Scenario;
+use aurelius_sim::sweep::bench::{Bench, Pair};
 use aurelius_sim::sweep::{RunResult, SweepOptions, run};
 use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
@@ -94,6 +97,36 @@ fn the_page_is_complete_the_same_twice_and_asks_for_nothing() {
     let series = series.split("</script>").next().expect("ends");
     let series: serde_json::Value = serde_json::from_str(series).expect("it is JSON");
     assert_eq!(series["charts"].as_array().map(Vec::len), Some(figures));
+}
+
+#[test]
+fn a_comparison_lays_both_sides_over_each_other_and_says_what_a_saved_result_lacks() {
+    let bench = Bench {
+        scenarios: vec!["<smoke>".to_owned()],
+        policies: vec!["main".to_owned(), "change".to_owned()],
+        pairs: vec![vec![Pair::Ran(Vec::new())], vec![Pair::Ran(Vec::new())]],
+        currency: "USD".to_owned(),
+    };
+    let compared = Comparison::of(&bench, "capacity", vec!["a: 1 → 2".to_owned()], &[]);
+    let curves = |told: &Told| Curves::of(&told.scenario, &told.result.measurements);
+    let page = |base: Vec<Curves>| {
+        let scenario = "<smoke>".to_owned();
+        let runs = [ComparedRuns { scenario, base, candidate: vec![curves(&FIRE)] }];
+        comparison(&compared, &runs, "{\"a\": \"</script>\"}", &[], "aurelius-sim compare")
+    };
+    let both = page(vec![curves(&SMOKE), curves(&FIRE)]);
+    let figures = both.matches("<figure id=\"chart-").count();
+    assert!(figures > 2, "{figures}");
+    assert_eq!(both.matches("\"lo\":[").count(), figures, "two runs of the base have a band");
+    assert!(both.contains("<h2>&lt;smoke&gt; over time</h2>") && !both.contains("<smoke>"));
+    assert_eq!(both.matches("</script>").count(), 4, "what is told ends no script");
+    let saved = page(Vec::new());
+    assert!(saved.contains("a saved result keeps figures, no series"));
+    assert!(!saved.contains("leeoniya") && saved.len() < 40_000, "without charts there is no library");
+    let same = page(vec![curves(&FIRE)]);
+    assert!(
+        same.contains("The same on both sides: Requests completed") && !same.contains("<figure")
+    );
 }
 
 #[test]

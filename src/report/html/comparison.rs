@@ -1,5 +1,6 @@
 //! The page of a comparison: the verdict, every figure with its interval, and both sides over each other.
 
+use crate::findings::text::plural;
 use crate::report::bench::comparison::Comparison;
 use crate::report::bench::forms::change;
 use crate::report::bench::verdict_word;
@@ -65,11 +66,13 @@ fn compact(json: &str) -> String {
 
 fn top(compared: &Comparison, command: &str, charts: bool) -> String {
     let count = compared.regressions.len();
-    let (class, word) = match (count, compared.differs()) {
-        (0, false) => ("good", "✓ no change that can be told from chance".to_owned()),
-        (0, true) => ("good", "✓ no regression beyond the limits".to_owned()),
-        (1, _) => ("bad", "✗ a regression".to_owned()),
-        (_, _) => ("bad", format!("✗ {count} regressions")),
+    let worse = compared.scenarios.iter().flat_map(|it| &it.lines);
+    let worse = worse.filter(|line| line.difference.verdict == Verdict::Worse).count();
+    let (class, word) = match (count, worse) {
+        (0, 0) if compared.differs() => ("good", "✓ nothing is worse".to_owned()),
+        (0, 0) => ("good", "✓ no change that can be told from chance".to_owned()),
+        (0, _) => ("warn", format!("! {} worse, none beyond a limit", plural(worse, "figure"))),
+        (_, _) => ("bad", format!("✗ {}", plural(count, "regression"))),
     };
     let regressions: Vec<String> = compared
         .regressions
@@ -85,13 +88,13 @@ fn top(compared: &Comparison, command: &str, charts: bool) -> String {
     };
     format!(
         "<h1>{}</h1>\n<p>Base <code>{}</code>, candidate <code>{}</code>.</p>\n<p class=\"verdict {class}\">\
-         <strong>{word}</strong></p>\n{listed}<ul class=\"facts\"><li>{} scenarios</li><li>{} runs of each side, with \
+         <strong>{word}</strong></p>\n{listed}<ul class=\"facts\"><li>{}</li><li>{} of each side, with \
          the same luck</li></ul>\n<p>Make it again: <code id=\"command\">{}</code></p>\n{}",
         escaped(&compared.name),
         escaped(&compared.base),
         escaped(&compared.candidate),
-        compared.scenarios.len(),
-        compared.runs,
+        plural(compared.scenarios.len(), "scenario"),
+        plural(compared.runs, "run"),
         escaped(command),
         buttons(charts),
     )

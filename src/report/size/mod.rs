@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
+use crate::findings::text::of_its;
 use crate::metrics::cost::cents;
 use crate::scenario::Scenario;
 use crate::sweep::size::outlook::multiple;
@@ -359,9 +360,10 @@ fn plan_entry(
             let sign = if change.is_sign_negative() { "" } else { "+" };
             format!("{sign}{change}")
         }),
-        pressed: outcome.pressed.as_ref().map(|(service, resource, share)| {
-            format!("{service} at {:.0}% of its {resource}", share * 100.0)
-        }),
+        pressed: outcome
+            .pressed
+            .as_ref()
+            .map(|(service, resource, share)| format!("{service} at {}", of_its(*share, resource))),
         passes: proof.map(|proof| proof.passes),
         runs: proof.map(|proof| proof.runs),
         failed_in_proof: proof.map(|proof| proof.failed.clone()).unwrap_or_default(),

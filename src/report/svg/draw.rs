@@ -173,8 +173,10 @@ const SPREAD: f64 = 0.2;
 const SHADE: RGBColor = RGBColor(228, 240, 248);
 
 fn draw_panel(area: &Area<'_>, figure: &Figure, frame: &Frame, marks: &[Mark], first: bool) {
-    let title = format!("{} [{}]", figure.title, figure.unit);
-    write(area, &title, (LEFT, frame.top - 9 * SCALE), 13, INK, (HPos::Left, VPos::Bottom));
+    if !figure.title.is_empty() {
+        let title = format!("{} [{}]", figure.title, figure.unit);
+        write(area, &title, (LEFT, frame.top - 9 * SCALE), 13, INK, (HPos::Left, VPos::Bottom));
+    }
     if let Some((_, least, most)) = &figure.band {
         let corners = [(frame.x(0.0), frame.y(*most)), (frame.x(frame.span_s), frame.y(*least))];
         put(area, &Rectangle::new(corners, ShapeStyle::from(&SHADE).filled()));

@@ -85,7 +85,8 @@ pub(in crate::report) fn figures(case: &Case<'_>) -> Vec<(String, Figure)> {
 pub(in crate::report) fn alone(figure: &Figure, span_s: f64, marks: &[f64]) -> String {
     // What the marks mean stands beside the charts: here their texts would lie on the title.
     let marks: Vec<Mark> = marks.iter().map(|at| (*at, String::new())).collect();
-    let figures = std::slice::from_ref(figure);
+    // Its title stands above it, too.
+    let figures = &[Figure { title: String::new(), ..figure.clone() }];
     draw(&Sheet { figures, height: STACKED, span_s, marks: &marks })
 }
 

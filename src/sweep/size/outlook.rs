@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use super::figures::Figures;
 use super::search::{Search, Tried};
 use super::trial::{Trial, trial};
+use crate::findings::text::of_its;
 use crate::metrics::cost::cents;
 use crate::model::id::PoolId;
 use crate::model::observer::PoolSample;
@@ -166,9 +167,9 @@ fn describe(search: &Search<'_>, holds_at: f64, failing: Option<(f64, Tried)>) -
     let binds = at.map(|at| {
         let used = tried.used(at);
         let what = if used.pinned {
-            format!("maxReplicas; {:.0}% of its {}", used.pressure * 100.0, used.pressed)
+            format!("maxReplicas; {}", of_its(used.pressure, used.pressed))
         } else {
-            format!("{:.0}% of its {}", used.pressure * 100.0, used.pressed)
+            of_its(used.pressure, used.pressed)
         };
         (Arc::clone(&search.parts[at].service), what)
     });
