@@ -122,7 +122,10 @@ fn a_comparison_lays_both_sides_over_each_other_and_says_what_a_saved_result_lac
     assert_eq!(both.matches("</script>").count(), 4, "what is told ends no script");
     let saved = page(Vec::new());
     assert!(saved.contains("a saved result keeps figures, no series"));
-    assert!(!saved.contains("leeoniya") && saved.len() < 40_000, "without charts there is no library");
+    assert!(
+        !saved.contains("leeoniya") && saved.len() < 40_000,
+        "without charts there is no library"
+    );
     let same = page(vec![curves(&FIRE)]);
     assert!(
         same.contains("The same on both sides: Requests completed") && !same.contains("<figure")

@@ -45,14 +45,14 @@ fn services(page: &SizingPage, all: bool, text: &mut String) {
         }
         let _ = writeln!(
             text,
-            "{}  {} · risk {} · {} used at the worst minute today",
+            "{}  {} · risk {} · worst minute today: {}",
             service.service,
             service.finding,
             service.risk,
             if service.pressure < 10.0 {
-                format!("{:.0}%", service.pressure * 100.0)
+                format!("{:.0}% used", service.pressure * 100.0)
             } else {
-                format!("{} times what it has", grouped(service.pressure))
+                format!("{} times what it can do", grouped(service.pressure))
             }
         );
         if !service.rows.is_empty() {
@@ -215,14 +215,13 @@ fn needs(page: &SizingPage, text: &mut String) {
 }
 
 fn headroom(page: &SizingPage, text: &mut String) {
-    let heads = ["MORE LOAD", "HOLDS UP TO", "FAILS AT", "FOUND", "FIRST TO FAIL", "BINDS"];
+    let heads = ["MORE LOAD", "HOLDS UP TO", "FAILS AT", "FIRST TO FAIL", "BINDS"];
     let mut table = vec![heads.map(str::to_owned)];
     let line = |row: &HeadroomEntry| {
         [
             row.figures.to_owned(),
             if row.holds_at > 0.0 { format!("{:.2} x", row.holds_at) } else { "-".to_owned() },
             row.fails_at.map_or_else(|| "not seen".to_owned(), |at| format!("{at:.2} x")),
-            row.found.clone(),
             row.failed.first().cloned().unwrap_or_default(),
             row.binds.clone().unwrap_or_default(),
         ]
@@ -230,6 +229,16 @@ fn headroom(page: &SizingPage, text: &mut String) {
     table.extend(page.headroom.iter().map(line));
     text.push('\n');
     write_table(&table, text);
+    found(page.headroom.iter().map(|row| row.found.as_str()), text);
+}
+
+/// Which model a table comes from.
+fn found<'a>(by: impl Iterator<Item = &'a str>, text: &mut String) {
+    let by: std::collections::BTreeSet<&str> = by.collect();
+    let by: Vec<&str> = by.into_iter().collect();
+    if !by.is_empty() {
+        let _ = writeln!(text, "  found by: {}", by.join(", "));
+    }
 }
 
 fn tolerance(page: &SizingPage, text: &mut String) {
@@ -241,7 +250,6 @@ fn tolerance(page: &SizingPage, text: &mut String) {
         "LOST AT THE PEAK".to_owned(),
         "TODAY".to_owned(),
         page.plan.to_uppercase(),
-        "FOUND".to_owned(),
         String::new(),
     ];
     let mut table = vec![heads];

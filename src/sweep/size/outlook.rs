@@ -89,15 +89,17 @@ pub(super) fn outlook(
     planned: &Tried,
 ) -> Outlook {
     let none = Figures::default();
-    let mut headroom = [headroom(search, &none, today), headroom(search, figures, planned)];
-    let (mut tolerance, zone) = tolerance(search, figures);
+    let both =
+        || rayon::join(|| headroom(search, &none, today), || headroom(search, figures, planned));
+    let ((mut now, mut then), (mut tolerance, zone)) =
+        rayon::join(both, || tolerance(search, figures));
     let runs = search.options.outlook_runs;
     if runs > 0 {
-        let [now, plan] = headroom;
-        headroom =
-            [prove_headroom(search, &none, now, runs), prove_headroom(search, figures, plan, runs)];
+        now = prove_headroom(search, &none, now, runs);
+        then = prove_headroom(search, figures, then, runs);
         prove_tolerance(search, figures, &mut tolerance, runs);
     }
+    let headroom = [now, then];
     let mut needs = needs(search.first(), &planned.trials[0]);
     if let Some((zone, trial)) = zone
         && let Some(mut need) = needs_at(search.first(), &trial, "peak")
