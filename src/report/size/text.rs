@@ -171,6 +171,11 @@ fn proof(page: &SizingPage, text: &mut String) {
     let _ = writeln!(text, "Method: {}.", page.method);
 }
 
+/// Whole from 10 on, with one decimal below.
+fn gib(amount: f64) -> String {
+    if amount > 0.0 && amount < 9.95 { format!("{amount:.1}Gi") } else { format!("{amount:.0}Gi") }
+}
+
 fn needs(page: &SizingPage, text: &mut String) {
     if page.needs.is_empty() {
         return;
@@ -181,9 +186,9 @@ fn needs(page: &SizingPage, text: &mut String) {
         table.push([
             need.when.clone(),
             format!("{:.1}", need.cpu),
-            format!("{:.0}Gi", need.memory_gib),
+            gib(need.memory_gib),
             need.gpus.to_string(),
-            format!("{:.0}Gi", need.storage_gib),
+            gib(need.storage_gib),
             need.nodes.to_string(),
             need.cost_per_month.clone().unwrap_or_else(|| "unknown price".to_owned()),
         ]);
@@ -255,16 +260,11 @@ fn tolerance(page: &SizingPage, text: &mut String) {
     let mut table = vec![heads];
     for loss in &page.tolerance {
         let first = loss.failed.first().cloned().unwrap_or_default();
-        table.push([
-            loss.lost.clone(),
-            word(loss.today),
-            word(loss.plan),
-            loss.found.clone(),
-            first,
-        ]);
+        table.push([loss.lost.clone(), word(loss.today), word(loss.plan), first]);
     }
     text.push('\n');
     write_table(&table, text);
+    found(page.tolerance.iter().map(|loss| loss.found.as_str()), text);
 }
 
 #[cfg(test)]
