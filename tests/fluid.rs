@@ -380,7 +380,7 @@ const SMALL: [&str; 8] = [
 ];
 /// Those whose replicas differ: the burst that single requests make of a worker's CPU lets its HPA grow,
 /// which the fluid model, where work is spread evenly over the tasks that end, does not see.
-const OPEN: [&str; 3] = ["capacity-shortage", "gpu-label", "gpu-surge"];
+const OPEN: [&str; 4] = ["capacity-shortage", "gpu-label", "gpu-operator", "gpu-surge"];
 /// Those with a test of their own.
 const LARGE: [&str; 8] = [
     "consolidation-ca",

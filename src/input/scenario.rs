@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::alerts::alerts;
 use super::capacity::known_zone;
 use super::capacity::{Known, machine_filter};
-use super::cluster_profile::{ClusterProfile, check_bounds, volume_mode};
+use super::cluster_profile::{ClusterProfile, check_bounds, gpu_ready, volume_mode};
 use super::codes;
 use super::cron;
 use super::decode::{Context, Fields, Value, nearest};
@@ -320,7 +320,7 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
     let labels = fields.read("labels", strings);
     let launch = fields.read("launch", Value::distribution);
     let node_ready = fields.read("nodeReady", Value::distribution);
-    let gpu_ready = fields.read("gpuReady", Value::distribution);
+    let gpu_ready = gpu_ready(&fields);
     fields.finish("an override of a node pool");
     let Some(pool) = pools.iter_mut().find(|pool| *pool.name == *name) else {
         let known: Vec<&str> = pools.iter().map(|pool| &*pool.name).collect();

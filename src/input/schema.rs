@@ -21,7 +21,7 @@ macro_rules! shipped {
 }
 
 /// Documents from which the schemas are made.
-const DOCUMENTS: [(&str, &str); 46] = shipped![
+const DOCUMENTS: [(&str, &str); 47] = shipped![
     "profiles/aurelius/emergency.yaml",
     "profiles/aurelius/rendered/prod.yaml",
     "profiles/aurelius/services.yaml",
@@ -50,6 +50,7 @@ const DOCUMENTS: [(&str, &str); 46] = shipped![
     "scenarios/consolidation-karpenter.yaml",
     "scenarios/day.yaml",
     "scenarios/gpu-label.yaml",
+    "scenarios/gpu-operator.yaml",
     "scenarios/helm-upgrade.yaml",
     "scenarios/celery-scale-in.yaml",
     "scenarios/connection-pool.yaml",
