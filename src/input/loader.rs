@@ -380,7 +380,8 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
     let around = (hpas.as_slice(), &services, metrics.as_slice());
     let scaled_objects = scaled_objects(context, &objects, around, &document);
-    let alerts = watched(document.alerts.take(), rules, document.model, &services);
+    let epoch_s = start.and_then(|it| it.epoch_s(document.warm_up));
+    let alerts = watched(document.alerts.take(), rules, document.model, &services).at(epoch_s);
     let passed_over = ignored(&objects, &alerts);
     Scenario {
         selectors: selectors(&objects),

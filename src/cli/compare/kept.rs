@@ -11,7 +11,10 @@ use crate::sweep::RunResult;
 
 /// Courses of runs by side (0 base, 1 candidate), scenario and replication: the order in which threads
 /// bring them does not matter. Nothing is kept where no page was asked for.
-pub(super) struct Kept(Option<Mutex<BTreeMap<(usize, usize, u64), Curves>>>);
+pub(super) struct Kept(Option<Mutex<ByRun>>);
+
+/// By side, position of the scenario and replication.
+type ByRun = BTreeMap<(usize, usize, u64), Curves>;
 
 impl Kept {
     pub(super) fn new(outputs: &[CompareOutput]) -> Self {
