@@ -193,7 +193,12 @@ fn make(
             let files = csv::files(&report()).into_iter();
             Made::Folder(files.map(|(name, text)| (name.to_owned(), text)).collect())
         }
-        Format::Svg => Made::Folder(svg::charts(case)),
+        Format::Svg => {
+            let mut files = svg::charts(case);
+            let waited = svg::start_ups(&report().start_ups);
+            files.extend(waited.map(|chart| ("startups.svg".to_owned(), chart)));
+            Made::Folder(files)
+        }
         Format::Html => {
             let first = results.first().expect("at least one run was asked for");
             let report = report();
