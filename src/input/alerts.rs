@@ -215,7 +215,7 @@ fn expectation(value: &Value<'_>, groups: &[RuleGroup]) -> Option<Expectation> {
         alert.report(
             alert
                 .error(codes::UNSUPPORTED, &message)
-                .note(&format!("{}: {why}", rule.origin))
+                .note(format!("{}: {why}", rule.origin))
                 .help("take the expectation out, or let the rule ask for series that are there"),
         );
         return None;
