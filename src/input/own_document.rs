@@ -1,12 +1,14 @@
 //! Documents of our own (`apiVersion: aurelius.dev/v1`): one a file, of the kind that is wanted there.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::codes;
 use super::decode::{Context, Fields, Value, nearest};
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Diagnostics};
 use super::documents::Documents;
-use super::yaml::Node;
+use super::source::Sources;
+use super::yaml::{Dialect, Node, parse};
 
 /// Reads the fields of a document behind its head; the name is `None` when it was wrong.
 pub(super) type ReadDocument<'r, T> = dyn FnMut(&Fields<'_>, Option<Arc<str>>) -> Option<T> + 'r;
@@ -34,8 +36,23 @@ pub(super) fn single<T>(
 }
 
 /// The kinds of our own documents.
-const KINDS: [&str; 6] =
-    ["Scenario", "ClusterProfile", "ServiceProfiles", "Load", "ScalingPolicy", "Requirements"];
+const KINDS: [&str; 7] = [
+    "Scenario",
+    "ClusterProfile",
+    "ServiceProfiles",
+    "Load",
+    "ScalingPolicy",
+    "Requirements",
+    "PodTrace",
+];
+
+/// The kind of the first document of a file, whatever else may be wrong with it.
+pub(super) fn kind_of(path: &Path) -> Option<String> {
+    let (mut sources, diagnostics) = (Sources::new(), Diagnostics::new());
+    let file = sources.read(path, None, &diagnostics)?;
+    let nodes = parse(&sources, file, Dialect::Core, &diagnostics);
+    Some(nodes.first()?.get("kind")?.text()?.to_owned())
+}
 
 /// `apiVersion`, `kind` and `metadata.name` of one of our own documents.
 pub(super) fn head<'a>(

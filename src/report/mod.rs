@@ -23,6 +23,7 @@ pub mod json;
 pub mod markdown;
 pub mod ndjson;
 pub mod overlay;
+pub mod pod_trace;
 pub mod review;
 pub mod size;
 pub mod sparkline;
