@@ -183,7 +183,8 @@ mod tests {
         let mut before = Vec::new();
         // The second time by the labels of the first.
         for _ in 0..2 {
-            let mut page = Page { wanted: &wanted, series: Vec::new(), before: &before };
+            let mut page =
+                Page { wanted: &wanted, series: Vec::new(), before: &before, epoch_s: 0.0 };
             for name in names {
                 page.put(name, &[("job", "api"), ("pod", "api-1")], 1.0);
             }
