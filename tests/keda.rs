@@ -14,10 +14,14 @@ use aurelius_sim::units::SimTime;
 
 /// Orders from the third minute to the eighth, for workers under a ScaledObject.
 fn scenario(spec: &str) -> Scenario {
+    annotated("", spec)
+}
+
+fn annotated(annotations: &str, spec: &str) -> Scenario {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let object = format!(
-        "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {{name: careful}}\nspec:\n  \
+        "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {{name: careful, annotations: {{{annotations}}}}}\nspec:\n  \
          scaleTargetRef: {{name: careful}}\n{spec}"
     );
     fs::write(folder.path().join("object.yaml"), object).expect("it can be written");
@@ -136,4 +140,41 @@ fn a_trigger_without_a_source_fails_and_takes_nothing_away() {
     let result = play(&scenario);
     assert_eq!(events(&result), []);
     assert!(wanted(&scenario, &result).iter().all(|it| *it >= 1));
+}
+
+/// The trigger fails from the beginning; the fallback holds after more failures than its threshold,
+/// counted over polls and syncs of the HPA.
+#[test]
+fn a_fallback_asks_for_its_replicas_when_a_trigger_keeps_failing() {
+    let with = |fallback: &str| {
+        scenario(&format!(
+            "  minReplicaCount: 0\n  maxReplicaCount: 20\n{fallback}  triggers:\n    - {{type: \
+             prometheus, metadata: {{query: nobody-measures-this, threshold: \"5\"}}}}\n"
+        ))
+    };
+    let held = with("  fallback: {failureThreshold: 3, replicas: 7}\n");
+    let replicas = wanted(&held, &play(&held));
+    assert_eq!(replicas.last(), Some(&7), "{replicas:?}");
+    assert!(replicas.iter().all(|it| *it >= 1), "nothing goes to none: {replicas:?}");
+    let patient = with("  fallback: {failureThreshold: 100000, replicas: 7}\n");
+    let replicas = wanted(&patient, &play(&patient));
+    assert!(replicas.iter().all(|it| *it == replicas[0]), "{replicas:?}");
+}
+
+#[test]
+fn annotations_pause_an_object_or_one_direction_of_it() {
+    let spec = format!("  minReplicaCount: 0\n{QUEUE}");
+    for annotation in ["paused: \"true\"", "paused: perhaps"] {
+        let paused = annotated(&format!("autoscaling.keda.sh/{annotation}"), &spec);
+        assert!(paused.scaled_objects.is_empty() && paused.hpas.is_empty(), "{annotation}");
+    }
+    let awake = annotated("autoscaling.keda.sh/paused: \"False\"", &spec);
+    assert_eq!(awake.scaled_objects.len(), 1);
+    let scale_in = annotated("autoscaling.keda.sh/paused-scale-in: \"true\"", &spec);
+    let result = play(&scale_in);
+    assert_eq!(events(&result), []);
+    let replicas = wanted(&scale_in, &result);
+    assert!(replicas.is_sorted() && replicas[0] >= 1, "nothing is taken away: {replicas:?}");
+    let forced = annotated("autoscaling.keda.sh/force-activation: \"true\"", &spec);
+    assert_eq!(events(&play(&forced)), [], "active without any trigger");
 }

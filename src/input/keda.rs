@@ -41,6 +41,10 @@ pub(super) fn scaled_objects(
 }
 
 fn scaled_object(object: &ScaledObjectSpec, around: &Surroundings<'_>) -> Option<ScaledObject> {
+    if object.paused {
+        // KEDA stops asking and deletes the HPA it made.
+        return None;
+    }
     let is_target = |hpa: &Arc<HpaObject>| {
         let workload = &around.workloads[hpa.target.index()];
         workload.meta.namespace == object.meta.namespace
@@ -65,6 +69,8 @@ fn scaled_object(object: &ScaledObjectSpec, around: &Surroundings<'_>) -> Option
             initial_cooldown_period: object.initial_cooldown_period,
             idle_replicas: object.idle_replicas,
             min_replicas: object.min_replicas,
+            fallback: object.fallback,
+            annotations: object.annotations,
         },
         triggers: triggers.collect(),
     })

@@ -102,6 +102,7 @@ impl<O: Observer> Run<'_, O> {
             return;
         }
         let target = self.scenario.hpas[id.index()].target;
+        self.hpa_asks_keda(now, target);
         let gathered = gather(&self.cluster, &self.metrics, target);
         let metric_containers: Vec<Vec<ContainerAmounts<'_>>> =
             gathered.metrics.iter().map(|(pod, metric)| container_usages(pod, metric)).collect();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::control::hpa::MetricSpec;
 use crate::control::keda::{Keda, KedaSpec, Poll};
 use crate::model::id::{HpaId, WorkloadId};
 use crate::model::observer::Observer;
@@ -11,14 +12,14 @@ use crate::scenario::scaled_object::{ScaledObject, Trigger, TriggerSource};
 use crate::sim::Run;
 use crate::sim::custom_metrics::whole_milli;
 use crate::units::SimTime;
-use crate::units::convert::{f64_from_i64, round_i64};
+use crate::units::convert::{count_i32, f64_from_i64, round_i64, trunc_i64};
 
 impl<O: Observer> Run<'_, O> {
     /// Every ScaledObject is polled for the first time one interval after it was made.
     pub(super) fn start_keda(&mut self) {
         for position in 0..self.scenario.scaled_objects.len() {
-            self.keda.push(Keda::new(SimTime::ZERO));
-            let ScaledObject { hpa, spec, .. } = &self.scenario.scaled_objects[position];
+            let ScaledObject { hpa, spec, triggers, .. } = &self.scenario.scaled_objects[position];
+            self.keda.push(Keda::new(SimTime::ZERO, triggers.len()));
             let (hpa, KedaSpec { polling_interval, .. }) = (*hpa, *spec);
             self.schedule(polling_interval, Event::Keda(hpa));
         }
@@ -32,6 +33,11 @@ impl<O: Observer> Run<'_, O> {
         let object = &scenario.scaled_objects[position];
         let values: Vec<Option<f64>> =
             object.triggers.iter().map(|trigger| self.trigger_value(now, trigger)).collect();
+        self.count_answers(position, &values);
+        // A fallback answers in the place of its trigger, which counts as active then.
+        let fallen: Vec<bool> = (0..values.len())
+            .map(|at| values[at].is_none() && self.fallback_milli(position, at).is_some())
+            .collect();
         let is_active = |(trigger, value): (&Trigger, &Option<f64>)| match &trigger.source {
             // Within its window a schedule is active whatever it asks for.
             TriggerSource::Cron { windows, .. } => is_within(windows, now),
@@ -43,11 +49,13 @@ impl<O: Observer> Run<'_, O> {
         // With CPU and memory alone there is nothing to activate by (scale_handler.go).
         let active =
             object.triggers.is_empty() || object.triggers.iter().zip(&values).any(is_active);
+        let active = active || fallen.contains(&true);
         let target = scenario.hpas[id.index()].target;
         let workload = self.cluster.workload(target);
         if workload.exists {
             let replicas = workload.replicas;
-            let failed = values.iter().any(Option::is_none);
+            let failed =
+                values.iter().zip(&fallen).any(|(value, fallen)| value.is_none() && !fallen);
             let poll = Poll { now, replicas, active, failed };
             let decision = self.keda[position].poll(&object.spec, poll);
             if let Some(replicas) = decision.replicas() {
@@ -70,11 +78,65 @@ impl<O: Observer> Run<'_, O> {
         metric: &str,
     ) -> Option<Option<i64>> {
         let scenario = self.scenario;
+        let position = self.scaled_object_of(target)?;
+        let triggers = &scenario.scaled_objects[position].triggers;
+        let at = triggers.iter().position(|trigger| *trigger.metric == *metric)?;
+        let value = self.trigger_value(now, &triggers[at]);
+        let value = value.map(|value| round_i64(value * 1_000.0));
+        Some(value.or_else(|| self.fallback_milli(position, at)))
+    }
+
+    /// The HPA of a workload is about to ask KEDA for every metric: failures count as those of polls.
+    pub(super) fn hpa_asks_keda(&mut self, now: SimTime, target: WorkloadId) {
+        let workload = self.cluster.workload(target);
+        // At none the HPA is switched off and asks nothing.
+        if !workload.exists || workload.replicas == 0 {
+            return;
+        }
+        let Some(position) = self.scaled_object_of(target) else { return };
+        let triggers = &self.scenario.scaled_objects[position].triggers;
+        let values: Vec<Option<f64>> =
+            triggers.iter().map(|trigger| self.trigger_value(now, trigger)).collect();
+        self.count_answers(position, &values);
+    }
+
+    fn scaled_object_of(&self, target: WorkloadId) -> Option<usize> {
+        let scenario = self.scenario;
         let mut objects = scenario.scaled_objects.iter();
-        let object = objects.find(|object| scenario.hpas[object.hpa.index()].target == target)?;
-        let trigger = object.triggers.iter().find(|trigger| *trigger.metric == *metric)?;
-        let value = self.trigger_value(now, trigger);
-        Some(value.map(|value| round_i64(value * 1_000.0)))
+        objects.position(|object| scenario.hpas[object.hpa.index()].target == target)
+    }
+
+    fn count_answers(&mut self, position: usize, values: &[Option<f64>]) {
+        for (at, value) in values.iter().enumerate() {
+            self.keda[position].asked(at, value.is_some());
+        }
+    }
+
+    /// What KEDA answers for a trigger that failed too often: the target, times the replicas of the
+    /// fallback; for a target of the whole, by the pods that are ready, of which there must be one
+    /// (keda, pkg/fallback/fallback.go `doFallback`).
+    fn fallback_milli(&self, position: usize, at: usize) -> Option<i64> {
+        let object = &self.scenario.scaled_objects[position];
+        let fallback = self.keda[position].fallback(&object.spec, at)?;
+        let hpa = &self.scenario.hpas[object.hpa.index()];
+        let wanted = f64::from(fallback.wanted(self.cluster.workload(hpa.target).replicas));
+        let name = &object.triggers[at].metric;
+        let target = hpa.spec.metrics.iter().find_map(|metric| match metric {
+            MetricSpec::External { metric, target } if *metric.name == **name => Some(target),
+            MetricSpec::External { .. }
+            | MetricSpec::Resource { .. }
+            | MetricSpec::ContainerResource { .. }
+            | MetricSpec::Pods { .. }
+            | MetricSpec::Object { .. } => None,
+        })?;
+        if let Some(each) = target.average_value {
+            return Some(trunc_i64(each.approximate_f64() * 1_000.0 * wanted));
+        }
+        let ready =
+            self.cluster.pods_of(hpa.target).filter(|pod| pod.is_active() && pod.is_ready());
+        let ready = count_i32(ready.count());
+        let whole = target.value?.approximate_f64();
+        (ready > 0).then(|| trunc_i64(whole * 1_000.0 * (wanted / f64::from(ready))))
     }
 
     /// The value of a trigger: KEDA asks its source when it is asked itself.

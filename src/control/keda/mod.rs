@@ -21,14 +21,69 @@ pub struct KedaSpec {
     pub idle_replicas: Option<i32>,
     /// `minReplicaCount`.
     pub min_replicas: i32,
+    /// `fallback`.
+    pub fallback: Option<Fallback>,
+    /// What annotations hold still or force.
+    pub annotations: Annotations,
+}
+
+/// What annotations of a ScaledObject hold still or force.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Annotations {
+    /// `autoscaling.keda.sh/paused-scale-in`: nothing is taken away.
+    pub pause_scale_in: bool,
+    /// `autoscaling.keda.sh/paused-scale-out`: nothing is added.
+    pub pause_scale_out: bool,
+    /// `autoscaling.keda.sh/force-activation`: as if a trigger were active.
+    pub force_activation: bool,
+}
+
+/// `spec.fallback`: how many replicas a trigger asks for that fails again and again (keda,
+/// pkg/fallback/fallback.go `GetMetricsWithFallback`, `doFallback`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fallback {
+    /// `failureThreshold`: above so many failures in a row it holds.
+    pub failure_threshold: u32,
+    /// `replicas`.
+    pub replicas: i32,
+    /// `behavior`.
+    pub behavior: FallbackBehavior,
+}
+
+/// `spec.fallback.behavior`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FallbackBehavior {
+    /// `replicas`.
+    Static,
+    /// As many as there are.
+    CurrentReplicas,
+    /// As many as there are, but not fewer than `replicas`.
+    CurrentReplicasIfHigher,
+    /// As many as there are, but not more than `replicas`.
+    CurrentReplicasIfLower,
+}
+
+impl Fallback {
+    /// The replicas it asks for where so many are wanted now.
+    #[must_use]
+    pub fn wanted(self, current: i32) -> i32 {
+        match self.behavior {
+            FallbackBehavior::Static => self.replicas,
+            FallbackBehavior::CurrentReplicas => current,
+            FallbackBehavior::CurrentReplicasIfHigher => current.max(self.replicas),
+            FallbackBehavior::CurrentReplicasIfLower => current.min(self.replicas),
+        }
+    }
 }
 
 /// What the operator remembers of a ScaledObject (`status`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keda {
     created: SimTime,
     /// `status.lastActiveTime`.
     last_active: Option<SimTime>,
+    /// `status.health`: failures in a row of each trigger, by position.
+    failures: Vec<u32>,
 }
 
 /// What the operator sees when it polls.
@@ -53,6 +108,8 @@ pub enum KedaDecision {
     Deactivate(i32),
     /// The target is below `minReplicaCount` although nothing is active.
     ToMinimum(i32),
+    /// An annotation forbids what it would do.
+    Paused,
     /// Quiet, but the cooldown is not over.
     CoolingDown,
     /// The HPA decides.
@@ -67,7 +124,7 @@ impl KedaDecision {
     pub const fn replicas(self) -> Option<i32> {
         match self {
             Self::Activate(to) | Self::Deactivate(to) | Self::ToMinimum(to) => Some(to),
-            Self::CoolingDown | Self::LeftToHpa | Self::Failed => None,
+            Self::Paused | Self::CoolingDown | Self::LeftToHpa | Self::Failed => None,
         }
     }
 
@@ -81,39 +138,66 @@ impl KedaDecision {
             Self::Deactivate(to) => {
                 Some(("KEDAScaleTargetDeactivated", format!("Deactivated from {from} to {to}")))
             }
-            Self::ToMinimum(_) | Self::CoolingDown | Self::LeftToHpa | Self::Failed => None,
+            Self::ToMinimum(_)
+            | Self::Paused
+            | Self::CoolingDown
+            | Self::LeftToHpa
+            | Self::Failed => None,
         }
     }
 }
 
 impl Keda {
-    /// A new object.
+    /// A new object with so many triggers that KEDA serves.
     #[must_use]
-    pub const fn new(created: SimTime) -> Self {
-        Self { created, last_active: None }
+    pub fn new(created: SimTime, triggers: usize) -> Self {
+        Self { created, last_active: None, failures: vec![0; triggers] }
+    }
+
+    /// A trigger was asked, by the operator or by the HPA: each counts.
+    pub fn asked(&mut self, trigger: usize, answered: bool) {
+        let failures = &mut self.failures[trigger];
+        *failures = if answered { 0 } else { failures.saturating_add(1) };
+    }
+
+    /// The fallback of a trigger that failed more often than it may.
+    #[must_use]
+    pub fn fallback(&self, spec: &KedaSpec, trigger: usize) -> Option<Fallback> {
+        spec.fallback.filter(|fallback| self.failures[trigger] > fallback.failure_threshold)
     }
 
     /// One poll.
     pub fn poll(&mut self, spec: &KedaSpec, poll: Poll) -> KedaDecision {
         let Poll { now, replicas, active, failed } = poll;
-        if active {
+        if active || spec.annotations.force_activation {
             let below = spec.idle_replicas.is_some() && replicas < spec.min_replicas;
-            self.last_active = Some(now);
-            return if below || replicas == 0 {
+            let from_zero_or_idle = below || replicas == 0;
+            if from_zero_or_idle && spec.annotations.pause_scale_out {
+                return KedaDecision::Paused;
+            }
+            // Beside a trigger that failed, an active one does not begin the cooldown anew.
+            if from_zero_or_idle || !failed {
+                self.last_active = Some(now);
+            }
+            return if from_zero_or_idle {
                 KedaDecision::Activate(spec.min_replicas.max(1))
             } else {
                 KedaDecision::LeftToHpa
             };
         }
-        if failed {
+        // A fallback to none leaves a failing object to the rules of a quiet one.
+        if failed && spec.fallback.is_none_or(|fallback| fallback.replicas != 0) {
             return KedaDecision::Failed;
         }
         let above_idle = spec.idle_replicas.is_some_and(|idle| replicas > idle);
         let has_no_minimum = replicas > 0 && spec.min_replicas == 0;
         if above_idle || has_no_minimum {
+            if spec.annotations.pause_scale_in {
+                return KedaDecision::Paused;
+            }
             // An object that was never active has nothing to cool down from.
             let over = match self.last_active {
-                None => now.since(self.created) >= spec.initial_cooldown_period,
+                None => now.since(self.created) > spec.initial_cooldown_period,
                 Some(last) => now.since(last) > spec.cooldown_period,
             };
             return if over {
@@ -132,7 +216,7 @@ impl Keda {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use KedaDecision::{Activate, CoolingDown, Deactivate, Failed, LeftToHpa, ToMinimum};
+    use KedaDecision::{Activate, CoolingDown, Deactivate, Failed, LeftToHpa, Paused, ToMinimum};
 
     fn spec(min_replicas: i32, idle_replicas: Option<i32>) -> KedaSpec {
         let seconds = SimDuration::from_secs;
@@ -142,6 +226,8 @@ mod tests {
             initial_cooldown_period: seconds(0),
             idle_replicas,
             min_replicas,
+            fallback: None,
+            annotations: Annotations::default(),
         }
     }
 
@@ -182,7 +268,7 @@ mod tests {
             rows.into_iter().enumerate()
         {
             let spec = spec(minimum, idle);
-            let mut keda = Keda::new(SimTime::ZERO);
+            let mut keda = Keda::new(SimTime::ZERO, 1);
             if quiet.is_some() {
                 keda.poll(&spec, at(1_000, minimum.max(1), true));
             }
@@ -195,17 +281,81 @@ mod tests {
     fn a_new_object_waits_for_its_initial_cooldown() {
         let spec =
             KedaSpec { initial_cooldown_period: SimDuration::from_secs(120), ..spec(0, None) };
-        let mut keda = Keda::new(SimTime::from_secs(100));
-        assert_eq!(keda.poll(&spec, at(219, 1, false)), CoolingDown);
-        assert_eq!(keda.poll(&spec, at(220, 1, false)), Deactivate(0));
+        let mut keda = Keda::new(SimTime::from_secs(100), 1);
+        assert_eq!(keda.poll(&spec, at(220, 1, false)), CoolingDown);
+        assert_eq!(keda.poll(&spec, at(221, 1, false)), Deactivate(0));
     }
 
     #[test]
     fn a_trigger_that_cannot_be_asked_takes_nothing_away() {
-        let mut keda = Keda::new(SimTime::ZERO);
+        let mut keda = Keda::new(SimTime::ZERO, 1);
         let failed = Poll { failed: true, ..at(9_000, 1, false) };
         assert_eq!(keda.poll(&spec(0, None), failed), Failed);
         let other_active = Poll { failed: true, ..at(9_000, 0, true) };
         assert_eq!(keda.poll(&spec(0, None), other_active), Activate(1));
+    }
+
+    #[test]
+    fn an_active_trigger_beside_a_failed_one_does_not_begin_the_cooldown_anew() {
+        let spec = spec(0, None);
+        let mut keda = Keda::new(SimTime::ZERO, 2);
+        keda.poll(&spec, at(100, 1, true));
+        keda.poll(&spec, Poll { failed: true, ..at(390, 1, true) });
+        assert_eq!(keda.poll(&spec, at(400, 1, false)), CoolingDown);
+        assert_eq!(keda.poll(&spec, at(401, 1, false)), Deactivate(0));
+    }
+
+    #[test]
+    fn a_fallback_holds_after_more_failures_than_the_threshold() {
+        let fallback =
+            Fallback { failure_threshold: 2, replicas: 4, behavior: FallbackBehavior::Static };
+        let spec = KedaSpec { fallback: Some(fallback), ..spec(0, None) };
+        let mut keda = Keda::new(SimTime::ZERO, 1);
+        let held: Vec<bool> = [false, false, false, true, false]
+            .into_iter()
+            .map(|answered| {
+                keda.asked(0, answered);
+                keda.fallback(&spec, 0).is_some()
+            })
+            .collect();
+        assert_eq!(held, [false, false, true, false, false]);
+        let failed = Poll { failed: true, ..at(9_000, 1, false) };
+        assert_eq!(keda.poll(&spec, failed), Failed);
+        let to_none = KedaSpec { fallback: Some(Fallback { replicas: 0, ..fallback }), ..spec };
+        assert_eq!(keda.poll(&to_none, failed), Deactivate(0));
+    }
+
+    #[test]
+    fn fallbacks_look_at_what_is_wanted_now() {
+        use FallbackBehavior as B;
+        let rows = [
+            (B::Static, 3, 5),
+            (B::Static, 9, 5),
+            (B::CurrentReplicas, 3, 3),
+            (B::CurrentReplicasIfHigher, 3, 5),
+            (B::CurrentReplicasIfHigher, 9, 9),
+            (B::CurrentReplicasIfLower, 3, 3),
+            (B::CurrentReplicasIfLower, 9, 5),
+        ];
+        for (behavior, current, expected) in rows {
+            let fallback = Fallback { failure_threshold: 0, replicas: 5, behavior };
+            assert_eq!(fallback.wanted(current), expected, "{behavior:?} {current}");
+        }
+    }
+
+    #[test]
+    fn annotations_hold_one_direction_or_force_the_first_replica() {
+        let with = |annotations| KedaSpec { annotations, ..spec(0, None) };
+        let default = Annotations::default();
+        let mut keda = Keda::new(SimTime::ZERO, 1);
+        let scale_in = with(Annotations { pause_scale_in: true, ..default });
+        assert_eq!(keda.poll(&scale_in, at(9_000, 1, false)), Paused);
+        assert_eq!(keda.poll(&scale_in, at(9_000, 0, true)), Activate(1));
+        let scale_out = with(Annotations { pause_scale_out: true, ..default });
+        assert_eq!(keda.poll(&scale_out, at(9_900, 0, true)), Paused);
+        // What did not happen begins no cooldown.
+        assert_eq!(keda.poll(&scale_out, at(9_901, 1, false)), Deactivate(0));
+        let forced = with(Annotations { force_activation: true, ..default });
+        assert_eq!(keda.poll(&forced, at(9_902, 0, false)), Activate(1));
     }
 }

@@ -273,8 +273,12 @@ impl Objects {
                 if let Some((object, autoscaler)) = scaled_object::scaled_object(value)
                     && self.is_new(value, &object.meta)
                 {
+                    // KEDA deletes the HPA of an object that is paused (keda,
+                    // controllers/keda/scaledobject_controller.go `handlePause`).
+                    if !object.paused {
+                        self.autoscalers.push(autoscaler);
+                    }
                     self.scaled_objects.push(object);
-                    self.autoscalers.push(autoscaler);
                 }
             }
             Kind::VerticalAutoscaler => {

@@ -7,8 +7,9 @@ use super::meta::{metadata, object_fields, origin_or_default, strings};
 use crate::cluster::api::meta::{Labels, ObjectMeta};
 use crate::control::hpa::{
     Behavior, HpaSpec, LabelSelector, MetricIdentifier, MetricSpec, MetricTarget, ResourceName,
-    TargetKind,
+    SelectPolicy, TargetKind,
 };
+use crate::control::keda::{Annotations, Fallback, FallbackBehavior};
 use crate::input::codes;
 use crate::input::decode::{Fields, Value};
 use crate::input::source::Span;
@@ -38,8 +39,12 @@ pub struct ScaledObjectSpec {
     pub max_replicas: i32,
     /// What is watched.
     pub triggers: Vec<TriggerSpec>,
-    /// What the annotations hold still.
+    /// Whether annotations hold it still in both directions: there is no HPA then.
     pub paused: bool,
+    /// What annotations hold in one direction, or force.
+    pub annotations: Annotations,
+    /// `spec.fallback`.
+    pub fallback: Option<Fallback>,
 }
 
 /// One trigger of a ScaledObject.
@@ -68,9 +73,6 @@ impl TriggerSpec {
     }
 }
 
-/// Fields of `spec` that decide nothing here.
-const ASIDE: [&str; 1] = ["fallback"];
-
 /// keda.sh/v1alpha1 ScaledObject with the HPA of it (keda, pkg/scaling and controllers/keda/hpa.go
 /// `newHPAForScaledObject`): its bounds are at least one, its name `keda-hpa-NAME`.
 pub(super) fn scaled_object(value: &Value<'_>) -> Option<(ScaledObjectSpec, AutoscalerSpec)> {
@@ -95,16 +97,25 @@ pub(super) fn scaled_object(value: &Value<'_>) -> Option<(ScaledObjectSpec, Auto
     let advanced = fields.read("advanced", advanced);
     let own_name = meta.as_ref().map(|meta| Arc::clone(&meta.name));
     let triggers = fields.required("triggers").and_then(|value| triggers(&value, own_name));
-    fields.ignore(&ASIDE);
+    let fallback = fields.read("fallback", fallback);
     fields.finish("ScaledObjectSpec (keda.sh/v1alpha1)");
     let (meta, (target_kind, target_name)) = (meta?, target?);
     let (behavior, hpa_name) = advanced?.unwrap_or_default();
     let (min_replicas, max_replicas, triggers) = (min?, max?, triggers?);
-    let paused = ["autoscaling.keda.sh/paused", "autoscaling.keda.sh/paused-replicas"];
+    let paused_replicas = meta.annotations.contains_key("autoscaling.keda.sh/paused-replicas");
+    if paused_replicas {
+        let message = "has the annotation autoscaling.keda.sh/paused-replicas, whose count is not \
+                       simulated: the target keeps the size it states itself";
+        value.report(value.warning(codes::UNSUPPORTED, message));
+    }
     let object = ScaledObjectSpec {
-        paused: paused
-            .iter()
-            .any(|key| meta.annotations.get(*key).is_some_and(|text| **text != *"false")),
+        paused: paused_replicas || is_set(&meta.annotations, "autoscaling.keda.sh/paused"),
+        annotations: Annotations {
+            pause_scale_in: is_set(&meta.annotations, "autoscaling.keda.sh/paused-scale-in"),
+            pause_scale_out: is_set(&meta.annotations, "autoscaling.keda.sh/paused-scale-out"),
+            force_activation: is_set(&meta.annotations, "autoscaling.keda.sh/force-activation"),
+        },
+        fallback: fallback?,
         target_kind: Arc::clone(&target_kind),
         target_name: Arc::clone(&target_name),
         polling_interval: polling_interval?,
@@ -118,6 +129,59 @@ pub(super) fn scaled_object(value: &Value<'_>) -> Option<(ScaledObjectSpec, Auto
     };
     let hpa = Hpa { target: target_value?, min: min_value, max: max_value, behavior, hpa_name };
     autoscaler_of(value, &object, hpa).map(|autoscaler| (object, autoscaler))
+}
+
+/// Whether an annotation is set: what is no truth value counts as true (keda,
+/// apis/keda/v1alpha1/scaledobject_types.go `getBoolAnnotation`).
+fn is_set(annotations: &Labels, key: &str) -> bool {
+    let no = ["0", "f", "F", "false", "False", "FALSE"];
+    annotations.get(key).is_some_and(|text| !no.contains(&&**text))
+}
+
+fn fallback(value: &Value<'_>) -> Option<Fallback> {
+    let fields = value.fields()?;
+    let whole = |value: &Value<'_>| value.integer(0..=i32::MAX);
+    let threshold = fields.required("failureThreshold").and_then(|it| whole(&it));
+    let replicas = fields.required("replicas").and_then(|it| whole(&it));
+    let words = [
+        ("static", Some(FallbackBehavior::Static)),
+        ("currentReplicas", Some(FallbackBehavior::CurrentReplicas)),
+        ("currentReplicasIfHigher", Some(FallbackBehavior::CurrentReplicasIfHigher)),
+        ("currentReplicasIfLower", Some(FallbackBehavior::CurrentReplicasIfLower)),
+        ("scalingModifiers", None),
+    ];
+    let behavior = fields.read("behavior", |value| {
+        let word = value.word(&words)?;
+        if word.is_none() {
+            let message = "is `scalingModifiers`, which is not simulated: `static` counts";
+            value.report(value.warning(codes::UNSUPPORTED, message));
+        }
+        Some(word.unwrap_or(FallbackBehavior::Static))
+    });
+    fields.finish("Fallback (keda.sh/v1alpha1)");
+    Some(Fallback {
+        failure_threshold: threshold?.unsigned_abs(),
+        replicas: replicas?,
+        behavior: behavior?.unwrap_or(FallbackBehavior::Static),
+    })
+}
+
+/// Switches the directions off that annotations hold (keda, controllers/keda/hpa.go
+/// `newHPAForScaledObject`).
+fn held(behavior: Option<Behavior>, annotations: Annotations) -> Option<Behavior> {
+    let Annotations { pause_scale_in, pause_scale_out, .. } = annotations;
+    if !pause_scale_in && !pause_scale_out {
+        return behavior;
+    }
+    let mut behavior = behavior.unwrap_or(Behavior { scale_up: None, scale_down: None });
+    let off = Some(SelectPolicy::Disabled);
+    if pause_scale_in {
+        behavior.scale_down.get_or_insert_default().select_policy = off;
+    }
+    if pause_scale_out {
+        behavior.scale_up.get_or_insert_default().select_policy = off;
+    }
+    Some(behavior)
 }
 
 /// What the HPA needs beside the object.
@@ -138,7 +202,7 @@ fn autoscaler_of(
         min_replicas: Some(object.min_replicas.max(1)),
         max_replicas: object.max_replicas,
         metrics: object.triggers.iter().map(|trigger| trigger.metric.clone()).collect(),
-        behavior: parts.behavior,
+        behavior: held(parts.behavior, object.annotations),
     };
     autoscaler::refuse(value, &spec)?;
     let name = parts.hpa_name.unwrap_or_else(|| format!("keda-hpa-{}", object.meta.name).into());
