@@ -4,6 +4,7 @@ use crate::model::id::ServerId;
 use crate::service::fluid::cores::{Cores, Demand, Stepped};
 use crate::service::fluid::gpu::GpuMix;
 use crate::service::fluid::plan::GpuDemand;
+use crate::service::fluid::queueing::seen_by;
 use crate::service::fluid::{Fate, Fluid, Operation, Seen, Server, number};
 use crate::service::server::ServerState;
 use crate::service::spec::{GpuSpec, Routing, StationKind, StationSpec};
@@ -40,6 +41,10 @@ impl Fluid {
         held.steady = if came > 0.0 { (held.came_steady / came).clamp(0.0, 1.0) } else { 0.0 };
         held.came_steady = 0.0;
         let inside_before = held.inside;
+        for id in &self.stations[station].live {
+            let server = self.servers[id.index()].as_mut().expect("a station's servers live");
+            server.used = 0.0;
+        }
         let (passed, refused, dropped) = match &spec.kind {
             StationKind::Delay => (came, 0.0, 0.0),
             StationKind::Worker(_) => self.move_workers(station, spec, came, dt_s),
@@ -82,7 +87,7 @@ impl Fluid {
             cpu_cs2,
             hold_s: if total > 0.0 { hold / total } else { 0.0 },
             arrivals_ca2: self.stations[station].arrivals_ca2,
-            seen: (1.0 - 1.0 / users).max(0.0),
+            users,
             patience_s: if self.plan.graph.stations[station].works_on_abandoned {
                 f64::INFINITY
             } else {
@@ -146,7 +151,8 @@ impl Fluid {
                 }
                 Some(_) | None => {
                     let before = server.clone();
-                    let cores = cores_of(spec, server.cores, spread);
+                    let crowd = server.crowd;
+                    let cores = Cores { crowd, ..cores_of(spec, server.cores, spread) };
                     let guess = server.view.utilisation;
                     let (stepped, view) =
                         cores.advance(&demand, (server.queued, arrivals), dt_s, guess);
@@ -158,6 +164,7 @@ impl Fluid {
             server.queued = stepped.inside;
             server.on_cpu = stepped.on_cpu;
             server.busy_core_s += stepped.passed * demand.cpu_s;
+            server.used = stepped.passed * demand.cpu_s / dt_s;
             server.fresh = stepped.passed;
             passed += stepped.passed;
             refused += stepped.refused;
@@ -217,6 +224,7 @@ impl Fluid {
             (server.queued, server.on_cpu) = (each, each);
             server.view = view;
             server.busy_core_s += stepped.passed * demand.cpu_s / pods;
+            server.used = stepped.passed * demand.cpu_s / pods / dt_s;
             server.fresh = stepped.passed / pods;
         }
         passed += stepped.passed;
@@ -245,6 +253,7 @@ impl Fluid {
             server.on_cpu = stepped.inside;
             server.view = view;
             server.busy_core_s += stepped.passed * demand.cpu_s;
+            server.used = stepped.passed * demand.cpu_s / dt_s;
             server.fresh = stepped.passed;
             passed += stepped.passed;
         }
@@ -268,7 +277,8 @@ impl Fluid {
             let waiting = operation.queued + operation.incoming - turned_away;
             let through = waiting * gone;
             operation.untold.refused += turned_away;
-            operation.untold.dropped += waiting * late;
+            operation.thrown = waiting * late;
+            operation.untold.dropped += operation.thrown;
             operation.queued = (waiting - through - waiting * late).max(0.0);
             operation.fate.refused = lost;
             operation.incoming = 0.0;
@@ -371,7 +381,7 @@ impl Fluid {
         let alone_s = if alone > 0.0 { first / alone } else { 0.0 };
         let users = self.stations[station].users;
         GpuMix {
-            seen: (1.0 - 1.0 / users).max(0.0),
+            seen: seen_by(users),
             slow,
             steady: self.stations[station].steady,
             pods: spread,
@@ -413,7 +423,10 @@ impl Fluid {
             operation.untold.cut += operation.cut_news;
             let told = through + operation.cut_news;
             operation.fate.cut = if told > NOTHING { operation.cut_news / told } else { 0.0 };
-            operation.cut_news = 0.0;
+            let gone = told + operation.thrown;
+            let there = gone + operation.held();
+            operation.leaving = if there > NOTHING { gone / there } else { 1.0 };
+            (operation.cut_news, operation.thrown) = (0.0, 0.0);
         }
         self.stations[station].served += ended;
         let stays = if before > NOTHING { 1.0 - (ended / before).min(1.0) } else { 0.0 };
@@ -560,7 +573,9 @@ impl Server {
     /// Whether a step of time does to one what it does to the other.
     #[expect(clippy::float_cmp, reason = "only servers that are equal to the bit are twins")]
     fn is_like(&self, other: &Self, (theirs, arrivals): (f64, f64)) -> bool {
-        self.queued == other.queued && self.cores == other.cores && theirs == arrivals
+        self.queued == other.queued
+            && (self.cores, self.crowd) == (other.cores, other.crowd)
+            && theirs == arrivals
     }
 }
 
@@ -582,6 +597,7 @@ pub(super) fn cores_of(spec: &StationSpec, cores: f64, spread: f64) -> Cores {
         threads,
         places: places.map_or(f64::INFINITY, f64::from),
         backlog,
+        crowd: 0.0,
         pods: 1.0,
         spread: spread.max(1.0),
         routing: spec.routing,

@@ -108,6 +108,12 @@ struct Server {
     pod: PodId,
     state: ServerState,
     cores: f64,
+    /// Cores that it used in the last tick.
+    used: f64,
+    /// A full machine keeps it below what it could use.
+    held: bool,
+    /// How likely all cores of its machine are busy.
+    crowd: f64,
     /// Where it runs.
     place: Place,
     /// Cores that coming up takes.
@@ -204,6 +210,10 @@ struct Operation {
     stuck: f64,
     /// Cut by the end of a pod, not told yet to those who called.
     cut_news: f64,
+    /// Thrown away in this tick, because their callers had gone.
+    thrown: f64,
+    /// Of the calls that were here in the last tick, the share that ended in it.
+    leaving: f64,
     /// From arrival to end (s), on average.
     response_s: f64,
     /// Of it beside CPU and the wait for a place (s).

@@ -27,6 +27,10 @@ impl Fluid {
             pod,
             state: ServerState::Closed,
             cores: place.cores(),
+            // Until it shows what it needs, it may need all.
+            used: place.cores(),
+            held: false,
+            crowd: 0.0,
             place,
             starting: 0.0,
             began: now,
