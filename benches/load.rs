@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use aurelius_sim::engine::Streams;
-use aurelius_sim::load::spec::{Diurnal, OpenVus, RateStage};
+use aurelius_sim::load::draft::{Diurnal, OpenVus, RateStage};
 use aurelius_sim::load::{Arrivals, Executor, LoadDraft, LoadSpec, Mix, Rate};
 use aurelius_sim::model::id::ClassId;
 use aurelius_sim::units::{SimDuration, SimTime};

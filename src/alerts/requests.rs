@@ -3,7 +3,7 @@
 //! One series stands for all pods of a service: which pod served is not told to observers. A series is
 //! there from its first request on, as client libraries make it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::id::OperationId;
@@ -79,6 +79,8 @@ pub(super) struct Requests {
     cells: Vec<[Cell; CallEnd::ALL.len()]>,
     /// Labels of each operation, without those of its end.
     labels: Vec<Labels>,
+    /// Those of the series of an operation and status, in the order they are shown.
+    shown: BTreeMap<(usize, &'static str), Vec<Labels>>,
 }
 
 impl Requests {
@@ -127,6 +129,7 @@ impl Requests {
             wanted,
             cells: vec![[Cell::default(); CallEnd::ALL.len()]; graph.operations.len()],
             labels: labels.collect(),
+            shown: BTreeMap::new(),
         })
     }
 
@@ -144,11 +147,11 @@ impl Requests {
     }
 
     /// All series as they are now.
-    pub(super) fn expose(&self, into: &mut Vec<(Labels, f64)>) {
-        for (cells, labels) in self.cells.iter().zip(&self.labels) {
+    pub(super) fn expose(&mut self, into: &mut Vec<(Labels, f64)>) {
+        for operation in 0..self.cells.len() {
             // 503 has several ways to come about, and is one series.
-            let mut by_status: Vec<(&str, Cell)> = Vec::new();
-            for (cell, end) in cells.iter().zip(CallEnd::ALL) {
+            let mut by_status: Vec<(&'static str, Cell)> = Vec::new();
+            for (cell, end) in self.cells[operation].iter().zip(CallEnd::ALL) {
                 match by_status.iter_mut().find(|(status, _)| *status == end.status()) {
                     Some((_, whole)) => {
                         whole.count += cell.count;
@@ -160,36 +163,56 @@ impl Requests {
                 }
             }
             for (status, cell) in by_status.iter().filter(|(_, cell)| cell.count > 0) {
-                let mut own = labels.clone();
-                own.set("status", status);
-                if self.family == HTTP {
-                    own.set("code", status);
+                let known = (operation, *status);
+                if !self.shown.contains_key(&known) {
+                    self.shown.insert(known, self.labels_of(operation, status));
                 }
-                self.expose_cell(&own, cell, into);
+                let labels = self.shown[&known].iter().cloned();
+                into.extend(labels.zip(self.values_of(cell)));
             }
         }
     }
 
-    fn expose_cell(&self, labels: &Labels, cell: &Cell, into: &mut Vec<(Labels, f64)>) {
-        let Family { total, bucket, sum, count } = self.family;
+    /// The labels of an operation's series of a status.
+    fn labels_of(&self, operation: usize, status: &str) -> Vec<Labels> {
+        let mut labels = self.labels[operation].clone();
+        labels.set("status", status);
+        if self.family == HTTP {
+            labels.set("code", status);
+        }
+        let mut all = Vec::new();
         for name in &self.wanted {
             let mut own = labels.clone();
             own.set(NAME, name);
-            if *name == bucket {
-                let mut below = 0;
-                for ((_, le), more) in BOUNDS.iter().zip(cell.buckets) {
-                    below += more;
-                    let mut own = own.clone();
+            if *name == self.family.bucket {
+                for le in BOUNDS.iter().map(|(_, le)| *le).chain(["+Inf"]) {
                     own.set("le", le);
-                    into.push((own, f64_from_u64(below)));
+                    all.push(own.clone());
                 }
-                own.set("le", "+Inf");
-                into.push((own, f64_from_u64(cell.count)));
-            } else if *name == sum {
-                into.push((own, cell.sum_s));
-            } else if *name == total || *name == count {
-                into.push((own, f64_from_u64(cell.count)));
+            } else {
+                all.push(own);
             }
         }
+        all
+    }
+
+    /// Their values, in the same order.
+    fn values_of(&self, cell: &Cell) -> Vec<f64> {
+        let mut all = Vec::new();
+        for name in &self.wanted {
+            if *name == self.family.bucket {
+                let mut below = 0;
+                for more in cell.buckets {
+                    below += more;
+                    all.push(f64_from_u64(below));
+                }
+                all.push(f64_from_u64(cell.count));
+            } else if *name == self.family.sum {
+                all.push(cell.sum_s);
+            } else {
+                all.push(f64_from_u64(cell.count));
+            }
+        }
+        all
     }
 }

@@ -118,8 +118,8 @@ impl AlertWatch {
         let at_ms = instant(at);
         // What was due since the last scrape saw nothing of this one.
         self.evaluate_until(at_ms - 1);
-        self.services.iter().for_each(|services| services.expose(&mut series));
-        self.clients.iter().for_each(|clients| clients.expose(&mut series));
+        self.services.iter_mut().for_each(|services| services.expose(&mut series));
+        self.clients.iter_mut().for_each(|clients| clients.expose(&mut series));
         self.storage.take(at_ms, SCRAPE, series);
         self.storage.forget_before(at_ms - self.window_ms - LOOKBACK_MS);
         self.evaluate_until(at_ms);

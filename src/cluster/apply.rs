@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::cluster::api::meta::Labels;
 use crate::cluster::api::{Machine, NodeRequest, Taint};
+use crate::cluster::counts::PodCounts;
 use crate::cluster::node::{Node, NodePhase};
 use crate::cluster::occur::ZONE;
 use crate::cluster::pod::{Deletion, Pod, PodOwner, PodPhase};
@@ -113,6 +114,7 @@ impl Cluster {
             replicas,
             created: now,
             pods: Vec::new(),
+            counts: PodCounts::default(),
         })));
         records.push(Record::ReplicaSetCreated(id, owner));
     }
@@ -134,6 +136,7 @@ impl Cluster {
         let Some(pod) = self.create_pod(now, name, owner, revision, records) else { return };
         let set = self.replica_sets[id.index()].as_deref_mut().expect("it was there above");
         set.pods.push(pod);
+        set.counts.add(self.pods[pod.index()].as_deref().expect("it was just made"));
     }
 
     fn create_ordinal(
@@ -228,10 +231,11 @@ impl Cluster {
         if let Some(deletion) = pod.deletion {
             // A later request may shorten the grace, never lengthen it (rest.BeforeDelete).
             let earlier = Deletion { deadline: deletion.deadline.min(deadline), ..deletion };
-            self.pod_mut(id).deletion = Some(earlier);
+            self.change_pod(id, |pod| pod.deletion = Some(earlier));
             return;
         }
-        self.pod_mut(id).deletion = Some(Deletion { began: now, deadline, because });
+        let deletion = Deletion { began: now, deadline, because };
+        self.change_pod(id, |pod| pod.deletion = Some(deletion));
         self.job_pod_deleted(now, id, because);
         self.pending.remove(&id);
         let node = self.pod(id).and_then(|pod| pod.node);
@@ -253,10 +257,11 @@ impl Cluster {
         target.pods.push(id);
         target.requested += &requests;
         target.scoring_requested += &scoring;
-        let pod = self.pod_mut(id);
-        pod.node = Some(node);
-        pod.bound = Some(now);
-        pod.unschedulable = None;
+        self.change_pod(id, |pod| {
+            pod.node = Some(node);
+            pod.bound = Some(now);
+            pod.unschedulable = None;
+        });
         self.pending.remove(&id);
         records.push(Record::PodBound { pod: id, node, waited });
     }
@@ -265,7 +270,7 @@ impl Cluster {
         if self.pod(id).is_none_or(|pod| pod.unschedulable.as_ref() == Some(message)) {
             return;
         }
-        self.pod_mut(id).unschedulable = Some(Arc::clone(message));
+        self.change_pod(id, |pod| pod.unschedulable = Some(Arc::clone(message)));
         records.push(Record::PodUnschedulable { pod: id, message: Arc::clone(message) });
     }
 

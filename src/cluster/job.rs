@@ -244,7 +244,7 @@ impl Cluster {
         let Some(pod) = self.pod(id) else { return };
         let (owner, counted) = (pod.owner, pod.is_terminating());
         let phase = if succeeded { PodPhase::Succeeded } else { PodPhase::Failed };
-        self.pod_mut(id).phase = phase;
+        self.change_pod(id, |pod| pod.phase = phase);
         if let PodOwner::Job(workload, number) = owner
             && !counted
             && let (Some(run), rules) = self.workloads[workload.index()].run_and_rules(number)

@@ -134,9 +134,11 @@ impl Cluster {
         match fact {
             Occurrence::PodTaken(id) => {
                 if self.pod(id).is_some() {
-                    let pod = self.pod_mut(id);
-                    pod.started = Some(now);
-                    pod.ready = Some(ReadyCondition { status: ConditionStatus::False, since: now });
+                    let unready = ReadyCondition { status: ConditionStatus::False, since: now };
+                    self.change_pod(id, |pod| {
+                        pod.started = Some(now);
+                        pod.ready = Some(unready);
+                    });
                 }
             }
             Occurrence::ImagesPulled { pod, images, took } => {
@@ -144,7 +146,7 @@ impl Cluster {
             }
             Occurrence::PodStarted(id) => {
                 if self.pod(id).is_some() {
-                    self.pod_mut(id).phase = PodPhase::Running;
+                    self.change_pod(id, |pod| pod.phase = PodPhase::Running);
                     records.push(Record::PodStarted(id));
                 }
             }
@@ -153,7 +155,7 @@ impl Cluster {
             Occurrence::PodFailed(id) => {
                 if self.pod(id).is_some() {
                     self.leave_node(id);
-                    self.pod_mut(id).phase = PodPhase::Failed;
+                    self.change_pod(id, |pod| pod.phase = PodPhase::Failed);
                 }
             }
             Occurrence::ClaimBound(name, zone) => self.bind_claim(&name, zone),
@@ -243,9 +245,10 @@ impl Cluster {
             return;
         };
         if self.pod(pod).is_some() {
-            let life = self.pod_mut(pod);
-            let most = if sidecar { &mut life.sidecar_restarts } else { &mut life.restarts };
-            *most = restarts.max(*most);
+            self.change_pod(pod, |life| {
+                let most = if sidecar { &mut life.sidecar_restarts } else { &mut life.restarts };
+                *most = restarts.max(*most);
+            });
             records.push(Record::ContainerDied { pod, container, why, again_after, restarts });
         }
     }
@@ -278,7 +281,8 @@ impl Cluster {
         if before == Some(status) {
             return;
         }
-        self.pod_mut(id).ready = Some(ReadyCondition { status, since: now });
+        let ready = ReadyCondition { status, since: now };
+        self.change_pod(id, |pod| pod.ready = Some(ready));
         if status == ConditionStatus::True {
             records.push(Record::PodBecameReady(id));
         } else if before == Some(ConditionStatus::True) {
@@ -300,6 +304,7 @@ impl Cluster {
             PodOwner::ReplicaSet(_, set) => {
                 if let Some(set) = self.replica_sets[set.index()].as_deref_mut() {
                     forget(&mut set.pods, id);
+                    set.counts.remove(&pod);
                 }
             }
             PodOwner::Ordinal(_, ordinal) => {

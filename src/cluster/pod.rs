@@ -135,6 +135,13 @@ impl Pod {
         self.ready.is_some_and(|ready| ready.status == ConditionStatus::True)
     }
 
+    /// Since when it is ready, in whole seconds as the API has it; `None` when it is not.
+    #[must_use]
+    pub fn ready_since(&self) -> Option<SimTime> {
+        let ready = self.ready.filter(|ready| ready.status == ConditionStatus::True);
+        ready.map(|ready| ready.since.floor_to_second())
+    }
+
     /// Whether deletion began.
     #[must_use]
     pub fn is_terminating(&self) -> bool {

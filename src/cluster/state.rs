@@ -14,6 +14,7 @@ use crate::cluster::api::pod::PodTemplate;
 use crate::cluster::api::pool::NodePoolSpec;
 use crate::cluster::api::workload::{WorkloadKind, WorkloadSpec};
 use crate::cluster::budget::Budget;
+use crate::cluster::counts::PodCounts;
 use crate::cluster::node::Node;
 use crate::cluster::pod::{Pod, PodOwner, PodPhase, TemplateId};
 use crate::cluster::volume::Volumes;
@@ -333,11 +334,22 @@ impl Cluster {
         node
     }
 
-    pub(super) fn pod_mut(&mut self, id: PodId) -> &mut Pod {
+    /// Changes a pod, and what its ReplicaSet counts of it.
+    pub(super) fn change_pod(&mut self, id: PodId, change: impl FnOnce(&mut Pod)) {
         self.pod_stamps[id.index()] += 1;
         let pod = self.pods[id.index()].as_deref_mut().expect("a pod that changes is there");
         self.workload_stamps[pod.workload().index()] += 1;
-        pod
+        let set = match pod.owner {
+            PodOwner::ReplicaSet(_, set) => self.replica_sets[set.index()].as_deref_mut(),
+            PodOwner::Ordinal(..) | PodOwner::Daemon(..) | PodOwner::Job(..) => None,
+        };
+        let Some(set) = set else {
+            change(pod);
+            return;
+        };
+        set.counts.remove(pod);
+        change(pod);
+        set.counts.add(pod);
     }
 
     pub(super) fn workload_mut(&mut self, id: WorkloadId) -> &mut Workload {
@@ -359,14 +371,17 @@ impl Cluster {
         assert!(count <= most, "{} has {count} disks at {now}, at most {most}", node.name);
     }
 
-    /// Owners and what they own know each other: every pod of a ReplicaSet is one of its workload's,
-    /// an ordinal has one pod, and a claim of one pod has at most one that is bound.
+    /// Owners and what they own know each other: every pod of a ReplicaSet is one of its workload's
+    /// and counted in the state that it has, an ordinal has one pod, and a claim of one pod has at most one that is bound.
     fn check_owners(&self, now: SimTime) {
         for set in self.replica_sets.iter().flatten() {
+            let mut counts = PodCounts::default();
             for pod in set.pods.iter().filter_map(|id| self.pod(*id)) {
                 let owner = PodOwner::ReplicaSet(set.workload, set.id);
                 assert_eq!(pod.owner, owner, "{} is in another's list at {now}", pod.name);
+                counts.add(pod);
             }
+            assert_eq!(counts, set.counts, "{:?} counts other pods than it has at {now}", set.id);
         }
         let mut claimed: BTreeSet<Arc<str>> = BTreeSet::new();
         for workload in &self.workloads {

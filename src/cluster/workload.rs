@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::cluster::api::pod::PodTemplate;
 use crate::cluster::api::workload::WorkloadSpec;
+use crate::cluster::counts::PodCounts;
 use crate::cluster::job::{JobEnd, JobRun};
 use crate::cluster::pod::TemplateId;
 use crate::model::id::{PodId, ReplicaSetId, WorkloadId};
@@ -67,6 +68,8 @@ pub struct ReplicaSet {
     pub created: SimTime,
     /// Its pods, also terminating ones, in order of creation.
     pub pods: Vec<PodId>,
+    /// How many of them are in which state.
+    pub counts: PodCounts,
 }
 
 impl Workload {

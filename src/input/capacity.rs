@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::catalogue::Catalogue;
-use super::cluster_profile::known_zone;
 use super::codes;
 use super::decode::{Fields, Value, nearest};
 use super::pool_events::NOTICE;
@@ -17,6 +16,16 @@ use crate::scenario::capacity::{
 pub(super) struct Known<'a> {
     pub(super) machines: &'a [Arc<InstanceType>],
     pub(super) zones: &'a [Arc<str>],
+}
+
+/// A zone of the cluster.
+pub(super) fn known_zone(value: &Value<'_>, zones: &[Arc<str>]) -> Option<Arc<str>> {
+    let name = value.non_empty()?;
+    let found = zones.iter().find(|zone| ***zone == *name);
+    if found.is_none() {
+        value.report(value.unknown_reference(name, "zone", zones.iter().map(|zone| &**zone)));
+    }
+    found.cloned()
 }
 
 /// `capacity`: what the cloud gives by itself.

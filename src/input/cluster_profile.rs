@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
-use super::capacity::{Known, capacity, report_instance};
+use super::capacity::{Known, capacity, known_zone, report_instance};
 use super::catalogue::Catalogue;
 use super::codes;
 use super::decode::{Fields, Value, nearest};
@@ -334,16 +334,6 @@ pub(super) fn check_bounds(value: &Value<'_>, min: u32, max: u32, initial: u32) 
     };
     value.report(value.error(codes::OUT_OF_RANGE, &message));
     None
-}
-
-/// A zone of the cluster.
-pub(super) fn known_zone(value: &Value<'_>, zones: &[Arc<str>]) -> Option<Arc<str>> {
-    let name = value.non_empty()?;
-    let found = zones.iter().find(|zone| ***zone == *name);
-    if found.is_none() {
-        value.report(value.unknown_reference(name, "zone", zones.iter().map(|zone| &**zone)));
-    }
-    found.cloned()
 }
 
 fn lognormal(median: f64, sigma: f64) -> Dist {

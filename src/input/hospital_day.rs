@@ -6,8 +6,8 @@ use super::decode::{Fields, Value};
 use super::load::{Surroundings, span};
 use super::recordings::civil_ns;
 use crate::load::Executor;
+use crate::load::draft::{Bursts, LevelSource};
 use crate::load::hospital::Hospital;
-use crate::load::spec::{Bursts, LevelSource};
 use crate::units::SimDuration;
 
 /// Counts of visits are a little more uneven than Poisson's: an index of dispersion of 1.1.

@@ -3,8 +3,8 @@
 use super::codes;
 use super::decode::{Fields, Value, nearest};
 use super::{hospital_day, replay};
+use crate::load::draft::{Bursts, Diurnal, Level, LevelSource, OpenVus, RateStage, Spike, VuStage};
 use crate::load::mix::Mix;
-use crate::load::spec::{Bursts, Diurnal, Level, LevelSource, OpenVus, RateStage, Spike, VuStage};
 use crate::load::{Executor, LoadDraft, LoadSpec, Rate, Spacing};
 use crate::model::id::ClassId;
 use crate::service::ServiceGraph;

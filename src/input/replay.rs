@@ -10,7 +10,7 @@ use super::documents::paths;
 use super::kubernetes::meta::strings;
 use super::recordings::{Columns, Meaning, RateTrace, Recording, Wish};
 use super::source::{FileId, Span};
-use crate::load::spec::{Level, LevelSource};
+use crate::load::draft::{Level, LevelSource};
 use crate::load::{Executor, Rate};
 use crate::units::SimDuration;
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::alerts::alerts;
+use super::capacity::known_zone;
 use super::capacity::{Known, machine_filter};
-use super::cluster_profile::{ClusterProfile, check_bounds, known_zone, volume_mode};
+use super::cluster_profile::{ClusterProfile, check_bounds, volume_mode};
 use super::codes;
 use super::cron;
 use super::decode::{Context, Fields, Value, nearest};

@@ -1,12 +1,11 @@
 //! What makes a load draft valid: k6's own rules, and those of our shapes.
 
+use crate::load::draft::{
+    Diurnal, Executor, LoadDraft, LoadError, OpenVus, Problem, Spike, VUS_MAX,
+};
 use crate::load::rate::Rate;
-use crate::load::spec::{Diurnal, Executor, LoadDraft, LoadError, OpenVus, Problem, Spike};
 use crate::units::convert::f64_from_u64;
 use crate::units::time::SimDuration;
-
-/// Most VUs that k6 accepts.
-pub(crate) const VUS_MAX: u32 = 100_000_000;
 
 /// Shortest duration that k6 accepts where it asks for one.
 const DURATION_MIN: SimDuration = SimDuration::from_secs(1);
@@ -159,8 +158,9 @@ impl Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::draft::{Level, LevelSource, RateStage, VuStage};
     use crate::load::mix::Mix;
-    use crate::load::spec::{Level, LevelSource, LoadSpec, RateStage, VuStage};
+    use crate::load::spec::LoadSpec;
     use crate::model::id::ClassId;
 
     const VUS: OpenVus = OpenVus { pre_allocated: 1, max: 1 };

@@ -2,8 +2,9 @@
 
 use crate::engine::streams::Stream;
 use crate::load::arrivals::Arrivals;
+use crate::load::draft::Executor;
 use crate::load::open_pool::OpenPool;
-use crate::load::spec::{Executor, LoadSpec};
+use crate::load::spec::LoadSpec;
 use crate::load::vu_pool::VuPool;
 use crate::units::time::SimTime;
 
@@ -51,9 +52,9 @@ impl Generator {
 mod tests {
     use super::*;
     use crate::engine::streams::Streams;
+    use crate::load::draft::{Level, LevelSource, LoadDraft, OpenVus, Spacing};
     use crate::load::mix::Mix;
     use crate::load::rate::Rate;
-    use crate::load::spec::{Level, LevelSource, LoadDraft, OpenVus, Spacing};
     use crate::model::id::ClassId;
     use crate::units::time::SimDuration;
 

@@ -5,8 +5,8 @@
 //! from 8 to 17 with its two plateaux, and a part of them comes out of hours (Carroll 2003: CT 40 %, MRI 50 %,
 //! ultrasound 18 %).
 
+use crate::load::draft::Level;
 use crate::load::rate::Rate;
-use crate::load::spec::Level;
 use crate::units::convert::f64_from_usize;
 use crate::units::time::SimDuration;
 

@@ -2,9 +2,9 @@
 
 use std::f64::consts::TAU;
 
+use crate::load::draft::{Diurnal, Executor, Spike};
 use crate::load::rate::Rate;
 use crate::load::shape::{Shape, ShapeBuilder};
-use crate::load::spec::{Diurnal, Executor, Spike};
 use crate::units::convert::{f64_from_u64, f64_from_usize};
 use crate::units::time::SimDuration;
 
@@ -126,7 +126,7 @@ impl Day {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::spec::{Level, LevelSource};
+    use crate::load::draft::{Level, LevelSource};
 
     fn hours(count: f64) -> SimDuration {
         SimDuration::from_secs_f64(count * 3_600.0)

@@ -15,6 +15,7 @@
 //! [`LoadSpec`].
 
 pub mod arrivals;
+pub mod draft;
 pub mod generator;
 pub mod hospital;
 pub mod mix;
@@ -30,12 +31,13 @@ mod lower;
 mod scale;
 
 pub use arrivals::Arrivals;
+pub use draft::{Bursts, Executor, LoadDraft, LoadError, Spacing};
 pub use generator::Generator;
 pub use hospital::Hospital;
 pub use mix::Mix;
 pub use open_pool::OpenPool;
 pub use rate::Rate;
 pub use shape::Shape;
-pub use spec::{Bursts, Executor, LoadDraft, LoadError, LoadSpec, Spacing};
+pub use spec::LoadSpec;
 pub use vu_pool::VuPool;
 pub use vu_schedule::{VuChange, VuSchedule, VuTransition};

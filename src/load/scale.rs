@@ -1,7 +1,8 @@
 //! The same load, more or less of it.
 
+use crate::load::draft::{Executor, Level, OpenVus, RateStage, VuStage};
 use crate::load::rate::Rate;
-use crate::load::spec::{Executor, Level, LoadSpec, OpenVus, RateStage, VuStage};
+use crate::load::spec::LoadSpec;
 use crate::units::convert::{ceil_u64, f64_from_u64};
 
 impl LoadSpec {
@@ -76,8 +77,8 @@ fn executor(executor: &Executor, factor: f64) -> Executor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::draft::LoadDraft;
     use crate::load::mix::Mix;
-    use crate::load::spec::LoadDraft;
     use crate::model::id::ClassId;
     use crate::units::SimDuration;
 

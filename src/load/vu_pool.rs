@@ -1,6 +1,7 @@
 //! The virtual users of a closed load: who may start another iteration, and what is left to do.
 
-use crate::load::spec::{Executor, LoadSpec};
+use crate::load::draft::Executor;
+use crate::load::spec::LoadSpec;
 use crate::load::vu_schedule::{VuChange, VuSchedule, VuTransition};
 use crate::units::convert::index;
 use crate::units::time::SimTime;
@@ -207,8 +208,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::load::draft::{LoadDraft, VuStage};
     use crate::load::mix::Mix;
-    use crate::load::spec::{LoadDraft, VuStage};
     use crate::model::id::ClassId;
     use crate::units::time::SimDuration;
     use proptest::prelude::*;

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::load::spec::{Executor, LoadSpec, VuStage};
+use crate::load::draft::{Executor, VuStage};
+use crate::load::spec::LoadSpec;
 use crate::units::time::{SimDuration, SimTime};
 
 /// What happens to a virtual user.
@@ -153,18 +154,6 @@ impl VuSchedule {
         [cut, raw].into_iter().flatten().min()
     }
 
-    /// VUs that loop just after an instant, for a schedule of which nothing has been taken yet.
-    #[must_use]
-    pub fn looping_at(self, at: SimTime) -> u32 {
-        self.take_while(|transition| transition.at <= at).fold(0, |looping, transition| {
-            match transition.change {
-                VuChange::Start => looping + 1,
-                VuChange::Stop => looping - 1,
-                VuChange::Cut => looping,
-            }
-        })
-    }
-
     /// The next start or stop, graceful periods aside.
     fn next_raw(&mut self) -> Option<VuTransition> {
         if self.looping < self.to_begin {
@@ -243,8 +232,8 @@ impl Iterator for VuSchedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::draft::LoadDraft;
     use crate::load::mix::Mix;
-    use crate::load::spec::LoadDraft;
     use crate::model::id::ClassId;
     use proptest::prelude::*;
 
@@ -372,8 +361,6 @@ mod tests {
             .map(|transition| transition.at.as_nanos() / 1_000_000_000)
             .collect();
         assert_eq!(starts, [0, 0, 62, 64]);
-        assert_eq!(spec.planned_vus(secs(2)), Some(3));
-        assert_eq!(spec.planned_vus(secs(9)), Some(0));
     }
 
     proptest! {

@@ -13,7 +13,8 @@ use crate::cluster::api::{
 };
 use crate::control::hpa::HpaConfig;
 use crate::engine::Dist;
-use crate::load::spec::{Executor, LoadDraft, LoadSpec, OpenVus};
+use crate::load::draft::{Executor, LoadDraft, OpenVus};
+use crate::load::spec::LoadSpec;
 use crate::load::{Mix, Rate};
 use crate::metrics::Measurements;
 use crate::model::NodeId;

@@ -1,24 +1,11 @@
 //! Thresholds judged: the verdict, how far from the limit, since when and for how long violated.
 
+use crate::metrics::course::CoursePoint;
 use crate::metrics::measurements::Measurements;
 use crate::metrics::value::MetricView;
 use crate::scenario::Scenario;
 use crate::scenario::threshold::{Expression, MetricKind, Operator, ThresholdSpec, Verdict};
 use crate::units::SimDuration;
-
-/// What a threshold's figure was over one interval; times count from the start of measuring.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CoursePoint {
-    /// Begin of the interval.
-    pub from: SimDuration,
-    /// End of it.
-    pub to: SimDuration,
-    /// The figure over everything up to `to`: what k6 compares while a test runs.
-    pub total: Option<f64>,
-    /// The figure of the interval alone, or of the threshold's `window` that ends with it: what
-    /// users feel. `None` when nothing was measured in it.
-    pub current: Option<f64>,
-}
 
 /// What became of a threshold in one run.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,10 +1,10 @@
 //! The folding: what a run tells, taken in at once and kept in constant memory.
 
-use crate::load::spec::Executor;
+use crate::load::draft::Executor;
 use crate::metrics::calls::{
     CallFigures, Calls, EndCounts, IterationFigures, Iterations, iteration_matches,
 };
-use crate::metrics::judge::CoursePoint;
+use crate::metrics::course::CoursePoint;
 use crate::metrics::node_time::NodeTime;
 use crate::metrics::placed::Placed;
 use crate::metrics::scaling::Scaling;
@@ -96,12 +96,13 @@ impl Ended {
     fn take(&mut self, per_second: f64) -> CallsPoint {
         let durations = &self.durations;
         let completed = durations.count() - self.failed;
+        let [p50_ms, p95_ms, p99_ms] = durations.percentiles_ms([50.0, 95.0, 99.0]);
         let point = CallsPoint {
             completed_per_second: f64_from_u64(completed) * per_second,
             failed_per_second: f64_from_u64(self.failed) * per_second,
-            p50_ms: durations.percentile_ms(50.0),
-            p95_ms: durations.percentile_ms(95.0),
-            p99_ms: durations.percentile_ms(99.0),
+            p50_ms,
+            p95_ms,
+            p99_ms,
         };
         self.clear();
         point

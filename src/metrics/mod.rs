@@ -13,6 +13,7 @@
 
 pub mod calls;
 pub mod cost;
+mod course;
 pub mod judge;
 pub mod little;
 pub mod measurements;
@@ -32,7 +33,8 @@ mod tests;
 
 pub use calls::{CallFigures, EndCounts, IterationFigures};
 pub use cost::Cost;
-pub use judge::{CoursePoint, ThresholdResult};
+pub use course::CoursePoint;
+pub use judge::ThresholdResult;
 pub use little::LittleLaw;
 pub use measurements::{Measurements, StationFigures};
 pub use series::{CallsPoint, Series, StationPoint, TrafficPoint};

@@ -23,6 +23,16 @@ pub struct Tally {
     max: SimDuration,
 }
 
+/// A percentile that is looked for: between the values of two ranks counted from 0.
+struct Wanted {
+    below: u64,
+    above: u64,
+    /// How far from the lower to the upper value.
+    part: f64,
+    low: Option<f64>,
+    value: Option<f64>,
+}
+
 impl PartialEq for Tally {
     fn eq(&self, other: &Self) -> bool {
         self.sum_ns == other.sum_ns
@@ -133,13 +143,42 @@ impl Tally {
     /// when empty.
     #[must_use]
     pub fn percentile_ms(&self, percent: f64) -> Option<f64> {
-        let last = self.count().checked_sub(1)?;
-        let position = (percent / 100.0).clamp(0.0, 1.0) * f64_from_u64(last);
-        let below =
-            u64::try_from(trunc_i64(position)).expect("a position is not negative").min(last);
-        let above = (below + 1).min(last);
-        let (low, high) = self.values_at_ranks(below, above);
-        Some(low + (high - low) * (position - f64_from_u64(below)))
+        let [value] = self.percentiles_ms([percent]);
+        value
+    }
+
+    /// Several percentiles, each as [`Tally::percentile_ms`] tells it, in one look at the values.
+    #[must_use]
+    pub fn percentiles_ms<const N: usize>(&self, percents: [f64; N]) -> [Option<f64>; N] {
+        let Some(last) = self.count().checked_sub(1) else { return [None; N] };
+        let mut wanted = percents.map(|percent| {
+            let position = (percent / 100.0).clamp(0.0, 1.0) * f64_from_u64(last);
+            let below =
+                u64::try_from(trunc_i64(position)).expect("a position is not negative").min(last);
+            let part = position - f64_from_u64(below);
+            Wanted { below, above: (below + 1).min(last), part, low: None, value: None }
+        });
+        let mut seen = 0;
+        for bucket in self.histogram.iter_recorded() {
+            seen += bucket.count_since_last_iteration();
+            let middle = || self.middle_ms(bucket.value_iterated_to());
+            let mut open = false;
+            for it in wanted.iter_mut().filter(|it| it.value.is_none()) {
+                if it.low.is_none() && seen > it.below {
+                    it.low = Some(middle());
+                }
+                match it.low {
+                    Some(low) if seen > it.above => {
+                        it.value = Some(low + (middle() - low) * it.part);
+                    }
+                    Some(_) | None => open = true,
+                }
+            }
+            if !open {
+                break;
+            }
+        }
+        wanted.map(|it| it.value)
     }
 
     /// How many are longer than a limit (ms), to the width of a bucket.
@@ -147,23 +186,6 @@ impl Tally {
     pub fn count_above_ms(&self, limit_ms: f64) -> u64 {
         let limit_us = crate::units::convert::round_u64((limit_ms * 1e3).max(0.0));
         self.count() - self.histogram.count_between(0, limit_us)
-    }
-
-    /// The values (ms) at two ranks counted from 0, the first not above the second.
-    fn values_at_ranks(&self, first: u64, second: u64) -> (f64, f64) {
-        let mut seen = 0;
-        let mut low = None;
-        for bucket in self.histogram.iter_recorded() {
-            seen += bucket.count_since_last_iteration();
-            let value = || self.middle_ms(bucket.value_iterated_to());
-            if low.is_none() && seen > first {
-                low = Some(value());
-            }
-            if seen > second {
-                return (low.unwrap_or_else(value), value());
-            }
-        }
-        unreachable!("ranks are below the count");
     }
 
     /// The middle of a bucket, within what was really seen.
@@ -201,6 +223,11 @@ mod tests {
         near(tally.percentile_ms(100.0), 100.0, 0.0005);
         near(of_ms([10, 20]).percentile_ms(90.0), 19.0, 0.0005);
         near(of_ms([7]).percentile_ms(99.0), 7.0, 0.0);
+        let wanted = [99.0, 0.0, 50.0, 95.0];
+        assert_eq!(
+            tally.percentiles_ms(wanted),
+            wanted.map(|percent| tally.percentile_ms(percent))
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rust_decimal::prelude::ToPrimitive;
 
 use crate::metrics::calls::CallFigures;
 use crate::metrics::cost;
-use crate::metrics::judge::CoursePoint;
+use crate::metrics::course::{CoursePoint, trend_value, workload_matches};
 use crate::metrics::measurements::Measurements;
 use crate::metrics::tally::{Precision, Tally};
 use crate::model::id::{PoolId, StationId, WorkloadId};
@@ -24,36 +24,6 @@ pub struct MetricView<'a> {
     scenario: &'a Scenario,
     measured: &'a Measurements,
     selector: &'a MetricSelector,
-}
-
-/// The figure of a method of a trend (ms).
-pub(super) fn trend_value(tally: &Tally, method: Method) -> Option<f64> {
-    match method {
-        Method::Avg => tally.mean_ms(),
-        Method::Min => tally.min_ms(),
-        Method::Max => tally.max_ms(),
-        Method::Med => tally.percentile_ms(50.0),
-        Method::Percentile(percent) => tally.percentile_ms(percent),
-        Method::Count | Method::Rate | Method::Value => None,
-    }
-}
-
-/// Whether a workload carries every tag of a selector: `workload` (`Deployment/web` or `web`) and
-/// `service` (the service its pods serve).
-pub(super) fn workload_matches(
-    scenario: &Scenario,
-    selector: &MetricSelector,
-    workload: WorkloadId,
-) -> bool {
-    let spec = &scenario.workloads[workload.index()];
-    let station = scenario.services.station_of(workload);
-    selector.tags().all(|(key, value)| match key {
-        "workload" => &*spec.meta.name == value || spec.to_string() == value,
-        "service" => {
-            station.is_some_and(|id| &*scenario.services.stations[id.index()].name == value)
-        }
-        _ => false,
-    })
 }
 
 impl<'a> MetricView<'a> {

@@ -7,9 +7,8 @@
 use std::collections::VecDeque;
 
 use crate::metrics::calls::{Calls, ENDS, iteration_matches};
-use crate::metrics::judge::CoursePoint;
+use crate::metrics::course::{CoursePoint, trend_value, workload_matches};
 use crate::metrics::tally::{Precision, Tally};
-use crate::metrics::value::{trend_value, workload_matches};
 use crate::model::id::{ClassId, LoadId, WorkloadId};
 use crate::model::observer::CallEnd;
 use crate::scenario::Scenario;

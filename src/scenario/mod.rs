@@ -202,6 +202,13 @@ impl Scenario {
         })
     }
 
+    /// The same without alert rules, for runs of which nobody reads what fired. Scrapes change nothing
+    /// else.
+    #[must_use]
+    pub fn unwatched(&self) -> Self {
+        Self { alerts: Arc::new(self.alerts.unwatched()), ..self.clone() }
+    }
+
     /// From the first simulated instant to the last.
     #[must_use]
     pub fn total_time(&self) -> SimDuration {

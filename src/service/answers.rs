@@ -16,10 +16,12 @@ impl Services {
         if !self.is_live(id) {
             return;
         }
-        let travels = self.way_back(&self.calls.get(id.slot).clone(), end);
-        if !travels.is_zero() {
-            self.send_back(ctx, id, end, travels);
-            return;
+        if self.graph.network.is_some() {
+            let travels = self.way_back(&self.calls.get(id.slot).clone(), end);
+            if !travels.is_zero() {
+                self.send_back(ctx, id, end, travels);
+                return;
+            }
         }
         self.answer(ctx, id, end);
     }

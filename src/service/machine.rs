@@ -221,15 +221,14 @@ impl Services {
         if server.quota.is_some() {
             server.follow_quota(now, queue);
         }
-        if server.machine == NO_MACHINE {
+        if !server.contended {
+            return;
+        }
+        let wants = server.wants();
+        if wants.to_bits() == server.wanted.to_bits() {
             return;
         }
         let machine = &mut self.machines.slots[index(server.machine)];
-        let wants = server.wants();
-        if machine.potential <= machine.for_members() || wants.to_bits() == server.wanted.to_bits()
-        {
-            return;
-        }
         machine.wanted += wants - server.wanted;
         server.wanted = wants;
         let full = machine.wanted > machine.for_members();
@@ -296,9 +295,11 @@ impl Services {
         claims.clear();
         let machine = &mut self.machines.slots[index(slot)];
         machine.wanted = 0.0;
+        let contended = machine.potential > machine.for_members();
         for id in &machine.members {
             let server = self.servers[id.index()].as_deref_mut().expect("members are live");
             server.wanted = server.wants();
+            server.contended = contended;
             machine.wanted += server.wanted;
             claims.push(Claim { wanted: server.wanted, weight: server.weight, given: 0.0 });
         }

@@ -33,6 +33,8 @@ pub(super) struct Server {
     pub(super) quota: Option<Quota>,
     /// The machine it shares, [`NO_MACHINE`] for one of its own.
     pub(super) machine: u32,
+    /// All that share it could want more than it has together.
+    pub(super) contended: bool,
     /// Its weight there.
     pub(super) weight: f64,
     /// Cores it wanted when shares were last looked at.
@@ -157,6 +159,7 @@ impl Server {
             limited,
             quota,
             machine: NO_MACHINE,
+            contended: false,
             weight: 1.0,
             wanted: 0.0,
             starting: 0.0,
@@ -203,7 +206,7 @@ impl Server {
 
     /// Whether what it wants of its CPU matters to others, or to its quota.
     pub(super) fn is_followed(&self) -> bool {
-        self.machine != NO_MACHINE || self.quota.is_some()
+        self.contended || self.quota.is_some()
     }
 
     /// A request comes in.

@@ -144,11 +144,6 @@ impl Containers {
     }
 }
 
-/// A container by its position, init containers first.
-pub(super) fn container_at(spec: &PodSpec, position: u8) -> Option<&Container> {
-    spec.init_containers.iter().chain(&spec.containers).nth(usize::from(position))
-}
-
 /// The container that serves a station, or the first that is no init container.
 pub(super) fn serving_container(scenario: &Scenario, station: Option<StationId>, pod: &Pod) -> u8 {
     let spec = &pod.template.spec;
@@ -213,7 +208,7 @@ impl<O: Observer> Run<'_, O> {
         let Ok(position) = u8::try_from(life.next) else { return };
         let Some(pod) = self.cluster.pod(id) else { return };
         let Some(node) = pod.node.and_then(|node| self.cluster.node(node)) else { return };
-        let Some(container) = container_at(&pod.template.spec, position) else {
+        let Some(container) = pod.template.spec.container_at(position) else {
             self.all_started(now, id);
             return;
         };
@@ -278,7 +273,7 @@ impl<O: Observer> Run<'_, O> {
         let Some(pod) = self.cluster.pod(id) else { return };
         let spec = &pod.template.spec;
         let last = spec.init_containers.len() + spec.containers.len() == usize::from(position) + 1;
-        let Some(container) = container_at(spec, position) else { return };
+        let Some(container) = spec.container_at(position) else { return };
         let images = vec![NodeImage {
             names: vec![Arc::clone(&container.image)],
             size: self.scenario.images.of(&container.image),
@@ -298,7 +293,7 @@ impl<O: Observer> Run<'_, O> {
     /// A container runs: its process comes up, its probes begin.
     fn container_runs(&mut self, now: SimTime, id: PodId, position: u8) {
         let Some(pod) = self.cluster.pod(id) else { return };
-        let Some(container) = container_at(&pod.template.spec, position) else { return };
+        let Some(container) = pod.template.spec.container_at(position) else { return };
         let Some(life) = self.containers.life(id, position) else { return };
         let (role, restarts) = (life.role, life.restarts);
         let serving = self.serving_container(pod) == position;
@@ -405,7 +400,7 @@ impl<O: Observer> Run<'_, O> {
     /// What is known of a container's process, and a name for its chance.
     fn process_spec(&self, id: PodId, position: u8) -> Option<(ProcessSpec, String)> {
         let pod = self.cluster.pod(id)?;
-        let container = container_at(&pod.template.spec, position)?;
+        let container = pod.template.spec.container_at(position)?;
         let restarts = self.containers.life(id, position)?.restarts;
         let name = format!("{}/{}/{restarts}", pod.name, container.name);
         let key = (pod.workload(), Arc::clone(&container.name));
@@ -466,7 +461,7 @@ impl<O: Observer> Run<'_, O> {
     pub(super) fn container_dies(&mut self, now: SimTime, id: PodId, position: u8, why: Death) {
         let Some(pod) = self.cluster.pod(id) else { return };
         let spec = &pod.template.spec;
-        let Some(container) = container_at(spec, position) else { return };
+        let Some(container) = spec.container_at(position) else { return };
         let name = Arc::clone(&container.name);
         let sidecar = container.sidecar;
         // A sidecar is started again whatever the pod's policy is.

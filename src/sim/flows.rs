@@ -1,7 +1,7 @@
 //! The fluid model in a run: loads become rates, ticks come as often as things change.
 
 use crate::engine::TimerId;
-use crate::load::spec::Executor;
+use crate::load::draft::Executor;
 use crate::load::{LoadSpec, Spacing, VuChange, VuSchedule};
 use crate::model::Event;
 use crate::model::observer::Observer;

@@ -16,7 +16,6 @@ use crate::model::observer::Observer;
 use crate::model::record::{HpaCondition, HpaMetricSync, HpaSync, Record};
 use crate::model::{Action, Event};
 use crate::sim::Run;
-use crate::sim::containers::container_at;
 use crate::sim::custom_metrics::{pod_values, readings};
 use crate::units::convert::{count_i32, count_u32};
 use crate::units::{SimDuration, SimTime};
@@ -177,7 +176,7 @@ fn container_usages<'a>(pod: &'a Pod, metric: &PodMetric) -> Vec<ContainerAmount
             + i64::from(metric.cpu_nanocores.rem_euclid(1_000_000) > 0);
         let memory_milli = metric.memory_bytes.saturating_mul(1_000);
         ContainerAmounts {
-            name: container_at(spec, metric.container).map_or("", |container| &*container.name),
+            name: spec.container_at(metric.container).map_or("", |container| &*container.name),
             amounts: Amounts { cpu_milli: Some(cpu_milli), memory_milli: Some(memory_milli) },
         }
     };

@@ -15,7 +15,6 @@ use crate::model::observer::Observer;
 use crate::model::record::{About, Death};
 use crate::service::spec::StationSpec;
 use crate::sim::Run;
-use crate::sim::containers::container_at;
 use crate::units::convert::{f64_from_i64, round_i64};
 use crate::units::{Bytes, SimDuration, SimTime};
 
@@ -66,7 +65,7 @@ impl<O: Observer> Run<'_, O> {
             }
             let serving = self.serving_container(pod);
             let spec = &pod.template.spec;
-            let own = container_at(spec, serving).and_then(|container| container.limits.memory);
+            let own = spec.container_at(serving).and_then(|container| container.limits.memory);
             let limit = own.or(spec.pod_limits.memory);
             if let Some(limit) = limit.filter(|limit| works && peak > f64_from_i64(limit.0)) {
                 let used = Bytes(round_i64(peak));

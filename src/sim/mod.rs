@@ -50,6 +50,7 @@ use crate::model::Event;
 use crate::model::id::{DisruptionId, PodId, ServerId, StationId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::Record;
+use crate::promql::Labels;
 use crate::scenario::{Scenario, ServiceModel};
 use crate::service::{CallTally, Fluid, IterationEnd, Model, Services};
 use crate::units::{SimDuration, SimTime};
@@ -156,6 +157,8 @@ struct Run<'a, O> {
     sampler: sampling::Sampler,
     /// GPU time of each pod a second before exporters are scraped (s).
     gpu_marks: BTreeMap<PodId, (SimTime, f64)>,
+    /// The labels of all series as exporters last showed them.
+    exported: Vec<Labels>,
     /// What happened and was not told yet.
     records: Vec<Record>,
     ended: Vec<IterationEnd>,
@@ -246,6 +249,7 @@ impl<'a, O: Observer> Run<'a, O> {
             stations,
             sampler: sampling::Sampler::new(scenario),
             gpu_marks: BTreeMap::new(),
+            exported: Vec::new(),
             records: Vec::new(),
             ended: Vec::new(),
             drained: Vec::new(),

@@ -9,7 +9,6 @@ use crate::model::observer::Observer;
 use crate::model::record::Record;
 use crate::service::Place;
 use crate::sim::Run;
-use crate::sim::containers::container_at;
 use crate::sim::loads::ctx;
 use crate::units::{SimDuration, SimTime};
 
@@ -151,7 +150,7 @@ impl<O: Observer> Run<'_, O> {
         let node = pod.node.and_then(|node| self.cluster.node(node));
         let spec = &pod.template.spec;
         let serving = self.serving_container(pod);
-        let container = container_at(spec, serving);
+        let container = spec.container_at(serving);
         let own = container.and_then(|container| container.limits.cpu);
         let limit = own.or(spec.pod_limits.cpu).map(crate::units::MilliCpu::as_cores);
         let requested = container.and_then(|container| container.requests.cpu);
@@ -199,7 +198,7 @@ impl<O: Observer> Run<'_, O> {
             // Its kubelet does not answer: the object stays until the node is back or gone.
             return;
         }
-        let serving = container_at(&pod.template.spec, self.serving_container(pod));
+        let serving = pod.template.spec.container_at(self.serving_container(pod));
         let Some(serving) = serving else { return };
         let steps = self.kubelets.termination(now, pod, serving);
         // Probes stop with the deletion.

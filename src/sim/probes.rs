@@ -17,7 +17,6 @@ use crate::model::observer::Observer;
 use crate::model::record::{About, Death};
 use crate::service::ProbeAnswer;
 use crate::sim::Run;
-use crate::sim::containers::container_at;
 use crate::sim::loads::ctx;
 use crate::units::{SimDuration, SimTime};
 
@@ -110,7 +109,7 @@ impl<O: Observer> Run<'_, O> {
     /// The container that serves and its probe of a kind.
     fn probe_of(&self, pod: &Pod, kind: Kind) -> Option<(u8, Probe)> {
         let position = self.serving_container(pod);
-        let container = container_at(&pod.template.spec, position)?;
+        let container = pod.template.spec.container_at(position)?;
         let probe = match kind {
             Kind::Readiness => container.readiness_probe,
             Kind::Liveness => container.liveness_probe,

@@ -408,6 +408,11 @@ fn pod_of(record: &Record) -> Option<PodId> {
 }
 
 fn ready_pods(cluster: &Cluster, id: WorkloadId) -> i32 {
+    let sets = &cluster.workload(id).replica_sets;
+    if !sets.is_empty() {
+        let sets = sets.iter().filter_map(|set| cluster.replica_set(*set));
+        return count_i32(sets.map(|set| set.counts.ready()).sum());
+    }
     let serves = |pod: &&Pod| pod.is_active() && pod.is_ready();
     count_i32(cluster.pods_of(id).filter(serves).count())
 }

@@ -9,7 +9,7 @@ use crate::model::observer::Observer;
 use crate::scenario::Scenario;
 use crate::service::Throttling;
 use crate::sim::Run;
-use crate::sim::containers::{container_at, serving_container};
+use crate::sim::containers::serving_container;
 use crate::units::SimTime;
 
 /// What a container without a profile is taken to use of the cores it asks for. Told among the
@@ -94,7 +94,7 @@ impl<O: Observer> Run<'_, O> {
                     (usage.cpu_core_s + cores * starting_s, usage.memory_bytes)
                 }
                 None => {
-                    let Some(container) = container_at(spec, position) else { continue };
+                    let Some(container) = spec.container_at(position) else { continue };
                     let (cores, memory) = assumed(scenario, pod, container);
                     (cores * age_s, memory)
                 }

@@ -103,6 +103,10 @@ pub fn compute(
             of_policy.iter().map(fresh).collect()
         })
         .collect();
+    let unwatched =
+        |variant: &Result<Scenario, String>| variant.as_ref().ok().map(Scenario::unwatched);
+    let variants: Vec<Vec<Option<Scenario>>> =
+        variants.iter().map(|of_policy| of_policy.iter().map(unwatched).collect()).collect();
     let all = u64::from(options.runs);
     let round = if options.precision.is_some() { ROUND } else { all };
     let mut from = 0;

@@ -150,6 +150,7 @@ pub fn figures(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Vec<Figures> {
     let replications: Vec<u64> = replications.collect();
+    let scenario = &scenario.unwatched();
     each(&replications, |replication| {
         let result = run(scenario, SweepOptions::single(seed), *replication, progress);
         progress(Progress::Finished);

@@ -52,6 +52,7 @@ struct SetDoc {
     template: String,
     creation_timestamp: At,
     replicas: i32,
+    #[serde(default)]
     revision: i64,
     desired_replicas: Option<i32>,
     max_replicas: Option<i32>,
@@ -188,12 +189,13 @@ impl Live {
     }
 
     fn spec(&self) -> DeploymentSeen {
-        let strategy = match (self.doc.max_surge, self.doc.max_unavailable) {
-            (Some(surge), Some(unavailable)) => DeploymentStrategy::RollingUpdate {
-                max_surge: surge.0,
-                max_unavailable: unavailable.0,
+        let pods = |share: Option<Share>| share.expect("a rolling update states its limits").0;
+        let strategy = match self.doc.strategy.as_deref() {
+            Some("Recreate") => DeploymentStrategy::Recreate,
+            _ => DeploymentStrategy::RollingUpdate {
+                max_surge: pods(self.doc.max_surge),
+                max_unavailable: pods(self.doc.max_unavailable),
             },
-            _ => DeploymentStrategy::Recreate,
         };
         DeploymentSeen {
             replicas: self.doc.replicas.expect("a Deployment has a size"),

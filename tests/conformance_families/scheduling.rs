@@ -9,7 +9,7 @@ use aurelius_sim::control::scheduler::{
     ServiceSelector, Snapshot, Surroundings,
 };
 use aurelius_sim::model::PodId;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::{Checks, Outcome, each_case};
@@ -64,10 +64,21 @@ struct ReplicaSetSpecDoc {
 #[serde(deny_unknown_fields, default)]
 struct Answer {
     filtered: BTreeMap<String, String>,
+    /// A node without reasons may stand here with an empty list or not at all.
+    #[serde(deserialize_with = "given_reasons")]
     reasons: BTreeMap<String, Vec<String>>,
     scores: BTreeMap<String, BTreeMap<String, i64>>,
     total: BTreeMap<String, i64>,
     best: Vec<String>,
+}
+
+/// Empty lists are left out of the files: a node that a PreFilter narrowed out has no reasons.
+fn given_reasons<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Vec<String>>, D::Error> {
+    let written: BTreeMap<String, Option<Vec<String>>> = Deserialize::deserialize(deserializer)?;
+    let given = written.into_iter().map(|(node, reasons)| (node, reasons.unwrap_or_default()));
+    Ok(given.filter(|(_, reasons)| !reasons.is_empty()).collect())
 }
 
 fn check_case(case: Case) -> Checks {
@@ -157,8 +168,7 @@ fn answer(framework: &mut Framework, snapshot: &mut Snapshot, pod: &PodInfo) -> 
     };
     for slot in everyone.iter().filter(|slot| !met(slot)) {
         let name = snapshot.node(*slot).name.to_string();
-        answer.filtered.insert(name.clone(), "PreFilterResult".to_owned());
-        answer.reasons.insert(name, Vec::new());
+        answer.filtered.insert(name, "PreFilterResult".to_owned());
     }
     if !found.feasible.is_empty() {
         add_scores(framework, snapshot, pod, &found, &mut answer);

@@ -210,6 +210,12 @@ pub const DEFAULT_SCORING_CPU: MilliCpu = MilliCpu(100);
 pub const DEFAULT_SCORING_MEMORY: Bytes = Bytes(200 * 1024 * 1024);
 
 impl PodSpec {
+    /// A container by its position, init containers first.
+    #[must_use]
+    pub fn container_at(&self, position: u8) -> Option<&Container> {
+        self.init_containers.iter().chain(&self.containers).nth(usize::from(position))
+    }
+
     /// The effective request: containers and sidecars together, or the largest init step, per
     /// resource; pod-level requests replace it; overhead comes on top
     /// (component-helpers/resource `PodRequests`).

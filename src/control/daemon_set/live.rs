@@ -8,7 +8,7 @@ use crate::cluster::api::scheduling::{Taint, TaintEffect};
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::{Cluster, Node, PodOwner};
 use crate::control::decision::{Decision, earlier};
-use crate::control::replica_set::{ready_since, until_available};
+use crate::control::replica_set::until_available;
 use crate::model::action::PodDeletion;
 use crate::model::id::WorkloadId;
 use crate::model::{Action, Reason};
@@ -68,7 +68,7 @@ pub fn look(now: SimTime, cluster: &Cluster, id: WorkloadId) -> Sync {
             scheduled: pod.node.is_some(),
             updated: pod.template_id == wanted.template_id,
             phase: pod.phase,
-            ready_since: ready_since(pod),
+            ready_since: pod.ready_since(),
             created: pod.created.floor_to_second(),
             terminating: pod.is_terminating(),
             in_backoff: false,

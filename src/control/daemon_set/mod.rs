@@ -132,6 +132,16 @@ impl<T> Default for Choice<T> {
     }
 }
 
+impl<T: Copy> Choice<T> {
+    /// One more of these; whoever takes the first ones takes one of each.
+    fn add_one_of(&mut self, more: &[T]) {
+        self.from.extend(more);
+        let first = self.from.len() - more.len();
+        self.from[self.count..=first].rotate_right(1);
+        self.count += 1;
+    }
+}
+
 impl Sync {
     /// All nodes that get a pod now, choices taken, at most a burst.
     pub fn creations(&self) -> impl Iterator<Item = NodeId> {
@@ -146,7 +156,7 @@ impl Sync {
     }
 
     fn is_idle(&self) -> bool {
-        self.create.is_empty() && self.delete.is_empty()
+        self.create.is_empty() && self.delete.is_empty() && self.delete_some.count == 0
     }
 }
 
@@ -259,7 +269,9 @@ type NewAndOld<'a> = (Option<&'a PodSeen<'a>>, Option<&'a PodSeen<'a>>);
 
 impl<'a> Work<'a> {
     fn is_available(&self, pod: &PodSeen<'_>) -> bool {
-        pod.ready_since.is_some_and(|since| since + self.seen.min_ready <= self.seen.now)
+        let min_ready = self.seen.min_ready;
+        pod.ready_since
+            .is_some_and(|since| min_ready.is_zero() || since + min_ready <= self.seen.now)
     }
 
     fn allows_surge(&self) -> bool {
@@ -297,13 +309,20 @@ impl<'a> Work<'a> {
         should_run: bool,
         sync: &mut Sync,
     ) {
-        let mut running = Vec::new();
+        let (mut running, mut failed) = (Vec::new(), Vec::new());
         for pod in pods.iter().copied().filter(|pod| !pod.terminating) {
             match pod.phase {
                 PodPhase::Failed if pod.in_backoff => {}
-                PodPhase::Failed | PodPhase::Succeeded => sync.delete.push(pod.pod),
+                PodPhase::Failed => failed.push(pod.pod),
+                PodPhase::Succeeded => sync.delete.push(pod.pod),
                 PodPhase::Pending | PodPhase::Running => running.push(pod),
             }
+        }
+        match failed[..] {
+            [] => {}
+            [one] => sync.delete.push(one),
+            // The first of them starts the back-off of the node, and the others wait for it.
+            [_, _, ..] => sync.delete_some.add_one_of(&failed),
         }
         running.sort_by_key(|pod| (!pod.scheduled, pod.created, pod.name));
         if !self.allows_surge() {
@@ -428,6 +447,38 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    #[test]
+    fn of_two_failed_pods_of_a_node_one_waits_for_the_back_off() {
+        let mut some = Choice::default();
+        some.add_one_of(&[PodId(1), PodId(2), PodId(3)]);
+        some.add_one_of(&[PodId(8), PodId(9)]);
+        assert_eq!((some.count, &some.from[..2]), (2, &[PodId(1), PodId(8)][..]));
+        let labels = Labels::new();
+        let node = NodeSeen { node: NodeId(0), name: "n", labels: &labels, taints: &[] };
+        let failed = |id: u32| PodSeen {
+            pod: PodId(id),
+            name: "p",
+            node: NodeId(0),
+            scheduled: true,
+            updated: true,
+            phase: PodPhase::Failed,
+            ready_since: None,
+            created: SimTime::ZERO,
+            terminating: false,
+            in_backoff: false,
+        };
+        let got = sync(&Observation {
+            now: SimTime::from_secs(60),
+            template: &PodSpec::default(),
+            min_ready: SimDuration::ZERO,
+            rolling_update: None,
+            nodes: &[node],
+            pods: &[failed(4), failed(5)],
+        });
+        assert_eq!(got.deletions().collect::<Vec<_>>(), [PodId(4)]);
+        assert_eq!(got.delete_some, Choice { count: 1, from: vec![PodId(4), PodId(5)] });
+    }
 
     #[test]
     fn a_choice_is_taken_from_its_beginning_and_a_burst_is_limited() {

@@ -6,9 +6,8 @@ use super::{
     Annotations, DeploymentSeen, Observation, Progress, SetSeen, Status, Step, Sync, sync,
 };
 use crate::cluster::api::workload::WorkloadKind;
-use crate::cluster::{Cluster, PodPhase, ReplicaSet, TemplateId, Workload};
+use crate::cluster::{Cluster, ReplicaSet, TemplateId, Workload};
 use crate::control::decision::Decision;
-use crate::control::replica_set::is_available;
 use crate::model::id::WorkloadId;
 use crate::model::{Action, Reason};
 use crate::units::convert::{count_i32, index};
@@ -41,8 +40,7 @@ impl Memory {
         }
         let sets: Vec<&ReplicaSet> =
             workload.replica_sets.iter().filter_map(|set| cluster.replica_set(*set)).collect();
-        let seen: Vec<SetSeen> =
-            sets.iter().map(|set| self.observe(now, cluster, workload, set)).collect();
+        let seen: Vec<SetSeen> = sets.iter().map(|set| self.observe(now, workload, set)).collect();
         let sync = sync(&Observation {
             now,
             deployment: self.spec(workload),
@@ -88,35 +86,19 @@ impl Memory {
         }
     }
 
-    fn observe(
-        &self,
-        now: SimTime,
-        cluster: &Cluster,
-        workload: &Workload,
-        set: &ReplicaSet,
-    ) -> SetSeen {
+    fn observe(&self, now: SimTime, workload: &Workload, set: &ReplicaSet) -> SetSeen {
         let template = template_of(workload, set);
-        let (mut active, mut ready, mut available) = (0_usize, 0_usize, 0_usize);
-        let mut has_living_pods = false;
-        // One pass: pods are many and lie all over memory.
-        for pod in set.pods.iter().filter_map(|pod| cluster.pod(*pod)) {
-            has_living_pods |= !matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed);
-            if pod.is_active() {
-                active += 1;
-                ready += usize::from(pod.is_ready());
-                available += usize::from(is_available(now, pod, workload.spec.min_ready));
-            }
-        }
+        let counts = &set.counts;
         SetSeen {
             template: template.0,
             created: set.created.floor_to_second(),
             replicas: set.replicas,
             annotations: self.annotations.get(&template).copied().unwrap_or_default(),
-            active: count_i32(active),
+            active: count_i32(counts.active()),
             // Pods beyond the set's size are as good as deleted: they must not be counted on.
-            ready: count_i32(ready).min(set.replicas),
-            available: count_i32(available).min(set.replicas),
-            has_living_pods,
+            ready: count_i32(counts.ready()).min(set.replicas),
+            available: count_i32(counts.available(now, workload.spec.min_ready)).min(set.replicas),
+            has_living_pods: counts.living() > 0,
         }
     }
 

@@ -309,7 +309,8 @@ impl<'a> Work<'a> {
         });
         for &index in old.iter().take(excess) {
             let set = &mut self.sets[index];
-            set.deleted = set.seen.active == 0 && set.now == 0 && set.before == 0;
+            // As it was seen: an empty set that a paused Deployment has just scaled up goes, too.
+            set.deleted = set.seen.active == 0 && set.before == 0;
         }
     }
 

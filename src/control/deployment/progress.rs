@@ -41,7 +41,8 @@ impl Work<'_> {
         } else if self.is_timed_out(current, deadline) {
             set_progress(&mut status, Progress::ProgressDeadlineExceeded, now);
         }
-        let requeue = (status == *self.seen.status).then(|| self.recheck(&status, deadline));
+        // What was noted on the way is stored already and no change of this step.
+        let requeue = (status == self.status).then(|| self.recheck(&status, deadline));
         (status, requeue.flatten())
     }
 

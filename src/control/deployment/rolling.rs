@@ -74,7 +74,9 @@ fn remove_unhealthy(work: &mut Work<'_>, old: &[usize], most: i32) -> i32 {
 /// Then as many as the available ones exceed the minimum
 /// (`scaleDownOldReplicaSetsForRollingUpdate`).
 fn remove_healthy(work: &mut Work<'_>, old: &[usize]) -> i32 {
-    let available: i32 = work.sets.iter().map(|set| set.seen.available).sum();
+    let new = index_of_new(work);
+    let counted = old.iter().copied().chain([new]);
+    let available: i32 = counted.map(|index| work.sets[index].seen.available).sum();
     let most = available - work.min_available();
     let mut removed = 0;
     for &index in old {

@@ -174,3 +174,72 @@ fn recreate_waits_for_the_last_old_pod() {
     rollout.step();
     assert_eq!(rollout.sizes(), (0, 3));
 }
+
+fn empty_set(template: u32, revision: i64) -> SetSeen {
+    SetSeen {
+        template,
+        created: SimTime::from_secs(u64::from(template)),
+        replicas: 0,
+        annotations: Annotations { revision, ..Annotations::default() },
+        active: 0,
+        ready: 0,
+        available: 0,
+        has_living_pods: false,
+    }
+}
+
+/// The limit looks at the sets as they were before they were scaled.
+#[test]
+fn a_paused_deployment_beyond_its_history_limit_deletes_the_set_it_has_just_scaled_up() {
+    let mut rollout = Rollout::new(5, Percent(25), Percent(25));
+    rollout.sets = vec![empty_set(0, 1)];
+    rollout.deployment.paused = true;
+    let seen = |rollout: &Rollout| {
+        sync(&Observation {
+            now: rollout.now,
+            deployment: rollout.deployment,
+            wanted: 1,
+            status: &rollout.status,
+            sets: &rollout.sets,
+        })
+    };
+    let kept = seen(&rollout);
+    assert_eq!((kept.updates[0].replicas, kept.delete.len()), (5, 0));
+    rollout.deployment.revision_history_limit = 0;
+    let deleted = seen(&rollout);
+    assert_eq!((deleted.updates.len(), deleted.delete), (0, vec![0]));
+}
+
+/// The condition that is noted when the set is made is stored at once, so it is no change.
+#[test]
+fn a_new_set_that_finds_no_room_is_looked_at_again_before_the_deadline() {
+    let mut rollout = Rollout::new(4, Int(1), Int(0));
+    // A scaling has written all but the progress; five pods of the old set, none available.
+    let old = &mut rollout.sets[0];
+    (old.replicas, old.active, old.ready, old.available) = (5, 4, 0, 0);
+    rollout.status = Status {
+        observed_generation: 2,
+        replicas: 4,
+        updated: 0,
+        ready: 0,
+        available: 0,
+        unavailable: 5,
+        conditions: Conditions {
+            available: Some(Available::MinimumReplicasUnavailable),
+            ..rollout.status.conditions
+        },
+    };
+    let step = sync(&Observation {
+        now: rollout.now,
+        deployment: rollout.deployment,
+        wanted: 1,
+        status: &rollout.status,
+        sets: &rollout.sets,
+    });
+    assert_eq!(step.create.map(|new| new.replicas), Some(0));
+    assert_eq!(
+        step.status.conditions.progressing.map(|it| it.reason),
+        Some(Progress::NewReplicaSetCreated)
+    );
+    assert_eq!(step.requeue, Some(SimDuration::from_secs(601)));
+}

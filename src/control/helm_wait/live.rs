@@ -11,7 +11,7 @@ use crate::control::replica_set::is_available;
 use crate::control::workload::WorkloadControllers;
 use crate::model::id::WorkloadId;
 use crate::units::SimTime;
-use crate::units::convert::count_i32;
+use crate::units::convert::{count_i32, index};
 
 /// Whether a workload is ready. To be asked after its controller looked: before, its status speaks
 /// of the old template (`observedGeneration`).
@@ -34,9 +34,7 @@ pub fn look(
                     max_unavailable: max_unavailable(*strategy, workload.replicas),
                     paused: *paused,
                     has_deadline: progress_deadline.is_some(),
-                    new_ready: count_i32(
-                        updated(cluster, workload).filter(|p| p.is_ready()).count(),
-                    ),
+                    new_ready: count_i32(updated_ready(cluster, workload)),
                     status,
                 },
             )
@@ -115,6 +113,14 @@ fn max_unavailable(strategy: DeploymentStrategy, replicas: i32) -> i32 {
         count => count,
     };
     count.min(replicas)
+}
+
+/// How many pods of a Deployment's wanted template are active and ready.
+fn updated_ready(cluster: &Cluster, workload: &Workload) -> usize {
+    let wanted = workload.wanted().template_id;
+    let sets = workload.replica_sets.iter().filter_map(|set| cluster.replica_set(*set));
+    let updated = sets.filter(|set| workload.revisions[index(set.revision)].template_id == wanted);
+    updated.map(|set| set.counts.ready()).sum()
 }
 
 /// The active pods of the wanted template.

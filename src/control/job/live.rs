@@ -8,7 +8,6 @@ use crate::cluster::api::pod::RestartPolicy;
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::{Cluster, JobRun, Pod, PodOwner, PodPhase};
 use crate::control::decision::{Decision, earlier};
-use crate::control::replica_set::ready_since;
 use crate::model::action::PodDeletion;
 use crate::model::id::{PodId, WorkloadId};
 use crate::model::{Action, Reason};
@@ -203,7 +202,7 @@ fn delete(pod: PodId) -> Action {
 fn order_of_deletion(cluster: &Cluster, id: WorkloadId, run: &JobRun) -> Vec<PodId> {
     let mut pods: Vec<&Pod> = pods_of_run(cluster, id, run).filter(|pod| pod.is_active()).collect();
     pods.sort_by_key(|pod| {
-        let ready = ready_since(pod);
+        let ready = pod.ready_since();
         (
             pod.node.is_some(),
             pod.phase != PodPhase::Pending,

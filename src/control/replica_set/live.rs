@@ -1,7 +1,7 @@
 //! The ReplicaSet controller on live objects.
 
 use super::{ActivePhase, Need, PodSeen, Ranks, need, order_of_deletion};
-use crate::cluster::{Cluster, ConditionStatus, Pod, PodPhase, ReplicaSet};
+use crate::cluster::{Cluster, Pod, PodPhase, ReplicaSet};
 use crate::control::decision::{Decision, earlier};
 use crate::model::action::PodDeletion;
 use crate::model::id::{PodId, WorkloadId};
@@ -48,7 +48,7 @@ fn reconcile_set(
     set: &ReplicaSet,
     ranks: impl FnOnce() -> Ranks,
 ) -> Decision {
-    let active = active_pods(cluster, set).count();
+    let active = set.counts.active();
     let need = need(active, set.replicas);
     let mut decision = Decision::nothing(need.because());
     match need {
@@ -73,9 +73,8 @@ fn reconcile_set(
     let min_ready = cluster.workload(set.workload).spec.min_ready;
     // Without minReadySeconds what is ready is available.
     if !min_ready.is_zero() {
-        let availability =
-            active_pods(cluster, set).filter_map(|pod| until_available(now, pod, min_ready));
-        decision.look_again = earlier(decision.look_again, availability.min());
+        let next = set.counts.until_available(now, min_ready);
+        decision.look_again = earlier(decision.look_again, next);
     }
     decision
 }
@@ -110,7 +109,7 @@ fn observe(pod: &Pod, ranks: &Ranks) -> PodSeen {
             PodPhase::Pending => ActivePhase::Pending,
             PodPhase::Running | PodPhase::Succeeded | PodPhase::Failed => ActivePhase::Running,
         },
-        ready_since: ready_since(pod),
+        ready_since: pod.ready_since(),
         deletion_cost: cost.and_then(|cost| cost.parse().ok()).unwrap_or_default(),
         rank: ranks.of(pod.node),
         restarts,
@@ -128,22 +127,15 @@ pub fn uid(pod: PodId) -> u128 {
     u128::from(mixed ^ (mixed >> 31))
 }
 
-/// Since when a pod is ready, in whole seconds as the API has it; `None` when it is not.
-#[must_use]
-pub fn ready_since(pod: &Pod) -> Option<SimTime> {
-    let ready = pod.ready.filter(|ready| ready.status == ConditionStatus::True);
-    ready.map(|ready| ready.since.floor_to_second())
-}
-
 /// Whether a pod has been ready for at least `min_ready` (podutil `IsPodAvailable`).
 #[must_use]
 pub fn is_available(now: SimTime, pod: &Pod, min_ready: SimDuration) -> bool {
-    ready_since(pod).is_some_and(|since| since + min_ready <= now)
+    pod.ready_since().is_some_and(|since| since + min_ready <= now)
 }
 
 /// How long a ready pod still has to stay ready to be available; `None` when it is or is not ready.
 #[must_use]
 pub fn until_available(now: SimTime, pod: &Pod, min_ready: SimDuration) -> Option<SimDuration> {
-    let rest = (ready_since(pod)? + min_ready).since(now);
+    let rest = (pod.ready_since()? + min_ready).since(now);
     (!rest.is_zero()).then_some(rest)
 }

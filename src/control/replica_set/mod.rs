@@ -14,7 +14,7 @@ use crate::model::id::{NodeId, PodId};
 use crate::units::SimTime;
 
 use crate::units::convert::{count_i32, f64_from_u64, trunc_i64};
-pub use live::{is_available, ready_since, reconcile, reconcile_bare, uid, until_available};
+pub use live::{is_available, reconcile, reconcile_bare, uid, until_available};
 
 /// Pods made or deleted in one synchronisation at most (replica_set.go `BurstReplicas`).
 pub const BURST_REPLICAS: i32 = 500;

@@ -109,9 +109,9 @@ impl Scheduler {
         snapshot.remove_pod(slot, pod);
     }
 
-    /// Drops what is known of a pod that is gone: its nomination.
+    /// Drops what is known of a pod that is gone: its nomination, and that it had to go.
     pub fn pod_deleted(&mut self, pod: PodId) {
-        self.nominations.clear(pod);
+        self.nominations.forget(pod);
     }
 
     /// The node a pod is nominated for.
@@ -183,7 +183,10 @@ impl Scheduler {
             Err(words) => (words, None),
         };
         match &preemption {
-            Some((slot, _)) => nominations.nominate(snapshot, pod, *slot),
+            Some((slot, victims)) => {
+                nominations.nominate(snapshot, pod, *slot);
+                nominations.evict(snapshot, *slot, victims);
+            }
             // While its victims are still leaving, the pod keeps its claim to their node.
             None if words.starts_with("not eligible") => {}
             None => nominations.clear(pod.id),

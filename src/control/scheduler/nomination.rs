@@ -1,6 +1,6 @@
 //! Nominated nodes: where pods that made others go are expected to come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::control::scheduler::framework::Framework;
@@ -12,6 +12,8 @@ use crate::model::id::PodId;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Nominations {
     by_pod: BTreeMap<PodId, Nomination>,
+    /// Pods that were made to go and are not gone yet.
+    victims: BTreeSet<PodId>,
 }
 
 #[derive(Debug, Clone)]
@@ -38,6 +40,26 @@ impl Nominations {
 
     pub(crate) fn clear(&mut self, pod: PodId) {
         self.by_pod.remove(&pod);
+    }
+
+    /// Pods of a node are made to go. One whose deletion began before keeps the cause it had
+    /// (preemption/executor.go: it is not deleted again).
+    pub(crate) fn evict(&mut self, snapshot: &Snapshot, slot: NodeSlot, victims: &[PodId]) {
+        let pods = snapshot.node(slot).pods.iter();
+        let living = pods.filter(|pod| !pod.terminating && victims.contains(&pod.id));
+        self.victims.extend(living.map(|pod| pod.id));
+    }
+
+    /// Whether a pod was made to go by preemption (defaultpreemption/default_preemption.go
+    /// `podTerminatingByPreemption`).
+    pub(crate) fn is_victim(&self, pod: PodId) -> bool {
+        self.victims.contains(&pod)
+    }
+
+    /// Drops what is known of a pod that is gone.
+    pub(crate) fn forget(&mut self, pod: PodId) {
+        self.clear(pod);
+        self.victims.remove(&pod);
     }
 
     /// The node a pod is expected on, while that node is there.

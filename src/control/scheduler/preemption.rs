@@ -106,7 +106,9 @@ impl Preemption<'_> {
             return Ok(());
         }
         let leaving = self.snapshot.node(slot).pods.iter().any(|other| {
-            other.terminating && self.snapshot.shape(other.shape).priority() < shape.priority()
+            other.terminating
+                && self.nominations.is_victim(other.id)
+                && self.snapshot.shape(other.shape).priority() < shape.priority()
         });
         if leaving { Err(WAITS.to_owned()) } else { Ok(()) }
     }

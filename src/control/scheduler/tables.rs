@@ -48,7 +48,8 @@ impl Table {
         Self::new(snapshot, (0..count_u32(slots)).collect(), slots)
     }
 
-    /// Nodes that carry the key and that `includes` says count, by their domain.
+    /// Nodes that `includes` says count, by their domain. A node without the key counts where the
+    /// label is empty: kube-scheduler reads a label that is absent as an empty one.
     fn by_key_where(
         snapshot: &Snapshot,
         key: KeyId,
@@ -56,12 +57,17 @@ impl Table {
     ) -> Self {
         let mut places = vec![NO_DOMAIN; snapshot.slot_count()];
         let domains = snapshot.domains(key);
+        let blank = snapshot.blank_domain(key).unwrap_or(NO_DOMAIN);
+        let domain = |slot: NodeSlot| match domains[slot.index()] {
+            NO_DOMAIN => blank,
+            domain => domain,
+        };
         for slot in snapshot.members() {
             if includes(slot, snapshot.node(slot)) {
-                places[slot.index()] = domains[slot.index()];
+                places[slot.index()] = domain(slot);
             }
         }
-        let mut in_use: Vec<u32> = snapshot.members().map(|slot| domains[slot.index()]).collect();
+        let mut in_use: Vec<u32> = snapshot.members().map(domain).collect();
         in_use.sort_unstable();
         in_use.dedup();
         let in_use = in_use.len();

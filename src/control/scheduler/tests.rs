@@ -425,6 +425,77 @@ fn budgets_do_not_stop_preemption() {
     }
 }
 
+/// A pod waits for those that it made to go, not for one that is leaving its node for another cause
+/// (`podTerminatingByPreemption`).
+#[test]
+fn only_victims_of_preemption_are_waited_for() {
+    for leaving in [1, 2] {
+        let mut snapshot = Snapshot::new(Surroundings::default());
+        let slot = snapshot.add_node(node("a", "z", 4000, 16 * GIBI));
+        for (pod, priority) in [(1, 0), (2, 1), (3, 20)] {
+            let there = shape(&mut snapshot, "there", with_priority(priority, 1200));
+            snapshot.add_pod(slot, started(pod, there, 1));
+        }
+        let wanted = shape(&mut snapshot, "wanted", with_priority(10, 1500));
+        let pod = PodInfo::new(PodId(9), wanted);
+        let mut scheduler = scheduler();
+        let first = preempted(scheduler.schedule_one(&mut snapshot, &pod, &[]));
+        assert_eq!(first, (slot, vec![PodId(1)]));
+        snapshot.set_terminating(slot, PodId(leaving), true);
+        let second = scheduler.schedule_one(&mut snapshot, &pod, &[]);
+        if leaving == 1 {
+            let waits = "not eligible due to a terminating pod on the nominated node.";
+            assert!(message(second).ends_with(waits));
+        } else {
+            assert_eq!(preempted(second), (slot, vec![PodId(1)]));
+        }
+    }
+}
+
+/// Soft default spreading reads a zone label that is absent as an empty one (podtopologyspread/
+/// scoring.go looks it up in the map of labels): here one zone with three pods, not two.
+#[test]
+fn an_absent_zone_is_the_empty_zone() {
+    let mut snapshot = Snapshot::new(Surroundings::default());
+    let shape = snapshot.add_shape(PodDescription {
+        namespace: Arc::from("default"),
+        owner_selector: Some(selector("a")),
+        labels: labels(&[("app", "a")]),
+        template: Arc::new(PodTemplate {
+            labels: labels(&[("app", "a")]),
+            spec: spec(100, GIBI),
+            ..PodTemplate::default()
+        }),
+    });
+    let mut next = 0;
+    for (name, zone, pods) in [("a", Some(""), 1), ("b", None, 2), ("c", Some("z"), 0)] {
+        let mut node = node(name, zone.unwrap_or_default(), 4000, 16 * GIBI);
+        if zone.is_none() {
+            node.labels.remove("topology.kubernetes.io/zone");
+        }
+        node.labels.remove("kubernetes.io/hostname");
+        let slot = snapshot.add_node(node);
+        for _ in 0..pods {
+            snapshot.add_pod(slot, PodInfo::new(PodId(next), shape));
+            next += 1;
+        }
+    }
+    let pod = PodInfo::new(PodId(99), shape);
+    let (mut framework, mut found) = (Framework::new(), Filtered::default());
+    framework.find(&mut snapshot, &pod, Search::ALL, &[], &mut found);
+    let (mut totals, mut detail) = (Vec::new(), Vec::new());
+    framework.score(&snapshot, &pod, &found.feasible, &mut totals, Some(&mut detail));
+    let (_, scores) =
+        detail.iter().find(|(plugin, _)| plugin.name() == "PodTopologySpread").expect("it ran");
+    let by_name =
+        found.feasible.iter().map(|slot| &*snapshot.node(*slot).name).zip(scores.iter().copied());
+    // Two zones: 3 ln 4 + 4 = 8.2 for the empty one, 4 for the other, none for the node without.
+    assert_eq!(
+        by_name.collect::<BTreeMap<_, _>>(),
+        BTreeMap::from([("a", 0), ("b", 200), ("c", 100)])
+    );
+}
+
 #[test]
 fn the_sentence_counts_nodes_by_reason() {
     let mut snapshot = Snapshot::new(Surroundings::default());

@@ -6,7 +6,6 @@ use super::{Deletion, Observation, PodSeen, sync};
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::{Cluster, TemplateId};
 use crate::control::decision::Decision;
-use crate::control::replica_set::ready_since;
 use crate::model::Action;
 use crate::model::action::PodDeletion;
 use crate::model::id::WorkloadId;
@@ -45,7 +44,7 @@ impl Memory {
                     pod: pod.id,
                     revision: pod.template_id.0,
                     phase: pod.phase,
-                    ready_since: ready_since(pod),
+                    ready_since: pod.ready_since(),
                     terminating: pod.is_terminating(),
                 };
                 (ordinal, seen)

@@ -142,7 +142,8 @@ impl Observation<'_> {
     }
 
     fn is_available(&self, pod: &PodSeen) -> bool {
-        pod.ready_since.is_some_and(|since| since + self.min_ready <= self.now)
+        pod.ready_since
+            .is_some_and(|since| self.min_ready.is_zero() || since + self.min_ready <= self.now)
     }
 
     fn is_running_and_available(&self, pod: &PodSeen) -> bool {
@@ -161,21 +162,24 @@ impl Observation<'_> {
         }
     }
 
-    /// The unhealthy pod with the lowest ordinal, wanted ones first.
-    fn first_unhealthy(&self) -> Option<i32> {
-        let unhealthy = |ordinal: &i32| !self.pods.get(ordinal).is_some_and(PodSeen::is_healthy);
+    /// The pod with the lowest ordinal that is not available or terminates, wanted ones first. A
+    /// pod that is ready, but not yet for `minReadySeconds`, is one of them.
+    fn first_unavailable(&self) -> Option<i32> {
+        let unavailable =
+            |ordinal: &i32| !self.pods.get(ordinal).is_some_and(|pod| self.serves(pod));
         let beyond = self.pods.keys().copied().filter(|ordinal| !self.wanted().contains(ordinal));
-        self.wanted().chain(beyond).find(|ordinal| unhealthy(ordinal))
+        self.wanted().chain(beyond).find(|ordinal| unavailable(ordinal))
+    }
+
+    /// Available, and not about to end.
+    fn serves(&self, pod: &PodSeen) -> bool {
+        !pod.terminating && self.is_running_and_available(pod)
     }
 }
 
 impl PodSeen {
     fn is_running_and_ready(&self) -> bool {
         self.phase == PodPhase::Running && self.ready_since.is_some()
-    }
-
-    fn is_healthy(&self) -> bool {
-        self.is_running_and_ready() && !self.terminating
     }
 }
 
@@ -210,7 +214,7 @@ fn process_replicas(seen: &Observation<'_>, sync: &mut Sync) -> bool {
                 false
             }
             Some(pod) => {
-                let goes_on = !pod.terminating && seen.is_running_and_available(pod);
+                let goes_on = seen.serves(pod);
                 if !goes_on {
                     sync.waits_for = sync.waits_for.or(Some(ordinal));
                 }
@@ -226,14 +230,14 @@ fn process_replicas(seen: &Observation<'_>, sync: &mut Sync) -> bool {
 
 /// Descending: pods that are not wanted are deleted. Says whether to go on.
 fn process_condemned(seen: &Observation<'_>, sync: &mut Sync) -> bool {
-    let first_unhealthy = seen.first_unhealthy();
+    let first_unavailable = seen.first_unavailable();
     let condemned = seen.pods.iter().rev().filter(|(ordinal, _)| !seen.wanted().contains(ordinal));
     for (&ordinal, pod) in condemned {
-        let may_go = seen.is_running_and_available(pod) || first_unhealthy == Some(ordinal);
+        let may_go = seen.is_running_and_available(pod) || first_unavailable == Some(ordinal);
         if !pod.terminating && (seen.parallel || may_go) {
             sync.delete.push((ordinal, Deletion::ScaleDown));
         } else if !seen.parallel {
-            sync.waits_for = first_unhealthy.filter(|_| !pod.terminating).or(Some(ordinal));
+            sync.waits_for = first_unavailable.filter(|_| !pod.terminating).or(Some(ordinal));
         }
         if !seen.parallel {
             return false;
@@ -256,11 +260,14 @@ fn update(seen: &Observation<'_>, sync: &mut Sync) {
             return;
         };
         if pod.revision != seen.update_revision && !pod.terminating {
-            sync.delete.push((ordinal, Deletion::Update));
+            // A parallel set may have deleted it above because it ended; it counts all the same.
+            if !sync.delete.iter().any(|&(deleted, _)| deleted == ordinal) {
+                sync.delete.push((ordinal, Deletion::Update));
+            }
             sync.status.current -= 1;
             return;
         }
-        if pod.terminating || !seen.is_running_and_available(pod) {
+        if !seen.serves(pod) {
             sync.waits_for = Some(ordinal);
             return;
         }
@@ -327,5 +334,33 @@ mod tests {
         assert_eq!((below.delete.len(), below.waits_for), (0, Some(1)));
         let top = sync_at(200, 2, &[pod(Some(0)), pod(Some(0)), pod(None)]);
         assert_eq!(top.delete, [(2, Deletion::ScaleDown)]);
+    }
+
+    #[test]
+    fn a_scale_down_takes_ready_for_too_short_as_unready() {
+        let (old, young) = (pod(Some(0)), pod(Some(195)));
+        let top = sync_at(200, 2, &[old, old, young]);
+        assert_eq!(top.delete, [(2, Deletion::ScaleDown)], "nobody else is unavailable");
+        let between = sync_at(200, 2, &[old, old, young, pod(None)]);
+        assert_eq!((between.delete.len(), between.waits_for), (0, Some(2)));
+    }
+
+    #[test]
+    fn a_parallel_set_deletes_a_failed_pod_of_an_old_revision_once() {
+        let failed = PodSeen { phase: PodPhase::Failed, ..pod(None) };
+        let pods = BTreeMap::from([(0, pod(Some(0))), (1, failed)]);
+        let sync = sync(&Observation {
+            now: SimTime::from_secs(200),
+            replicas: 2,
+            start: 0,
+            parallel: true,
+            update: StatefulSetUpdate::RollingUpdate { partition: 0 },
+            min_ready: SimDuration::ZERO,
+            current_revision: 0,
+            update_revision: 1,
+            pods: &pods,
+        });
+        assert_eq!(sync.delete, [(1, Deletion::Ended)]);
+        assert_eq!(sync.status.current, 1, "the update counts it as gone");
     }
 }

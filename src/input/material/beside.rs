@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::load::OwnKind;
+use super::own_kind::OwnKind;
 use crate::input::release::ReleaseInputs;
 
 /// Files of a folder that are looked into at most.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::beside::Beside;
+use super::own_kind::OwnKind;
 use super::requirements::{Requirements, requirements};
 use super::{ClusterFacts, Extras, Material, ObjectKey, each_object};
 use crate::cluster::api::ObjectMeta;
@@ -183,29 +184,6 @@ struct OwnFiles {
     cluster: Option<PathBuf>,
     services: Vec<PathBuf>,
     requirements: Option<PathBuf>,
-}
-
-/// A kind of our own documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OwnKind {
-    Scenario,
-    Cluster,
-    Services,
-    Requirements,
-    Config,
-}
-
-impl OwnKind {
-    /// The kind of a name; a misspelt one is reported where a scenario is wanted.
-    pub(super) fn named(name: &str) -> Self {
-        match name {
-            "ClusterProfile" => Self::Cluster,
-            "ServiceProfiles" => Self::Services,
-            "Requirements" => Self::Requirements,
-            "Config" => Self::Config,
-            _ => Self::Scenario,
-        }
-    }
 }
 
 impl OwnFiles {

@@ -10,6 +10,7 @@ mod ingress;
 mod load;
 mod monitoring;
 mod network_policy;
+mod own_kind;
 mod requirements;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,9 +4,10 @@ use rand::RngExt;
 use rand_distr::{Distribution, Exp1};
 
 use crate::engine::streams::Stream;
+use crate::load::draft::{Bursts, Executor, Spacing};
 use crate::load::rate::Rate;
 use crate::load::shape::{Cursor, Shape, ShapeBuilder};
-use crate::load::spec::{Bursts, Executor, LoadSpec, Spacing};
+use crate::load::spec::LoadSpec;
 use crate::units::time::{SimDuration, SimTime};
 
 /// The arrivals of one open load, in order of time.

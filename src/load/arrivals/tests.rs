@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::streams::Streams;
+use crate::load::draft::{Diurnal, Level, LevelSource, LoadDraft, OpenVus, RateStage, Spike};
 use crate::load::mix::Mix;
-use crate::load::spec::{Diurnal, Level, LevelSource, LoadDraft, OpenVus, RateStage, Spike};
 use crate::model::id::ClassId;
 use crate::units::convert::{f64_from_u64, f64_from_usize};
 

@@ -8,46 +8,20 @@ use plotters::prelude::{
 use plotters::style::Color as _;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::report::svg::figure::{Dash, Figure, Join, Series};
+use crate::report::svg::figure::{Colour, Dash, Figure, Join, Series};
 use crate::units::convert::{f64_from_usize, trunc_i32};
 
-/// The colours of Okabe and Ito, told apart by people who see colours differently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colour {
-    /// Black.
-    Black,
-    /// Blue.
-    Blue,
-    /// Vermillion.
-    Vermillion,
-    /// Bluish green.
-    Green,
-    /// Reddish purple.
-    Purple,
-    /// Orange.
-    Orange,
-    /// Sky blue.
-    Sky,
-    /// Grey, for what is not data.
-    Grey,
-}
-
-impl Colour {
-    /// The colours in the order in which series of one panel take them.
-    pub const CYCLE: [Self; 6] =
-        [Self::Blue, Self::Vermillion, Self::Green, Self::Purple, Self::Orange, Self::Sky];
-
-    const fn rgb(self) -> RGBColor {
-        match self {
-            Self::Black => RGBColor(0, 0, 0),
-            Self::Blue => RGBColor(0, 114, 178),
-            Self::Vermillion => RGBColor(213, 94, 0),
-            Self::Green => RGBColor(0, 158, 115),
-            Self::Purple => RGBColor(204, 121, 167),
-            Self::Orange => RGBColor(230, 159, 0),
-            Self::Sky => RGBColor(86, 180, 233),
-            Self::Grey => RGBColor(110, 110, 110),
-        }
+/// A colour as it is drawn.
+const fn rgb(colour: Colour) -> RGBColor {
+    match colour {
+        Colour::Black => RGBColor(0, 0, 0),
+        Colour::Blue => RGBColor(0, 114, 178),
+        Colour::Vermillion => RGBColor(213, 94, 0),
+        Colour::Green => RGBColor(0, 158, 115),
+        Colour::Purple => RGBColor(204, 121, 167),
+        Colour::Orange => RGBColor(230, 159, 0),
+        Colour::Sky => RGBColor(86, 180, 233),
+        Colour::Grey => RGBColor(110, 110, 110),
     }
 }
 
@@ -196,7 +170,7 @@ fn draw_panel(area: &Area<'_>, figure: &Figure, frame: &Frame, marks: &[Mark], f
     }
     for (seconds, text) in marks {
         let x = frame.x(*seconds);
-        patterned(area, frame, &[(x, frame.top), (x, frame.bottom)], Colour::Grey.rgb(), (4, 6), 2);
+        patterned(area, frame, &[(x, frame.top), (x, frame.bottom)], rgb(Colour::Grey), (4, 6), 2);
         if first {
             let at = (x, frame.top - 2 * SCALE);
             write(area, text, at, 10, QUIET, (HPos::Center, VPos::Bottom));
@@ -207,7 +181,7 @@ fn draw_panel(area: &Area<'_>, figure: &Figure, frame: &Frame, marks: &[Mark], f
     for (name, value) in &figure.limits {
         let y = frame.y(*value);
         let ends = [(LEFT, y), (WIDTH - RIGHT, y)];
-        patterned(area, frame, &ends, Colour::Grey.rgb(), (16, 8), 3);
+        patterned(area, frame, &ends, rgb(Colour::Grey), (16, 8), 3);
         labels.push((y, name.clone(), Colour::Grey, Dash::Dashed));
     }
     if let Some((name, least, most)) = &figure.band {
@@ -240,7 +214,7 @@ fn draw_series(area: &Area<'_>, series: &Series, frame: &Frame) -> Option<i32> {
         let Some((_, y)) = pixels.last() else { continue };
         end = Some(*y);
         let pixels = thinned(&pixels);
-        let colour = series.colour.rgb();
+        let colour = rgb(series.colour);
         match series.dash {
             Dash::Solid => line(area, pixels, colour, 4),
             Dash::Dashed => patterned(area, frame, &pixels, colour, (14, 8), 4),
@@ -337,9 +311,9 @@ fn write_labels(area: &Area<'_>, mut labels: Vec<(i32, String, Colour, Dash)>, f
         let x = WIDTH - RIGHT + 8 * SCALE;
         let sample = [(x, y), (x + 26 * SCALE, y)];
         match dash {
-            Dash::Solid => line(area, sample.to_vec(), colour.rgb(), 4),
-            Dash::Dashed => patterned(area, frame, &sample, colour.rgb(), (14, 8), 4),
-            Dash::Dotted => patterned(area, frame, &sample, colour.rgb(), (4, 6), 4),
+            Dash::Solid => line(area, sample.to_vec(), rgb(colour), 4),
+            Dash::Dashed => patterned(area, frame, &sample, rgb(colour), (14, 8), 4),
+            Dash::Dotted => patterned(area, frame, &sample, rgb(colour), (4, 6), 4),
         }
         let at = (x + 32 * SCALE, y);
         write(area, &name, at, 11, INK, (HPos::Left, VPos::Center));

@@ -1,6 +1,31 @@
 //! A chart as a value: a title, axes with units, series on one time axis.
 
-use crate::report::svg::draw::Colour;
+/// The colours of Okabe and Ito, told apart by people who see colours differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// Black.
+    Black,
+    /// Blue.
+    Blue,
+    /// Vermillion.
+    Vermillion,
+    /// Bluish green.
+    Green,
+    /// Reddish purple.
+    Purple,
+    /// Orange.
+    Orange,
+    /// Sky blue.
+    Sky,
+    /// Grey, for what is not data.
+    Grey,
+}
+
+impl Colour {
+    /// The colours in the order in which series of one panel take them.
+    pub const CYCLE: [Self; 6] =
+        [Self::Blue, Self::Vermillion, Self::Green, Self::Purple, Self::Orange, Self::Sky];
+}
 
 /// A panel: one quantity over time.
 #[derive(Debug, Clone, PartialEq)]

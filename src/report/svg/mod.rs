@@ -8,8 +8,7 @@ mod panels;
 
 use std::collections::BTreeMap;
 
-pub use draw::Colour;
-pub use figure::{Dash, Figure, Join, Series};
+pub use figure::{Colour, Dash, Figure, Join, Series};
 
 use crate::findings::Case;
 use crate::model::record::Record;

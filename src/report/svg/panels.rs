@@ -2,7 +2,7 @@
 
 use crate::findings::Case;
 use crate::model::id::WorkloadId;
-use crate::report::svg::draw::Colour;
+use crate::report::svg::figure::Colour;
 use crate::report::svg::figure::{Dash, Figure, Join, Series};
 use crate::scenario::threshold::{Method, Operator};
 

@@ -195,6 +195,17 @@ impl AlertsSpec {
         self.evaluated().next().is_some()
     }
 
+    /// The same without rules and expectations: nothing is scraped and nothing fires.
+    #[must_use]
+    pub fn unwatched(&self) -> Self {
+        Self {
+            groups: Vec::new(),
+            expectations: Vec::new(),
+            wanted: BTreeSet::new(),
+            ..self.clone()
+        }
+    }
+
     /// How far back the samples of any rule lie.
     #[must_use]
     pub fn window_ms(&self) -> i64 {

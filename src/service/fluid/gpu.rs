@@ -184,7 +184,11 @@ impl GpuMix {
         let mut size = patient.min(largest);
         for _ in 0..4 {
             // Steffensen's iteration: two steps, then where they lead.
-            let (one, two) = (next(size), next(next(size)));
+            let one = next(size);
+            if one.to_bits() == size.to_bits() {
+                break;
+            }
+            let two = next(one);
             let bend = two - 2.0 * one + size;
             let step = one - size;
             let led = if bend.abs() > 1e-12 { size - step * step / bend } else { two };

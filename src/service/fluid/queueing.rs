@@ -74,13 +74,13 @@ impl Queue {
         let beyond = self.with_everyone(beyond, rho).min(places);
         let widened = rho * self.variability;
         let ratio = (widened / (1.0 - rho + widened)) * seen;
-        let last = rho * libm::pow(ratio, (places - 1.0).min(1e6));
+        let last = || rho * libm::pow(ratio, places - 1.0);
         Stationary {
             inside: load + beyond,
             beyond,
             all_busy: tail.sum / all,
             ratio,
-            full: if places < 1e6 { (last / all).min(1.0) } else { 0.0 },
+            full: if places < 1e6 { (last() / all).min(1.0) } else { 0.0 },
         }
     }
 

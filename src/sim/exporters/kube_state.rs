@@ -4,7 +4,6 @@ use crate::cluster::api::WorkloadKind;
 use crate::cluster::{ConditionStatus, Pod, PodPhase};
 use crate::model::observer::Observer;
 use crate::sim::Run;
-use crate::sim::containers::container_at;
 use crate::sim::exporters::{Page, flag, uid};
 use crate::units::SimTime;
 use crate::units::convert::f64_from_i64;
@@ -147,7 +146,7 @@ impl<O: Observer> Run<'_, O> {
             }
         }
         for (position, life) in self.containers.running(pod.id) {
-            let Some(container) = container_at(spec, position) else { continue };
+            let Some(container) = spec.container_at(position) else { continue };
             // Init containers have metrics of their own, which nobody asks for here.
             if !spec.containers.iter().any(|main| main.name == container.name) {
                 continue;

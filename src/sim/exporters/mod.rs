@@ -31,6 +31,8 @@ const GPU_SPAN: SimDuration = SimDuration::from_secs(1);
 pub(super) struct Page<'a> {
     wanted: &'a BTreeSet<Arc<str>>,
     series: Vec<(Labels, f64)>,
+    /// The labels of the last page: what stands at the same place has mostly the same ones.
+    before: &'a [Labels],
 }
 
 impl Page<'_> {
@@ -44,12 +46,11 @@ impl Page<'_> {
         if !self.wanted.contains(name) {
             return;
         }
-        let mut all = Labels::of(labels.iter().copied());
-        all.set(NAME, name);
         let job = catalogue::find(name).map_or("", |metric| metric.job);
-        if !job.is_empty() {
-            all.set("job", job);
-        }
+        let own = labels.iter().copied().filter(|(name, _)| job.is_empty() || *name != "job");
+        let all: Vec<(&str, &str)> = own.chain([(NAME, name), ("job", job)]).collect();
+        let known = self.before.get(self.series.len()).filter(|known| known.are(&all));
+        let all = known.map_or_else(|| Labels::of(all), Labels::clone);
         self.series.push((all, value));
     }
 }
@@ -81,7 +82,12 @@ impl<O: Observer> Run<'_, O> {
             ExporterStep::Mark => self.mark_gpus(now),
             ExporterStep::Scrape => {
                 let scenario = self.scenario;
-                let mut page = Page { wanted: &scenario.alerts.wanted, series: Vec::new() };
+                let before = std::mem::take(&mut self.exported);
+                let mut page = Page {
+                    wanted: &scenario.alerts.wanted,
+                    series: Vec::with_capacity(before.len()),
+                    before: &before,
+                };
                 self.show_pods(now, &mut page);
                 self.show_workloads(&mut page);
                 self.show_objects(&mut page);
@@ -89,6 +95,7 @@ impl<O: Observer> Run<'_, O> {
                 self.show_usage(now, &mut page);
                 self.show_devices(now, &mut page);
                 self.show_services(&mut page);
+                self.exported = page.series.iter().map(|(labels, _)| labels.clone()).collect();
                 self.observer.scraped(now, page.series);
                 self.schedule_scrape();
             }

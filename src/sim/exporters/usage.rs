@@ -9,7 +9,6 @@ use crate::model::id::PodId;
 use crate::model::observer::Observer;
 use crate::service::Throttling;
 use crate::sim::Run;
-use crate::sim::containers::container_at;
 use crate::sim::exporters::{Page, uid};
 use crate::units::SimTime;
 
@@ -108,7 +107,7 @@ impl<O: Observer> Run<'_, O> {
             };
             let (mut memory_bound, mut cpu_bound) = (true, true);
             for usage in &usages {
-                let Some(container) = container_at(&pod.template.spec, usage.position) else {
+                let Some(container) = pod.template.spec.container_at(usage.position) else {
                     continue;
                 };
                 let memory = container.limits.memory.map_or(0.0, |memory| memory.as_f64());

@@ -80,8 +80,10 @@ pub(super) fn outlook(
     planned: &Tried,
 ) -> Outlook {
     let none = Figures::default();
-    let headroom = [headroom(search, &none, today), headroom(search, figures, planned)];
-    let (tolerance, zone) = tolerance(search, figures);
+    let both =
+        || rayon::join(|| headroom(search, &none, today), || headroom(search, figures, planned));
+    let ((now, then), (tolerance, zone)) = rayon::join(both, || tolerance(search, figures));
+    let headroom = [now, then];
     let mut needs = needs(search.first(), &planned.trials[0]);
     if let Some((zone, trial)) = zone
         && let Some(mut need) = needs_at(search.first(), &trial, "peak")

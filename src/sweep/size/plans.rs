@@ -36,19 +36,30 @@ pub(super) fn sizing(
     let mut both = search.try_all(&sets);
     let free = both.pop().expect("two were asked for");
     let today = both.pop().expect("two were asked for");
-    progress("the smallest change");
-    let smallest = smallest(&search, &today);
-    progress("the recommended figures");
-    let recommended = bold(&search, &free, Boldness::RECOMMENDED);
-    progress("the cheapest figures");
-    let cheapest = cheapest(&search, &free, &recommended);
-    let mut found = [smallest, recommended, cheapest];
-    let chosen = match options.plan {
-        PlanKind::Smallest => 0,
-        PlanKind::Recommended => 1,
-        PlanKind::Cheapest => 2,
+    progress("the smallest change and the recommended figures");
+    let (smallest, recommended) =
+        rayon::join(|| smallest(&search, &today), || bold(&search, &free, Boldness::RECOMMENDED));
+    let cheapest = || cheapest(&search, &free, &recommended);
+    let prove = |plan: &(Reasoned, Tried)| {
+        let mut plan = plan.clone();
+        let proof = proven(&search, &mut plan, options, progress);
+        (plan, proof)
     };
-    let proof = proven(&search, &mut found[chosen], options, progress);
+    // While one plan is proven by requests, the search by rates goes on: neither needs the other.
+    let (found, proof, chosen) = match options.plan {
+        PlanKind::Smallest => {
+            let ((proven, proof), cheapest) = rayon::join(|| prove(&smallest), cheapest);
+            ([proven, recommended, cheapest], proof, 0)
+        }
+        PlanKind::Recommended => {
+            let ((proven, proof), cheapest) = rayon::join(|| prove(&recommended), cheapest);
+            ([smallest, proven, cheapest], proof, 1)
+        }
+        PlanKind::Cheapest => {
+            let (proven, proof) = prove(&cheapest());
+            ([smallest, recommended, proven], proof, 2)
+        }
+    };
     progress("how far it carries");
     let (plan, tried) = &found[chosen];
     let outlook = outlook::outlook(&search, &plan.figures, &today, tried);
@@ -217,7 +228,7 @@ fn proof(trials: &[Tried], runs: u32, repaired: u32) -> Proof {
 /// two seeds ends there.
 fn prove(search: &Search<'_>, figures: &Figures, runs: u32) -> Vec<Tried> {
     let scenarios: Vec<Scenario> =
-        search.written.iter().map(|scenario| figures.apply(scenario)).collect();
+        search.written.iter().map(|scenario| figures.apply(&scenario.unwatched())).collect();
     let seeds = |from: u64, until: u64| -> Vec<Tried> {
         let jobs: Vec<(u64, usize)> = (from..until)
             .flat_map(|seed| (0..scenarios.len()).map(move |case| (seed, case)))

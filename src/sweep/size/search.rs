@@ -5,6 +5,7 @@
 //! hardest pressed part on, and down where something is to be saved, until no step helps.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 use rayon::prelude::*;
 use rust_decimal::Decimal;
@@ -38,6 +39,8 @@ pub(super) struct Search<'s> {
     pub(super) options: SizeOptions,
     /// Figures that one value stands for: they are set alike.
     pub(super) ties: &'s [Vec<Figure>],
+    /// What was tried before: the plans come by many of the same figures.
+    known: Mutex<BTreeMap<Figures, Tried>>,
 }
 
 /// Figures tried in every scenario.
@@ -95,7 +98,7 @@ impl<'s> Search<'s> {
     ) -> Self {
         let rates = written.iter().map(by_rates).collect();
         let parts = written.first().map(parts).unwrap_or_default();
-        Self { written, rates, parts, options, ties }
+        Self { written, rates, parts, options, ties, known: Mutex::default() }
     }
 
     /// Figures that one value stands for become the largest of them.
@@ -128,6 +131,16 @@ impl<'s> Search<'s> {
 
     /// Many sets of figures in every scenario, at once.
     pub(super) fn try_all(&self, sets: &[Figures]) -> Vec<Tried> {
+        let known = || self.known.lock().expect("nobody panics while trials are put there");
+        let unknown: BTreeSet<&Figures> =
+            sets.iter().filter(|set| !known().contains_key(*set)).collect();
+        let unknown: Vec<&Figures> = unknown.into_iter().collect();
+        let tried = self.try_anew(&unknown);
+        known().extend(unknown.into_iter().cloned().zip(tried));
+        sets.iter().map(|set| known()[set].clone()).collect()
+    }
+
+    fn try_anew(&self, sets: &[&Figures]) -> Vec<Tried> {
         let jobs: Vec<(usize, usize)> = (0..sets.len())
             .flat_map(|set| (0..self.rates.len()).map(move |case| (set, case)))
             .collect();

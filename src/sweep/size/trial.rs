@@ -86,10 +86,10 @@ pub struct PoolUse {
     pub samples: Vec<PoolSample>,
 }
 
-/// Runs a scenario once with the rates of the fluid model, where it can be.
+/// A scenario with the rates of the fluid model, where it can be. Nobody asks which alerts fire.
 #[must_use]
 pub fn by_rates(scenario: &Scenario) -> Scenario {
-    let mut scenario = scenario.clone();
+    let mut scenario = scenario.unwatched();
     if scenario.model == ServiceModel::Requests && scenario.services.beyond_rates().is_none() {
         scenario.model = ServiceModel::Fluid { tick: ServiceModel::TICK };
     }

@@ -56,15 +56,16 @@ fn is_ignored(snapshot: &Snapshot, rules: &Rules, slot: NodeSlot) -> bool {
 }
 
 /// How many domains the feasible nodes lie in. Nodes without the key are one domain together where
-/// they take part at all.
+/// they take part at all, and with them those whose label is empty.
 fn distinct_domains(candidates: &Candidates<'_>, rule: &SpreadRule, at_most: usize) -> usize {
     let Candidates { snapshot, rules, feasible, .. } = *candidates;
     let domains = snapshot.domains(rule.key);
     let mut seen = vec![false; snapshot.domain_count(rule.key) + 1];
+    let blank = snapshot.blank_domain(rule.key).map_or(seen.len() - 1, index);
     let mut size = 0;
     for slot in feasible {
         let domain = domains[slot.index()];
-        let place = if domain == NO_DOMAIN { seen.len() - 1 } else { index(domain) };
+        let place = if domain == NO_DOMAIN { blank } else { index(domain) };
         if !seen[place] && !is_ignored(snapshot, rules, *slot) {
             seen[place] = true;
             size += 1;

@@ -513,6 +513,11 @@ impl Snapshot {
         self.topology.domains(key)
     }
 
+    /// The domain of nodes whose label is there and empty.
+    pub(crate) fn blank_domain(&self, key: KeyId) -> Option<u32> {
+        self.topology.domain_of(key, "")
+    }
+
     pub(crate) fn domain_count(&self, key: KeyId) -> usize {
         self.topology.size(key)
     }

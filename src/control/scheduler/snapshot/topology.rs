@@ -62,6 +62,11 @@ impl Topology {
         &self.keys[index(key.0)].of_node
     }
 
+    /// The domain of a value, if some node has or had it.
+    pub(crate) fn domain_of(&self, key: KeyId, value: &str) -> Option<u32> {
+        self.keys[index(key.0)].by_value.get(value).copied()
+    }
+
     /// How many domains a key has, present or past.
     pub(crate) fn size(&self, key: KeyId) -> usize {
         self.keys[index(key.0)].by_value.len()
