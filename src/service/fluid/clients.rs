@@ -215,7 +215,12 @@ impl Fluid {
                 Step::Sleep(_) => 0.0,
             })
             .sum();
-        (calls + self.plan.pauses_s(class)).max(SHORTEST_S)
+        (calls + self.away_s(class)).max(SHORTEST_S)
+    }
+
+    /// How long a client is in no service in an iteration of a class: in pauses, or while answers travel (s).
+    pub(super) fn away_s(&self, class: ClassId) -> f64 {
+        self.plan.pauses_s(class) + self.ways_of_class_s(class)
     }
 
     /// How long a client waits for an answer, whatever it is (s).
@@ -234,7 +239,7 @@ impl Fluid {
         let (mut calling, mut paused_s, mut later_s) = (0.0, 0.0, 0.0);
         for flow in self.clients.flows(load) {
             calling += flow.calling();
-            let pauses_s = self.plan.pauses_s(flow.class);
+            let pauses_s = self.away_s(flow.class);
             let steps = self.plan.class(flow.class).iter();
             let calls = steps.filter(|step| matches!(step, Step::Call { .. })).count();
             // Whoever has several calls to make is not at the last of them at once.
@@ -251,7 +256,7 @@ impl Fluid {
         for load in 0..self.clients.loads.len() {
             for place in 0..self.clients.loads[load].flows.len() {
                 let class = self.clients.loads[load].flows[place].class;
-                let pauses_s = self.plan.pauses_s(class);
+                let pauses_s = self.away_s(class);
                 let state = &self.clients.loads[load];
                 let calls = state.starting * state.flows[place].share;
                 for step in 0..self.plan.class(class).len() {

@@ -5,6 +5,7 @@ use crate::service::fluid::cores::{Cores, Demand, Stepped};
 use crate::service::fluid::gpu::GpuMix;
 use crate::service::fluid::plan::GpuDemand;
 use crate::service::fluid::queueing::seen_by;
+use crate::service::fluid::resources::Asks;
 use crate::service::fluid::{Fate, Fluid, Operation, Seen, Server, number};
 use crate::service::server::ServerState;
 use crate::service::spec::{GpuSpec, Routing, StationKind, StationSpec};
@@ -52,8 +53,9 @@ impl Fluid {
                 self.move_servers(station, spec, came, dt_s)
             }
         };
-        self.share_out(station, (came, refused, dropped, passed));
+        self.share_out(station, (came, refused, dropped, passed), dt_s);
         self.take_to_gpus(station, spec, dt_s);
+        self.move_resources(station, dt_s);
         self.finish(station, dt_s);
         let inside: f64 =
             self.of(station).map(|operation| operation.held() + operation.stuck).sum();
@@ -265,6 +267,7 @@ impl Fluid {
         &mut self,
         station: usize,
         (came, refused, dropped, passed): (f64, f64, f64, f64),
+        dt_s: f64,
     ) {
         let lost = if came > 0.0 { (refused / came).min(1.0) } else { 0.0 };
         let total: f64 = self.of(station).map(|op| op.queued + op.incoming * (1.0 - lost)).sum();
@@ -276,6 +279,7 @@ impl Fluid {
             let turned_away = operation.incoming * lost;
             let waiting = operation.queued + operation.incoming - turned_away;
             let through = waiting * gone;
+            operation.passing = through / dt_s;
             operation.untold.refused += turned_away;
             operation.thrown = waiting * late;
             operation.untold.dropped += operation.thrown;
@@ -462,6 +466,7 @@ impl Fluid {
         for station in 0..self.stations.len() {
             self.stations[station].seen = self.see(station);
         }
+        self.find_ways();
         self.unrest = 0.0;
         for place in (0..self.plan.order.len()).rev() {
             let position = self.plan.order[place];
@@ -517,7 +522,8 @@ impl Fluid {
             for site in step.iter().filter(|site| site.waits && site.count > 0) {
                 let callee = &self.operations[site.operation];
                 let wrong = callee.fate.wrong();
-                let served = callee.response_s.min(site.timeout_s) * (1.0 - wrong);
+                let way_s = self.way_s(Asks::Station(planned.station), site.operation);
+                let served = (callee.response_s + way_s).min(site.timeout_s) * (1.0 - wrong);
                 let each = served + callee.fate.stalled * site.timeout_s.min(NEVER_S);
                 longest = longest.max(site.visits() * each);
                 let bad = 1.0 - libm::pow(1.0 - wrong, f64::from(site.count));
@@ -533,7 +539,8 @@ impl Fluid {
             GpuDemand::Items(_) => seen.gpu_wait_s + seen.batch_s,
             GpuDemand::Time { time, .. } => seen.gpu_wait_s + time.mean() * slow,
         };
-        let hold_s = (planned.wait.mean() * slow + gpu_s + calls_s).min(NEVER_S);
+        let shared_s = self.shared_s(position).min(NEVER_S);
+        let hold_s = (planned.wait.mean() * slow + shared_s + gpu_s + calls_s).min(NEVER_S);
         let cpu_s = planned.cpu.mean() * slow * seen.stretch;
         let response_s = (seen.wait_s + cpu_s + hold_s).min(NEVER_S);
         let operation = &mut self.operations[position];
@@ -543,7 +550,7 @@ impl Fluid {
         }
         operation.well_before = well_before;
         operation.hold_s = hold_s;
-        operation.calls_s = calls_s;
+        (operation.calls_s, operation.shared_s) = (calls_s, shared_s);
         operation.response_s = response_s;
         operation.fate.failed = (1.0 - well).max(0.0);
         operation.fate.stalled = seen.stalled;
@@ -561,7 +568,7 @@ impl Fluid {
 impl Operation {
     /// How long a call stays once CPU and GPU are done (s).
     fn after_s(&self, wait_s: f64) -> f64 {
-        wait_s + self.calls_s
+        wait_s + self.shared_s + self.calls_s
     }
 }
 

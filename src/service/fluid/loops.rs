@@ -5,6 +5,7 @@ use crate::service::fluid::clients::SHORTEST_S;
 use crate::service::fluid::cores::Demand;
 use crate::service::fluid::flow::{cores_of, gpu_of};
 use crate::service::fluid::plan::{GpuDemand, Step};
+use crate::service::fluid::resources::Asks;
 use crate::service::fluid::{Fluid, Inflow, number};
 
 impl Fluid {
@@ -16,7 +17,7 @@ impl Fluid {
         }
         let paused_s = {
             let flows = self.clients.flows(load).iter();
-            flows.map(|flow| flow.share * self.plan.pauses_s(flow.class)).sum::<f64>()
+            flows.map(|flow| flow.share * self.away_s(flow.class)).sum::<f64>()
         };
         let operations = self.visits(load);
         let before = self.clients.rate(load);
@@ -94,8 +95,10 @@ impl Fluid {
         let slow = self.stations[planned.station].slowdown();
         let steps = planned.steps.iter().map(|step| {
             let waited = step.iter().filter(|site| site.waits);
-            let calls =
-                waited.map(|site| site.visits() * response[site.operation].min(site.timeout_s));
+            let calls = waited.map(|site| {
+                let way_s = self.way_s(Asks::Station(planned.station), site.operation);
+                site.visits() * (response[site.operation] + way_s).min(site.timeout_s)
+            });
             calls.fold(0.0, f64::max)
         });
         let gpu_s = match &planned.gpu {
@@ -106,7 +109,12 @@ impl Fluid {
         let cpu_s = planned.cpu.mean() * slow * resting.stretch;
         let answered = 1.0 - self.operations[position].fate.refused;
         answered
-            * (resting.wait_s + cpu_s + planned.wait.mean() * slow + gpu_s + steps.sum::<f64>())
+            * (resting.wait_s
+                + cpu_s
+                + planned.wait.mean() * slow
+                + self.operations[position].shared_s
+                + gpu_s
+                + steps.sum::<f64>())
     }
 
     /// What a station makes its arrivals wait at given rates of its operations; `None` when it cannot
