@@ -1,5 +1,21 @@
 //! How long the scheduler takes for a pod: full scoring, by size of the cluster and number of
 //! templates.
+//!
+//! What it took in November 2026: CPU seconds of one core of a busy virtual machine of two, built without
+//! link-time optimisation; the most memory the process ever held. 100 pods a node, 100,000 at most.
+//! "Adaptive" looks for as many feasible nodes as kube-scheduler does by itself (100 of 100, 420 of 1,000,
+//! 500 of 5,000), "all" scores every node.
+//!
+//! | nodes | pods    | search   | 1 template      | 500 templates    | per pod and node examined |
+//! |-------|---------|----------|-----------------|------------------|---------------------------|
+//! | 100   | 10,000  | all      | 0.02 s, 10 MiB  | 0.06 s, 17 MiB   | 17 ns, 60 ns              |
+//! | 1,000 | 100,000 | adaptive | 0.5 s, 17 MiB   | 1.2 s, 46 MiB    | 12 ns, 28 ns              |
+//! | 1,000 | 100,000 | all      | 1.2 s, 17 MiB   | 1.9 s, 46 MiB    | 12 ns, 19 ns              |
+//! | 5,000 | 100,000 | adaptive | 0.7 s, 25 MiB   | 1.0 s, 147 MiB   | 13 ns, 21 ns              |
+//! | 5,000 | 100,000 | all      | 5.5 s, 24 MiB   | 6.7 s, 142 MiB   | 11 ns, 13 ns              |
+//!
+//! So time grows no faster than pods times nodes examined. What 500 templates cost on top is working out each
+//! node anew for each of them; memory grows with nodes times templates.
 
 use std::hint::black_box;
 use std::sync::Arc;

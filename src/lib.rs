@@ -17,6 +17,7 @@ pub mod control;
 pub mod scenario;
 
 pub mod input;
+pub mod placement;
 pub mod sim;
 
 pub mod alerts;

@@ -223,7 +223,7 @@ fn shipped_documents_fit_their_schemas() {
 #[test]
 fn schemas_and_completions_are_printed() {
     let kinds = run_in(root(), &["schema"]);
-    assert_eq!(out(&kinds), "Scenario\nClusterProfile\nServiceProfiles\n");
+    assert_eq!(out(&kinds), "Scenario\nClusterProfile\nServiceProfiles\nLoad\nPodTrace\n");
     let printed = run_in(root(), &["schema", "ServiceProfiles"]);
     let value: Value = serde_json::from_str(&out(&printed)).expect("it is JSON");
     assert_eq!(value["$schema"], "http://json-schema.org/draft-07/schema#");

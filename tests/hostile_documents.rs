@@ -9,7 +9,7 @@ use aurelius_sim::input::material::{MaterialInputs, load_material};
 use aurelius_sim::input::render::{Colour, concise, render_all};
 use aurelius_sim::input::source::Sources;
 use aurelius_sim::input::values::ValueInputs;
-use aurelius_sim::input::{LoadOptions, ReleaseInputs, load_scenario_from};
+use aurelius_sim::input::{LoadOptions, ReleaseInputs, load_pod_trace_from, load_scenario_from};
 use aurelius_sim::report::review::{github, gitlab, json, junit, markdown, sarif};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -184,6 +184,10 @@ fn spoiled_scenarios_are_loaded_or_refused() {
         sources.embed(&place, &text);
         let loaded = load_scenario_from(sources, &place, &LoadOptions::default());
         let _ = concise(&loaded.diagnostics, &loaded.sources);
+        let mut sources = Sources::new();
+        sources.embed(&place, &text);
+        let loaded = load_pod_trace_from(sources, &place);
+        let _ = concise(&loaded.diagnostics, &loaded.sources);
     });
 }
 
@@ -202,4 +206,34 @@ fn the_same_seed_spoils_alike() {
     let one = spoil(&mut Pcg64Mcg::seed_from_u64(7), &text, 4);
     assert_eq!(one, spoil(&mut Pcg64Mcg::seed_from_u64(7), &text, 4));
     assert_ne!(one, text);
+}
+
+/// Spoiled tables of a trace are read or refused, and what is read can be placed.
+#[test]
+fn spoiled_tables_of_a_trace_are_refused_or_placed() {
+    let pods = "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,creation_time,deletion_time,scheduled_time\n\
+        a,1500,1024,1,460,T4|P100,0,160,5\nb,500,512,0,0,,9,,\nc,16000,1,2,1000,,10,11,\n";
+    let nodes = "sn,cpu_milli,memory_mib,gpu,model\nn0,32000,65536,2,T4\nn1,8000,65536,0,\n";
+    let document = "apiVersion: aurelius.dev/v1\nkind: PodTrace\nmetadata: {name: t}\n\
+        pods: {file: pods.csv}\nnodes: {file: nodes.csv}\n";
+    let mut placed = 0;
+    each_seed(cases(200), |_, dice| {
+        let mut sources = Sources::new();
+        let texts = [pods.to_owned(), nodes.to_owned()];
+        let (pods, nodes) = match dice_of(dice, 2) {
+            0 => (spoil(dice, &texts[0], 3), texts[1].clone()),
+            _ => (texts[0].clone(), spoil(dice, &texts[1], 3)),
+        };
+        sources.embed(Path::new("t.yaml"), document);
+        sources.embed(Path::new("pods.csv"), &pods);
+        sources.embed(Path::new("nodes.csv"), &nodes);
+        let loaded = load_pod_trace_from(sources, Path::new("t.yaml"));
+        let _ = concise(&loaded.diagnostics, &loaded.sources);
+        if let Some(trace) = loaded.trace {
+            let found = aurelius_sim::placement::place(&trace, 1);
+            assert_eq!(found.came, found.placed + found.never);
+            placed += 1;
+        }
+    });
+    assert!(placed > 0, "a few spoils do no harm");
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use aurelius_sim::input::diagnostic::Severity;
 use aurelius_sim::input::render::{Colour, concise, render_all};
-use aurelius_sim::input::{LoadOptions, Loaded, ReleaseInputs, load_scenario};
+use aurelius_sim::input::{
+    LoadOptions, Loaded, ReleaseInputs, is_pod_trace, load_pod_trace, load_scenario,
+};
 use aurelius_sim::load::Executor;
 use aurelius_sim::scenario::{DisruptionTarget, Scenario};
 use aurelius_sim::units::SimDuration;
@@ -61,6 +63,11 @@ fn every_shipped_scenario_is_valid() {
     let mut seen = 0;
     for entry in std::fs::read_dir("scenarios").expect("the scenarios are in the repository") {
         let path = entry.expect("the folder can be listed").path();
+        if is_pod_trace(&path) {
+            let loaded = load_pod_trace(&path);
+            assert!(loaded.trace.is_some(), "{:?}", loaded.diagnostics);
+            continue;
+        }
         let loaded = load_scenario(&path, &LoadOptions::default());
         assert!(
             loaded.scenario.is_some(),

@@ -30,6 +30,8 @@ mod gpu_surge;
 mod load;
 #[path = "scenarios/nodes.rs"]
 mod nodes;
+#[path = "scenarios/recorded_days.rs"]
+mod recorded_days;
 #[path = "scenarios/services.rs"]
 mod services;
 #[path = "witness/mod.rs"]

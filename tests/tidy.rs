@@ -11,7 +11,7 @@ const FLOORS: [&[&str]; 12] = [
     &["cluster", "service", "load"],
     &["control"],
     &["scenario"],
-    &["sim", "input"],
+    &["sim", "input", "placement"],
     &["trace", "metrics", "alerts", "calibrate", "backtest"],
     &["findings", "checks"],
     &["sweep"],

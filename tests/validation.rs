@@ -11,9 +11,12 @@ use aurelius_sim::calibrate::check::replay as station_replay;
 use aurelius_sim::calibrate::demand::misfit;
 use aurelius_sim::calibrate::observe::duration_column;
 use aurelius_sim::calibrate::{Observed, Role, calibrate};
-use aurelius_sim::input::objects_in;
+use aurelius_sim::control::scheduler::GpuScore;
 use aurelius_sim::input::recordings::{Columns, Recording};
-use aurelius_sim::report::{backtest, calibration};
+use aurelius_sim::input::{load_pod_trace, objects_in};
+use aurelius_sim::placement::{Placement, place};
+use aurelius_sim::report::{backtest, calibration, pod_trace};
+use aurelius_sim::scenario::pod_trace::{PodTrace, Sharing, Ties};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -116,7 +119,8 @@ fn measured_service(page: &mut String) -> String {
     page.push_str(
         "\n![CPU and p95 as measured and by the fitted model](fit.svg)\n\nIntervals of `fit` cover the truth of 200 simulated services with noise \
          in at least 181 trials each (95 %, less chance): CPU per request, idle CPU, mean and spread of service times; the number of \
-         servers is found in all but two.\n",
+         servers is found in all but two; idle memory and memory per request in progress, parameters of start-up times and of the scalability \
+         law. Recordings with holes, repeats, counter resets, other steps or what is no number are refused or told within 15 % of the truth.\n",
     );
     calibration::picture(&observed, &calibration).expect("there is something to draw")
 }
@@ -158,6 +162,87 @@ fn backtests(page: &mut String) -> String {
     backtest::picture(&name, &[("as it was".to_owned(), steps)])
 }
 
+/// What the authors publish of their policies on the same trace: mean, least and most of ten runs at the end
+/// of the fill (kubernetes-scheduler-simulator at 8f3d6417, analysis_allo_discrete.csv and
+/// analysis_frag_discrete.csv, openb_pod_list_default, column 130; per cent of all GPUs).
+const PUBLISHED: [(&str, GpuScore, [f64; 3], f64); 4] = [
+    ("Random", GpuScore::Random, [87.47, 87.07, 88.03], 12.43),
+    ("GpuPacking", GpuScore::Packing, [92.00, 91.29, 92.79], 7.91),
+    ("BestFit", GpuScore::BestFit, [93.08, 92.87, 93.25], 6.85),
+    ("FGD", GpuScore::Fragmentation, [95.39, 95.27, 95.49], 4.57),
+];
+
+fn trace(name: &str) -> PodTrace {
+    let loaded = load_pod_trace(&root().join(format!("scenarios/{name}.yaml")));
+    loaded.trace.expect("the shipped trace is right")
+}
+
+/// A real GPU cluster placed again, beside what its authors publish.
+fn gpu_cluster(page: &mut String) -> String {
+    page.push_str(
+        "\n## A GPU cluster\n\nAlibaba's openb trace (8,152 pods, most of them on a part of a GPU; 1,523 nodes) is placed by the same scheduler \
+         code that the recorded answers hold, with the plugin that shares single GPUs. `scenarios/openb-full.yaml` repeats the experiment of \
+         its authors (Weng et al., USENIX ATC 2023): pods in random order fill the 1,213 nodes with GPUs until they want 130 % of them. \
+         GPUs allocated in the end, and idle as fragments, in per cent of all:\n\n\
+         | policy | allocated, published (ten runs) | here | off | fragments, published | here |\n|---|---|---|---|---|---|\n",
+    );
+    let full = trace("openb-full");
+    let mut filled = Vec::new();
+    for (name, score, [mean, least, most], fragments) in PUBLISHED {
+        let trace = PodTrace { sharing: Sharing::Devices(score), ..full.clone() };
+        let placed = place(&trace, trace.seed);
+        let allocated = 100.0 * placed.last.allocated;
+        let _ = writeln!(
+            page,
+            "| {name} | {mean:.2} ({least:.2} .. {most:.2}) | {allocated:.2} | {:+.2} | {fragments:.2} | {:.2} |",
+            allocated - mean,
+            100.0 * placed.last.fragmented
+        );
+        assert!((allocated - mean).abs() < 1.0, "{name}: {allocated} is not {mean}");
+        assert!((100.0 * placed.last.fragmented - fragments).abs() < 1.0, "{name}");
+        filled.push((name.to_owned(), placed));
+    }
+    let lots = PodTrace { ties: Ties::ByLot, ..full.clone() };
+    let by_lot = place(&lots, lots.seed);
+    let usual = PodTrace { sharing: Sharing::Devices(GpuScore::Default), ..lots };
+    let usual = place(&usual, usual.seed);
+    let whole = PodTrace { sharing: Sharing::Whole, ties: Ties::ByLot, ..full };
+    let whole = place(&whole, whole.seed);
+    let _ = write!(
+        page,
+        "\nWhat differs: one run here beside ten there, other draws, and the filters of Kubernetes 1.36 instead of 1.20. What matters most is in \
+         no paper: the authors' scheduler takes the first of equally good nodes by name, kube-scheduler draws lots. With lots FGD allocates \
+         {:.2} % instead of {:.2} %, less than the scores of the default profile with the same plugin ({:.2} %). Without the plugin, a part of \
+         a GPU takes a whole one: {:.2} % are allocated, {:.2} % have somebody on them.\n\n\
+         ![GPUs allocated as the cluster fills](openb.svg)\n",
+        100.0 * by_lot.last.allocated,
+        100.0 * filled[3].1.last.allocated,
+        100.0 * usual.last.allocated,
+        100.0 * whole.last.allocated,
+        100.0 * whole.last.occupied
+    );
+    let recorded = trace("openb");
+    let placed = place(&recorded, recorded.seed);
+    let (ours, theirs) =
+        (placed.waits.expect("pods were placed"), placed.recorded_waits.expect("and recorded"));
+    let _ = write!(
+        page,
+        "\n`scenarios/openb.yaml` lets the pods come and go as recorded: {} of {} are placed, at most {:.2} % of the GPUs are allocated, and nobody \
+         waits longer than {:.0} ms. In the record the same pods waited {:.0} s on average (median {:.0} s, at most {:.0} s): the trace is a \
+         sample of what ran there, so that what they waited for (other pods, quotas, images) is not in it. Waiting is therefore not validated.\n",
+        placed.placed,
+        placed.came,
+        100.0 * placed.peak.allocated,
+        1e3 * ours.most_s,
+        theirs.mean_s,
+        theirs.median_s,
+        theirs.most_s
+    );
+    let named: Vec<(&str, &Placement)> =
+        filled.iter().map(|(name, placed)| (name.as_str(), placed)).collect();
+    pod_trace::filling(&named)
+}
+
 const NOT_VALIDATED: &str = "
 ## What is not validated
 
@@ -169,7 +254,10 @@ const NOT_VALIDATED: &str = "
   different, and are then not told or told as something else; look at the replayed windows before believing one.
 - `backtest` replays CPU and memory metrics. Where simulated and recorded sizes part, demand is taken as independent of who serves it:
   a service that was overloaded, and so refused work, would have used more.
-- Pod traces of GPU clusters (shared GPUs, months of arrivals) are not simulated.
+- Pod traces are placed, not run: kubelets, images, quotas and what else pods wait for are not in them, and waiting is not validated.
+- CPU of single operations: the measured service tells only the CPU of its process; five operations whose rates move together are
+  weighed by how long they take. Their sum is right within 10 % at every instant, each alone need not be.
+- Summaries of k6 and single scrapes tell no service times: `fit` says so and writes none.
 - Clouds: launch times, shortages and spot interruptions are distributions from few public observations; prices are of their date.
 - Karpenter has no recorded answers; it is held against its documentation, its source and worked cases.
 - Latency of networks, disks and kernels is what profiles state.
@@ -183,10 +271,16 @@ fn the_validation_page_is_what_the_evidence_says() {
     );
     recorded_answers(&mut page);
     let fit = measured_service(&mut page);
+    let filled = gpu_cluster(&mut page);
     let replayed = backtests(&mut page);
     page.push_str(NOT_VALIDATED);
     let docs = root().join("docs");
-    for (name, made) in [("validation.md", page), ("fit.svg", fit), ("backtest.svg", replayed)] {
+    for (name, made) in [
+        ("validation.md", page),
+        ("fit.svg", fit),
+        ("openb.svg", filled),
+        ("backtest.svg", replayed),
+    ] {
         let path = docs.join(name);
         if std::env::var_os("UPDATE_EXPECT").is_some() {
             std::fs::write(&path, &made).expect("it can be written");

@@ -150,12 +150,15 @@ impl Table {
             .iter()
             .map(|endpoint| endpoint.requests.iter().map(|it| (it.start_s, it.end_s)).collect())
             .collect();
+        // Where an operation has a hole its rate is not known, and what it cost would be put on the others.
         let known = |at: f64| {
-            !counted
-                || observed
-                    .endpoints
-                    .iter()
-                    .any(|endpoint| near(&endpoint.rates, at, step).is_some())
+            let whole = |endpoint: &super::Endpoint| {
+                let begun =
+                    endpoint.rates.first().is_none_or(|(first, _)| at >= *first - step / 2.0);
+                !begun || endpoint.rates.is_empty() || near(&endpoint.rates, at, step).is_some()
+            };
+            let any = || observed.endpoints.iter().any(|it| near(&it.rates, at, step).is_some());
+            !counted || (observed.endpoints.iter().all(whole) && any())
         };
         let points: Vec<(f64, f64)> =
             signal.points.iter().copied().filter(|(at, _)| known(*at)).collect();

@@ -5,13 +5,18 @@
 //! the estimates as `ServiceProfiles`. What the data cannot tell is refused figure by figure, with the
 //! reason, and left at its default.
 
+pub mod align;
 pub mod check;
 pub mod demand;
 pub mod k6_options;
 pub mod load;
 pub mod observe;
 pub mod profile;
+pub mod scrapes;
 pub mod windows;
+
+#[cfg(test)]
+mod tests;
 
 use crate::fit::distribution::{self, Fitted};
 use crate::fit::scalability::{self, Scalability};
@@ -21,6 +26,7 @@ use crate::units::convert::f64_from_usize;
 
 pub use demand::CpuDemand;
 pub use observe::{Endpoint, Observed, Request, Role, Signal};
+pub use scrapes::{Mean, Summary};
 
 /// Windows over which throughput and requests in progress are averaged (s).
 const WINDOW_S: f64 = 5.0;

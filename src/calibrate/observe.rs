@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::calibrate::align::{Join, joined};
+use crate::calibrate::scrapes::{Mean, Summary, summaries};
 use crate::input::recordings::{Format, Recording, Sample, Series};
 use crate::units::convert::f64_from_i64;
 
@@ -66,6 +68,10 @@ pub struct Observed {
     pub requests_from: Option<String>,
     /// The file of the rates.
     pub rates_from: Option<String>,
+    /// Durations of which only a summary is there.
+    pub summaries: Vec<Summary>,
+    /// What counters say over the life of a process, where nothing better is known.
+    pub mean: Option<Mean>,
     /// When the clock begins (Unix time, ns).
     pub start_ns: i64,
 }
@@ -95,14 +101,31 @@ impl Observed {
     ///
     /// A sentence naming the file that does not hold what its role needs.
     pub fn of(inputs: &[Input]) -> Result<Self, String> {
-        let instants = inputs.iter().filter(|(role, ..)| *role != Role::StartUp);
+        // What has no times must not set the clock.
+        let timed = |(role, _, recording): &&Input| {
+            *role != Role::StartUp && recording.format != Format::K6Summary
+        };
+        let instants = inputs.iter().filter(timed);
         let instants = instants.flat_map(|(_, _, recording)| &recording.series);
         let first = instants.flat_map(|series| &series.samples).map(|sample| sample.at_ns).min();
         let start_ns = first.unwrap_or_default();
         let mut observed = Self { start_ns, ..Self::default() };
         let mut endpoints: BTreeMap<String, Endpoint> = BTreeMap::new();
         for (role, file, recording) in inputs {
+            if recording.format == Format::K6Summary && *role != Role::Requests {
+                return Err(format!(
+                    "{file} is a summary of k6: it has durations over a whole test (`--requests`), nothing else"
+                ));
+            }
             match role {
+                Role::Requests if recording.format == Format::K6Summary => {
+                    let found = summaries(recording);
+                    if found.is_empty() {
+                        return Err(format!("{file} is a summary of k6 without http_req_duration"));
+                    }
+                    observed.summaries.extend(found);
+                    observed.requests_from = Some(file.clone());
+                }
                 Role::Requests => {
                     requests(file, recording, start_ns, &mut endpoints)?;
                     observed.requests_from = Some(file.clone());
@@ -219,69 +242,35 @@ fn rates(
     start_ns: i64,
     endpoints: &mut BTreeMap<String, Endpoint>,
 ) -> Result<(), String> {
-    let mut summed: BTreeMap<String, BTreeMap<i64, f64>> = BTreeMap::new();
+    let mut by_operation: BTreeMap<String, Vec<Series>> = BTreeMap::new();
     for series in &recording.series {
-        let at = summed.entry(operation(series)).or_default();
-        for (at_ns, value) in rated(series) {
-            *at.entry(at_ns).or_default() += value;
-        }
+        by_operation.entry(operation(series)).or_default().push(series.clone());
     }
-    if summed.values().all(BTreeMap::is_empty) {
+    let joined = by_operation.into_iter().map(|(name, series)| (name, joined(&series, Join::Sum)));
+    let joined: Vec<_> = joined.filter(|(_, points)| !points.is_empty()).collect();
+    if joined.is_empty() {
         return Err(format!("{file} holds no rates"));
     }
-    for (name, points) in summed {
+    for (name, points) in joined {
         let points = points.into_iter().map(|(at_ns, value)| (seconds(at_ns, start_ns), value));
         endpoints.entry(name).or_default().rates.extend(points);
     }
     Ok(())
 }
 
-/// A counter as the rate between neighbours (what a reset took is lost), anything else as it is.
-fn rated(series: &Series) -> Vec<(i64, f64)> {
-    let finite = series.samples.iter().filter(|sample| sample.value.is_finite());
-    let samples: Vec<&Sample> = finite.collect();
-    let counter = series.name.ends_with("_total") || series.name.ends_with("_count");
-    if !counter {
-        return samples.iter().map(|sample| (sample.at_ns, sample.value)).collect();
-    }
-    let between = samples.windows(2).map(|pair| {
-        let grown = if pair[1].value < pair[0].value {
-            pair[1].value
-        } else {
-            pair[1].value - pair[0].value
-        };
-        (pair[1].at_ns, grown / seconds(pair[1].at_ns, pair[0].at_ns).max(1e-9))
-    });
-    between.collect()
-}
-
 /// The sum of all series at each instant.
 fn cpu(file: &str, recording: &Recording, start_ns: i64) -> Result<Signal, String> {
-    let mut summed: BTreeMap<i64, f64> = BTreeMap::new();
-    for series in &recording.series {
-        for (at_ns, value) in rated(series) {
-            *summed.entry(at_ns).or_default() += value;
-        }
-    }
-    signal(file, summed, start_ns, "CPU")
+    signal(file, joined(&recording.series, Join::Sum), start_ns, "CPU")
 }
 
 /// The mean of all series at each instant: a pod's.
 fn memory(file: &str, recording: &Recording, start_ns: i64) -> Result<Signal, String> {
-    let mut gathered: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
-    for sample in recording.series.iter().flat_map(|series| &series.samples) {
-        if sample.value.is_finite() {
-            let (sum, count) = gathered.entry(sample.at_ns).or_default();
-            (*sum, *count) = (*sum + sample.value, *count + 1.0);
-        }
-    }
-    let means = gathered.into_iter().map(|(at, (sum, count))| (at, sum / count)).collect();
-    signal(file, means, start_ns, "memory")
+    signal(file, joined(&recording.series, Join::Mean), start_ns, "memory")
 }
 
 fn signal(
     file: &str,
-    values: BTreeMap<i64, f64>,
+    values: Vec<(i64, f64)>,
     start_ns: i64,
     what: &str,
 ) -> Result<Signal, String> {

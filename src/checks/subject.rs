@@ -93,7 +93,7 @@ impl WorkloadView<'_> {
     pub fn shared_claims(&self) -> impl Iterator<Item = &Arc<str>> {
         self.spec.template.spec.volumes.iter().filter_map(|volume| match volume {
             Volume::Claim(name) => Some(name),
-            Volume::EmptyDir | Volume::HostPath | Volume::Other => None,
+            Volume::EmptyDir { .. } | Volume::HostPath(_) | Volume::Other => None,
         })
     }
 }

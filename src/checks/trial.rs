@@ -219,7 +219,8 @@ impl World {
             selector: service.selector.clone(),
         });
         let namespaces = subject.material.extras.namespaces.clone();
-        let surroundings = Surroundings { services: services.collect(), namespaces };
+        let surroundings =
+            Surroundings { services: services.collect(), namespaces, gpu_share: false };
         Self {
             snapshot: Snapshot::new(surroundings),
             framework: Framework::new(),

@@ -59,7 +59,7 @@ pub(super) enum Command {
     Fit(Box<FitArgs>),
     /// Print the JSON Schema of a kind of document, for editors.
     Schema {
-        /// Scenario, ClusterProfile or ServiceProfiles; without one, the kinds are listed.
+        /// Scenario, ClusterProfile, ServiceProfiles, Load or PodTrace; without one, the kinds are listed.
         kind: Option<String>,
     },
     /// Print completions for a shell.

@@ -12,6 +12,7 @@ use crate::cli::Exit;
 use crate::cli::files::{to_stderr, to_stdout, write_whole};
 use crate::cli::recordings;
 use crate::cli::say_error;
+use crate::input::decode::nearest;
 use crate::input::recordings::{Columns, Meaning, RateTrace, Recording, Wish, instant_ns};
 use crate::input::scalar::{self, BareNumber};
 use crate::units::SimDuration;
@@ -71,9 +72,9 @@ pub(super) struct ConvertArgs {
     /// So many times faster: the same rates in less time.
     #[arg(long, value_name = "TIMES", default_value_t = 1.0, value_parser = parse_factor)]
     compress: f64,
-    /// Offset of the scenario's clock from UTC: `+01:00`.
-    #[arg(long, value_name = "OFFSET", default_value = "+00:00", value_parser = parse_offset, allow_hyphen_values = true)]
-    tz: FixedOffset,
+    /// Zone of the scenario's clock: a name such as Europe/Berlin, or an offset such as `+01:00`.
+    #[arg(long, value_name = "ZONE", default_value = "+00:00", value_parser = parse_zone, allow_hyphen_values = true)]
+    tz: Zone,
     /// How arrivals lie within their rate.
     #[arg(long, value_enum, default_value_t = ArrivalsArg::Poisson)]
     arrivals: ArrivalsArg,
@@ -118,7 +119,7 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
     Ok((label.trim().to_owned(), value.trim().trim_matches('"').to_owned()))
 }
 
-fn parse_span(text: &str) -> Result<SimDuration, String> {
+pub(super) fn parse_span(text: &str) -> Result<SimDuration, String> {
     let nanos = scalar::duration(text, BareNumber::Refused).map_err(|error| error.to_string())?;
     if nanos == 0 {
         Err("must be above zero".to_owned())
@@ -136,11 +137,46 @@ fn parse_factor(text: &str) -> Result<f64, String> {
     }
 }
 
-fn parse_offset(text: &str) -> Result<FixedOffset, String> {
-    let text = if text == "Z" { "+00:00" } else { text };
-    text.parse().map_err(|_| {
-        format!("`{text}` is no offset such as +01:00; names of zones are not known here")
+/// Where the scenario's clock hangs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Zone {
+    /// In a country with its summer time.
+    Named(chrono_tz::Tz),
+    /// At a fixed distance from UTC.
+    Offset(FixedOffset),
+}
+
+fn parse_zone(text: &str) -> Result<Zone, String> {
+    let offset = if text == "Z" { "+00:00" } else { text };
+    if let Ok(offset) = offset.parse() {
+        return Ok(Zone::Offset(offset));
+    }
+    let named: Result<chrono_tz::Tz, _> = text.parse();
+    named.map(Zone::Named).map_err(|_| {
+        let near = nearest(text, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
+        let near = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+        format!(
+            "`{text}` is neither a zone such as Europe/Berlin nor an offset such as +01:00{near}"
+        )
     })
+}
+
+impl Zone {
+    /// What the clock shows at an instant, and what it is called there.
+    fn shown(self, start_ns: i64) -> (String, String) {
+        let instant = DateTime::from_timestamp_nanos(start_ns);
+        const FORM: &str = "%Y-%m-%dT%H:%M:%S";
+        match self {
+            Self::Named(zone) => {
+                let start = instant.with_timezone(&zone).format(FORM).to_string();
+                (start, format!("timeZone: {}", zone.name()))
+            }
+            Self::Offset(offset) => {
+                let start = instant.with_timezone(&offset).format(FORM).to_string();
+                (start, format!("UTC{offset}"))
+            }
+        }
+    }
 }
 
 /// Reads, converts, writes.
@@ -200,8 +236,7 @@ fn recorded(args: &ConvertArgs, text: &str) -> Result<String, String> {
     let wish = Wish { meaning, bin: args.bin, max_gap: args.max_gap };
     let trace = recording.rates(&chosen, &wish).map_err(|error| error.to_string())?;
     let trace = treated(args, trace)?;
-    let start = DateTime::from_timestamp_nanos(trace.start_ns).with_timezone(&args.tz);
-    let start = start.format("%Y-%m-%dT%H:%M:%S").to_string();
+    let (start, zone) = args.tz.shown(trace.start_ns);
     let origin = vec![
         format!(
             "{} as a load: {:.0} iterations in {}, at most {:.3}/s.",
@@ -210,7 +245,7 @@ fn recorded(args: &ConvertArgs, text: &str) -> Result<String, String> {
             trace.span(),
             trace.peak()
         ),
-        format!("The clock of the scenario at its beginning: `start: {start}` (UTC{}).", args.tz),
+        format!("The clock of the scenario at its beginning: `start: {start}` ({zone})."),
         changes(args),
     ];
     let arrivals = match args.arrivals {

@@ -1,24 +1,27 @@
 //! `fit`: service profiles from measurements.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::calibrate::observe::{Input, duration_column};
 use crate::calibrate::profile::{Names, profile};
+use crate::calibrate::scrapes::{Scrapes, scrapes};
 use crate::calibrate::{Observed, Role, calibrate};
 use crate::cli::Exit;
+use crate::cli::convert::parse_span;
 use crate::cli::files::{to_stderr, to_stdout, write_whole};
 use crate::cli::recordings;
 use crate::cli::say_error;
 use crate::input::recordings::Columns;
 use crate::report::calibration;
+use crate::units::SimDuration;
 
 /// Arguments of `fit`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Every figure comes with its 95 % interval; what the data cannot tell is refused with the reason. \
-Recordings: outputs of k6 (JSON lines, CSV), query_range of Prometheus, CSV; each may be gzipped."
+Recordings: outputs of k6 (JSON lines, CSV, summaries), scrapes of exporters, query_range of Prometheus, CSV; each may be gzipped."
 )]
 pub(super) struct FitArgs {
     /// Name of the service.
@@ -39,6 +42,13 @@ pub(super) struct FitArgs {
     /// Bytes in use; several series are pods.
     #[arg(long, value_name = "FILE")]
     memory: Option<PathBuf>,
+    /// Scrapes of the service's own metrics in Prometheus' text format, one file each, repeatable: CPU,
+    /// rates and memory at once.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rates", "cpu", "memory"])]
+    scrape: Vec<PathBuf>,
+    /// How far apart scrapes are that carry no times.
+    #[arg(long, value_name = "DURATION", value_parser = parse_span, requires = "scrape")]
+    scrape_interval: Option<SimDuration>,
     /// Seconds from start to ready, one row a start.
     #[arg(long, value_name = "FILE")]
     start_up: Option<PathBuf>,
@@ -55,16 +65,22 @@ pub(super) struct FitArgs {
 
 /// Reads the recordings, estimates, tells and writes.
 pub(super) fn fit(args: &FitArgs) -> Exit {
-    let Some(inputs) = inputs(args) else { return Exit::Usage };
-    if inputs.is_empty() {
+    let Some(mut inputs) = inputs(args) else { return Exit::Usage };
+    let mut mean = None;
+    if !args.scrape.is_empty() {
+        let Some(found) = scraped(args) else { return Exit::Usage };
+        inputs.extend(found.inputs);
+        mean = found.mean;
+    }
+    if inputs.is_empty() && mean.is_none() {
         to_stderr(
             "error: nothing was measured\n\
-             hint: name at least one of --requests, --cpu with --rates, --memory, --start-up",
+             hint: name at least one of --requests, --cpu with --rates, --memory, --start-up, or several --scrape",
         );
         return Exit::Usage;
     }
     let observed = match Observed::of(&inputs) {
-        Ok(observed) => observed,
+        Ok(observed) => Observed { mean, ..observed },
         Err(message) => {
             to_stderr(&format!("error: {message}"));
             return Exit::Usage;
@@ -116,11 +132,29 @@ fn inputs(args: &FitArgs) -> Option<Vec<Input>> {
     let mut inputs = Vec::new();
     for (role, path) in named {
         let recording = recordings::read(&path, |text| columns(role, text))?;
-        let file =
-            path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        inputs.push((role, file, recording));
+        inputs.push((role, file_name(&path), recording));
     }
     Some(inputs)
+}
+
+/// Reads the scrapes; what is wrong goes to stderr.
+fn scraped(args: &FitArgs) -> Option<Scrapes> {
+    let mut files = Vec::new();
+    for path in &args.scrape {
+        let recording = recordings::read(path, |_| Columns::default())?;
+        files.push((file_name(path), recording));
+    }
+    match scrapes(files, args.scrape_interval) {
+        Ok(found) => Some(found),
+        Err(message) => {
+            to_stderr(&format!("error: {message}"));
+            None
+        }
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
 /// A table of requests has its values in the column of durations, whatever else holds numbers.

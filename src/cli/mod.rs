@@ -13,6 +13,7 @@ mod fit;
 mod init;
 mod inputs;
 mod outputs;
+mod pod_trace;
 mod progress;
 mod recordings;
 mod repeat;

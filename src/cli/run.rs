@@ -8,7 +8,7 @@ use crate::cli::args::{Color, Format, OutputArg, ProgressArg, RunArgs, SummaryAr
 use crate::cli::files::{to_stderr, to_stdout};
 use crate::cli::outputs::{Made, conflict, overwritten, write};
 use crate::cli::progress::Meter;
-use crate::cli::{Exit, repeat, say_error, side_by_side};
+use crate::cli::{Exit, pod_trace, repeat, say_error, side_by_side};
 use crate::findings::{Case, causes, check};
 use crate::input::render::{Colour as DiagnosticColour, render_all};
 use crate::input::{Loaded, load_scenario};
@@ -30,6 +30,9 @@ pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
     if let Some(text) = conflict(&args.output) {
         to_stderr(&format!("error: {text}"));
         return Exit::Usage;
+    }
+    if let Some(exit) = pod_trace::run(args, color) {
+        return exit;
     }
     if args.scenarios.len() > 1 {
         return side_by_side::run(args, color);
@@ -192,7 +195,12 @@ fn make(
             let files = csv::files(&report()).into_iter();
             Made::Folder(files.map(|(name, text)| (name.to_owned(), text)).collect())
         }
-        Format::Svg => Made::Folder(svg::charts(case)),
+        Format::Svg => {
+            let mut files = svg::charts(case);
+            let waited = svg::start_ups(&report().start_ups);
+            files.extend(waited.map(|chart| ("startups.svg".to_owned(), chart)));
+            Made::Folder(files)
+        }
         Format::Html => {
             let first = results.first().expect("at least one run was asked for");
             let report = report();

@@ -209,7 +209,10 @@ impl Cluster {
                 Volume::Claim(name) if self.claims_must_exist() => {
                     names.push(Arc::from(format!("{}/{name}", pod.namespace)));
                 }
-                Volume::Claim(_) | Volume::EmptyDir | Volume::HostPath | Volume::Other => {}
+                Volume::Claim(_)
+                | Volume::EmptyDir { .. }
+                | Volume::HostPath(_)
+                | Volume::Other => {}
             }
         }
         names

@@ -168,8 +168,10 @@ codes! {
          does not wait behind the requests of a busy process.";
     /// A node ran out of memory.
     NODE_PRESSURE = "AUR962", 1, "node-pressure-eviction",
-        "Pods of a node together held more than it allots to pods, and the kubelet evicted some, those \
-         first that hold more than they ask for. Let requests.memory say what pods hold.";
+        "Pods of a node together held more than it allots to pods. The kubelet evicts some, those first \
+         that hold more than they ask for; where memory jumps past the limit the kernel is faster and \
+         kills containers, those first that ask for little of what they hold (oom_score_adj). Let \
+         requests.memory say what pods hold.";
     /// A volume could not be attached.
     VOLUME_ATTACH = "AUR963", 2, "volume-attached-elsewhere",
         "A volume that one node may mount was wanted on another. The pod stays ContainerCreating until \

@@ -56,6 +56,9 @@ fn deaths(case: &Case<'_>, findings: &mut Vec<Finding>) {
             Cause::Memory => {
                 (&code::OUT_OF_MEMORY, format!("{name} killed {times} over its memory limit"))
             }
+            Cause::Node => {
+                (&code::NODE_PRESSURE, format!("{name} killed {times}: node out of memory"))
+            }
             Cause::Start => {
                 (&code::KILLED_BY_PROBE, format!("{name} killed {times} before it was up"))
             }
@@ -66,7 +69,7 @@ fn deaths(case: &Case<'_>, findings: &mut Vec<Finding>) {
             }
             Cause::Own => (&code::CONTAINERS_FAIL, format!("{name} failed {times}")),
         };
-        let most = if cause == Cause::Memory { "at most " } else { "" };
+        let most = if matches!(cause, Cause::Memory | Cause::Node) { "at most " } else { "" };
         findings.push(Finding {
             code,
             severity: Severity::Error,
@@ -85,6 +88,7 @@ fn deaths(case: &Case<'_>, findings: &mut Vec<Finding>) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Cause {
     Memory,
+    Node,
     Start,
     Load,
     Own,
@@ -94,6 +98,7 @@ impl Cause {
     fn of(why: Death) -> Self {
         match why {
             Death::OutOfMemory { .. } => Self::Memory,
+            Death::NodeOutOfMemory { .. } => Self::Node,
             Death::Liveness | Death::Startup => Self::Start,
             Death::Unresponsive => Self::Load,
             Death::Exited(_) => Self::Own,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rust_decimal::prelude::ToPrimitive;
 
 use super::catalogue::Catalogue;
-use super::cluster_profile::ClusterProfile;
+use super::cluster_profile::{ClusterProfile, gpu_ready};
 use super::codes;
 use super::cron;
 use super::decode::{Context, Value, nearest};
@@ -72,7 +72,7 @@ pub(super) fn profile(value: &Value<'_>) -> Option<Profile> {
     let call = fields.read_or("launchCall", lognormal(2.0, 0.3), Value::distribution);
     let launch = fields.read_or("launch", lognormal(40.0, 0.35), Value::distribution);
     let gpu_launch = fields.read_or("gpuLaunch", lognormal(95.0, 0.30), Value::distribution);
-    let gpu_ready = fields.read_or("gpuReady", lognormal(20.0, 0.4), Value::distribution);
+    let gpu_ready = gpu_ready(&fields);
     fields.finish("karpenter");
     Some(Profile {
         options: Options {
@@ -85,7 +85,7 @@ pub(super) fn profile(value: &Value<'_>) -> Option<Profile> {
         launch_call: call?,
         launch: launch?,
         gpu_launch: gpu_launch?,
-        gpu_ready: gpu_ready?,
+        gpu_ready: gpu_ready?.unwrap_or_else(|| lognormal(20.0, 0.4)),
     })
 }
 

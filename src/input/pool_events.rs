@@ -79,6 +79,7 @@ impl PoolEvent<'_> {
         let way = self.way(fields);
         let timeout = fields.read("drainTimeout", Value::duration);
         let force = fields.read_or("force", false, Value::boolean);
+        let template = self.changes_template(fields)?;
         let mut spec = way?;
         spec.surge = surge?.unwrap_or(spec.surge);
         if let Some(unavailable) = unavailable? {
@@ -99,7 +100,21 @@ impl PoolEvent<'_> {
             value.report(value.error(codes::OUT_OF_RANGE, message));
             return None;
         }
-        Some(DisruptionTarget::UpgradePool { pool: self.pool?, spec })
+        Some(DisruptionTarget::UpgradePool { pool: self.pool?, spec, template })
+    }
+
+    /// `changed`: whether it is the template of a NodePool that changed, and not the machine image. Karpenter
+    /// finds the one at once and the other when it looks; managed groups know one way only.
+    fn changes_template(&self, fields: &Fields<'_>) -> Option<bool> {
+        let Some(value) = fields.optional("changed") else { return Some(false) };
+        let template = value.word(&[("image", false), ("template", true)])?;
+        if template && self.spec()?.node_pool.is_none() {
+            let message =
+                "is about the template of a NodePool of Karpenter, and this pool has none";
+            value.report(value.error(codes::UNSUPPORTED, message));
+            return None;
+        }
+        Some(template)
     }
 
     /// How the provider replaces nodes: its usual way, or one that is named.

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::decode::Context;
+use super::hpa_targets::resolve_hpas;
 use super::kubernetes::Objects;
-use super::scenario::resolve_hpas;
 use super::source::FileId;
 use crate::cluster::api::meta::ObjectMeta;
 use crate::cluster::api::{WorkloadKind, WorkloadSpec};

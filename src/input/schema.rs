@@ -12,7 +12,7 @@ use super::loader::shapes;
 use super::source::Sources;
 
 /// The kinds that have a schema.
-pub const KINDS: [&str; 3] = ["Scenario", "ClusterProfile", "ServiceProfiles"];
+pub const KINDS: [&str; 5] = ["Scenario", "ClusterProfile", "ServiceProfiles", "Load", "PodTrace"];
 
 macro_rules! shipped {
     ($($path:literal),* $(,)?) => {
@@ -21,7 +21,7 @@ macro_rules! shipped {
 }
 
 /// Documents from which the schemas are made.
-const DOCUMENTS: [(&str, &str); 46] = shipped![
+const DOCUMENTS: [(&str, &str); 47] = shipped![
     "profiles/aurelius/emergency.yaml",
     "profiles/aurelius/rendered/prod.yaml",
     "profiles/aurelius/services.yaml",
@@ -50,6 +50,7 @@ const DOCUMENTS: [(&str, &str); 46] = shipped![
     "scenarios/consolidation-karpenter.yaml",
     "scenarios/day.yaml",
     "scenarios/gpu-label.yaml",
+    "scenarios/gpu-operator.yaml",
     "scenarios/helm-upgrade.yaml",
     "scenarios/celery-scale-in.yaml",
     "scenarios/connection-pool.yaml",
@@ -74,6 +75,10 @@ const DOCUMENTS: [(&str, &str); 46] = shipped![
 #[must_use]
 pub fn schema(kind: &str) -> Option<Value> {
     let kind = KINDS.into_iter().find(|known| known.eq_ignore_ascii_case(kind))?;
+    if kind == "PodTrace" {
+        let shapes = super::pod_trace::shapes();
+        return headed(of(&shapes, kind, ""), kind);
+    }
     let mut sources = Sources::new();
     for (path, text) in DOCUMENTS {
         sources.embed(Path::new(path), text);
@@ -86,7 +91,27 @@ pub fn schema(kind: &str) -> Option<Value> {
         .collect();
     let paths: Vec<&Path> = scenarios.iter().map(PathBuf::as_path).collect();
     let shapes = shapes(sources, &paths);
-    let mut root = of(&shapes, kind, "");
+    if kind == "Load" {
+        return headed(load(of(&shapes, "Scenario", ""))?, kind);
+    }
+    headed(of(&shapes, kind, ""), kind)
+}
+
+/// A Load is the head and the `load` of a scenario.
+fn load(mut scenario: Value) -> Option<Value> {
+    let fields = scenario.get_mut("properties")?.as_object_mut()?;
+    fields.retain(|name, _| ["apiVersion", "kind", "metadata", "load"].contains(&&**name));
+    // In a scenario another document may stand in for it.
+    let inner = fields.get("load").and_then(|load| load.get("anyOf")).and_then(|any| any.get(0));
+    if let Some(inner) = inner.cloned() {
+        fields.insert("load".to_owned(), inner);
+    }
+    scenario["required"] = json!(["apiVersion", "kind", "metadata", "load"]);
+    Some(scenario)
+}
+
+/// A schema with what all of them begin with.
+fn headed(mut root: Value, kind: &str) -> Option<Value> {
     let object = root.as_object_mut()?;
     let fields = object.get_mut("properties").and_then(Value::as_object_mut)?;
     fields.insert("apiVersion".to_owned(), json!({"const": "aurelius.dev/v1"}));

@@ -169,6 +169,13 @@ impl Calls {
         }
     }
 
+    /// Folds what waits, for reading.
+    pub(super) fn settle(&mut self) {
+        for tally in self.cells.iter_mut().flat_map(|cell| &mut cell.by_end).flatten() {
+            tally.settle();
+        }
+    }
+
     /// Payload of an answer of a cell (bytes).
     pub(super) fn payload_bytes(&self, cell: usize) -> u64 {
         self.cells[cell].payload_bytes
@@ -296,6 +303,11 @@ impl Iterations {
 
     pub(super) fn drop(&mut self, load: LoadId, count: u64) {
         self.dropped[load.index()] += count;
+    }
+
+    /// Folds what waits, for reading.
+    pub(super) fn settle(&mut self) {
+        self.durations.iter_mut().flatten().for_each(|tally| tally.settle());
     }
 
     pub(super) fn clear(&mut self) {

@@ -16,7 +16,7 @@ use crate::model::Reason;
 use crate::model::action::PodDeletion;
 use crate::model::id::{ClassId, LoadId, OperationId, PoolId, StationId, WorkloadId};
 use crate::model::observer::{ClientCall, Observer, OperationEnd, Sample};
-use crate::model::record::{Death, Record};
+use crate::model::record::Record;
 use crate::scenario::Scenario;
 use crate::scenario::threshold::{Method, MetricSelector, Operator};
 use crate::units::convert::f64_from_u64;
@@ -94,6 +94,7 @@ impl Ended {
 
     /// Reads and forgets.
     fn take(&mut self, per_second: f64) -> CallsPoint {
+        self.durations.settle();
         let durations = &self.durations;
         let completed = durations.count() - self.failed;
         let [p50_ms, p95_ms, p99_ms] = durations.percentiles_ms([50.0, 95.0, 99.0]);
@@ -173,6 +174,9 @@ impl Measurements {
             self.watches.close(self.start, self.interval.since, end);
         }
         self.end = end;
+        self.calls.settle();
+        self.iterations.settle();
+        self.stations.iter_mut().for_each(|station| station.sojourns.settle());
     }
 
     /// How long was measured; right after [`Measurements::finish`].
@@ -341,7 +345,7 @@ impl Measurements {
                 self.evictions_blocked += 1;
                 self.watches.eviction_blocked();
             }
-            Record::ContainerDied { why: Death::OutOfMemory { .. }, .. } => {
+            Record::ContainerDied { why, .. } if why.is_oom_kill() => {
                 self.oom_kills += 1;
                 self.watches.oom_kill();
             }

@@ -1,9 +1,11 @@
 //! A distribution of durations in constant memory, with quantiles as k6 computes them.
 
+use std::borrow::Cow;
+
 use hdrhistogram::Histogram;
 
 use crate::units::SimDuration;
-use crate::units::convert::{f64_from_u64, trunc_i64};
+use crate::units::convert::{f64_from_u64, trunc_i64, u64_from_usize};
 
 /// How finely a tally tells values apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,10 +16,19 @@ pub enum Precision {
     Coarse,
 }
 
+/// So many durations are folded at once.
+const RECENT_MOST: usize = 128;
+
 /// Durations folded into a histogram of microseconds. Count, sum, minimum and maximum are exact.
+///
+/// A histogram is far larger than the fastest memory, and a run tells many of them in turn: so the last
+/// durations wait in a list and are folded together, when the memory of all of them can be waited for at
+/// once.
 #[derive(Debug, Clone)]
 pub struct Tally {
     histogram: Histogram<u64>,
+    /// Those that are not folded yet (µs).
+    recent: Vec<u64>,
     sum_ns: u128,
     min: SimDuration,
     max: SimDuration,
@@ -38,7 +49,7 @@ impl PartialEq for Tally {
         self.sum_ns == other.sum_ns
             && self.min == other.min
             && self.max == other.max
-            && self.histogram == other.histogram
+            && self.settled() == other.settled()
     }
 }
 
@@ -52,6 +63,7 @@ impl Tally {
         };
         Self {
             histogram: Histogram::new(digits).expect("two and three are valid numbers of digits"),
+            recent: Vec::new(),
             sum_ns: 0,
             min: SimDuration::MAX,
             max: SimDuration::ZERO,
@@ -70,17 +82,43 @@ impl Tally {
         }
         let nanos = took.as_nanos();
         // Rounded to the nearest microsecond, so that the mean of the error is zero.
-        self.histogram
-            .record_n(nanos.saturating_add(500) / 1000, count)
-            .expect("a histogram that resizes takes any value");
+        let micros = nanos.saturating_add(500) / 1000;
+        if count == 1 {
+            self.recent.push(micros);
+            if self.recent.len() >= RECENT_MOST {
+                self.settle();
+            }
+        } else {
+            fold(&mut self.histogram, micros, count);
+        }
         self.sum_ns += u128::from(nanos) * u128::from(count);
         self.min = self.min.min(took);
         self.max = self.max.max(took);
     }
 
+    /// Folds what waits. Nothing that is read changes by it, but reading is faster afterwards.
+    pub fn settle(&mut self) {
+        for micros in self.recent.drain(..) {
+            fold(&mut self.histogram, micros, 1);
+        }
+    }
+
+    /// The histogram of all durations.
+    fn settled(&self) -> Cow<'_, Histogram<u64>> {
+        if self.recent.is_empty() {
+            return Cow::Borrowed(&self.histogram);
+        }
+        let mut all = self.histogram.clone();
+        self.recent.iter().for_each(|micros| fold(&mut all, *micros, 1));
+        Cow::Owned(all)
+    }
+
     /// Takes in everything another one has.
     pub fn merge(&mut self, other: &Self) {
         self.histogram.add(&other.histogram).expect("a histogram that resizes takes any other");
+        for micros in &other.recent {
+            fold(&mut self.histogram, *micros, 1);
+        }
         self.sum_ns += other.sum_ns;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
@@ -89,6 +127,7 @@ impl Tally {
     /// Forgets everything, and keeps its memory.
     pub fn clear(&mut self) {
         self.histogram.reset();
+        self.recent.clear();
         self.sum_ns = 0;
         self.min = SimDuration::MAX;
         self.max = SimDuration::ZERO;
@@ -96,21 +135,23 @@ impl Tally {
 
     /// Durations (ms) in ascending order, each the middle of a bucket, with how many there are.
     pub fn counts(&self) -> impl Iterator<Item = (f64, u64)> {
-        self.histogram.iter_recorded().map(|bucket| {
+        let all = self.settled();
+        let counts = all.iter_recorded().map(|bucket| {
             (self.middle_ms(bucket.value_iterated_to()), bucket.count_since_last_iteration())
-        })
+        });
+        counts.collect::<Vec<_>>().into_iter()
     }
 
     /// How many durations it holds.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.histogram.len()
+        self.histogram.len() + u64_from_usize(self.recent.len())
     }
 
     /// Whether it holds none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.histogram.is_empty()
+        self.count() == 0
     }
 
     /// Sum of all durations (s).
@@ -159,7 +200,7 @@ impl Tally {
             Wanted { below, above: (below + 1).min(last), part, low: None, value: None }
         });
         let mut seen = 0;
-        for bucket in self.histogram.iter_recorded() {
+        for bucket in self.settled().iter_recorded() {
             seen += bucket.count_since_last_iteration();
             let middle = || self.middle_ms(bucket.value_iterated_to());
             let mut open = false;
@@ -185,7 +226,7 @@ impl Tally {
     #[must_use]
     pub fn count_above_ms(&self, limit_ms: f64) -> u64 {
         let limit_us = crate::units::convert::round_u64((limit_ms * 1e3).max(0.0));
-        self.count() - self.histogram.count_between(0, limit_us)
+        self.count() - self.settled().count_between(0, limit_us)
     }
 
     /// The middle of a bucket, within what was really seen.
@@ -193,6 +234,10 @@ impl Tally {
         let middle = f64_from_u64(self.histogram.median_equivalent(value_us)) / 1e3;
         middle.clamp(self.min.as_millis_f64(), self.max.as_millis_f64())
     }
+}
+
+fn fold(histogram: &mut Histogram<u64>, micros: u64, count: u64) {
+    histogram.record_n(micros, count).expect("a histogram that resizes takes any value");
 }
 
 #[cfg(test)]
@@ -257,6 +302,25 @@ mod tests {
         left.clear();
         assert!(left.is_empty());
         assert_eq!(left.sum_s().to_bits(), 0.0_f64.to_bits());
+    }
+
+    /// However many of them wait to be folded.
+    #[test]
+    fn a_tally_reads_the_same_before_and_after_it_settles() {
+        for count in [1, 5, 127, 128, 129, 1_000] {
+            let waiting = of_ms(1..=count);
+            let mut settled = waiting.clone();
+            settled.settle();
+            assert_eq!(waiting, settled);
+            assert_eq!(waiting.count(), count);
+            assert_eq!(waiting.percentile_ms(75.0), settled.percentile_ms(75.0));
+            assert_eq!(waiting.count_above_ms(3.0), settled.count_above_ms(3.0));
+            assert!(waiting.counts().eq(settled.counts()));
+            let (mut left, mut right) = (of_ms([7]), of_ms([7]));
+            left.merge(&waiting);
+            right.merge(&settled);
+            assert_eq!(left, right);
+        }
     }
 
     #[test]

@@ -113,6 +113,12 @@ impl Fold {
         }
     }
 
+    fn settle(&mut self) {
+        if let Self::Trend(tally) = self {
+            tally.settle();
+        }
+    }
+
     fn clear(&mut self) {
         match self {
             Self::Trend(tally) => tally.clear(),
@@ -166,6 +172,7 @@ impl Watch {
     /// The interval since `from` ends; both counted from the start of measuring.
     fn close(&mut self, from: SimDuration, to: SimDuration) {
         let span = to.saturating_sub(from);
+        self.interval.settle();
         self.total.merge(&self.interval);
         let current = match self.window {
             None => self.interval.value(self.method, span),

@@ -326,6 +326,14 @@ pub enum Death {
         /// What it might hold.
         limit: Bytes,
     },
+    /// The kernel: the pods of its node together held more memory than they may, and it had the most
+    /// points (control/kubelet/oom.rs).
+    NodeOutOfMemory {
+        /// What it held.
+        used: Bytes,
+        /// What the pods of the node may hold together.
+        limit: Bytes,
+    },
     /// The kubelet: it did not answer its liveness probe before it was up.
     Liveness,
     /// The kubelet: it was up, and too busy to answer its liveness probe in time.
@@ -334,6 +342,14 @@ pub enum Death {
     Startup,
     /// It ended by itself with this exit code, which is not zero.
     Exited(u8),
+}
+
+impl Death {
+    /// Whether the kernel killed it for memory: the kubelet calls it OOMKilled.
+    #[must_use]
+    pub const fn is_oom_kill(self) -> bool {
+        matches!(self, Self::OutOfMemory { .. } | Self::NodeOutOfMemory { .. })
+    }
 }
 
 /// Whose event something is.

@@ -19,6 +19,7 @@ const WINDOW_S: f64 = 10.0;
 pub fn text(service: &str, observed: &Observed, calibration: &Calibration) -> String {
     let mut text = format!("fit {service}\n");
     sources(&mut text, observed);
+    summaries(&mut text, observed);
     let rows: Vec<[String; 6]> =
         calibration.endpoints.iter().map(|fit| row(fit, calibration)).collect();
     let head = [
@@ -29,7 +30,9 @@ pub fn text(service: &str, observed: &Observed, calibration: &Calibration) -> St
         "distribution",
         "CPU per request (95 %)",
     ];
-    table(&mut text, &head.map(str::to_owned), &rows);
+    if !rows.is_empty() {
+        table(&mut text, &head.map(str::to_owned), &rows);
+    }
     for (endpoint, fit) in observed.endpoints.iter().zip(&calibration.endpoints) {
         if let Some(capacity) = fit.capacity() {
             let _ = writeln!(
@@ -49,8 +52,9 @@ pub fn text(service: &str, observed: &Observed, calibration: &Calibration) -> St
         scalability(&mut text, fit);
     }
     cpu(&mut text, calibration);
+    mean(&mut text, observed);
     memory(&mut text, calibration);
-    refusals(&mut text, calibration);
+    refusals(&mut text, observed, calibration);
     text
 }
 
@@ -62,7 +66,12 @@ fn sources(text: &mut String, observed: &Observed) {
     };
     let requests = observed.all_requests().count();
     let span = observed.all_requests().map(|request| request.end_s).fold(0.0, f64::max);
-    line("requests", observed.requests_from.as_deref(), format!("{requests} in {}", time(span)));
+    let said = if requests == 0 && !observed.summaries.is_empty() {
+        "a summary".to_owned()
+    } else {
+        format!("{requests} in {}", time(span))
+    };
+    line("requests", observed.requests_from.as_deref(), said);
     let rates: usize = observed.endpoints.iter().map(|endpoint| endpoint.rates.len()).sum();
     line("rates", observed.rates_from.as_deref(), format!("{rates} samples"));
     for (what, signal) in
@@ -163,8 +172,39 @@ fn memory(text: &mut String, calibration: &Calibration) {
     let _ = writeln!(text, "  memory    {:.1} MiB idle, {follows}", memory.idle.value / mebi);
 }
 
+/// Durations of which only a summary is there.
+fn summaries(text: &mut String, observed: &Observed) {
+    if observed.summaries.is_empty() {
+        return;
+    }
+    text.push_str("  durations as seen under the load of that test, waiting included:\n");
+    for summary in &observed.summaries {
+        let requests = summary.requests.map_or_else(String::new, |count| format!(" ({count:.0})"));
+        let figures: Vec<String> = summary
+            .figures
+            .iter()
+            .map(|(name, value)| format!("{name} {}", time(*value)))
+            .collect();
+        let _ = writeln!(text, "    {}{requests}: {}", summary.operation, figures.join(", "));
+    }
+    text.push('\n');
+}
+
+/// What counters of one scrape say.
+fn mean(text: &mut String, observed: &Observed) {
+    let Some(mean) = observed.mean else { return };
+    let _ = writeln!(
+        text,
+        "  cpu       at most {} per request: {:.2} core-seconds over {:.0} requests since the process \
+         started, its start and idle time included; scrapes under different loads tell more",
+        time(mean.most_s()),
+        mean.cpu_s,
+        mean.requests
+    );
+}
+
 /// What the data cannot tell, with the reason, so that nobody takes a default for a measurement.
-fn refusals(text: &mut String, calibration: &Calibration) {
+fn refusals(text: &mut String, observed: &Observed, calibration: &Calibration) {
     let mut told = Vec::new();
     let mut note =
         |what: String, refusal: &dyn std::fmt::Display| told.push(format!("{what}: {refusal}"));
@@ -176,6 +216,13 @@ fn refusals(text: &mut String, calibration: &Calibration) {
     }
     if let Err(refusal) = &calibration.start_up {
         note("start-up".to_owned(), refusal);
+    }
+    if !observed.summaries.is_empty() {
+        note(
+            "times of service, and how many at a time".to_owned(),
+            &"a summary holds no single requests, and its durations contain the waiting under that load; \
+              `k6 run --out json=FILE` writes them one by one",
+        );
     }
     for fit in &calibration.endpoints {
         match &fit.station {

@@ -2,7 +2,8 @@
 //!
 //! Long form: a row for each instant and thing. The first column is `t_s`, seconds from the start
 //! of measuring, the second the thing's name; units stand in the names of the columns. An empty
-//! cell is a figure that nothing was measured for. `cost.csv` has a row for each item of a month.
+//! cell is a figure that nothing was measured for. `cost.csv` has a row for each item of a month,
+//! `startups.csv` one for each part of the way from pending to serving.
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ pub fn files(report: &Report) -> BTreeMap<&'static str, String> {
         ("services.csv", long(times, "service", &courses.services)),
         ("nodes.csv", long(times, "pool", &courses.pools)),
         ("cost.csv", cost(report)),
+        ("startups.csv", start_ups(report)),
     ])
 }
 
@@ -60,6 +62,24 @@ fn long(times: &[f64], thing: &str, courses: &[Course]) -> String {
         })
     });
     written(std::iter::once(header).chain(rows))
+}
+
+/// Where the time of pods went that waited for a machine: each part of the way in its order, then `total`.
+fn start_ups(report: &Report) -> String {
+    let header = ["workload", "pods", "part", "p50_s", "p95_s", "max_s"];
+    let rows = report.start_ups.iter().flat_map(|entry| {
+        let row = move |part: &str, p50: f64, p95: f64, max: Option<f64>| {
+            // To the millisecond: the rest is noise of the histogram.
+            let rounded = |seconds: f64| libm::round(seconds * 1e3) / 1e3;
+            let (p50, p95) = (rounded(p50).to_string(), rounded(p95).to_string());
+            let (workload, pods) = (entry.workload.clone(), entry.pods.to_string());
+            vec![workload, pods, part.to_owned(), p50, p95, cell(max.map(rounded))]
+        };
+        let (p50, p95, max) = entry.total_s;
+        let parts = entry.phases.iter().map(move |(part, p50, p95)| row(part, *p50, *p95, None));
+        parts.chain([row("total", p50, p95, Some(max))])
+    });
+    written(std::iter::once(header.map(str::to_owned).to_vec()).chain(rows))
 }
 
 /// Items of a month. `unknown` is a price that nobody stated.

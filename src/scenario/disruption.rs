@@ -64,6 +64,8 @@ pub enum DisruptionTarget {
         pool: PoolId,
         /// How.
         spec: UpgradeSpec,
+        /// Whether the template of a NodePool changed, and not the machine image of its nodes.
+        template: bool,
     },
     /// A zone fails.
     FailZone {

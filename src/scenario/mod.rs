@@ -8,6 +8,7 @@ pub mod capacity;
 pub mod custom_metric;
 pub mod disruption;
 pub mod minimums;
+pub mod pod_trace;
 pub mod process;
 pub mod profile;
 pub mod rollout;

@@ -65,7 +65,8 @@ fn rejection(why: RejectReason, words: Vec<Arc<str>>) -> NoScaleUp {
                 | Plugin::VolumeRestrictions
                 | Plugin::NodeVolumeLimits
                 | Plugin::NodeResourcesBalancedAllocation
-                | Plugin::ImageLocality => Misfit::Other,
+                | Plugin::ImageLocality
+                | Plugin::OpenGpuShare => Misfit::Other,
             },
         },
         RejectReason::ExecutionFailed => NoScaleUp::ExecutionFailed,

@@ -65,8 +65,8 @@ impl<O: Observer> Run<'_, O> {
                 self.continue_drain(now, id);
                 return;
             }
-            DisruptionTarget::UpgradePool { pool, spec } => {
-                self.begin_upgrade(now, id, *pool, *spec);
+            DisruptionTarget::UpgradePool { pool, spec, template } => {
+                self.begin_upgrade(now, id, *pool, (*spec, *template));
                 return;
             }
             DisruptionTarget::ReclaimSpot { pool, count, notice, handler } => {

@@ -290,12 +290,16 @@ impl<O: Observer> Run<'_, O> {
         self.tell_karpenter(now, |karpenter| karpenter.interrupted(node, now));
     }
 
-    /// A pool gets a new machine image: its nodes drift, and Karpenter replaces them as its budgets
-    /// allow.
-    pub(super) fn karpenter_pool_drifts(&mut self, now: SimTime, pool: &Arc<str>) {
+    /// A pool gets a new machine image, or another template: its nodes drift, and Karpenter replaces
+    /// them as its budgets allow.
+    pub(super) fn karpenter_pool_drifts(&mut self, now: SimTime, pool: &Arc<str>, template: bool) {
         let about = About::NodePool(Arc::clone(pool));
-        self.announce(about, "AMIDrift", "the machine image of its node class was replaced");
-        self.tell_karpenter(now, |karpenter| karpenter.drifted(pool, now));
+        if template {
+            self.announce(about, "NodePoolDrifted", "the template of the NodePool was changed");
+        } else {
+            self.announce(about, "AMIDrift", "the machine image of its node class was replaced");
+        }
+        self.tell_karpenter(now, |karpenter| karpenter.drifted(pool, template, now));
     }
 
     /// A pod is ready: the startup taints of its node go when every DaemonSet that tolerates them

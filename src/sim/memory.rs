@@ -1,13 +1,15 @@
-//! Memory: containers over their limit die, and nodes that run out of it evict pods.
+//! Memory: containers over their limit die, and on nodes that run out of it containers are killed by the
+//! kernel and pods evicted by the kubelet.
 //!
-//! Memory is looked at once a second for limits, as the most that was held since the last look, and
-//! every 10 s for nodes. The limit is that of the container that serves, or the pod's; what the
+//! Memory is looked at once a second for limits, as the most that was held since the last look, and for
+//! what all pods of a node may hold together; every 10 s the kubelet looks whether to evict. The limit is that of the container that serves, or the pod's; what the
 //! others are taken to hold does not change.
 
 use std::collections::BTreeMap;
 
 use crate::cluster::api::scheduling::{Taint, TaintEffect};
 use crate::cluster::{self, ConditionStatus, NodePhase, Occurrence, PodPhase};
+use crate::control::kubelet::oom::{ContainerSeen, killed, oom_score_adj};
 use crate::control::node_pressure::{self, PERIOD, PodSeen, STICKY, TAINT, available, victim};
 use crate::model::Event;
 use crate::model::id::{NodeId, PodId};
@@ -45,7 +47,10 @@ impl<O: Observer> Run<'_, O> {
                 let own = spec.containers.iter().chain(&spec.init_containers);
                 own.map(|container| container.limits.memory).chain([spec.pod_limits.memory])
             });
-            limits.flatten().any(|limit| can_exceed(station, limit))
+            let mut limits = limits.flatten().peekable();
+            // What has no limit grows until the node has no more.
+            let unlimited = limits.peek().is_none() && grows(station);
+            unlimited || limits.any(|limit| can_exceed(station, limit))
         });
         if limited { LOOK } else { PERIOD }
     }
@@ -75,19 +80,57 @@ impl<O: Observer> Run<'_, O> {
         for (pod, container, why) in over {
             self.container_dies(now, pod, container, why);
         }
-        if now.as_nanos().is_multiple_of(PERIOD.as_nanos()) {
-            let in_question = |node: &&cluster::Node| {
-                node.phase == NodePhase::Ready
-                    && (!self.scenario.processes.containers.is_empty()
-                        || self.memory.pressure.contains_key(&node.id)
-                        || may_run_short(node, served[node.id.index()]))
-            };
-            let nodes = self.cluster.nodes().filter(in_question);
-            for node in nodes.map(|node| node.id).collect::<Vec<_>>() {
+        let kubelets_look = now.as_nanos().is_multiple_of(PERIOD.as_nanos());
+        // What containers beside those that serve are stated to hold is added up every 10 s, and in
+        // between where it was too much.
+        let stated = kubelets_look && !self.scenario.processes.containers.is_empty();
+        let short = |node: &&cluster::Node| {
+            node.phase == NodePhase::Ready
+                && (stated
+                    || self.memory.pressure.contains_key(&node.id)
+                    || may_run_short(node, served[node.id.index()]))
+        };
+        let short: Vec<NodeId> = self.cluster.nodes().filter(short).map(|node| node.id).collect();
+        for node in &short {
+            self.kill_for_node(now, *node);
+        }
+        if kubelets_look {
+            for node in short {
                 self.look_at_node_memory(now, node);
             }
         }
         self.schedule(self.look_interval(), Event::Memory);
+    }
+
+    /// The kernel kills containers until the pods of a node hold no more than they may together.
+    fn kill_for_node(&mut self, now: SimTime, id: NodeId) {
+        let mut held: Vec<ContainerSeen> = Vec::new();
+        let running = self.cluster.pods_on(id).filter(|pod| pod.phase == PodPhase::Running);
+        for pod in running.map(|pod| pod.id).collect::<Vec<_>>() {
+            let usages = self.usage_of(now, pod);
+            let (Some(node), Some(pod)) = (self.cluster.node(id), self.cluster.pod(pod)) else {
+                continue;
+            };
+            let spec = &pod.template.spec;
+            held.extend(usages.iter().filter_map(|usage| {
+                let container = spec.container_at(usage.position)?;
+                Some(ContainerSeen {
+                    pod: pod.id,
+                    position: usage.position,
+                    used: Bytes(round_i64(usage.memory_bytes)),
+                    adjustment: oom_score_adj(spec, container, node.capacity.memory),
+                })
+            }));
+        }
+        let Some(node) = self.cluster.node(id) else { return };
+        let limit = Bytes(node.allocatable.memory.0 + node_pressure::THRESHOLD.0);
+        while held.iter().map(|seen| seen.used.0).sum::<i64>() > limit.0 {
+            let Some(ContainerSeen { pod, position, used, .. }) = killed(&held, limit) else {
+                return;
+            };
+            held.retain(|seen| (seen.pod, seen.position) != (pod, position));
+            self.container_dies(now, pod, position, Death::NodeOutOfMemory { used, limit });
+        }
     }
 
     fn look_at_node_memory(&mut self, now: SimTime, id: NodeId) {
@@ -153,7 +196,10 @@ fn may_run_short(node: &cluster::Node, served: f64) -> bool {
 
 /// Whether a pod of a station can hold more than its limit at all.
 fn can_exceed(station: &StationSpec, limit: Bytes) -> bool {
-    station.memory_per_request.0 > 0
-        || station.memory_leak_per_hour.0 > 0
-        || station.idle_memory > limit
+    grows(station) || station.idle_memory > limit
+}
+
+/// Whether what a pod of a station holds changes.
+fn grows(station: &StationSpec) -> bool {
+    station.memory_per_request.0 > 0 || station.memory_leak_per_hour.0 > 0
 }

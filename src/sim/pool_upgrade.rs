@@ -10,16 +10,16 @@ use crate::sim::Run;
 use crate::units::SimTime;
 
 impl<O: Observer> Run<'_, O> {
-    /// An upgrade begins.
+    /// An upgrade begins; of a NodePool it is told whether its template changed.
     pub(super) fn begin_upgrade(
         &mut self,
         now: SimTime,
         id: DisruptionId,
         pool: PoolId,
-        spec: UpgradeSpec,
+        (spec, template): (UpgradeSpec, bool),
     ) {
         if let Some(name) = self.cluster.pool(pool).spec.node_pool.clone() {
-            self.karpenter_pool_drifts(now, &name);
+            self.karpenter_pool_drifts(now, &name, template);
             self.records.push(Record::DisruptionEnded(id));
             return;
         }

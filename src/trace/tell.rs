@@ -154,6 +154,9 @@ pub const fn deletion(because: PodDeletion) -> &'static str {
 pub fn death(why: Death) -> String {
     match why {
         Death::OutOfMemory { used, limit } => format!("OOMKilled: {used} held, {limit} allowed"),
+        Death::NodeOutOfMemory { used, limit } => {
+            format!("OOMKilled: {used} held, {limit} for all pods of the node exceeded")
+        }
         Death::Liveness | Death::Unresponsive => {
             "failed liveness probe, will be restarted".to_owned()
         }

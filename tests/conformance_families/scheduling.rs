@@ -95,7 +95,7 @@ fn check_case(case: Case) -> Checks {
         let selector = labels(service.spec.selector?);
         Some(ServiceSelector { namespace: Arc::from(service.metadata.namespace), selector })
     });
-    let around = Surroundings { services: services.collect(), namespaces: BTreeMap::new() };
+    let around = Surroundings { services: services.collect(), ..Surroundings::default() };
     let mut snapshot = Snapshot::new(around);
     let slots: BTreeMap<Arc<str>, NodeSlot> = nodes
         .into_iter()

@@ -150,6 +150,34 @@ fn a_quota_stops_a_process_until_the_next_period() {
     assert_eq!(ends(&burst)[0].0, at(0.107_5));
 }
 
+/// E39 of the worked cases: a limit (cores), requests at once and the work of each (ms), when in the period
+/// they come (ms) and how long they take (ms).
+#[test]
+fn bursts_wait_for_the_next_period_as_worked_out_by_hand() {
+    let rows = [
+        (0.5, 1, 120.0, 0.0, 220.0),
+        (0.5, 1, 120.0, 60.0, 170.0),
+        (1.0, 4, 50.0, 0.0, 125.0),
+        (2.0, 8, 37.5, 0.0, 112.5),
+        (0.2, 1, 30.0, 0.0, 110.0),
+        (0.2, 1, 30.0, 90.0, 30.0),
+    ];
+    for (limit, threads, work_ms, comes_ms, takes_ms) in rows {
+        let mut world = worlds(&[work_ms / 1e3], true);
+        world.serve(StationId(0), on_node(16.0, 1.0, Some(limit)));
+        run_until(&mut world, at(comes_ms / 1e3));
+        crowd(&mut world, 0, threads);
+        run_until(&mut world, at(1.0));
+        let ended = ends(&world);
+        let last = ended.iter().map(|end| end.0).max().expect("all of them end");
+        assert_eq!(
+            last,
+            at((comes_ms + takes_ms) / 1e3),
+            "{limit} cores, {work_ms} ms of {threads}"
+        );
+    }
+}
+
 #[test]
 fn a_quota_and_its_mean_give_the_same_cores_in_the_long_run() {
     for exact in [true, false] {

@@ -228,3 +228,21 @@ fn both_scenarios_of_consolidation_are_the_same_day() {
         load_scenario("scenarios/consolidation-karpenter.yaml".as_ref(), &LoadOptions::default());
     assert!(loaded.scenario.is_some_and(|scenario| scenario.karpenter.is_some()));
 }
+
+/// A changed template is found at once, a new machine image when claims are looked at, within five minutes;
+/// either way the nodes are replaced first and go then, one after another as the usual budget of a tenth allows.
+#[test]
+fn a_changed_template_replaces_nodes_sooner_than_a_new_image() {
+    let first = |changed: &str| {
+        let event = format!("  - {{at: 1m, upgradePool: {{pool: general, changed: {changed}}}}}");
+        let told = small(&[("EVENTS", &event), ("POLICY", "WhenEmpty")]);
+        let drifted = disrupted(&told).into_iter().filter(|(.., because)| *because == "Drifted");
+        let (at, ..) = drifted.min().expect("nodes drift");
+        let asked = told.history.nodes().filter(|life| life.requested < at).map(|it| it.requested);
+        assert!(asked.max().is_some_and(|asked| at.since(asked) < minutes(2)), "replaced first");
+        at.since(told.begins()[0])
+    };
+    // The next pass after at most 10 s, the call of 2 s and the launch of 40 s.
+    assert!(first("template") < SimDuration::from_secs(75), "{}", first("template"));
+    assert!(first("image") > first("template"));
+}

@@ -169,11 +169,12 @@ fn deaths_of(told: &Told) -> usize {
     deaths(told).len()
 }
 
-/// Pods hold far more than they ask for: the node runs out before any of them meets its limit.
+/// Pods hold far more than they ask for: the node runs out before any of them meets its limit. Three of
+/// 2320Mi are more than the 6903Mi allotted to pods, and less than those and the reserve of 100Mi.
 #[test]
 fn a_node_that_runs_out_of_memory_evicts_one_pod_at_a_time() {
     let told = small(&[
-        ("IDLE", "2500Mi"),
+        ("IDLE", "2320Mi"),
         ("ASKED", "100Mi"),
         ("LIMIT", "6Gi"),
         ("REPLICAS", "9"),
@@ -190,6 +191,28 @@ fn a_node_that_runs_out_of_memory_evicts_one_pod_at_a_time() {
     let made = told.history.pods().filter(|pod| pod.name.starts_with("web-")).count();
     assert!(made > 9, "{made}");
     assert!(told.history.pods().any(|pod| pod.name.starts_with("web-") && pod.bound.is_none()));
+}
+
+/// Three of 2500Mi are more than all pods of the node may hold: the kernel is faster than the kubelet and
+/// kills one of them, again and again; nobody is evicted.
+#[test]
+fn a_node_without_memory_left_kills_the_container_with_most_points() {
+    let told = small(&[
+        ("IDLE", "2500Mi"),
+        ("ASKED", "100Mi"),
+        ("LIMIT", "6Gi"),
+        ("REPLICAS", "9"),
+        ("DURATION", "3m"),
+    ]);
+    let deaths = deaths(&told);
+    let all = deaths.iter().all(|(_, why, _)| {
+        matches!(why, Death::NodeOutOfMemory { used, limit }
+            if used.0 == 2_500 << 20 && limit.0 == 7_003 << 20)
+    });
+    assert!(all && deaths.len() >= 9, "one pod of each node, with its back-off: {deaths:?}");
+    assert!(told.events("Evicted").is_empty());
+    let died = told.history.pods().filter(|pod| !pod.unready.is_empty()).count();
+    assert_eq!(died, 3, "the youngest of each node, which asks for no less than the others");
 }
 
 /// A budget that allows nothing fails an EKS upgrade after 15 min, is overruled by GKE after an

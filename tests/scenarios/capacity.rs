@@ -9,21 +9,8 @@ use aurelius_sim::scenario::capacity::SpotInterruptions;
 
 static SHORTAGE: LazyLock<Seen> = LazyLock::new(|| witness(shipped("capacity-shortage", 40), true));
 static ZERO: LazyLock<Seen> = LazyLock::new(|| witness(shipped("scale-from-zero", 20), true));
+static OPERATOR: LazyLock<Seen> = LazyLock::new(|| witness(shipped("gpu-operator", 40), true));
 static LABEL: LazyLock<Seen> = LazyLock::new(|| witness(shipped("gpu-label", 40), true));
-
-/// The surge on a pool whose drivers are installed by an operator.
-fn operator_installed() -> Seen {
-    let mut scenario = shipped("gpu-surge", 40);
-    let without_label = shipped("gpu-label", 1);
-    let late = without_label.pools.iter().find(|pool| &*pool.name == "gpu-t4");
-    let late = late.expect("the cluster has it").gpu_ready.clone();
-    for pool in &mut scenario.pools {
-        if &*pool.name == "gpu-t4" {
-            std::sync::Arc::make_mut(pool).gpu_ready.clone_from(&late);
-        }
-    }
-    witness(scenario, true)
-}
 
 /// Machines of pools whose name begins so, asked for after the start: when, and what became of them.
 fn asked_for<'s>(seen: &'s Seen, pool: &'static str) -> Vec<&'s NodeLife> {
@@ -33,7 +20,6 @@ fn asked_for<'s>(seen: &'s Seen, pool: &'static str) -> Vec<&'s NodeLife> {
 
 #[test]
 fn a_pool_is_not_scaled_twice_while_its_drivers_come_unless_the_label_is_missing() {
-    let labelled = operator_installed();
     // Each pod that waited for a GPU has one machine.
     let waited = |seen: &Seen| {
         let gpu = |pod: &&PodLife| {
@@ -41,8 +27,18 @@ fn a_pool_is_not_scaled_twice_while_its_drivers_come_unless_the_label_is_missing
         };
         seen.history.pods().filter(gpu).count()
     };
-    let machines = asked_for(&labelled, "gpu-t4").len();
-    assert!(machines > 0 && machines <= waited(&labelled), "{machines}");
+    let machines = asked_for(&OPERATOR, "gpu-t4");
+    assert!(!machines.is_empty() && machines.len() <= waited(&OPERATOR), "{machines:?}");
+    let late = machines.iter().filter_map(|node| Some(node.gpus?.since(node.ready?)));
+    assert!(late.max().is_some_and(|late| late > minutes(2)), "drivers are late: {machines:?}");
+    // The decision log: the autoscaler grew the pool for different pods each time, and looked at pods
+    // that waited beside Ready nodes without GPUs and did nothing.
+    let mut helped = std::collections::BTreeSet::new();
+    for (at, reason) in OPERATOR.autoscaler() {
+        if let Reason::ScaleUp { pod, .. } = reason {
+            assert!(helped.insert(*pod), "{pod} made the pool grow twice, again at {at}");
+        }
+    }
     let twice = asked_for(&LABEL, "gpu-t4");
     assert!(twice.len() > waited(&LABEL), "{} for {}", twice.len(), waited(&LABEL));
     // The surplus is asked for while a Ready node lacks its GPUs.

@@ -108,7 +108,7 @@ impl Witness<'_> {
         }
         // The surge of an upgrade comes on top, and stays when it fails.
         let surge = |disruption: &DisruptionSpec| match &disruption.target {
-            DisruptionTarget::UpgradePool { pool: of, spec } if *of == pool => spec.surge,
+            DisruptionTarget::UpgradePool { pool: of, spec, .. } if *of == pool => spec.surge,
             _ => 0,
         };
         let surge = self.scenario.disruptions.iter().map(surge).sum::<u32>();

@@ -114,9 +114,14 @@ pub enum Volume {
     /// A `PersistentVolumeClaim` by name.
     Claim(Arc<str>),
     /// `emptyDir`: local data that a drain deletes.
-    EmptyDir,
-    /// `hostPath`.
-    HostPath,
+    EmptyDir {
+        /// Its name in the pod, by which an annotation may give it up.
+        name: Arc<str>,
+        /// Whether it lies in memory (`medium: Memory`), and not on the node's disk.
+        memory: bool,
+    },
+    /// `hostPath`, by its name in the pod.
+    HostPath(Arc<str>),
     /// Anything that decides nothing (config maps, secrets, projected volumes).
     Other,
 }

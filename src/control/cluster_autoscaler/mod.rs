@@ -45,7 +45,7 @@ pub use scale_up::expander::{Priorities, TieBreak};
 pub use status::LoopStatus;
 
 use cloud::Cloud;
-use observation::{Node, Pod, TO_BE_DELETED};
+use observation::{DELETION_CANDIDATE, Node, Pod, TO_BE_DELETED};
 use placement::Hints;
 use registry::Registry;
 use scale_down::actuator::Actuator;
@@ -153,6 +153,10 @@ impl ClusterAutoscaler {
 
     /// One loop (core/static_autoscaler.go `RunOnce`).
     pub fn run_once(&mut self, seen: &Observation) -> LoopStatus {
+        if !self.options.scale_up_from_zero && !self.has_ready_nodes(seen) {
+            self.planner.forget();
+            return LoopStatus::default();
+        }
         let mut run = self.begin(seen);
         if self.may_scale(&mut run) {
             self.scale_up(&mut run);
@@ -160,11 +164,25 @@ impl ClusterAutoscaler {
                 self.scale_down(&mut run);
             }
             if self.options.enforce_node_group_min_size {
-                let grown = self.scaling(&mut run, |scale_up, _| scale_up.raise_to_minimum());
+                let mut raised = false;
+                let grown = self.scaling(&mut run, |scale_up, _| {
+                    let (grown, refused) = scale_up.raise_to_minimum();
+                    raised = !grown.is_empty() && !refused;
+                    grown
+                });
                 self.note_growth(&grown, seen.now);
+                if raised {
+                    self.last_scale_up = Some(seen.now);
+                }
             }
         }
         self.finish(run)
+    }
+
+    /// Whether any node is ready: without, and with `scale-up-from-zero` off, a loop ends before it
+    /// looks at anything (processors/actionablecluster `EmptyClusterProcessor`).
+    fn has_ready_nodes(&self, seen: &Observation) -> bool {
+        seen.nodes.iter().any(|node| counted(node, &self.options).ready_and_schedulable())
     }
 
     fn begin<'a>(&mut self, seen: &'a Observation) -> Loop<'a> {
@@ -210,6 +228,17 @@ impl ClusterAutoscaler {
                 }
             }
         }
+        if self.options.max_bulk_soft_taint_count == 0 {
+            let ttl = self.options.node_deletion_candidate_ttl;
+            let stale = seen.nodes.iter().filter(|node| {
+                let fresh = |at| seen.now.since(at) < ttl;
+                node.has_taint(DELETION_CANDIDATE)
+                    && !node.taint_time(DELETION_CANDIDATE).is_some_and(fresh)
+            });
+            for node in stale {
+                cloud.api(Command::Untaint { node: node.id, hard: false });
+            }
+        }
         if !self.options.node_deletion_candidate_ttl.is_zero() {
             self.planner.restore(seen, &self.options);
         }
@@ -217,9 +246,6 @@ impl ClusterAutoscaler {
 
     /// Repairs groups; whether the loop goes on to scale.
     fn may_scale(&mut self, run: &mut Loop<'_>) -> bool {
-        if !self.options.scale_up_from_zero && run.ready == 0 {
-            return false;
-        }
         self.delete_long_unregistered(run);
         if !self.registry.is_cluster_healthy(&self.options) {
             self.planner.forget();
@@ -244,6 +270,9 @@ impl ClusterAutoscaler {
             };
             if !self.options.force_delete_unregistered_nodes {
                 let room = usize::try_from(run.cloud.target(id) - group.min).unwrap_or(0);
+                if room == 0 {
+                    continue;
+                }
                 names.truncate(room);
             }
             if group.options.zero_or_max_node_scaling {

@@ -491,6 +491,7 @@ pub fn parse_duration(text: &str) -> Option<SimDuration> {
     if text == "0" {
         return Some(SimDuration::ZERO);
     }
+    let text = text.strip_prefix('+').unwrap_or(text);
     let mut rest = text;
     let mut seconds = 0.0;
     while !rest.is_empty() {

@@ -230,9 +230,12 @@ fn fresh_pod(pod: &cluster::Pod) -> Pod {
     }
 }
 
-/// Volumes on the node's disk. Their names are not known here, so that no annotation can except one.
+/// The names of volumes on the node's disk; what lies in memory is none (utils/drain/drain.go
+/// `isLocalVolume`).
 fn local_volumes(template: &PodTemplate) -> Vec<Arc<str>> {
-    let volumes = template.spec.volumes.iter();
-    let local = volumes.filter(|volume| matches!(volume, Volume::EmptyDir | Volume::HostPath));
-    local.map(|_| Arc::from("(unnamed)")).collect()
+    let local = |volume: &Volume| match volume {
+        Volume::EmptyDir { name, memory: false } | Volume::HostPath(name) => Some(Arc::clone(name)),
+        Volume::EmptyDir { memory: true, .. } | Volume::Claim(_) | Volume::Other => None,
+    };
+    template.spec.volumes.iter().filter_map(local).collect()
 }

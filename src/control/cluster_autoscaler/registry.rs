@@ -175,10 +175,12 @@ impl Registry {
                 .group(entry.group)
                 .is_some_and(|group| entry.since + provision_time(group, options) < seen.now);
             let own = self.readiness.entry(entry.group).or_default();
-            if long {
-                own.long_unregistered += 1;
-            } else {
-                own.unregistered += 1;
+            for readiness in [own, &mut self.total] {
+                if long {
+                    readiness.long_unregistered += 1;
+                } else {
+                    readiness.unregistered += 1;
+                }
             }
         }
     }

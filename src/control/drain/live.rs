@@ -86,7 +86,13 @@ fn pods(cluster: &Cluster, node: NodeId) -> Vec<PodSeen> {
                 Controller::Other
             },
             ended: matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed),
-            has_empty_dir: pod.template.spec.volumes.contains(&Volume::EmptyDir),
+            // kubectl asks for the word only, and not where the data lies.
+            has_empty_dir: pod
+                .template
+                .spec
+                .volumes
+                .iter()
+                .any(|volume| matches!(volume, Volume::EmptyDir { .. })),
             deletion: pod.deletion.map(|deletion| deletion.deadline),
         })
         .collect()

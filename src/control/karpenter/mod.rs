@@ -168,16 +168,23 @@ impl Karpenter {
         }
     }
 
-    /// A pool's machine image was replaced: its nodes drift.
-    pub fn drifted(&mut self, pool: &str, now: SimTime) {
+    /// A pool's machine image was replaced, or its template changed: the nodes it has now drift.
+    pub fn drifted(&mut self, pool: &str, template: bool, now: SimTime) {
         let at = self.spec.pools.iter().position(|it| *it.name == *pool);
         for state in self.states.values_mut().filter(|state| Some(state.pool) == at) {
+            if template {
+                // The hash on a claim no longer is that of its NodePool, which all claims are looked at for
+                // as soon as it changes (nodeclaim/disruption/controller.go watches NodePools).
+                state.drifted = Some(state.drifted.map_or(now, |known| known.min(now)));
+                continue;
+            }
             // Every claim is looked at in its own rhythm, counted from its creation.
             let age = now.since(state.created).as_nanos();
             let into = age % DRIFT_CHECK.as_nanos();
             let wait = SimDuration::from_nanos(DRIFT_CHECK.as_nanos() - into);
             state.drifted.get_or_insert(now + wait);
         }
+        self.wake(now);
     }
 
     /// Answers [`Order::Launch`]: the node that was made.

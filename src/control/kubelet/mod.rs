@@ -8,6 +8,7 @@
 //! probes find it. Deletion removes the endpoint, runs preStop, sends SIGTERM and, when the grace
 //! period ends, SIGKILL (pkg/kubelet/kuberuntime `killContainer`; prober/worker.go).
 
+pub mod oom;
 mod probe;
 
 use std::collections::BTreeMap;

@@ -7,6 +7,8 @@ use rand::RngExt;
 use crate::cluster::Budget;
 use crate::control::scheduler::diagnosis::{NO_NODES, plugins, sentence};
 use crate::control::scheduler::framework::{Filtered, Framework, Search};
+use crate::control::scheduler::gpu_share::GpuSharing;
+use crate::control::scheduler::gpu_share::scoring::ScoreMemory;
 use crate::control::scheduler::nomination::Nominations;
 use crate::control::scheduler::preemption::Preemption;
 use crate::control::scheduler::rejection::PluginSet;
@@ -33,6 +35,9 @@ pub struct Scheduler {
     found: Filtered,
     totals: Vec<i64>,
     best: Vec<NodeSlot>,
+    /// How devices are chosen, where the plugin for shared GPUs runs.
+    sharing: GpuSharing,
+    gpu_scores: ScoreMemory,
 }
 
 /// What became of a pod.
@@ -69,7 +74,16 @@ impl Scheduler {
             found: Filtered::default(),
             totals: Vec::new(),
             best: Vec::new(),
+            sharing: GpuSharing::default(),
+            gpu_scores: ScoreMemory::new(),
         }
+    }
+
+    /// With a choice of devices other than the tightest. It matters where
+    /// [`gpu_share`](super::Surroundings::gpu_share) is on.
+    #[must_use]
+    pub fn with_gpu_sharing(self, sharing: GpuSharing) -> Self {
+        Self { sharing, ..self }
     }
 
     /// One scheduling cycle (schedule_one.go `schedulingCycle`): filters, scores and picks, and puts
@@ -145,10 +159,12 @@ impl Scheduler {
         self.next_start = (self.next_start + examined) % snapshot.node_count();
     }
 
-    /// The node with the highest score, by lot among equals.
+    /// The node with the highest score; among equals by lot, or as the plugin for GPUs is set.
     fn pick(&mut self, snapshot: &Snapshot, pod: &PodInfo) -> NodeSlot {
-        let Self { framework, found, totals, best, ties, .. } = self;
-        framework.score(snapshot, pod, &found.feasible, totals, None);
+        let Self { framework, found, totals, best, ties, sharing, gpu_scores, .. } = self;
+        if !sharing.scores(snapshot, pod, &found.feasible, gpu_scores, totals) {
+            framework.score(snapshot, pod, &found.feasible, totals, None);
+        }
         let mut highest = i64::MIN;
         for (slot, total) in found.feasible.iter().zip(&*totals) {
             if *total > highest {
@@ -159,8 +175,13 @@ impl Scheduler {
                 best.push(*slot);
             }
         }
-        let drawn = if best.len() == 1 { 0 } else { ties.random_range(0..best.len()) };
-        best[drawn]
+        if best.len() == 1 {
+            return best[0];
+        }
+        if let Some(first) = sharing.first_by_name(snapshot, best) {
+            return first;
+        }
+        best[ties.random_range(0..best.len())]
     }
 
     fn assume(
@@ -170,7 +191,9 @@ impl Scheduler {
         slot: NodeSlot,
         feasible: u32,
     ) -> Outcome {
-        snapshot.add_pod(slot, pod.clone());
+        let shape = snapshot.shape(pod.shape);
+        let devices = self.sharing.devices(snapshot.node(slot), shape, &mut self.ties);
+        snapshot.add_pod(slot, PodInfo { devices, ..pod.clone() });
         self.nominations.clear(pod.id);
         Outcome::Bind { slot, feasible }
     }

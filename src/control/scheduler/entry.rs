@@ -37,6 +37,7 @@ pub(crate) fn ask_for_the_same(one: &Shape, other: &Shape) -> bool {
         && one.incoming_scoring_requests == other.incoming_scoring_requests
         && one.extended == other.extended
         && one.host_ports == other.host_ports
+        && one.gpu_demand == other.gpu_demand
 }
 
 /// The first filter up to NodeResourcesFit that turns the pod down; looks at the node only when it

@@ -100,14 +100,18 @@ fn assigned_helps(plugin: Plugin, mine: &Rules, other: &Rules, snapshot: &Snapsh
         | Plugin::VolumeBinding
         | Plugin::VolumeZone
         | Plugin::NodeResourcesBalancedAllocation
-        | Plugin::ImageLocality => false,
+        | Plugin::ImageLocality
+        | Plugin::OpenGpuShare => false,
     }
 }
 
 fn gone_helps(plugin: Plugin, mine: &Rules, other: &Rules, snapshot: &Snapshot) -> bool {
     let around = snapshot.surroundings();
     match plugin {
-        Plugin::NodeResourcesFit | Plugin::VolumeRestrictions | Plugin::NodeVolumeLimits => true,
+        Plugin::NodeResourcesFit
+        | Plugin::VolumeRestrictions
+        | Plugin::NodeVolumeLimits
+        | Plugin::OpenGpuShare => true,
         Plugin::NodePorts => mine
             .shape
             .host_ports
@@ -162,6 +166,7 @@ fn node_helps(plugin: Plugin, mine: &Rules, event: NodeEvent<'_>) -> bool {
         Plugin::VolumeBinding | Plugin::VolumeZone => {
             before.is_none_or(|before| before.labels != node.labels)
         }
+        Plugin::OpenGpuShare => before.is_none(),
         Plugin::NodeResourcesBalancedAllocation | Plugin::ImageLocality => false,
     }
 }

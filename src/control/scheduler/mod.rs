@@ -1,5 +1,4 @@
 //! kube-scheduler 1.36, default profile: where a pod goes, and why nowhere.
-
 //!
 //! - [`Snapshot`]: nodes and pods as the scheduler sees them.
 //! - [`Framework`]: filters and scores over a snapshot.
@@ -11,6 +10,7 @@ pub mod diagnosis;
 mod entry;
 mod filter;
 pub mod framework;
+pub mod gpu_share;
 pub mod hints;
 mod nomination;
 pub mod preemption;
@@ -27,6 +27,7 @@ pub mod volumes;
 pub use cycle::{Outcome, Scheduler, SchedulerConfig};
 pub use filter::Refusal;
 pub use framework::{Filtered, Framework, PluginScores, Search};
+pub use gpu_share::{Devices, GpuDemand, GpuScore, GpuSharing, TypicalPods};
 pub use hints::ClusterEvent;
 pub use queue::{Hints, SchedulingQueue};
 pub use rejection::{Plugin, PluginSet, Rejection, Shortages};

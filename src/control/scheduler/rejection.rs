@@ -35,11 +35,13 @@ pub enum Plugin {
     NodeResourcesBalancedAllocation,
     /// Images already on the node; scores only.
     ImageLocality,
+    /// Parts of single GPUs; not of the default profile.
+    OpenGpuShare,
 }
 
 impl Plugin {
     /// All of them, in their order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NodeUnschedulable,
         Self::NodeName,
         Self::TaintToleration,
@@ -54,6 +56,7 @@ impl Plugin {
         Self::InterPodAffinity,
         Self::NodeResourcesBalancedAllocation,
         Self::ImageLocality,
+        Self::OpenGpuShare,
     ];
 
     /// Its name in kube-scheduler.
@@ -74,6 +77,7 @@ impl Plugin {
             Self::InterPodAffinity => "InterPodAffinity",
             Self::NodeResourcesBalancedAllocation => "NodeResourcesBalancedAllocation",
             Self::ImageLocality => "ImageLocality",
+            Self::OpenGpuShare => "Open-Gpu-Share",
         }
     }
 
@@ -230,6 +234,10 @@ pub enum Rejection {
     ClaimMissing,
     /// PreFilter: a claim is unbound though its class binds at once.
     ClaimUnbound,
+    /// No GPUs, or none of a model the pod can use.
+    GpuModel,
+    /// No device, or not so many, with as much left as the pod wants.
+    GpuRoom,
 }
 
 impl Rejection {
@@ -253,6 +261,7 @@ impl Rejection {
             Self::PodAffinity | Self::PodAntiAffinity | Self::ExistingAntiAffinity => {
                 Plugin::InterPodAffinity
             }
+            Self::GpuModel | Self::GpuRoom => Plugin::OpenGpuShare,
         }
     }
 
@@ -272,18 +281,20 @@ impl Rejection {
             | Self::Narrowed
             | Self::AffinityConflict
             | Self::ClaimMissing
-            | Self::ClaimUnbound => true,
+            | Self::ClaimUnbound
+            | Self::GpuModel => true,
             Self::Resources { never, .. } => never,
             Self::Ports
             | Self::ReadWriteOncePod
             | Self::VolumeLimit
             | Self::SpreadSkew
             | Self::PodAntiAffinity
-            | Self::ExistingAntiAffinity => false,
+            | Self::ExistingAntiAffinity
+            | Self::GpuRoom => false,
         }
     }
 
-    /// kube-scheduler's words.
+    /// kube-scheduler's words; those of the plugin for GPUs are our own, as it only names nodes.
     #[must_use]
     pub fn reasons(self, shape: &Shape) -> Vec<String> {
         let text = match self {
@@ -314,6 +325,8 @@ impl Rejection {
             Self::AffinityConflict => "pod affinity terms conflict",
             Self::ClaimMissing => "persistentvolumeclaim not found",
             Self::ClaimUnbound => "pod has unbound immediate PersistentVolumeClaims",
+            Self::GpuModel => "node(s) had no GPU of a model the pod can use",
+            Self::GpuRoom => "node(s) had no GPU with enough left",
         };
         vec![text.to_owned()]
     }

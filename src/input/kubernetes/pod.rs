@@ -223,18 +223,25 @@ fn volume(value: &Value<'_>) -> Option<Volume> {
         fields.finish("PersistentVolumeClaimVolumeSource (v1)");
         name
     });
+    let memory = fields.read("emptyDir", |directory| {
+        let fields = directory.fields()?;
+        let medium = fields.read("medium", |medium| medium.string().map(|word| word == "Memory"));
+        fields.ignore(&["sizeLimit"]);
+        fields.finish("EmptyDirVolumeSource (v1)");
+        medium.map(|memory| memory.unwrap_or(false))
+    });
     let kind = |name| fields.value().node().get(name).is_some();
-    let other = if kind("emptyDir") {
-        Volume::EmptyDir
-    } else if kind("hostPath") {
-        Volume::HostPath
-    } else {
-        Volume::Other
-    };
+    let (empty, host_path) = (kind("emptyDir"), kind("hostPath"));
     fields.ignore(&VOLUME_KINDS);
     fields.finish("Volume (v1)");
-    name?;
-    Some(claim?.map_or(other, Volume::Claim))
+    let name: Arc<str> = Arc::from(name?);
+    Some(match (claim?, memory?) {
+        (Some(claim), _) => Volume::Claim(claim),
+        (None, Some(memory)) => Volume::EmptyDir { name, memory },
+        (None, None) if empty => Volume::EmptyDir { name, memory: false },
+        (None, None) if host_path => Volume::HostPath(name),
+        (None, None) => Volume::Other,
+    })
 }
 
 /// What a volume can be, claims aside.

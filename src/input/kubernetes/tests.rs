@@ -130,7 +130,8 @@ spec:
         (spec.priority, spec.termination_grace),
         (2_000_000_000, SimDuration::from_secs(30))
     );
-    assert_eq!(spec.volumes, [Volume::EmptyDir, Volume::Claim("data".into())]);
+    let scratch = Volume::EmptyDir { name: "tmp".into(), memory: false };
+    assert_eq!(spec.volumes, [scratch, Volume::Claim("data".into())]);
     assert!(spec.init_containers[0].sidecar);
     let app = &spec.containers[0];
     assert_eq!(
@@ -152,6 +153,36 @@ spec:
         panic!("a Deployment")
     };
     assert_eq!((strategy, progress_deadline), (rolling, Some(SimDuration::from_secs(600))));
+}
+
+/// A volume in memory is not on the node's disk, and one of neither kind decides nothing.
+#[test]
+fn volumes_tell_where_their_data_lies() {
+    let text = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers: [{name: app, image: app}]
+      volumes:
+        - {name: shm, emptyDir: {medium: Memory, sizeLimit: 1Gi}}
+        - {name: plain, emptyDir: }
+        - {name: logs, hostPath: {path: /var/log}}
+        - {name: settings, configMap: {name: settings}}
+";
+    let (objects, said, sources) = read("web.yaml", text);
+    assert!(said.is_empty(), "{}", render_all(&said, &sources, Colour::Plain));
+    let volumes = [
+        Volume::EmptyDir { name: "shm".into(), memory: true },
+        Volume::EmptyDir { name: "plain".into(), memory: false },
+        Volume::HostPath("logs".into()),
+        Volume::Other,
+    ];
+    assert_eq!(objects.workloads[0].template.spec.volumes, volumes);
 }
 
 #[test]

@@ -15,12 +15,13 @@ use crate::input::cluster_profile::ClusterProfile;
 use crate::input::decode::{Context, Value};
 use crate::input::diagnostic::Diagnostics;
 use crate::input::documents::{Documents, paths, read};
+use crate::input::hpa_targets::resolve_hpas;
 use crate::input::kubernetes::{AutoscalerSpec, Objects};
 use crate::input::loader::{
-    Files, LoadOptions, decode, read_cluster, read_files, read_profile, read_services, single,
+    Files, LoadOptions, decode, read_cluster, read_files, read_profile, read_services,
 };
+use crate::input::own_document::single;
 use crate::input::release::{Release, ReleaseInputs};
-use crate::input::scenario::resolve_hpas;
 use crate::input::source::{FileId, Sources};
 use crate::input::yaml::{Dialect, Node, parse};
 use crate::scenario::Scenario;

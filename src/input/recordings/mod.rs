@@ -3,15 +3,19 @@
 //!
 //! Times are Unix times (ns). A table may count from zero instead: only differences matter to a load.
 
+mod exposition;
 mod k6;
 mod prometheus;
 mod rates;
+mod summary;
 mod table;
 mod time;
 
 use std::collections::BTreeMap;
 
+pub use exposition::UNTIMED_NS;
 pub use rates::{Meaning, RateError, RateTrace, Wish};
+pub use summary::FIGURE;
 pub use time::{civil_ns, instant_ns};
 
 /// A measured value.
@@ -41,8 +45,12 @@ pub enum Format {
     K6Json,
     /// `k6 run --out csv`.
     K6Csv,
+    /// Figures of k6 over a whole test: no course over time.
+    K6Summary,
     /// Prometheus' `/api/v1/query_range`.
     Prometheus,
+    /// A scrape: Prometheus' text format.
+    Exposition,
     /// Any other table of comma-separated values with a head.
     Table,
 }
@@ -94,7 +102,9 @@ impl Recording {
         let mut series = match format {
             Format::K6Json => k6::json(text)?,
             Format::K6Csv => k6::csv(text)?,
+            Format::K6Summary => summary::summary(text)?,
             Format::Prometheus => prometheus::matrix(text)?,
+            Format::Exposition => exposition::exposition(text)?,
             Format::Table => table::table(text, columns)?,
         };
         for series in &mut series {
@@ -147,6 +157,12 @@ fn format_of(text: &str) -> Result<Format, RecordingError> {
     if start.is_empty() {
         return Err(RecordingError::at(1, "is empty"));
     }
+    if start.starts_with('{') && summary::is_summary(start) {
+        return Ok(Format::K6Summary);
+    }
+    if exposition::is_exposition(start) {
+        return Ok(Format::Exposition);
+    }
     if let Some(rest) = start.strip_prefix('{') {
         // k6 writes an object a line, each of a metric or a point; Prometheus answers one object.
         let first = start.lines().next().unwrap_or_default();
@@ -159,7 +175,7 @@ fn format_of(text: &str) -> Result<Format, RecordingError> {
             (false, true) => Ok(Format::Prometheus),
             (false, false) => {
                 let problem = "is JSON, but neither an answer of Prometheus' query_range nor the lines of \
-                               `k6 run --out json`";
+                               `k6 run --out json` nor a summary of k6";
                 Err(RecordingError::at(1, problem))
             }
         };

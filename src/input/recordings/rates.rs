@@ -65,6 +65,11 @@ pub enum RateError {
         "does not say what `{0}` holds: events per second (`values: rates`) or events per row (`values: counts`)"
     )]
     Ambiguous(String),
+    /// Sums over a test are no course.
+    #[error(
+        "is a summary of k6: figures over the whole test, without a course over time; `k6 run --out json` writes one"
+    )]
+    WholeTest,
     /// The bins would not fit the memory.
     #[error("lasts {0}, too long for bins of {1}")]
     TooLong(SimDuration, SimDuration),
@@ -116,8 +121,11 @@ impl Recording {
         let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
         match self.format {
             Format::K6Json | Format::K6Csv => Ok(Meaning::Events),
-            Format::Prometheus if ends(&["_total", "_count"]) => Ok(Meaning::Counter),
-            Format::Prometheus => Ok(Meaning::Rates),
+            Format::K6Summary => Err(RateError::WholeTest),
+            Format::Prometheus | Format::Exposition if ends(&["_total", "_count"]) => {
+                Ok(Meaning::Counter)
+            }
+            Format::Prometheus | Format::Exposition => Ok(Meaning::Rates),
             Format::Table if name.is_empty() => Ok(Meaning::Events),
             Format::Table if ends(&["requests", "count", "counts", "hits", "events"]) => {
                 Ok(Meaning::Counts)
@@ -224,6 +232,10 @@ fn stretches_of(
             return Err(RateError::NoRate(sample.value, series.name.clone()));
         }
         match samples.last_mut() {
+            // A counter that was read twice has not counted twice.
+            Some(last) if last.at_ns == sample.at_ns && meaning == Meaning::Counter => {
+                last.value = last.value.max(sample.value);
+            }
             Some(last) if last.at_ns == sample.at_ns => last.value += sample.value,
             Some(_) | None => samples.push(*sample),
         }

@@ -5,10 +5,12 @@
 mod draw;
 pub mod figure;
 mod panels;
+mod start_ups;
 
 use std::collections::BTreeMap;
 
 pub use figure::{Colour, Dash, Figure, Join, Series};
+pub use start_ups::start_ups;
 
 use crate::findings::Case;
 use crate::model::record::Record;

@@ -185,22 +185,25 @@ pub(super) fn step(
 ) -> Option<f64> {
     let left = |u: f64| inside(u) + passed * u - total;
     let (mut low, mut high) = (0.0_f64, 1.0_f64);
-    let (mut low_value, mut high_value) = (-total, left(1.0));
-    if high_value < 0.0 {
-        return None;
-    }
+    // The value at full utilisation is asked for when it is in doubt: where less is enough, so is that.
+    let (mut low_value, mut high_value) = (-total, None);
     let mut at = guess.clamp(1e-6, 1.0 - 1e-6);
     for _ in 0..60 {
         let value = left(at);
         if value.abs() <= 1e-9 * (total + 1e-9) {
             return Some(at);
         }
-        let from_low = value > 0.0;
-        if from_low {
-            (high, high_value) = (at, value);
+        let bound = if value > 0.0 {
+            high = at;
+            value
         } else {
             (low, low_value) = (at, value);
+            high_value.unwrap_or_else(|| left(1.0))
+        };
+        if bound < 0.0 {
+            return None;
         }
+        high_value = Some(bound);
         if high - low < 1e-13 {
             break;
         }
@@ -209,10 +212,10 @@ pub(super) fn step(
         let slope = (left((at + nudge).min(1.0)) - value) / nudge;
         let newton = at - value / slope;
         let middle = f64::midpoint(low, high);
-        let chord = low - low_value * (high - low) / (high_value - low_value);
+        let chord = low - low_value * (high - low) / (bound - low_value);
         at = if newton > low && newton < high {
             newton
-        } else if chord > low && chord < high && high_value.is_finite() {
+        } else if chord > low && chord < high && bound.is_finite() {
             f64::midpoint(chord, middle)
         } else {
             middle

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::super::cloud::{Cloud, Command};
-use super::super::observation::{Node, Observation, Pod};
+use super::super::observation::{Node, Observation, Pod, TO_BE_DELETED};
 use super::super::options::Options;
 use super::super::sight::Sight;
 use super::budgets::{self, Batch, Budget};
@@ -139,9 +139,12 @@ impl Actuator {
             for batch in batches {
                 for id in batch.nodes {
                     let node = Arc::clone(nodes[&id]);
-                    cloud.api(Command::Taint { node: id, hard: true });
-                    if options.cordon_node_before_terminating {
-                        cloud.api(Command::Cordon(id));
+                    // One that has the taint from an earlier removal keeps it, with its time.
+                    if !node.has_taint(TO_BE_DELETED) {
+                        cloud.api(Command::Taint { node: id, hard: true });
+                        if options.cordon_node_before_terminating {
+                            cloud.api(Command::Cordon(id));
+                        }
                     }
                     let due = seen.now + options.node_delete_delay_after_taint;
                     let stage = Stage::Tainted(due);
@@ -330,7 +333,10 @@ impl Job {
                     Progress::Remained(pods) => {
                         return Step::Failed(DeletionOutcome::PodsRemained(pods));
                     }
-                    Progress::Done if self.is_delayed(seen) => {
+                    Progress::Done
+                        if !options.node_deletion_delay_timeout.is_zero()
+                            && self.is_delayed(seen) =>
+                    {
                         let until = seen.now + options.node_deletion_delay_timeout;
                         self.stage = Stage::Delayed { next: seen.now + DELAY_POLL, until };
                     }

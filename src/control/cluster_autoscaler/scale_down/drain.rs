@@ -127,12 +127,12 @@ impl Drain {
                         return Progress::Waiting;
                     }
                     let left = remaining(self.node, wave, seen);
-                    if left.is_empty() {
-                        None
-                    } else if seen.now.since(*began)
-                        >= SimDuration::from_secs(wave.grace) + HEADROOM
-                    {
+                    let longest = SimDuration::from_secs(wave.grace) + HEADROOM;
+                    if seen.now.since(*began) >= longest {
+                        // Too late even when they went since the last look.
                         return Progress::Remained(left);
+                    } else if left.is_empty() {
+                        None
                     } else {
                         *next = seen.now + POLL;
                         return Progress::Waiting;

@@ -23,6 +23,8 @@ use crate::units::{SimDuration, SimTime};
 #[derive(Debug, Default)]
 pub(crate) struct Planner {
     unneeded: BTreeMap<NodeId, Entry>,
+    /// Nodes that were not needed when that was last looked at, whatever became of their timers.
+    previous: BTreeSet<NodeId>,
     /// Nodes that could not be removed, and until when they are not looked at again.
     recheck: BTreeMap<NodeId, SimTime>,
     unremovable: BTreeMap<NodeId, Unremovable>,
@@ -155,14 +157,15 @@ impl Planner {
             group.is_some_and(|group| targets[&group.id] > group.min)
         };
         self.looks.begin(plan.seen, plan.sight);
-        let (looks, unneeded) = (&mut self.looks, &self.unneeded);
+        let (looks, previous) = (&mut self.looks, &self.previous);
         let mut rank = |node: &Arc<Node>| {
-            // A node out of sight has no pods in the way.
-            let load =
-                plan.sight.slot_of(node.id).map_or(Load { is_empty: true, waits: false }, |slot| {
+            let load = plan
+                .sight
+                .slot_of(node.id)
+                .map_or(Load { is_empty: false, waits: false }, |slot| {
                     looks.load(slot, plan.sight, plan.options, plan.seen.now)
                 });
-            (!load.is_empty, load.waits, !unneeded.contains_key(&node.id))
+            (!load.is_empty, load.waits, !previous.contains(&node.id))
         };
         let mut ranked: Vec<_> =
             nodes.iter().filter(above_minimum).map(|node| (rank(node), node)).collect();
@@ -282,6 +285,7 @@ impl Planner {
             (removable.node.id, Entry { removable, since })
         });
         self.unneeded = fresh.collect();
+        self.previous = self.unneeded.keys().copied().collect();
     }
 
     /// Nodes whose time has come, empty ones and those to drain (`NodesToDelete`).

@@ -64,6 +64,8 @@ fn free_alike(a: (&Shape, &Resources), b: (&Shape, &Resources), ratio: f64) -> b
     };
     let (free_a, free_b) = (left(a), left(b));
     within(free_a.cpu.0, free_b.cpu.0, ratio)
+        // No template pod counts as asking for a place, so that all places are free.
+        && within(a.0.max_pods, b.0.max_pods, ratio)
         && within(free_a.memory.0, free_b.memory.0, ratio)
         && within(free_a.ephemeral_storage.0, free_b.ephemeral_storage.0, ratio)
         && a.1.extended().count() == b.1.extended().count()
@@ -102,11 +104,12 @@ pub struct GroupChange {
     pub max: i64,
 }
 
-/// Adds nodes one by one to the smallest group that is not full
+/// Adds nodes one by one to the smallest group that is not full, groups of one size in turn
 /// (balancing_processor.go `BalanceScaleUpBetweenGroups`).
 ///
-/// `groups` holds target and maximum; of equal groups the first gets the odd node, which is random
-/// in the real one.
+/// `groups` holds target and maximum. Where sizes are equal the earlier one gets the odd node; a group
+/// that is full makes room by changing places with the first one that is not, which decides about
+/// later odd nodes, and the order in which the cloud is asked.
 #[must_use]
 pub fn balance(groups: &[(PoolId, i64, i64)], nodes: i64) -> Vec<GroupChange> {
     let mut parts: Vec<GroupChange> = groups
@@ -116,10 +119,19 @@ pub fn balance(groups: &[(PoolId, i64, i64)], nodes: i64) -> Vec<GroupChange> {
         .collect();
     let capacity: i64 = parts.iter().map(|part| (part.max - part.from).max(0)).sum();
     parts.sort_by_key(|part| part.from);
-    for _ in 0..nodes.min(capacity) {
-        let open = parts.iter_mut().filter(|part| part.to < part.max);
-        let smallest = open.min_by_key(|part| part.to);
-        smallest.expect("there is capacity for every node").to += 1;
+    let mut left = nodes.min(capacity);
+    // Those before `open` are full; those from `open` to `turn` have the same size.
+    let (mut open, mut turn) = (0, 0);
+    while left > 0 {
+        if parts[turn].to < parts[turn].max {
+            parts[turn].to += 1;
+            left -= 1;
+        } else {
+            parts.swap(open, turn);
+            open += 1;
+        }
+        let next_is_smaller = parts.get(turn + 1).is_some_and(|next| parts[turn].to > next.to);
+        turn = if next_is_smaller { turn + 1 } else { open };
     }
     parts.retain(|part| part.to != part.from);
     parts
@@ -151,6 +163,30 @@ mod tests {
                     changes.iter().find(|change| change.group == id).map_or(target, |c| c.to)
                 })
                 .collect();
+            assert_eq!(after, expected, "{groups:?} + {nodes}");
+        }
+    }
+
+    /// A full group changes places with the first that is not, and odd nodes go round in that order:
+    /// groups in the order in which the cloud is asked, with their new sizes.
+    #[test]
+    fn full_groups_change_the_turn_of_the_others() {
+        // (target, max) of each group, nodes to add, (group, size after).
+        type Row<'a> = (&'a [(i64, i64)], i64, &'a [(u32, i64)]);
+        let rows: [Row<'_>; 6] = [
+            (&[(0, 6), (5, 3), (1, 6), (2, 3)], 9, &[(3, 3), (2, 5), (0, 4)]),
+            (&[(2, 4), (3, 8), (3, 1), (0, 7)], 12, &[(0, 4), (1, 7), (3, 6)]),
+            (&[(0, 7), (4, 2), (2, 8), (5, 1)], 9, &[(2, 6), (0, 5)]),
+            (&[(0, 6), (2, 2), (3, 7), (5, 2), (3, 1)], 6, &[(2, 5), (0, 4)]),
+            (&[(0, 7), (2, 2), (0, 1), (1, 8), (4, 1)], 13, &[(2, 1), (3, 7), (0, 6)]),
+            (&[(5, 3), (2, 6), (0, 8), (4, 3), (0, 6)], 15, &[(4, 6), (1, 6), (2, 5)]),
+        ];
+        for (groups, nodes, expected) in rows {
+            let named: Vec<(PoolId, i64, i64)> =
+                (0..).zip(groups).map(|(n, &(target, max))| (PoolId(n), target, max)).collect();
+            let changes = balance(&named, nodes);
+            let after: Vec<(u32, i64)> =
+                changes.iter().map(|change| (change.group.0, change.to)).collect();
             assert_eq!(after, expected, "{groups:?} + {nodes}");
         }
     }

@@ -381,10 +381,11 @@ impl ScaleUp<'_> {
         (grown, failure)
     }
 
-    /// Raises groups that are below their minimum to it (`ScaleUpToNodeGroupMinSize`).
-    pub(super) fn raise_to_minimum(&mut self) -> Vec<PoolId> {
+    /// Raises groups that are below their minimum to it (`ScaleUpToNodeGroupMinSize`); the groups
+    /// that were, and whether the cloud refused one.
+    pub(super) fn raise_to_minimum(&mut self) -> (Vec<PoolId>, bool) {
         let Ok(mut limits) = self.limits() else {
-            return Vec::new();
+            return (Vec::new(), false);
         };
         let mut plan = Vec::new();
         for group in &self.seen.groups {
@@ -409,9 +410,11 @@ impl ScaleUp<'_> {
                 plan.push(GroupChange { group: group.id, from: target, to, max: group.max });
             }
         }
-        let (grown, _) = self.increase(&plan);
-        self.registry.recalculate(self.cloud);
-        grown
+        let (grown, failure) = self.increase(&plan);
+        if failure.is_none() && !plan.is_empty() {
+            self.registry.recalculate(self.cloud);
+        }
+        (grown, failure.is_some())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Edge cases with worked figures, in small made-up clusters.
 
+mod branches;
 mod chains;
 mod scale_down;
 mod scale_up;

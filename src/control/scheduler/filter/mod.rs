@@ -4,6 +4,7 @@
 //! remembered per shape and node. [`cluster`] looks at the whole cluster and at the pod's own
 //! claims, and is asked anew each time.
 
+use crate::control::scheduler::gpu_share;
 use crate::control::scheduler::rejection::Rejection;
 use crate::control::scheduler::rules::Rules;
 use crate::control::scheduler::snapshot::{NodeInfo, NodeSlot, PodInfo, Snapshot};
@@ -36,9 +37,11 @@ pub(crate) fn object(rules: &Rules, node: &NodeInfo) -> Option<Rejection> {
         .or_else(|| node_affinity::filter(rules, node))
 }
 
-/// NodePorts, NodeResourcesFit.
+/// NodePorts, NodeResourcesFit, and Open-Gpu-Share where it runs.
 pub(crate) fn pods(rules: &Rules, node: &NodeInfo) -> Option<Rejection> {
-    node_ports::filter(rules, node).or_else(|| node_resources_fit::filter(rules, node))
+    node_ports::filter(rules, node)
+        .or_else(|| node_resources_fit::filter(rules, node))
+        .or_else(|| gpu_share::filter(rules, node))
 }
 
 /// VolumeRestrictions, NodeVolumeLimits, VolumeBinding, VolumeZone, PodTopologySpread,

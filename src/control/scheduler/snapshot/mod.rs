@@ -61,6 +61,8 @@ pub struct Surroundings {
     pub services: Vec<ServiceSelector>,
     /// Labels of the namespaces, for namespace selectors of affinity terms.
     pub namespaces: BTreeMap<Arc<str>, Labels>,
+    /// Whether the plugin runs that shares GPUs: pods' annotations then say what they want of devices.
+    pub gpu_share: bool,
 }
 
 /// Nodes and their pods.
@@ -135,7 +137,7 @@ impl Snapshot {
     /// Takes in a new shape. Pods that share a shape are scheduled faster, so call it once per
     /// template and owner.
     pub fn add_shape(&mut self, description: PodDescription) -> ShapeId {
-        let shape = Shape::new(description, &self.surroundings.services);
+        let shape = Shape::new(description, &self.surroundings);
         let mut new_key = false;
         for key in topology_keys(&shape) {
             new_key |= self.topology.intern(&key).1;
@@ -218,6 +220,7 @@ impl Snapshot {
         after.requested.clone_from(&before.requested);
         after.scoring_requested.clone_from(&before.scoring_requested);
         after.host_ports.clone_from(&before.host_ports);
+        after.devices.clone_from(&before.devices);
         self.replace(slot, after);
         if self.is_forked() {
             self.remember(Undo::ReplaceNode { slot, node: Box::new(before) });

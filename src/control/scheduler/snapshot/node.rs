@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::cluster::Node;
 use crate::cluster::api::pod::HostPort;
 use crate::cluster::api::{Labels, Taint};
+use crate::control::scheduler::gpu_share::Devices;
 use crate::control::scheduler::snapshot::shape::{PodInfo, Shape};
 use crate::model::id::{NodeId, PodId};
 use crate::units::{Bytes, Resources};
@@ -37,6 +38,8 @@ pub struct NodeInfo {
     pub scoring_requested: Resources,
     /// Host ports in use, repetitions kept.
     pub host_ports: Vec<HostPort>,
+    /// Its GPUs one by one, where they are shared.
+    pub devices: Devices,
     /// Its pods, terminating ones among them, in order of binding.
     pub pods: Vec<PodInfo>,
 }
@@ -78,7 +81,12 @@ impl NodeInfo {
         (first(region), first(zone))
     }
 
-    pub(super) fn add(&mut self, pod: PodInfo, shape: &Shape, position: usize) {
+    pub(super) fn add(&mut self, mut pod: PodInfo, shape: &Shape, position: usize) {
+        if let Some(demand) = &shape.gpu_demand {
+            // A pod that is only thought to be here has no devices yet: it gets the tightest.
+            pod.devices = pod.devices.or_else(|| self.devices.tightest(demand).map(Arc::from));
+            self.devices.take(pod.devices.as_deref().unwrap_or_default(), demand.milli);
+        }
         self.requested += &shape.requests;
         self.scoring_requested += &shape.scoring_requests;
         self.host_ports.extend(shape.host_ports.iter().cloned());
@@ -86,6 +94,10 @@ impl NodeInfo {
     }
 
     pub(super) fn remove(&mut self, position: usize, shape: &Shape) -> PodInfo {
+        if let Some(demand) = &shape.gpu_demand {
+            let held = self.pods[position].devices.as_deref().unwrap_or_default();
+            self.devices.give(held, demand.milli);
+        }
         self.requested -= &shape.requests;
         self.scoring_requested -= &shape.scoring_requests;
         for port in &shape.host_ports {

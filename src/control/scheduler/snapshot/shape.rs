@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::cluster::TemplateId;
 use crate::cluster::api::pod::{HostPort, PodTemplate};
 use crate::cluster::api::{LabelSelector, Labels};
+use crate::control::scheduler::gpu_share::GpuDemand;
+use crate::control::scheduler::snapshot::Surroundings;
 use crate::control::scheduler::volumes::Claim;
 use crate::model::id::{PodId, ReplicaSetId, WorkloadId};
 use crate::units::convert::{count_u32, index};
@@ -49,6 +51,8 @@ pub struct Shape {
     /// Selector of the system default spread constraints: the Services that select the pod and the
     /// owner's own selector together; `None` when there is neither.
     pub default_spread: Option<LabelSelector>,
+    /// What it wants of devices, where GPUs are shared.
+    pub gpu_demand: Option<GpuDemand>,
 }
 
 /// What a shape is made from.
@@ -74,10 +78,10 @@ pub struct ServiceSelector {
 }
 
 impl Shape {
-    /// Derives a shape from a description and the Services of the cluster.
+    /// Derives a shape from a description and what surrounds it.
     #[must_use]
-    pub fn new(description: PodDescription, services: &[ServiceSelector]) -> Self {
-        let default_spread = default_spread_selector(&description, services);
+    pub fn new(description: PodDescription, around: &Surroundings) -> Self {
+        let default_spread = default_spread_selector(&description, &around.services);
         let PodDescription { namespace, labels, template, owner_selector: _ } = description;
         let spec = &template.spec;
         let requests = spec.requests();
@@ -85,6 +89,7 @@ impl Shape {
         let ports = spec.containers.iter().chain(sidecars).flat_map(|c| c.host_ports.clone());
         let containers = spec.init_containers.iter().chain(&spec.containers);
         Self {
+            gpu_demand: around.gpu_share.then(|| GpuDemand::of(&template.annotations)).flatten(),
             extended: requests.extended().map(|(name, n)| (Arc::clone(name), n)).collect(),
             scoring_requests: spec.scoring_requests(),
             incoming_scoring_requests: spec.incoming_scoring_requests(),
@@ -154,13 +159,23 @@ pub struct PodInfo {
     pub terminating: bool,
     /// When the kubelet took it; preemption prefers later ones.
     pub started: Option<SimTime>,
+    /// The devices of its node that it has a part of, once it has a node.
+    pub devices: Option<Arc<[u32]>>,
 }
 
 impl PodInfo {
     /// A pod without claims that may run anywhere its shape may.
     #[must_use]
     pub fn new(id: PodId, shape: ShapeId) -> Self {
-        Self { id, shape, only_node: None, claims: None, terminating: false, started: None }
+        Self {
+            id,
+            shape,
+            only_node: None,
+            claims: None,
+            terminating: false,
+            started: None,
+            devices: None,
+        }
     }
 
     pub(crate) fn claims(&self) -> &[Claim] {
