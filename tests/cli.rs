@@ -63,6 +63,40 @@ fn exit_codes_tell_success_failure_and_wrong_input_apart() {
     assert_eq!(code(&sim(&["--version"])), 0);
 }
 
+/// Ten iterations a second: the limit of 200 is crossed after 20 s, as the next evaluation sees.
+#[test]
+fn a_threshold_may_end_the_run_and_the_report_says_when() {
+    let folder = folder();
+    let with = |terms: &str| {
+        let threshold = format!("iterations: [{{threshold: \"count<200\", {terms}}}]");
+        small(folder.path(), &[("scenario.yaml", "http_req_duration: [\"p(95)<500\"]", &threshold)])
+    };
+    let run = |terms: &str| {
+        let json = folder.path().join("result.json");
+        let place = format!("json={}", json.display());
+        let output =
+            sim(&["run", &with(terms), "--summary", "compact", "-o", "text", "-o", &place]);
+        assert_eq!((code(&output), stderr(&output)), (99, ""), "{terms}");
+        let text = fs::read_to_string(json).expect("the result was written");
+        let result: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+        (stdout(&output).to_owned(), result["aborted"]["after_s"].as_f64())
+    };
+    let (text, after) = run("abortOnFail: true");
+    let after = after.expect("the run was ended");
+    assert!((18.0..=24.0).contains(&after), "{after}");
+    assert!(text.contains(&format!("aborted after {after}s by iterations: count<200")), "{text}");
+    assert!(text.contains(&format!("small · {after}s of 10m simulated")), "{text}");
+    // Strictly after the delay.
+    assert_eq!(run("abortOnFail: true, delayAbortEval: 60s").1, Some(62.0));
+    assert_eq!(run("abortOnFail: true, delayAbortEval: 20m").1, None);
+    assert_eq!(run("abortOnFail: false").1, None);
+    // What only warns fails the run when it ends it.
+    assert_eq!(run("abortOnFail: true, severity: warning").1, Some(after));
+    // A window is judged once it is full.
+    let windowed = run("abortOnFail: true, window: 1m").1.expect("the run was ended");
+    assert!(windowed >= 60.0, "{windowed}");
+}
+
 #[test]
 fn wrong_input_says_all_errors_of_all_files_and_writes_nothing() {
     let folder = folder();
@@ -208,7 +242,7 @@ fn a_wrong_selector_says_what_there_is_and_writes_nothing() {
     expect![[r#"
         error: no hpa `gatway` in this run; did you mean `gateway`?
         error: no pod `gateway-99` in this run; did you mean `gateway-1`?
-        error: `gateway` names nothing to explain; write hpa/NAME, pod/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
+        error: `gateway` names nothing to explain; write hpa/NAME, pod/NAME, pdb/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
         error: `noon` is no span of time; write @30m..40m, @30m.. or @..40m
     "#]].assert_eq(&said);
 }

@@ -123,6 +123,7 @@ pub(super) fn holds(scenario: &Scenario, result: &RunResult, strict: bool) -> bo
         .filter(|(spec, _)| spec.terms().severity == Severity::Error)
         .all(|(_, judged)| judged.is_met(strict))
         && result.alerts.holds()
+        && result.measurements.aborted().is_none()
 }
 
 fn write_all(

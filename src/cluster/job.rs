@@ -60,24 +60,27 @@ pub struct IndexState {
     pub last_failure: Option<SimTime>,
 }
 
+/// The exit code of a process that SIGTERM ends.
+const TERMINATED: u8 = 143;
+
 /// How a Job's pod failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Failure {
-    /// Its container ended with this code.
-    Exit(i32),
-    /// Someone deleted it; a disruption has its own condition.
-    Deleted { disrupted: bool },
+struct Failure {
+    /// The code its container ended with; `None` when none ran, or nobody can tell any more.
+    exit_code: Option<u8>,
+    /// It was disrupted, which is a condition of its own (`DisruptionTarget`).
+    disrupted: bool,
 }
 
 impl Failure {
+    /// Whether a rule is about it (pod_failure_policy.go `matchPodFailurePolicy`): a pod that was
+    /// disrupted has the exit code of its container as well.
     fn is_of(self, cause: &FailureCause) -> bool {
-        match (self, cause) {
-            (Self::Exit(code), FailureCause::ExitCode { one_of, codes }) => {
-                codes.contains(&code) == *one_of
+        match cause {
+            FailureCause::ExitCode { one_of, codes } => {
+                self.exit_code.is_some_and(|code| codes.contains(&i32::from(code)) == *one_of)
             }
-            (Self::Deleted { disrupted }, FailureCause::Disruption) => disrupted,
-            (Self::Exit(_), FailureCause::Disruption)
-            | (Self::Deleted { .. }, FailureCause::ExitCode { .. }) => false,
+            FailureCause::Disruption => self.disrupted,
         }
     }
 }
@@ -161,7 +164,9 @@ impl Workload {
         let ended = matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed);
         let (Some(run), rules) = self.run_and_rules(run) else { return };
         if !ended && !pod.is_terminating() {
-            run.pod_failed(now, pod.id, Failure::Deleted { disrupted: true }, &rules);
+            // The kubelet that would tell how its containers ended is gone, too.
+            let failure = Failure { exit_code: None, disrupted: true };
+            run.pod_failed(now, pod.id, failure, &rules);
         }
         run.index_of.remove(&pod.id);
     }
@@ -233,14 +238,16 @@ impl Cluster {
         records.push(Record::JobEnded { workload: id, name: run.name, took, failure });
     }
 
-    /// A pod's containers ended by themselves. Only a Job's do: those of others are restarted.
+    /// A pod's containers ended by themselves, a failed one with this code. Only a Job's do: those
+    /// of others are restarted.
     pub(super) fn pod_ended(
         &mut self,
         now: SimTime,
         id: PodId,
-        succeeded: bool,
+        exit_code: u8,
         records: &mut Vec<Record>,
     ) {
+        let succeeded = exit_code == 0;
         let Some(pod) = self.pod(id) else { return };
         let (owner, counted) = (pod.owner, pod.is_terminating());
         let phase = if succeeded { PodPhase::Succeeded } else { PodPhase::Failed };
@@ -252,7 +259,8 @@ impl Cluster {
             if succeeded {
                 run.pod_succeeded(id);
             } else {
-                run.pod_failed(now, id, Failure::Exit(1), &rules);
+                let failure = Failure { exit_code: Some(exit_code), disrupted: false };
+                run.pod_failed(now, id, failure, &rules);
             }
         }
         records.push(Record::PodEnded { pod: id, succeeded });
@@ -262,15 +270,15 @@ impl Cluster {
     /// A Job's pod that someone else deletes has failed (job_controller.go `isPodFailed`); one that
     /// the Job itself deletes has not.
     pub(super) fn job_pod_deleted(&mut self, now: SimTime, id: PodId, because: PodDeletion) {
-        let Some(PodOwner::Job(workload, number)) = self.pod(id).map(|pod| pod.owner) else {
-            return;
-        };
+        let Some(pod) = self.pod(id) else { return };
+        let PodOwner::Job(workload, number) = pod.owner else { return };
+        let exit_code = (pod.phase == PodPhase::Running).then_some(TERMINATED);
         if because != PodDeletion::ScaleDown
             && let (Some(run), rules) = self.workloads[workload.index()].run_and_rules(number)
         {
             // Someone's own deletion is no disruption; evictions, preemption and lost nodes are.
             let disrupted = because != PodDeletion::Scenario;
-            run.pod_failed(now, id, Failure::Deleted { disrupted }, &rules);
+            run.pod_failed(now, id, Failure { exit_code, disrupted }, &rules);
         }
     }
 }

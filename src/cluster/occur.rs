@@ -62,8 +62,8 @@ pub enum Occurrence {
     PodEnded {
         /// Which pod.
         pod: PodId,
-        /// Whether they ended well.
-        succeeded: bool,
+        /// The code of the one that ended last, or of the first that failed; 0 is well.
+        exit_code: u8,
     },
     /// The pod's containers ended and its object is gone.
     PodGone(PodId),
@@ -159,8 +159,8 @@ impl Cluster {
                 }
             }
             Occurrence::ClaimBound(name, zone) => self.bind_claim(&name, zone),
-            Occurrence::PodEnded { pod, succeeded } => {
-                self.pod_ended(now, pod, succeeded, records);
+            Occurrence::PodEnded { pod, exit_code } => {
+                self.pod_ended(now, pod, exit_code, records);
             }
             Occurrence::PodGone(id) => self.pod_gone(now, id, records),
             Occurrence::WorkloadWritten(..)

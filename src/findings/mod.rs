@@ -36,7 +36,7 @@ pub use timeline::{TimelineLine, timeline};
 
 use crate::findings::text::plural;
 use crate::metrics::calls::EndCounts;
-use crate::metrics::{Measurements, Series, ThresholdResult};
+use crate::metrics::{Aborted, Measurements, Series, ThresholdResult};
 use crate::model::id::StationId;
 use crate::model::observer::WorkloadSample;
 use crate::scenario::{DisruptionSpec, DisruptionTarget, Scenario};
@@ -57,6 +57,8 @@ pub struct Case<'a> {
     pub ends: EndCounts,
     /// Each threshold of the scenario, judged.
     pub thresholds: &'a [ThresholdResult],
+    /// The threshold that ended the run before its time, if one did.
+    pub aborted: Option<Aborted>,
 }
 
 impl<'a> Case<'a> {
@@ -69,13 +71,17 @@ impl<'a> Case<'a> {
         thresholds: &'a [ThresholdResult],
     ) -> Self {
         let (series, ends) = (measured.series(), measured.calls().ends);
-        Self { scenario, history, series, ends, thresholds }
+        let aborted = measured.aborted();
+        Self { scenario, history, series, ends, thresholds, aborted }
     }
 
     /// The last instant of the run.
     #[must_use]
     pub fn end(&self) -> SimTime {
-        SimTime::ZERO + self.scenario.total_time()
+        match self.aborted {
+            Some(Aborted { after, .. }) => SimTime::ZERO + self.scenario.warm_up + after,
+            None => SimTime::ZERO + self.scenario.total_time(),
+        }
     }
 
     /// The instant of a sample on the clock of the run.

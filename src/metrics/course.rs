@@ -7,6 +7,24 @@ use crate::scenario::Scenario;
 use crate::scenario::threshold::{Method, MetricSelector};
 use crate::units::SimDuration;
 
+/// The threshold that ended a run early (`abortOnFail`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aborted {
+    /// Position among the scenario's thresholds.
+    pub threshold: usize,
+    /// When, counted from the start of measuring.
+    pub after: SimDuration,
+}
+
+/// What there is to judge since thresholds were last asked whether they end the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// Calls and iterations that ended.
+    Counted,
+    /// A sample of the state as well.
+    Sampled,
+}
+
 /// What a threshold's figure was over one interval; times count from the start of measuring.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CoursePoint {

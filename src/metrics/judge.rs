@@ -1,11 +1,11 @@
 //! Thresholds judged: the verdict, how far from the limit, since when and for how long violated.
 
-use crate::metrics::course::CoursePoint;
+use crate::metrics::course::{CoursePoint, News};
 use crate::metrics::measurements::Measurements;
 use crate::metrics::value::MetricView;
 use crate::scenario::Scenario;
 use crate::scenario::threshold::{Expression, MetricKind, Operator, ThresholdSpec, Verdict};
-use crate::units::SimDuration;
+use crate::units::{SimDuration, SimTime};
 
 /// What became of a threshold in one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +65,39 @@ impl ThresholdResult {
 pub fn judge(scenario: &Scenario, measured: &Measurements) -> Vec<ThresholdResult> {
     let judged = scenario.thresholds.iter().enumerate();
     judged.map(|(position, spec)| judge_one(scenario, measured, position, spec)).collect()
+}
+
+/// Whether a threshold with `abortOnFail` ends the run at this instant; what was measured remembers
+/// which.
+pub fn abort(scenario: &Scenario, measured: &mut Measurements, at: SimTime) -> bool {
+    let Some(news) = measured.come_to(at) else { return false };
+    let aborting = aborting(scenario, measured, news);
+    if let Some(threshold) = aborting {
+        measured.abort(threshold);
+    }
+    aborting.is_some()
+}
+
+/// The first threshold that ends a run which has come so far. Gauges, `window` and `for` are judged
+/// by what was sampled, so only when there is a new sample.
+fn aborting(scenario: &Scenario, measured: &Measurements, news: News) -> Option<usize> {
+    let elapsed = measured.measured();
+    let sampled = news == News::Sampled;
+    let mut specs = scenario.thresholds.iter().enumerate();
+    let aborting = specs.find(|(position, spec)| {
+        let terms = spec.terms();
+        if !terms.abort_on_fail {
+            return false;
+        }
+        let verdict = if terms.sustained_for.is_some() || terms.window.is_some() {
+            sampled.then(|| judge_one(scenario, measured, *position, spec).verdict)
+        } else {
+            let compared = sampled || spec.kind() != MetricKind::Gauge;
+            compared.then(|| spec.evaluate(&MetricView::new(scenario, measured, spec.metric())))
+        };
+        verdict.is_some_and(|verdict| spec.aborts(verdict, elapsed))
+    });
+    aborting.map(|(position, _)| position)
 }
 
 fn judge_one(

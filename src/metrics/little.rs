@@ -49,7 +49,7 @@ pub fn of_run(
     stations: impl IntoIterator<Item = Held>,
     measured: &Measurements,
 ) -> Vec<LittleLaw> {
-    let total_s = scenario.total_time().as_secs_f64();
+    let total_s = (scenario.warm_up + measured.measured()).as_secs_f64();
     stations
         .into_iter()
         .enumerate()

@@ -4,7 +4,7 @@ use crate::load::draft::Executor;
 use crate::metrics::calls::{
     CallFigures, Calls, EndCounts, IterationFigures, Iterations, iteration_matches,
 };
-use crate::metrics::course::CoursePoint;
+use crate::metrics::course::{Aborted, CoursePoint, News};
 use crate::metrics::node_time::NodeTime;
 use crate::metrics::placed::Placed;
 use crate::metrics::scaling::Scaling;
@@ -46,6 +46,10 @@ pub struct Measurements {
     start: SimTime,
     end: SimTime,
     measuring: bool,
+    /// The threshold that ended the run, if one did.
+    aborted: Option<Aborted>,
+    /// Samples there were when thresholds were last asked whether they end the run.
+    judged_samples: usize,
 }
 
 /// What ended at a station.
@@ -163,7 +167,31 @@ impl Measurements {
             start: SimTime::ZERO,
             end: SimTime::ZERO,
             measuring: false,
+            aborted: None,
+            judged_samples: 0,
         }
+    }
+
+    /// The run has come to an instant at which thresholds are asked; `None` before measuring.
+    pub(super) fn come_to(&mut self, at: SimTime) -> Option<News> {
+        if !self.measuring {
+            return None;
+        }
+        self.end = at;
+        let samples = self.series.times.len();
+        let before = std::mem::replace(&mut self.judged_samples, samples);
+        Some(if before == samples { News::Counted } else { News::Sampled })
+    }
+
+    /// A threshold ends the run where it has come to.
+    pub(super) fn abort(&mut self, threshold: usize) {
+        self.aborted = Some(Aborted { threshold, after: self.measured() });
+    }
+
+    /// The threshold that ended the run early, if one did.
+    #[must_use]
+    pub const fn aborted(&self) -> Option<Aborted> {
+        self.aborted
     }
 
     /// The run is over: node-hours count up to its end, and the last interval closes. Nothing may

@@ -33,7 +33,7 @@ mod tests;
 
 pub use calls::{CallFigures, EndCounts, IterationFigures};
 pub use cost::Cost;
-pub use course::CoursePoint;
+pub use course::{Aborted, CoursePoint};
 pub use judge::ThresholdResult;
 pub use little::LittleLaw;
 pub use measurements::{Measurements, StationFigures};

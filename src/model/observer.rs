@@ -58,6 +58,11 @@ pub trait Observer {
     fn scraped(&mut self, _at: SimTime, _series: Vec<(Labels, f64)>) {}
     /// Measuring begins: what was seen before was warm-up.
     fn warm_up_ended(&mut self, at: SimTime);
+    /// Whether the run ends here. Asked every two seconds of the measured time by runs that
+    /// something may end early; who judges nothing never ends one.
+    fn ends_run(&mut self, _at: SimTime) -> bool {
+        false
+    }
 }
 
 /// A client's call that ended.

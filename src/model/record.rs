@@ -345,6 +345,20 @@ pub enum Death {
 }
 
 impl Death {
+    /// The exit code of a process that SIGKILL ended.
+    pub const KILLED: u8 = 137;
+
+    /// The exit code that the kubelet tells: a probe's verdict is carried out by SIGTERM, which
+    /// processes obey; the kernel and a machine that stops send no warning.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::OutOfMemory { .. } | Self::NodeOutOfMemory { .. } => Self::KILLED,
+            Self::Liveness | Self::Unresponsive | Self::Startup => 143,
+            Self::Exited(code) => code,
+        }
+    }
+
     /// Whether the kernel killed it for memory: the kubelet calls it OOMKilled.
     #[must_use]
     pub const fn is_oom_kill(self) -> bool {

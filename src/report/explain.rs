@@ -1,17 +1,20 @@
-//! Why one object did what it did: each sync of an HPA, the life of a pod or a node, what Karpenter
+//! Why one object did what it did: each sync of an HPA, the life of a pod or a node, what a
+//! budget allowed and refused, what Karpenter
 //! did for a NodePool.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::model::id::{HpaId, NodeId};
+use crate::model::Reason;
+use crate::model::action::BudgetStatus;
+use crate::model::id::{BudgetId, HpaId, NodeId};
 use crate::model::record::{About, HpaMetricSync, HpaSync, Record};
 use crate::report::autoscaler_status;
 use crate::trace::{Clock, Entry, History, NodeLife, PodLife, tell};
 use crate::units::{SimDuration, SimTime, counted};
 
-/// What is asked about: `hpa/gateway`, `pod/gateway-7`, `node/general-3`, `nodepool/general`, the first
-/// and the last with a span of time if wanted: `hpa/gateway@30m..40m`.
+/// What is asked about: `hpa/gateway`, `pod/gateway-7`, `pdb/gateway`, `node/general-3`,
+/// `nodepool/general`, HPAs, budgets and NodePools with a span of time if wanted: `hpa/gateway@30m..40m`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selector {
     kind: Kind,
@@ -28,6 +31,7 @@ const AUTOSCALER: &str = "cluster-autoscaler";
 enum Kind {
     Hpa,
     Pod,
+    Pdb,
     Node,
     NodePool,
     Autoscaler,
@@ -38,7 +42,7 @@ enum Kind {
 pub enum ExplainError {
     /// No slash, or an unknown word before it.
     #[error(
-        "`{0}` names nothing to explain; write hpa/NAME, pod/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted"
+        "`{0}` names nothing to explain; write hpa/NAME, pod/NAME, pdb/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted"
     )]
     Form(String),
     /// What stands after `@` is no span.
@@ -71,6 +75,7 @@ impl Kind {
         match self {
             Self::Hpa => "hpa",
             Self::Pod => "pod",
+            Self::Pdb => "pdb",
             Self::Node => "node",
             Self::NodePool => "nodepool",
             Self::Autoscaler => AUTOSCALER,
@@ -95,6 +100,7 @@ impl std::str::FromStr for Selector {
         let kind = match kind.to_ascii_lowercase().as_str() {
             "hpa" | "horizontalpodautoscaler" => Kind::Hpa,
             "pod" | "pods" | "po" => Kind::Pod,
+            "pdb" | "pdbs" | "poddisruptionbudget" => Kind::Pdb,
             "node" | "nodes" | "no" => Kind::Node,
             "nodepool" | "nodepools" => Kind::NodePool,
             AUTOSCALER => Kind::Autoscaler,
@@ -169,6 +175,13 @@ pub fn explain(history: &History, selector: &str) -> Result<String, ExplainError
             .pod_named(&selector.name)
             .map(|life| explain_pod(history, life))
             .ok_or_else(|| unknown(&selector, names.pods.values().cloned())),
+        Kind::Pdb => {
+            let position = names.budgets.iter().position(|name| **name == *selector.name);
+            let id = position
+                .map(BudgetId::at)
+                .ok_or_else(|| unknown(&selector, names.budgets.iter().cloned()))?;
+            Ok(explain_budget(history, id, from, until))
+        }
         Kind::Autoscaler => Ok(autoscaler_status::explain(history, from, until)),
         Kind::Node => history
             .node_named(&selector.name)
@@ -177,6 +190,42 @@ pub fn explain(history: &History, selector: &str) -> Result<String, ExplainError
         Kind::NodePool => explain_node_pool(history, &selector.name, from, until)
             .ok_or_else(|| unknown(&selector, node_pools(history).into_iter())),
     }
+}
+
+/// Each change of a budget's status with its condition, and the evictions that it refused.
+fn explain_budget(history: &History, id: BudgetId, from: SimTime, until: SimTime) -> String {
+    let names = history.names();
+    let mut lines = Lines { clock: history.clock(), lines: Vec::new() };
+    for entry in history.entries() {
+        if entry.last < from || entry.first > until {
+            continue;
+        }
+        if let Record::BudgetChanged { budget, status } = &entry.record
+            && *budget == id
+        {
+            lines.add(entry.first, condition(status));
+        } else if let Record::EvictionRefused { pod, reason, .. } = &entry.record
+            && matches!(reason, Reason::BudgetRefused { budget, .. } if *budget == id)
+        {
+            let text = tell::reason(names, history.clock(), reason);
+            let times =
+                if entry.count > 1 { format!(" (×{})", entry.count) } else { String::new() };
+            lines.add(entry.first, format!("{} stays: {text}{times}", names.pod(*pod)));
+        }
+    }
+    lines.write(&format!("pdb/{}", names.budgets[id.index()]))
+}
+
+/// The condition DisruptionAllowed with the figures that it comes from.
+fn condition(status: &BudgetStatus) -> String {
+    let BudgetStatus { expected_pods, current_healthy, desired_healthy, disruptions_allowed } =
+        status;
+    let holds =
+        if *disruptions_allowed > 0 { "True/SufficientPods" } else { "False/InsufficientPods" };
+    format!(
+        "DisruptionAllowed {holds}: {disruptions_allowed} may go; {current_healthy} of \
+         {expected_pods} pods are healthy, {desired_healthy} must be"
+    )
 }
 
 /// The NodePools that anything was said of.
@@ -519,6 +568,15 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_is_told_by_its_condition_and_by_what_it_refused() {
+        expect![[r#"
+            pdb/postgresql
+               -5m00s       +0s  DisruptionAllowed False/InsufficientPods: 0 may go; 1 of 1 pods are healthy, 1 must be
+               38m00s   +43m00s  postgresql-0 stays: Cannot evict pod as it would violate the pod's disruption budget. (budget postgresql) (×84)
+        "#]].assert_eq(&explained("pdb/postgresql"));
+    }
+
+    #[test]
     fn a_pod_and_a_node_are_told_as_lives() {
         expect![[r#"
             pod/checkout-17
@@ -548,8 +606,8 @@ mod tests {
             ["hpa", "service/x", "hpa/chekout", "pod/zzzzzzz", "hpa/ml@5", "hpa/ml@40m..30m"];
         let errors: String = wrong.into_iter().map(explained).collect();
         expect![[r#"
-            error: `hpa` names nothing to explain; write hpa/NAME, pod/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
-            error: `service/x` names nothing to explain; write hpa/NAME, pod/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
+            error: `hpa` names nothing to explain; write hpa/NAME, pod/NAME, pdb/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
+            error: `service/x` names nothing to explain; write hpa/NAME, pod/NAME, pdb/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
             error: no hpa `chekout` in this run; did you mean `checkout`?
             error: no pod `zzzzzzz` in this run; there were checkout-0, checkout-1, checkout-10, checkout-11, checkout-12, checkout-13, checkout-14, checkout-15
             error: `5` is no span of time; write @30m..40m, @30m.. or @..40m

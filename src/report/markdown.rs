@@ -60,6 +60,10 @@ fn head(report: &Report) -> String {
     if !report.expectations.is_empty() {
         parts.push(format!("{missed} of {} alerts not as expected", report.expectations.len()));
     }
+    if let Some(abort) = &report.aborted {
+        let (after, planned) = (clock(abort.after_s), clock(report.duration_s));
+        parts.push(format!("aborted after {after} of {planned} by {}", cell(&abort.threshold)));
+    }
     if let Some(month) = report.cost.per_month {
         parts.push(format!("{} {} a month", report.cost.currency, money(month)));
     }

@@ -61,6 +61,8 @@ pub struct Report {
     pub duration_s: f64,
     /// Time before, not measured (s).
     pub warm_up_s: f64,
+    /// The threshold that ended a run before its time, the first of several.
+    pub aborted: Option<AbortEntry>,
     /// Whether every threshold is met and every expectation of alerts came true, in every run.
     pub holds: bool,
     /// Events that the first run took.
@@ -102,6 +104,19 @@ pub struct Report {
     pub arguments: Vec<String>,
     /// Whether a threshold without samples counts as failed.
     pub strict: bool,
+}
+
+/// A run that a threshold with `abortOnFail` ended early.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AbortEntry {
+    /// The threshold, as `metric: expression`.
+    pub threshold: String,
+    /// When it ended the run, counted from the start of measuring (s).
+    pub after_s: f64,
+    /// Which run.
+    pub run: u64,
+    /// How many runs were ended so.
+    pub runs: usize,
 }
 
 /// How long the pods of a workload took from pending to serving, when they waited for a machine.

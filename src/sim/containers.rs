@@ -452,7 +452,7 @@ impl<O: Observer> Run<'_, O> {
         if init {
             self.passed(now, id, position);
         } else if self.containers.pods.get(&id).is_some_and(PodLife::is_done) {
-            self.job_pod_completed(now, id, true);
+            self.job_pod_completed(now, id, 0);
         }
     }
 
@@ -474,7 +474,7 @@ impl<O: Observer> Run<'_, O> {
         life.stop();
         if never {
             self.occur(now, Occurrence::PodReady(id, ConditionStatus::False));
-            self.job_pod_completed(now, id, false);
+            self.job_pod_completed(now, id, why.exit_code());
             return;
         }
         let again_after = life.back_off.exited(now).since(now);

@@ -44,10 +44,10 @@ impl<O: Observer> Run<'_, O> {
         }
     }
 
-    /// A Job's pod has done its work, or gives up.
-    pub(super) fn job_pod_completed(&mut self, now: SimTime, id: PodId, succeeded: bool) {
+    /// A Job's pod has done its work, or gives up with a code that is not zero.
+    pub(super) fn job_pod_completed(&mut self, now: SimTime, id: PodId, exit_code: u8) {
         if self.cluster.pod(id).is_some_and(Pod::is_active) {
-            self.occur(now, Occurrence::PodEnded { pod: id, succeeded });
+            self.occur(now, Occurrence::PodEnded { pod: id, exit_code });
         }
     }
 }

@@ -51,6 +51,7 @@ use crate::model::id::{DisruptionId, PodId, ServerId, StationId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::Record;
 use crate::promql::Labels;
+use crate::scenario::threshold::EVALUATION_PERIOD;
 use crate::scenario::{Scenario, ServiceModel};
 use crate::service::{CallTally, Fluid, IterationEnd, Model, Services};
 use crate::units::{SimDuration, SimTime};
@@ -91,6 +92,8 @@ pub struct Outcome {
     pub pod_names: Vec<Arc<str>>,
     /// Names of all nodes there ever were, by id.
     pub node_names: Vec<Arc<str>>,
+    /// When the run ended: at its horizon, or before when the observer ended it.
+    pub ended: SimTime,
 }
 
 /// A station over a whole run, for the laws of queueing.
@@ -170,8 +173,16 @@ struct Run<'a, O> {
     /// From the start of the run to the start of measuring.
     measured_from: SimTime,
     horizon: SimTime,
+    /// When the observer is asked next whether the run ends; `None` when nothing may end it.
+    next_evaluation: Option<SimTime>,
     /// The cluster is being put together: nothing takes time.
     booting: bool,
+}
+
+/// When thresholds are first asked whether they end the run; `None` when none of them may.
+fn first_evaluation(scenario: &Scenario) -> Option<SimTime> {
+    let may_end = scenario.thresholds.iter().any(|threshold| threshold.terms().abort_on_fail);
+    may_end.then(|| SimTime::ZERO + scenario.warm_up + EVALUATION_PERIOD)
 }
 
 /// The cluster before anything of it runs.
@@ -258,21 +269,38 @@ impl<'a, O: Observer> Run<'a, O> {
             node_names: Vec::new(),
             measured_from,
             horizon: SimTime::ZERO + scenario.total_time(),
+            next_evaluation: first_evaluation(scenario),
             booting: false,
             cluster,
             queue,
         }
     }
 
-    /// Takes events until the horizon.
+    /// Takes events until the horizon, or until the observer ends the run.
     fn go(&mut self) {
         while let Some((now, event)) = self.queue.pop() {
+            if self.ends_before(now) {
+                break;
+            }
             if event == Event::Horizon {
                 self.flow_until(now, event);
                 break;
             }
             self.dispatch(now, event);
         }
+    }
+
+    /// Asks at every evaluation that lies before this instant, when all events up to it have been
+    /// told; the first that ends the run is its horizon.
+    fn ends_before(&mut self, now: SimTime) -> bool {
+        while let Some(at) = self.next_evaluation.filter(|at| *at < now) {
+            if self.observer.ends_run(at) {
+                self.horizon = at;
+                return true;
+            }
+            self.next_evaluation = Some(at + EVALUATION_PERIOD);
+        }
+        false
     }
 
     /// Schedules an event after a delay. While the cluster is being put together, the steps of pods'
@@ -299,6 +327,7 @@ impl<'a, O: Observer> Run<'a, O> {
             stations: Vec::new(),
             pod_names: self.pod_names,
             node_names: self.node_names,
+            ended: now,
         };
         let calls = outcome.calls;
         outcome.calls_inside = calls.begun - calls.ended();

@@ -5,6 +5,7 @@ use crate::model::Event;
 use crate::model::event::{NodeStep, PodStep};
 use crate::model::id::NodeId;
 use crate::model::observer::Observer;
+use crate::model::record::Death;
 use crate::sim::Run;
 use crate::sim::loads::ctx;
 use crate::units::{SimDuration, SimTime};
@@ -81,7 +82,7 @@ impl<O: Observer> Run<'_, O> {
             if terminating {
                 self.schedule(SimDuration::ZERO, Event::Pod(pod, PodStep::Kill));
             } else if self.ended_with_its_machine(pod) {
-                self.job_pod_completed(now, pod, false);
+                self.job_pod_completed(now, pod, Death::KILLED);
             } else {
                 self.begin_pod(now, pod, id);
             }

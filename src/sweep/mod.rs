@@ -171,13 +171,14 @@ pub fn run(
     let mut recorder = Recorder {
         history: History::new(scenario, options.keep),
         measurements: Measurements::new(scenario),
+        scenario,
         alerts: AlertWatch::new(scenario),
         replication,
         progress,
     };
     let outcome = simulate(scenario, run, &mut recorder);
     let Recorder { history, mut measurements, alerts, .. } = recorder;
-    let end = SimTime::ZERO + scenario.total_time();
+    let end = outcome.ended;
     measurements.finish(end);
     let held =
         |station: &StationOutcome| Held { area_s: station.inside_area_s, inside: station.inside };
@@ -195,6 +196,7 @@ pub fn run(
 
 /// Passes everything on to those who keep it: decisions to the history, figures to the measurements.
 struct Recorder<'a> {
+    scenario: &'a Scenario,
     history: History,
     measurements: Measurements,
     alerts: AlertWatch,
@@ -270,6 +272,10 @@ impl Observer for Recorder<'_> {
     fn warm_up_ended(&mut self, at: SimTime) {
         self.measurements.warm_up_ended(at);
         self.history.warm_up_ended(at);
+    }
+
+    fn ends_run(&mut self, at: SimTime) -> bool {
+        judge::abort(self.scenario, &mut self.measurements, at)
     }
 }
 

@@ -82,6 +82,36 @@ fn a_stopped_machine_takes_the_one_chance_of_a_pod_that_is_never_restarted() {
     assert!(on_failure[0].1 && on_failure[0].0 > SimTime::from_secs(90), "{on_failure:?}");
 }
 
+/// Its machine sends no warning: the kubelet that comes back tells of code 137. A pod that is deleted
+/// has ended at SIGTERM, and is disrupted as well; the first rule that is about it decides.
+#[test]
+fn a_policy_for_failed_pods_sees_how_a_machine_and_a_deletion_ended_them() {
+    let ends = |events: &str, rules: &str| {
+        let policy = format!("  podFailurePolicy: {{rules: [{rules}]}}\n  template:");
+        let job = JOB.replace("POLICY", "Never").replacen("  template:", &policy, 1);
+        let work = ("classes:", "jobs: {batch: {duration: 3m}}\nclasses:");
+        let told = small(&[("MORE", &job), ("EVENTS", events), work]);
+        let ended = |entry: &aurelius_sim::trace::Entry| {
+            let Record::JobEnded { failure, .. } = entry.record else { return None };
+            Some(failure)
+        };
+        told.history.entries().iter().find_map(ended)
+    };
+    let on = |code| format!("{{action: FailJob, onExitCodes: {{operator: In, values: [{code}]}}}}");
+    let ignored = "{action: Ignore, onPodConditions: [{type: DisruptionTarget, status: \"True\"}]}";
+    let lost = "events: [{at: 60s, fail_node: {pool: pool, count: 3}, for: 30s}]";
+    assert_eq!(ends(lost, &on(137)), Some(Some("PodFailurePolicy")));
+    assert_eq!(ends(lost, &on(1)), Some(None), "another pod is made and completes");
+    let drained = "events: [{at: 60s, drain: {pool: pool, count: 3}}]";
+    let first = |one: &str, other: &str| ends(drained, &format!("{one}, {other}"));
+    assert_eq!(first(&on(143), ignored), Some(Some("PodFailurePolicy")));
+    assert_eq!(
+        first(ignored, &on(143)),
+        None,
+        "it is not counted, and there is no node for another"
+    );
+}
+
 fn told_of(events: &str) -> Told {
     small(&[("EVENTS", events), ("REPLICAS", "2"), ("DURATION", "5m")])
 }

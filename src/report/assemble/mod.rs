@@ -9,11 +9,11 @@ mod thresholds;
 
 use rust_decimal::Decimal;
 
-use crate::metrics::ThresholdResult;
 use crate::metrics::cost::cents;
+use crate::metrics::{Aborted, ThresholdResult};
 use crate::report::{
-    CostEntry, CostShareEntry, FindingEntry, InputEntry, Location, Report, RunEntry, TimelineEntry,
-    VolumeEntry,
+    AbortEntry, CostEntry, CostShareEntry, FindingEntry, InputEntry, Location, Report, RunEntry,
+    TimelineEntry, VolumeEntry,
 };
 use crate::scenario::Scenario;
 use crate::scenario::profile::HOURS_PER_MONTH;
@@ -45,6 +45,7 @@ pub fn assemble(
     let first = results.first().expect("a report is about at least one run");
     let thresholds = thresholds::entries(scenario, results, strict);
     let expectations = alerts::expectations(results);
+    let aborted = abort(scenario, results);
     Report {
         scenario: scenario.name.to_string(),
         path: scenario.path.to_string(),
@@ -65,7 +66,9 @@ pub fn assemble(
         duration_s: scenario.duration.as_secs_f64(),
         warm_up_s: scenario.warm_up.as_secs_f64(),
         holds: thresholds.iter().all(|threshold| threshold.ok || threshold.warns_only)
-            && expectations.iter().all(|expectation| expectation.ok),
+            && expectations.iter().all(|expectation| expectation.ok)
+            && aborted.is_none(),
+        aborted,
         events: first.outcome.events,
         metrics: metrics::entries(scenario, &first.measurements),
         services: tables::services(scenario, first),
@@ -103,11 +106,25 @@ fn passes(spec: &ThresholdSpec, result: &ThresholdResult, strict: bool) -> bool 
     result.is_met(strict) || spec.terms().severity == Severity::Warning
 }
 
+/// The first run that a threshold ended early.
+fn abort(scenario: &Scenario, results: &[RunResult]) -> Option<AbortEntry> {
+    let aborted = || results.iter().filter_map(|it| Some((it, it.measurements.aborted()?)));
+    let (first, Aborted { threshold, after }) = aborted().next()?;
+    Some(AbortEntry {
+        threshold: scenario.thresholds[threshold].to_string(),
+        after_s: after.as_secs_f64(),
+        run: first.replication,
+        runs: aborted().count(),
+    })
+}
+
 fn run(scenario: &Scenario, result: &RunResult, strict: bool) -> RunEntry {
     let judged = || scenario.thresholds.iter().zip(&result.thresholds);
     RunEntry {
         replication: result.replication,
-        holds: judged().all(|(spec, judged)| passes(spec, judged, strict)) && result.alerts.holds(),
+        holds: judged().all(|(spec, judged)| passes(spec, judged, strict))
+            && result.alerts.holds()
+            && result.measurements.aborted().is_none(),
         observed: judged().map(|(_, judged)| judged.observed()).collect(),
         per_month: result.cost.per_month().map(cents),
     }

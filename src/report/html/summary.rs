@@ -30,6 +30,10 @@ pub(super) fn verdict(report: &Report, command: &str) -> String {
             format!("{missed} of {expected} alerts not as expected")
         });
     }
+    if let Some(abort) = &report.aborted {
+        let (after, by) = (clock(abort.after_s), escaped(&abort.threshold));
+        parts.push(format!("aborted after {after} by <code>{by}</code>"));
+    }
     let judged =
         if parts.is_empty() { "it has no thresholds".to_owned() } else { parts.join(", ") };
     let name = escaped(&report.scenario);

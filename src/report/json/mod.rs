@@ -62,6 +62,8 @@ struct Document<'a> {
     seeds: [u64; 1],
     duration_s: f64,
     warm_up_s: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aborted: Option<Abort<'a>>,
     verdict: &'static str,
     exit_code: u8,
     events: u64,
@@ -86,6 +88,15 @@ struct Document<'a> {
     arguments: &'a [String],
     strict: bool,
     figures: Vec<Value>,
+}
+
+/// The threshold with `abortOnFail` that ended a run.
+#[derive(Serialize)]
+struct Abort<'a> {
+    threshold: &'a str,
+    after_s: f64,
+    run: u64,
+    runs: usize,
 }
 
 #[derive(Serialize)]
@@ -330,6 +341,12 @@ fn document(report: &Report) -> Document<'_> {
         seeds: [report.seed],
         duration_s: report.duration_s,
         warm_up_s: report.warm_up_s,
+        aborted: report.aborted.as_ref().map(|it| Abort {
+            threshold: &it.threshold,
+            after_s: it.after_s,
+            run: it.run,
+            runs: it.runs,
+        }),
         verdict: verdict(report.holds),
         exit_code: if report.holds { 0 } else { 99 },
         events: report.events,

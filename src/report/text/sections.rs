@@ -4,6 +4,7 @@ use rust_decimal::Decimal;
 
 use crate::findings::text::{grouped, threshold_figure};
 use crate::findings::{Severity, TimelineLine, code, timeline as chosen};
+use crate::metrics::Aborted;
 use crate::metrics::ThresholdResult;
 use crate::metrics::cost::cents;
 use crate::report::assemble::assumptions;
@@ -21,7 +22,11 @@ pub(super) fn header(told: &Told<'_>, page: &mut Page) {
     let scenario = told.case.scenario;
     let ran_in = told.ran_in.map_or_else(String::new, |took| format!(" in {took}"));
     let (version, name, seed) = (env!("CARGO_PKG_VERSION"), &scenario.name, told.seed);
-    let duration = round_span(scenario.duration);
+    let planned = round_span(scenario.duration);
+    let duration = match told.case.aborted {
+        Some(Aborted { after, .. }) => format!("{} of {planned}", round_span(after)),
+        None => planned,
+    };
     let model = scenario.model.name();
     page.add(Line::new().with(
         Role::Quiet,
@@ -85,9 +90,14 @@ pub(super) fn verdict(told: &Told<'_>, page: &mut Page) {
         (_, 0) => parts.push(format!("{expected} of {expected} alerts as expected")),
         (_, _) => parts.push(format!("{missed} of {expected} alerts not as expected")),
     }
+    let aborted = told.case.aborted;
+    if let Some(Aborted { threshold, after }) = aborted {
+        let spec = &told.case.scenario.thresholds[threshold];
+        parts.push(format!("aborted after {} by {spec}", round_span(after)));
+    }
     let judged = parts.join(", ");
     let line = Line::new();
-    page.add(match (all + expected, failed + missed) {
+    page.add(match (all + expected, failed + missed + usize::from(aborted.is_some())) {
         (0, _) => {
             line.with(Role::Doubtful, format!("? {name}: no thresholds, so nothing is judged"))
         }

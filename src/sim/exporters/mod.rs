@@ -46,9 +46,11 @@ impl Page<'_> {
         if !self.wanted.contains(name) {
             return;
         }
-        let job = catalogue::find(name).map_or("", |metric| metric.job);
-        let own = labels.iter().copied().filter(|(name, _)| job.is_empty() || *name != "job");
-        let all: Vec<(&str, &str)> = own.chain([(NAME, name), ("job", job)]).collect();
+        // The exporter's job, or where it has none that of whoever shows the value.
+        let job = catalogue::find(name).map(|metric| metric.job).filter(|job| !job.is_empty());
+        let own = labels.iter().copied().filter(|(name, _)| job.is_none() || *name != "job");
+        let job = job.map(|job| ("job", job));
+        let all: Vec<(&str, &str)> = own.chain([(NAME, name)]).chain(job).collect();
         let known = self.before.get(self.series.len()).filter(|known| known.are(&all));
         let all = known.map_or_else(|| Labels::of(all), Labels::clone);
         self.series.push((all, value));
@@ -158,6 +160,28 @@ impl<O: Observer> Run<'_, O> {
                 page.put("db_connection_pool_in_use", &labels, f64::from(pool.in_use));
                 page.put("db_connection_pool_size", &labels, f64::from(pool.size));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_has_the_job_of_its_exporter_or_its_own() {
+        let names = ["db_connection_pool_in_use", "kube_pod_status_ready"];
+        let wanted: BTreeSet<Arc<str>> = names.map(Arc::from).into();
+        let mut before = Vec::new();
+        // The second time by the labels of the first.
+        for _ in 0..2 {
+            let mut page = Page { wanted: &wanted, series: Vec::new(), before: &before };
+            for name in names {
+                page.put(name, &[("job", "api"), ("pod", "api-1")], 1.0);
+            }
+            let jobs: Vec<&str> = page.series.iter().map(|(labels, _)| labels.get("job")).collect();
+            assert_eq!(jobs, ["api", "kube-state-metrics"]);
+            before = page.series.into_iter().map(|(labels, _)| labels).collect();
         }
     }
 }
