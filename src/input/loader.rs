@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::alerts::rule_groups;
 use super::catalogue::{Catalogue, catalogue};
 use super::cluster_profile::{self, ClusterProfile, cluster_profile, profile_of};
-use super::codes;
 use super::cron::{Start, lay_schedules};
 use super::custom_metrics::custom_metrics;
 use super::decode::{Context, Fields, Shapes};
