@@ -1,17 +1,19 @@
-// The HTML report in a real browser: no errors, no request, zoom and cursor, readable without scripts.
+// The HTML reports in a real browser: no errors, no request, zoom and cursor, downloads, readable without
+// scripts, on paper and on a narrow screen. The first page is that of a run, others follow: name=path.
 import { chromium } from "playwright-core";
 import { readFileSync, mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
-const [page_path, pictures] = process.argv.slice(2);
-const url = pathToFileURL(resolve(page_path)).href;
+const [page_path, pictures, ...others] = process.argv.slice(2);
+const address = (path) => pathToFileURL(resolve(path)).href;
+const url = address(page_path);
 mkdirSync(pictures, { recursive: true });
 const failures = [];
 const check = (holds, what) => { console.log(`${holds ? "ok  " : "FAIL"} ${what}`); if (!holds) failures.push(what); };
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"] });
-async function open(options) {
+async function open(options, url = address(page_path)) {
   const context = await browser.newContext({ viewport: { width: 1180, height: 900 }, ...options });
   const page = await context.newPage();
   const said = [], requests = [];
@@ -21,6 +23,14 @@ async function open(options) {
   await page.goto(url);
   return { context, page, said, requests };
 }
+
+/** The text of what a button lets one download. */
+async function downloaded(page, button) {
+  const [download] = await Promise.all([page.waitForEvent("download"), button.click()]);
+  return { name: download.suggestedFilename(), text: readFileSync(await download.path(), "utf8") };
+}
+/** Whether anything reaches beyond the side of the window. */
+const overflows = (page) => page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth + 1);
 
 for (const scheme of ["light", "dark"]) {
   const { context, page, said, requests } = await open({ colorScheme: scheme });
@@ -67,6 +77,16 @@ for (const scheme of ["light", "dark"]) {
       const there = Number(await page.evaluate(() => document.documentElement.getAttribute("data-cursor")));
       check(Math.abs(there - wanted) <= Math.max(30, span / 100), `a time in a table moves it: ${there} for ${wanted}`);
     }
+    const banded = JSON.parse(await page.locator("#series").textContent()).charts.find((chart) => chart.series.some((series) => series.lo));
+    check(banded !== undefined, "several runs have bands");
+    const figure = page.locator("#chart-0");
+    await figure.locator("details summary").click();
+    const csv = await downloaded(page, figure.locator("button[data-csv]"));
+    const rows = csv.text.trim().split("\n");
+    check(csv.name.endsWith(".csv") && rows[0].startsWith("t_s,") && rows.length > 20, `a chart's figures are downloaded: ${csv.name}, ${rows.length} rows, ${rows[0]}`);
+    check(rows.every((row) => row.split(",").length === rows[0].split(",").length), "and each row has every column");
+    const json = await downloaded(page, page.locator("#json"));
+    check(json.name.endsWith(".json") && JSON.parse(json.text).scenario !== undefined, "the whole result, too");
     await page.click("#theme");
     check((await page.evaluate(() => document.documentElement.getAttribute("data-theme"))) === "dark", "the theme can be changed");
     const sorted = page.locator("table.sort th button").first();
@@ -96,6 +116,37 @@ for (const scheme of ["light", "dark"]) {
   await page.setContent(bare);
   await page.screenshot({ path: `${pictures}/bare.png` });
   check((await page.locator("section").count()) > 5, "without scripts and styles all parts are there");
+  await context.close();
+}
+// On a narrow screen nothing reaches over the side, and on paper the pictures are there.
+{
+  const { context, page, said } = await open({ viewport: { width: 390, height: 800 }, colorScheme: "light" });
+  await page.waitForSelector("html[data-ready=yes]", { timeout: 20000 });
+  await page.screenshot({ path: `${pictures}/narrow.png`, fullPage: true });
+  check(said.length === 0 && !(await overflows(page)), "a narrow screen holds the page");
+  await page.emulateMedia({ media: "print" });
+  check((await page.locator("figure svg").first().isVisible()) && !(await page.locator("canvas").first().isVisible()), "on paper the pictures stand in for what moves");
+  await context.close();
+}
+
+for (const other of others) {
+  const [name, path] = other.split("=");
+  for (const scheme of ["light", "dark"]) {
+    const { context, page, said, requests } = await open({ colorScheme: scheme }, address(path));
+    await page.waitForSelector("html[data-ready=yes]", { timeout: 20000 });
+    await page.screenshot({ path: `${pictures}/${name}-${scheme}.png`, fullPage: true });
+    check(said.length === 0 && requests.length === 0, `${name}, ${scheme}: quiet, and nothing leaves the page ${said.join(" | ")}`);
+    const series = JSON.parse(await page.locator("#series").textContent());
+    check((await page.locator("canvas").count()) === series.charts.length && series.charts.every((chart) => chart.series.length === 2), `${name}, ${scheme}: ${series.charts.length} charts of two sides`);
+    if (scheme === "light" && (await page.locator("button[data-table-csv]").count())) {
+      const csv = await downloaded(page, page.locator("button[data-table-csv]").first());
+      check(csv.text.split("\n")[0].includes("Now"), `${name}: its table is downloaded`);
+    }
+    await context.close();
+  }
+  const { context, page } = await open({ javaScriptEnabled: false, viewport: { width: 390, height: 800 } }, address(path));
+  check((await page.locator("table").count()) > 1 && !(await overflows(page)), `${name}: reads without scripts on a narrow screen`);
+  await page.screenshot({ path: `${pictures}/${name}-narrow.png`, fullPage: true });
   await context.close();
 }
 await browser.close();

@@ -33,10 +33,10 @@
     var grid = { stroke: line, width: 1 };
     return {
       width: width, height: 190, series: series, legend: { live: true },
-      cursor: { sync: { key: "run" }, drag: { x: true, y: false }, focus: { prox: 16 } },
+      cursor: { sync: { key: "run" + chart.group }, drag: { x: true, y: false }, focus: { prox: 16 } },
       scales: { x: { time: false, range: function (u, lo, hi) { return [lo, hi]; } }, y: { range: function (u, lo, hi) {
         var most = chart.top || hi || 1;
-        if (!chart.top) { chart.limits.forEach(function (l) { most = Math.max(most, l[1]); }); if (chart.band) most = Math.max(most, chart.band[2]); most *= 1.05; }
+        if (!chart.top) { chart.limits.forEach(function (l) { most = Math.max(most, l[1]); }); if (chart.band) most = Math.max(most, chart.band[2]); chart.series.forEach(function (s) { (s.hi || []).forEach(function (v) { if (v !== null) most = Math.max(most, v); }); }); most *= 1.05; }
         return [Math.min(0, lo || 0), most || 1];
       } } },
       axes: [
@@ -47,7 +47,34 @@
       hooks: { drawClear: [function (u) { under(u, chart); }], draw: [function (u) { over(u, chart); }], setScale: [function (u, key) { zoomed(u, key); }], setCursor: [function (u) { moved(u); }] }
     };
   }
+  // Where most of several runs lie: between two edges, by the rule of the line.
+  function bands(u, chart) {
+    chart.series.forEach(function (s) {
+      if (!s.lo) return;
+      var c = u.ctx, px = function (i, v) { return [u.valToPos(chart.x[i], "x", true), u.valToPos(v, "y", true)]; };
+      var fill = function (from, to) {
+        var path = [], edge = function (v, i, back) {
+          if (s.step && back && i < to - 1) path.push([px(i + 1, v[i])[0], px(i, v[i])[1]]);
+          if (s.step && !back && i > from) path.push([px(i, v[i])[0], px(i, v[i - 1])[1]]);
+          path.push(px(i, v[i]));
+        };
+        for (var i = from; i < to; i++) edge(s.hi, i, false);
+        for (var j = to - 1; j >= from; j--) edge(s.lo, j, true);
+        c.beginPath(); path.forEach(function (p, n) { if (n) c.lineTo(p[0], p[1]); else c.moveTo(p[0], p[1]); }); c.closePath(); c.fill();
+      };
+      c.save(); c.beginPath(); c.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height); c.clip();
+      c.globalAlpha = 0.2; c.fillStyle = colour(s.colour);
+      for (var from = 0; from < chart.x.length; from++) {
+        if (s.lo[from] === null) continue;
+        var to = from; while (to < chart.x.length && s.lo[to] !== null) to++;
+        if (to - from > 1) fill(from, to);
+        from = to;
+      }
+      c.restore();
+    });
+  }
   function under(u, chart) {
+    bands(u, chart);
     if (!chart.band) return;
     var top = u.valToPos(chart.band[2], "y", true), bottom = u.valToPos(chart.band[1], "y", true);
     u.ctx.save(); u.ctx.fillStyle = "rgba(0,114,178,.12)"; u.ctx.fillRect(u.bbox.left, top, u.bbox.width, bottom - top); u.ctx.restore();
@@ -70,7 +97,7 @@
     if (key !== "x" || busy) return;
     busy = true;
     var lo = u.scales.x.min, hi = u.scales.x.max;
-    charts.forEach(function (c) { if (c !== u) c.setScale("x", { min: lo, max: hi }); });
+    charts.forEach(function (c) { if (c !== u && c.group === u.group) c.setScale("x", { min: lo, max: hi }); });
     busy = false;
     root.setAttribute("data-zoom", lo + ".." + hi);
   }
@@ -83,12 +110,12 @@
   function jump(t) {
     if (!charts.length) return;
     t = Math.max(0, Math.min(data.span, t));
-    charts.forEach(function (u) { if (t < u.scales.x.min || t > u.scales.x.max) u.setScale("x", { min: 0, max: data.span }); });
+    charts.forEach(function (u) { if (t < u.scales.x.min || t > u.scales.x.max) u.setScale("x", { min: 0, max: u.span }); });
     var u = charts[0];
     u.setCursor({ left: u.valToPos(t, "x"), top: 10 });
     var live = id("live"); if (live) live.textContent = "cursor at " + clock(at === null ? t : at);
   }
-  function reset() { charts.forEach(function (u) { u.setScale("x", { min: 0, max: data.span }); }); }
+  function reset() { charts.forEach(function (u) { u.setScale("x", { min: 0, max: u.span }); }); }
   function draw() {
     charts.forEach(function (u) { u.destroy(); }); charts = [];
     data.charts.forEach(function (chart) {
@@ -96,7 +123,7 @@
       var place = figure.querySelector(".live"), svg = figure.querySelector("svg");
       var u = new uPlot(option(chart, figure.clientWidth), [chart.x].concat(chart.series.map(function (s) { return s.y; })), place);
       svg.setAttribute("hidden", ""); svg.style.display = "none";
-      charts.push(u);
+      u.group = chart.group; u.span = chart.x[chart.x.length - 1]; charts.push(u);
     });
     if (at !== null) jump(at);
   }
@@ -134,6 +161,20 @@
       button.textContent = ok ? "Copied" : "Selected";
     });
   }
+  function cell(v) { v = v === null || v === undefined ? "" : String(v); return /[",\n]/.test(v) ? '"' + v.replace(/"/g, '""') + '"' : v; }
+  function lines(rows) { return rows.map(function (row) { return row.map(cell).join(","); }).join("\n") + "\n"; }
+  function chartCsv(chart) {
+    var head = ["t_s"], columns = [];
+    chart.series.forEach(function (s) {
+      head.push(s.name + " (" + chart.unit + ")"); columns.push(s.y);
+      if (s.lo) { head.push(s.name + " 5th percentile of runs", s.name + " 95th percentile of runs"); columns.push(s.lo, s.hi); }
+    });
+    return lines([head].concat(chart.x.map(function (x, i) { return [x].concat(columns.map(function (c) { return c[i]; })); })));
+  }
+  function tableCsv(table) {
+    return lines(Array.prototype.map.call(table.rows, function (row) { return Array.prototype.map.call(row.cells, function (c) { return c.textContent.trim(); }); }));
+  }
+  function slug(text) { return text.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, ""); }
   function download(name, text) {
     var a = document.createElement("a");
     a.href = "data:application/octet-stream;charset=utf-8," + encodeURIComponent(text); a.download = name;
@@ -144,7 +185,13 @@
     var theme = store(); if (theme === "dark" || theme === "light") root.setAttribute("data-theme", theme);
     Array.prototype.forEach.call(document.querySelectorAll(".tools[hidden],.cursor[hidden]"), function (e) { e.hidden = false; });
     id("theme").addEventListener("click", function () { var next = dark() ? "light" : "dark"; root.setAttribute("data-theme", next); store(next); draw(); });
-    id("reset").addEventListener("click", reset);
+    if (id("reset")) id("reset").addEventListener("click", reset);
+    Array.prototype.forEach.call(document.querySelectorAll("button[data-csv]"), function (b) {
+      b.addEventListener("click", function () { var chart = data.charts[+b.getAttribute("data-csv")]; download(slug(data.name + " " + chart.title) + ".csv", chartCsv(chart)); });
+    });
+    Array.prototype.forEach.call(document.querySelectorAll("button[data-table-csv]"), function (b) {
+      b.addEventListener("click", function () { download(slug(data.name) + ".csv", tableCsv(id(b.getAttribute("data-table-csv")))); });
+    });
     Array.prototype.forEach.call(document.querySelectorAll("table.sort"), sortable);
     Array.prototype.forEach.call(document.querySelectorAll("input[data-for]"), filter);
     Array.prototype.forEach.call(document.querySelectorAll("button[data-copy]"), copy);

@@ -99,11 +99,17 @@ fn a_rule_that_cannot_be_evaluated_is_told_and_no_error() {
     let said = concise(&loaded.diagnostics, &loaded.sources);
     let scenario = loaded.scenario.unwrap_or_else(|| panic!("{said}"));
     let told = run(&scenario, SweepOptions::single(1), 0, &|_| {}).alerts;
+    // What nobody can judge is told before the run, with its cause.
+    let expects = "  expect:\n    - {alertname: Backlog, fires: never}\n";
+    let expecting = with_alerts(&format!("alerts:\n  rules: [{}]\n{expects}", rules.display()));
+    let refused = concise(&expecting.diagnostics, &expecting.sources);
+    assert!(expecting.scenario.is_none() && refused.contains("AUR019"), "{refused}");
+    assert!(refused.contains("`Backlog` cannot be evaluated"), "{refused}");
     std::fs::remove_dir_all(&folder).expect("the folder can be removed");
     let of = |name: &str| told.alerts.iter().find(|it| &*it.name == name).expect("is there");
     for (name, words) in [
         ("Backlog", "no series rabbitmq_queue_messages in a simulation"),
-        ("Evening", "function hour"),
+        ("Evening", "hour() (the scenario states no `start`)"),
         ("Broken", "no PromQL"),
         ("Odd", "no duration"),
     ] {

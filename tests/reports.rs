@@ -7,10 +7,13 @@ use std::sync::LazyLock;
 use aurelius_sim::findings::{Case, check};
 use aurelius_sim::input::render::concise;
 use aurelius_sim::input::{LoadOptions, load_scenario};
-use aurelius_sim::report::html::{Shown, SizingRow, SizingTable, html};
+use aurelius_sim::report::bench::comparison::Comparison;
+use aurelius_sim::report::html::{ComparedRuns, Shown, comparison, html};
 use aurelius_sim::report::markdown::markdown;
+use aurelius_sim::report::overlay::Curves;
 use aurelius_sim::report::{Report, assemble, told};
 use aurelius_sim::scenario::Scenario;
+use aurelius_sim::sweep::bench::{Bench, Pair};
 use aurelius_sim::sweep::{RunResult, SweepOptions, run};
 use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
@@ -45,13 +48,13 @@ fn case_of<'a>(scenario: &'a Scenario, result: &'a RunResult) -> Case<'a> {
 }
 
 impl Told {
-    fn page(&self, sizing: Option<&SizingTable>) -> String {
+    fn page(&self) -> String {
         let case = case_of(&self.scenario, &self.result);
         html(&Shown {
             report: &self.report,
             case: &case,
             measured: &self.result.measurements,
-            sizing,
+            runs: &[],
             command: "aurelius-sim run '<x>' -o html=report.html",
         })
     }
@@ -62,8 +65,8 @@ static SMOKE: LazyLock<Told> = LazyLock::new(|| told_of("scenarios/k6-smoke.yaml
 
 #[test]
 fn the_page_is_complete_the_same_twice_and_asks_for_nothing() {
-    let page = FIRE.page(None);
-    assert_eq!(page, FIRE.page(None));
+    let page = FIRE.page();
+    assert_eq!(page, FIRE.page());
     for part in [
         "thresholds",
         "happened",
@@ -97,23 +100,36 @@ fn the_page_is_complete_the_same_twice_and_asks_for_nothing() {
 }
 
 #[test]
-fn a_sizing_table_is_shown_when_there_is_one() {
-    let sizing = SizingTable {
-        proof: "passes in 20 of 20 runs".to_owned(),
-        rows: vec![SizingRow {
-            object: "Deployment/api".to_owned(),
-            field: "resources.requests.cpu".to_owned(),
-            now: "1".to_owned(),
-            set_to: "2".to_owned(),
-            because: "100/s < 150/s".to_owned(),
-            risk: "low".to_owned(),
-        }],
-        overlay: "api:\n  cpu: 2\n".to_owned(),
-        diff: "-cpu: 1\n+cpu: 2\n".to_owned(),
+fn a_comparison_lays_both_sides_over_each_other_and_says_what_a_saved_result_lacks() {
+    let bench = Bench {
+        scenarios: vec!["<smoke>".to_owned()],
+        policies: vec!["main".to_owned(), "change".to_owned()],
+        pairs: vec![vec![Pair::Ran(Vec::new())], vec![Pair::Ran(Vec::new())]],
+        currency: "USD".to_owned(),
     };
-    let page = FIRE.page(Some(&sizing));
-    assert!(page.contains("<section id=\"sizing\">") && page.contains("100/s &lt; 150/s"));
-    assert!(!FIRE.page(None).contains("<section id=\"sizing\">"));
+    let compared = Comparison::of(&bench, "capacity", vec!["a: 1 → 2".to_owned()], &[]);
+    let curves = |told: &Told| Curves::of(&told.scenario, &told.result.measurements);
+    let page = |base: Vec<Curves>| {
+        let scenario = "<smoke>".to_owned();
+        let runs = [ComparedRuns { scenario, base, candidate: vec![curves(&FIRE)] }];
+        comparison(&compared, &runs, "{\"a\": \"</script>\"}", &[], "aurelius-sim compare")
+    };
+    let both = page(vec![curves(&SMOKE), curves(&FIRE)]);
+    let figures = both.matches("<figure id=\"chart-").count();
+    assert!(figures > 2, "{figures}");
+    assert_eq!(both.matches("\"lo\":[").count(), figures, "two runs of the base have a band");
+    assert!(both.contains("<h2>&lt;smoke&gt; over time</h2>") && !both.contains("<smoke>"));
+    assert_eq!(both.matches("</script>").count(), 4, "what is told ends no script");
+    let saved = page(Vec::new());
+    assert!(saved.contains("a saved result keeps figures, no series"));
+    assert!(
+        !saved.contains("leeoniya") && saved.len() < 40_000,
+        "without charts there is no library"
+    );
+    let same = page(vec![curves(&FIRE)]);
+    assert!(
+        same.contains("The same on both sides: Requests completed") && !same.contains("<figure")
+    );
 }
 
 #[test]

@@ -121,7 +121,8 @@ impl AlertWatch {
         self.services.iter_mut().for_each(|services| services.expose(&mut series));
         self.clients.iter_mut().for_each(|clients| clients.expose(&mut series));
         self.storage.take(at_ms, SCRAPE, series);
-        self.storage.forget_before(at_ms - self.window_ms - LOOKBACK_MS);
+        self.storage
+            .forget_before(at_ms.saturating_sub(self.window_ms.saturating_add(LOOKBACK_MS)));
         self.evaluate_until(at_ms);
     }
 
@@ -166,7 +167,7 @@ impl AlertWatch {
             storage: &self.storage,
             lookback_ms: LOOKBACK_MS,
             step_ms: millis(self.spec.evaluation_interval),
-            epoch_s: 0.0,
+            epoch_s: self.spec.epoch_s(),
         };
         let samples = match evaluation.value(&spec.expression, at_ms)? {
             Value::Vector(samples) => samples,

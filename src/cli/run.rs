@@ -12,6 +12,7 @@ use crate::cli::{Exit, pod_trace, repeat, say_error, side_by_side};
 use crate::findings::{Case, causes, check};
 use crate::input::render::{Colour as DiagnosticColour, render_all};
 use crate::input::{Loaded, load_scenario};
+use crate::metrics::Measurements;
 use crate::report::explain::explain;
 use crate::report::sparkline::Charset;
 use crate::report::text::{Colour, Detail, Style, Told, across, summary};
@@ -206,11 +207,18 @@ fn make(
             let first = results.first().expect("at least one run was asked for");
             let report = report();
             let command = again(scenario, args);
+            let runs: Vec<(Case<'_>, &Measurements)> = results
+                .iter()
+                .map(|run| {
+                    let measured = &run.measurements;
+                    (Case::new(scenario, &run.history, measured, &run.thresholds), measured)
+                })
+                .collect();
             Made::One(html::html(&html::Shown {
                 report: &report,
                 case,
                 measured: &first.measurements,
-                sizing: None,
+                runs: &runs,
                 command: &command,
             }))
         }

@@ -366,5 +366,6 @@ fn sample(secs: u64) -> Sample {
         ],
         pools: vec![pool(if secs < 712 { 2 } else { 3 }, 3.4, 0), pool(2, 2.1, 2)],
         pods_pending: if late { 3 } else { u32::from(secs > 2_282) },
+        budgets: Vec::new(),
     }
 }

@@ -37,6 +37,17 @@ pub fn grouped(value: f64) -> String {
     out
 }
 
+/// How much of something is in use: `85% of its CPU limit`, and far beyond all of it `2,326 times its
+/// places`.
+#[must_use]
+pub fn of_its(share: f64, what: &str) -> String {
+    if share < 10.0 {
+        format!("{:.0}% of its {what}", share * 100.0)
+    } else {
+        format!("{} times its {what}", grouped(share))
+    }
+}
+
 /// `1 pod`, `36 pods`.
 #[must_use]
 pub fn plural(count: usize, word: &str) -> String {

@@ -147,7 +147,7 @@ fn prometheus_duration(text: &str) -> Option<SimDuration> {
         rest = &rest[letters..];
     }
     // Longer than any run is as good as for ever.
-    (total > 0).then(|| SimDuration::from_millis(total.min(100 * 365 * 86_400_000)))
+    (!text.is_empty()).then(|| SimDuration::from_millis(total.min(100 * 365 * 86_400_000)))
 }
 
 /// `alerts` of a scenario; `groups` are those of its rules.
@@ -156,9 +156,12 @@ pub(super) fn alerts(value: &Value<'_>, groups: &[RuleGroup]) -> Option<AlertsSp
     // The files were followed when they were read; here the shape is checked.
     fields.read("rules", |value| value.list(Value::non_empty));
     let scrape = fields.read_or("scrapeInterval", INTERVAL, interval);
+    // What becomes of a rule is known before anything runs.
+    let judged = AlertsSpec::default().with_groups(groups.to_vec());
     let evaluation = fields.read_or("evaluationInterval", INTERVAL, interval);
-    let expect = fields
-        .read_or("expect", Vec::new(), |value| value.list(|value| expectation(value, groups)));
+    let expect = fields.read_or("expect", Vec::new(), |value| {
+        value.list(|value| expectation(value, &judged.groups))
+    });
     fields.finish("alerts");
     Some(AlertsSpec {
         scrape_interval: scrape?,
@@ -205,6 +208,18 @@ fn expectation(value: &Value<'_>, groups: &[RuleGroup]) -> Option<Expectation> {
         alert.report(error);
         return None;
     }
+    let rules = || groups.iter().flat_map(|group| &group.rules).filter(|it| *it.name() == name);
+    if let Some(rule) = rules().next().filter(|_| !rules().any(RuleSpec::is_evaluated)) {
+        let message = format!("`{name}` cannot be evaluated, so nothing can be expected of it");
+        let why = rule.obstacles.join("; ");
+        alert.report(
+            alert
+                .error(codes::UNSUPPORTED, &message)
+                .note(format!("{}: {why}", rule.origin))
+                .help("take the expectation out, or let the rule ask for series that are there"),
+        );
+        return None;
+    }
     let labels = labels?.unwrap_or_default();
     Some(Expectation { alert: name, labels, fires: fires?, origin: value.origin() })
 }
@@ -233,9 +248,13 @@ mod tests {
 
     #[test]
     fn durations_of_prometheus() {
-        for (text, seconds) in
-            [("5m", Some(300)), ("1d12h", Some(129_600)), ("0", Some(0)), ("90s", Some(90))]
-        {
+        for (text, seconds) in [
+            ("5m", Some(300)),
+            ("1d12h", Some(129_600)),
+            ("0", Some(0)),
+            ("0m", Some(0)),
+            ("90s", Some(90)),
+        ] {
             assert_eq!(prometheus_duration(text), seconds.map(SimDuration::from_secs), "{text}");
         }
         for wrong in ["5", "m5", "5m1h", "1m1m", "", "-5m", "5 m"] {

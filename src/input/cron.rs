@@ -57,6 +57,12 @@ pub(super) struct Start<'a> {
 }
 
 impl Start<'_> {
+    /// What the clock shows at the beginning of a run, before its warm-up (s since 1970).
+    pub(super) fn epoch_s(self, warm_up: SimDuration) -> Option<f64> {
+        let measured = crate::units::convert::f64_from_i64(self.instant()?.timestamp());
+        Some(measured - warm_up.as_secs_f64())
+    }
+
     /// The instant; a time that the zone's clocks leave out is read as if they did not.
     fn instant(self) -> Option<DateTime<Utc>> {
         let clock = NaiveDateTime::parse_from_str(self.text, "%Y-%m-%dT%H:%M:%S").ok()?;

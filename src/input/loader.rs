@@ -361,7 +361,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
     let around = (hpas.as_slice(), &services, metrics.as_slice());
     let scaled_objects = scaled_objects(context, &objects, around, &document);
-    let alerts = watched(document.alerts.take(), rules, document.model, &services);
+    let alerts = watched(&mut document, rules, &services);
     let passed_over = ignored(&objects, &alerts);
     Scenario {
         selectors: selectors(&objects),
@@ -442,20 +442,21 @@ fn input_files(context: Context<'_>) -> Vec<InputFile> {
 
 /// The rules that a run looks at. The fluid model is for speed: it looks at them when it is told to.
 fn watched(
-    stated: Option<AlertsSpec>,
+    document: &mut ScenarioDocument,
     rules: Vec<RuleGroup>,
-    model: ServiceModel,
     services: &ServiceGraph,
 ) -> AlertsSpec {
-    let spec = match (stated, model) {
+    let epoch_s = document.wall_clock().and_then(|it| it.epoch_s(document.warm_up));
+    let spec = match (document.alerts.take(), document.model) {
         (Some(stated), _) => stated.with_groups(rules),
         (None, ServiceModel::Requests) => AlertsSpec::default().with_groups(rules),
         (None, ServiceModel::Fluid { .. }) => return AlertsSpec::default(),
     };
     if services.stations.iter().all(|station| station.pools.is_empty()) {
-        return spec.without("db_connection_pool_", "no service states a pool of connections");
+        let why = "no service states a pool of connections";
+        return spec.at(epoch_s).without("db_connection_pool_", why);
     }
-    spec
+    spec.at(epoch_s)
 }
 
 /// Objects that decide nothing, by kind.

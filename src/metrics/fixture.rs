@@ -336,6 +336,7 @@ impl Teller {
                 PoolSample::default(),
             ],
             pods_pending: 0,
+            budgets: Vec::new(),
         };
         change(&mut sample);
         self.heard.sample(at(secs), &sample);

@@ -533,6 +533,11 @@ impl Observer for Measurements {
         for (series, pool) in self.series.pools.iter_mut().zip(&sample.pools) {
             series.push(*pool);
         }
+        let budgets = &mut self.series.budgets;
+        budgets.resize_with(sample.budgets.len().max(budgets.len()), Vec::new);
+        for (series, allowed) in budgets.iter_mut().zip(&sample.budgets) {
+            series.push(*allowed);
+        }
         self.placed.take(sample);
         self.series.pods_pending.push(sample.pods_pending);
         self.vus_max = self.vus_max.max(sample.virtual_users).max(self.vus_pre_allocated);

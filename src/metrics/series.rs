@@ -25,6 +25,8 @@ pub struct Series {
     pub pools: Vec<Vec<PoolSample>>,
     /// Pods that are not bound, by instant.
     pub pods_pending: Vec<u32>,
+    /// Disruptions that each budget allows, then by instant; `None` while there is no such object.
+    pub budgets: Vec<Vec<Option<i32>>>,
 }
 
 /// Traffic of all clients since the instant before.

@@ -180,6 +180,8 @@ pub struct Sample {
     pub placed: Vec<PlacedSample>,
     /// Pods that are not bound.
     pub pods_pending: u32,
+    /// `status.disruptionsAllowed` of each budget; `None` where the object is not there.
+    pub budgets: Vec<Option<i32>>,
 }
 
 /// A workload at a sampling instant.

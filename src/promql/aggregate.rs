@@ -11,8 +11,19 @@ use crate::promql::{Error, Labels, NAME};
 use crate::units::convert::{f64_from_usize, trunc_i64};
 
 /// The aggregations that are computed.
-pub(super) const SUPPORTED: [&str; 11] = [
-    "sum", "avg", "count", "min", "max", "group", "stddev", "stdvar", "topk", "bottomk", "quantile",
+pub(super) const SUPPORTED: [&str; 12] = [
+    "sum",
+    "avg",
+    "count",
+    "min",
+    "max",
+    "group",
+    "stddev",
+    "stdvar",
+    "topk",
+    "bottomk",
+    "quantile",
+    "count_values",
 ];
 
 pub(super) fn aggregate(
@@ -57,6 +68,22 @@ pub(super) fn aggregate(
         Ok(Sample { labels, value })
     });
     aggregated.collect()
+}
+
+/// How many series of each group have each value, which is told in a label (engine.go
+/// `aggregationCountValues`).
+pub(super) fn count_values(
+    label: &str,
+    samples: Vec<Sample>,
+    modifier: Option<&LabelModifier>,
+) -> Vec<Sample> {
+    let mut counts: BTreeMap<Labels, f64> = BTreeMap::new();
+    for sample in samples {
+        let mut labels = group_of(&sample.labels, modifier);
+        labels.set(label, &sample.value.to_string());
+        *counts.entry(labels).or_insert(0.0) += 1.0;
+    }
+    counts.into_iter().map(|(labels, value)| Sample { labels, value }).collect()
 }
 
 fn group_of(labels: &Labels, modifier: Option<&LabelModifier>) -> Labels {

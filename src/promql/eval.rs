@@ -1,7 +1,7 @@
 //! The walk through an expression at an instant.
 
 use promql_parser::parser::{
-    AggregateExpr, Call, Expr, MatrixSelector, Offset, SubqueryExpr, VectorSelector,
+    AggregateExpr, AtModifier, Call, Expr, MatrixSelector, Offset, SubqueryExpr, VectorSelector,
 };
 
 use crate::promql::over_time::Window;
@@ -107,7 +107,7 @@ impl Evaluation<'_> {
 
     fn instant(&self, selector: &VectorSelector, at_ms: i64) -> Vec<Sample> {
         let Some(name) = name_of(selector) else { return Vec::new() };
-        let at_ms = at_ms - offset_ms(selector.offset.as_ref());
+        let at_ms = self.asked(at_ms, selector.at.as_ref(), selector.offset.as_ref());
         let found = self.storage.select(name, &selector.matchers);
         let values = found.filter_map(|(labels, series)| {
             let value = series.value_at(at_ms, self.lookback_ms)?.value?;
@@ -119,13 +119,29 @@ impl Evaluation<'_> {
     /// For `timestamp()`: when each sample was taken (s), counted as `time()` counts.
     pub(super) fn taken_at(&self, selector: &VectorSelector, at_ms: i64) -> Vec<Sample> {
         let Some(name) = name_of(selector) else { return Vec::new() };
-        let at_ms = at_ms - offset_ms(selector.offset.as_ref());
+        let at_ms = self.asked(at_ms, selector.at.as_ref(), selector.offset.as_ref());
         let found = self.storage.select(name, &selector.matchers);
         let values = found.filter_map(|(labels, series)| {
             let taken = series.value_at(at_ms, self.lookback_ms)?;
             Some(Sample { labels: labels.nameless(), value: self.seconds(taken.at_ms) })
         });
         values.collect()
+    }
+
+    /// The instant that a selector asks about: where `@` pins it, then `offset`. A rule is evaluated at one
+    /// instant, which is both `start()` and `end()`.
+    fn asked(&self, at_ms: i64, at: Option<&AtModifier>, offset: Option<&Offset>) -> i64 {
+        let pinned = match at {
+            None | Some(AtModifier::Start | AtModifier::End) => at_ms,
+            Some(AtModifier::At(instant)) => {
+                let seconds = match instant.duration_since(std::time::UNIX_EPOCH) {
+                    Ok(after) => after.as_secs_f64(),
+                    Err(before) => -before.duration().as_secs_f64(),
+                };
+                crate::units::convert::round_i64((seconds - self.epoch_s) * 1e3)
+            }
+        };
+        pinned.saturating_sub(offset_ms(offset))
     }
 
     /// An instant as `time()` tells it (s).
@@ -151,7 +167,7 @@ impl Evaluation<'_> {
     }
 
     fn range(&self, selector: &MatrixSelector, at_ms: i64) -> Matrix {
-        let to_ms = at_ms - offset_ms(selector.vs.offset.as_ref());
+        let to_ms = self.asked(at_ms, selector.vs.at.as_ref(), selector.vs.offset.as_ref());
         let from_ms = to_ms - millis(selector.range);
         let mut series = Vec::new();
         if let Some(name) = name_of(&selector.vs) {
@@ -167,7 +183,7 @@ impl Evaluation<'_> {
 
     /// The inner expression at every multiple of the step after the beginning of the range.
     fn subquery(&self, subquery: &SubqueryExpr, at_ms: i64) -> Result<Matrix, Error> {
-        let to_ms = at_ms - offset_ms(subquery.offset.as_ref());
+        let to_ms = self.asked(at_ms, subquery.at.as_ref(), subquery.offset.as_ref());
         let from_ms = to_ms - millis(subquery.range);
         let step = subquery.step.map_or(self.step_ms, millis).max(1);
         let mut at = from_ms.div_euclid(step) * step;
@@ -194,6 +210,13 @@ impl Evaluation<'_> {
 
     fn aggregate_of(&self, aggregate: &AggregateExpr, at_ms: i64) -> Result<Value, Error> {
         let samples = self.vector(&aggregate.expr, at_ms)?;
+        if aggregate.op.to_string() == "count_values" {
+            let label =
+                aggregate.param.as_ref().map(|param| self.text(param, at_ms)).transpose()?;
+            let label = label.ok_or_else(|| Error("count_values lacks a label".to_owned()))?;
+            let modifier = aggregate.modifier.as_ref();
+            return Ok(Value::Vector(super::aggregate::count_values(&label, samples, modifier)));
+        }
         let parameter =
             aggregate.param.as_ref().map(|param| self.scalar(param, at_ms)).transpose()?;
         let op = aggregate.op.to_string();

@@ -4,7 +4,7 @@ use promql_parser::label::MatchOp;
 use promql_parser::parser::{Call, Expr, VectorSelector};
 
 use crate::promql::eval::{Evaluation, Sample, Value, each};
-use crate::promql::{Error, Labels, NAME, histogram};
+use crate::promql::{Error, Labels, NAME, calendar, histogram};
 
 /// Functions of a range without another argument.
 pub(super) const OF_RANGES: [&str; 18] = [
@@ -59,6 +59,12 @@ pub(super) const OTHERS: [&str; 27] = [
     "label_join",
 ];
 
+/// Functions of angles (rad), and to and from degrees.
+pub(super) const ANGLES: [&str; 14] = [
+    "acos", "acosh", "asin", "asinh", "atan", "atanh", "cos", "cosh", "deg", "rad", "sin", "sinh",
+    "tan", "tanh",
+];
+
 pub(super) fn call(on: &Evaluation<'_>, call: &Call, at_ms: i64) -> Result<Value, Error> {
     let name = call.func.name;
     let arguments = &call.args.args;
@@ -108,6 +114,13 @@ pub(super) fn call(on: &Evaluation<'_>, call: &Call, at_ms: i64) -> Result<Value
                 samples.reverse();
             }
             Value::Vector(samples)
+        }
+        _ if calendar::FUNCTIONS.contains(&name) => {
+            let of = match arguments.first() {
+                Some(argument) => on.vector(argument, at_ms)?,
+                None => vec![Sample { labels: Labels::default(), value: on.seconds(at_ms) }],
+            };
+            Value::Vector(each(of, |seconds| calendar::part(name, seconds)))
         }
         "label_replace" | "label_join" => Value::Vector(relabelled(on, name, arguments, at_ms)?),
         _ => {
@@ -179,8 +192,31 @@ fn pointwise(
                 each(samples, |value| f64::max(least, f64::min(most, value)))
             }
         }
-        _ => return Err(Error(format!("function {name}"))),
+        _ => match angle(name) {
+            Some(function) => each(samples, function),
+            None => return Err(Error(format!("function {name}"))),
+        },
     }))
+}
+
+fn angle(name: &str) -> Option<fn(f64) -> f64> {
+    Some(match name {
+        "acos" => libm::acos,
+        "acosh" => libm::acosh,
+        "asin" => libm::asin,
+        "asinh" => libm::asinh,
+        "atan" => libm::atan,
+        "atanh" => libm::atanh,
+        "cos" => libm::cos,
+        "cosh" => libm::cosh,
+        "deg" => f64::to_degrees,
+        "rad" => f64::to_radians,
+        "sin" => libm::sin,
+        "sinh" => libm::sinh,
+        "tan" => libm::tan,
+        "tanh" => libm::tanh,
+        _ => return None,
+    })
 }
 
 fn timestamps(on: &Evaluation<'_>, of: &Expr, at_ms: i64) -> Result<Vec<Sample>, Error> {

@@ -2,12 +2,13 @@
 //!
 //! Floor 1. It knows no metric and no cluster. Texts are parsed by `promql-parser`; what follows from
 //! the tree is computed here, after prometheus/promql (`engine.go`, `functions.go`, `quantile.go`) and
-//! prometheus/rules (`alerting.go`). Native histograms, `@` and the calendar functions are left out:
-//! [`Needs`] says so of an expression before anything is computed.
+//! prometheus/rules (`alerting.go`). Native histograms and what Prometheus
+//! holds for experimental are left out: [`Needs`] says so of an expression before anything is computed.
 
 mod aggregate;
 pub mod alerting;
 mod binary;
+mod calendar;
 mod eval;
 mod functions;
 mod histogram;

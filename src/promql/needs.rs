@@ -6,7 +6,10 @@ use promql_parser::label::MatchOp;
 use promql_parser::parser::{AtModifier, Expr, Offset, VectorSelector};
 
 use crate::promql::eval::{millis, name_of, offset_ms};
-use crate::promql::{LOOKBACK_MS, NAME, aggregate, functions};
+use crate::promql::{LOOKBACK_MS, NAME, aggregate, calendar, functions};
+
+/// Longer than any run, and far from where sums of instants end.
+const FOREVER_MS: i64 = i64::MAX / 8;
 
 /// A label that a selector insists on: that must be there for anything to be selected.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +31,8 @@ pub struct Needs {
     pub window_ms: i64,
     /// What is not computed here, each in a few words.
     pub unsupported: BTreeSet<String>,
+    /// Functions of the calendar and instants of it: they need to know what the clock shows.
+    pub calendar: BTreeSet<String>,
 }
 
 impl Needs {
@@ -72,7 +77,12 @@ impl Needs {
             Expr::VectorSelector(it) => self.selector(it, back_ms, LOOKBACK_MS),
             Expr::Call(it) => {
                 let name = it.func.name;
-                if !functions::OF_RANGES.contains(&name) && !functions::OTHERS.contains(&name) {
+                if calendar::FUNCTIONS.contains(&name) {
+                    self.calendar.insert(format!("{name}()"));
+                } else if !functions::OF_RANGES.contains(&name)
+                    && !functions::OTHERS.contains(&name)
+                    && !functions::ANGLES.contains(&name)
+                {
                     self.unsupported.insert(format!("function {name}"));
                 }
                 it.args.args.iter().for_each(|argument| self.walk(argument, back_ms));
@@ -84,9 +94,11 @@ impl Needs {
         }
     }
 
+    /// An instant of the calendar may lie anywhere in a run: nothing is forgotten then.
     fn at(&mut self, modifier: Option<&AtModifier>) {
-        if modifier.is_some() {
-            self.unsupported.insert("the modifier @".to_owned());
+        if let Some(AtModifier::At(_)) = modifier {
+            self.calendar.insert("@".to_owned());
+            self.window_ms = FOREVER_MS;
         }
     }
 

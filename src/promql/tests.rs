@@ -57,8 +57,16 @@ fn expand(text: &str) -> Vec<Step> {
 }
 
 fn result(storage: &Storage, expression: &str, minute: i64) -> Result<Value, Error> {
-    let evaluation =
-        Evaluation { storage, lookback_ms: LOOKBACK_MS, step_ms: 60_000, epoch_s: 0.0 };
+    result_since(storage, expression, minute, 0.0)
+}
+
+fn result_since(
+    storage: &Storage,
+    expression: &str,
+    minute: i64,
+    epoch_s: f64,
+) -> Result<Value, Error> {
+    let evaluation = Evaluation { storage, lookback_ms: LOOKBACK_MS, step_ms: 60_000, epoch_s };
     evaluation.value(&parse(expression).expect("PromQL"), minute * 60_000)
 }
 
@@ -274,9 +282,7 @@ fn what_is_not_computed_is_said_before() {
     assert_eq!(found.window_ms, (60 + 5 + 2) * 60_000);
     assert!(found.unsupported.is_empty(), "{found:?}");
     for (text, word) in [
-        ("hour() > 5", "function hour"),
-        ("a @ 5", "the modifier @"),
-        ("count_values(\"v\", a)", "aggregation count_values"),
+        ("mad_over_time(a[5m])", "function mad_over_time"),
         ("{job=\"a\"}", "a selector that names no metric"),
     ] {
         assert!(needs(text).unsupported.contains(word), "{text}: {:?}", needs(text));
@@ -290,4 +296,49 @@ fn old_samples_are_forgotten_and_series_with_them() {
     storage.forget_before(60_000);
     assert_eq!(storage.len(), 2);
     holds(&storage, "a or b", 2, &[("a", 3.0)]);
+}
+
+#[test]
+fn a_pinned_instant_does_not_move_and_an_offset_comes_after_it() {
+    let storage = storage(&[("n", "0+1x20")]);
+    holds(&storage, "n @ 300", 12, &[("n", 5.0)]);
+    holds(&storage, "n @ 300 offset 2m", 12, &[("n", 3.0)]);
+    holds(&storage, "n offset 2m @ 300", 12, &[("n", 3.0)]);
+    holds(&storage, "n @ start() - n @ end()", 12, &[("{}", 0.0)]);
+    holds(&storage, "increase(n[4m] @ 600)", 15, &[("{}", 4.0)]);
+    holds(&storage, "max_over_time(n[3m:1m] @ 420)", 15, &[("{}", 7.0)]);
+    // Nobody has seen the future.
+    holds(&storage, "n @ 3600", 12, &[]);
+    // With a calendar, instants are those of the calendar.
+    let value = result_since(&storage, "n @ 1700000300", 12, 1_700_000_000.0);
+    let Ok(Value::Vector(samples)) = value else { panic!("a vector") };
+    assert!((samples[0].value - 5.0).abs() < 1e-9);
+    assert_eq!(Needs::of(&parse("n @ 5").expect("PromQL")).calendar.len(), 1);
+    assert!(Needs::of(&parse("n @ end()").expect("PromQL")).calendar.is_empty());
+}
+
+#[test]
+fn the_hour_is_that_of_the_clock_and_values_are_counted() {
+    let storage =
+        storage(&[("v{pod=\"a\"}", "1x9"), ("v{pod=\"b\"}", "1x9"), ("v{pod=\"c\"}", "2x9")]);
+    // 2026-11-23T07:00:00Z, a Monday.
+    let at = |expression: &str| match result_since(&storage, expression, 5, 1_795_417_200.0) {
+        Ok(Value::Vector(samples)) => samples.first().map(|sample| sample.value),
+        Ok(Value::Scalar(_) | Value::Text(_)) | Err(_) => None,
+    };
+    for (expression, expected) in [
+        ("hour()", 7.0),
+        ("minute()", 5.0),
+        ("day_of_week()", 1.0),
+        ("day_of_month()", 23.0),
+        ("month(vector(0))", 1.0),
+        ("year(vector(time()))", 2026.0),
+        ("days_in_month()", 30.0),
+        ("hour() > bool 6", 1.0),
+    ] {
+        assert_eq!(at(expression), Some(expected), "{expression}");
+    }
+    holds(&storage, "count_values(\"n\", v)", 5, &[("{n=\"1\"}", 2.0), ("{n=\"2\"}", 1.0)]);
+    holds(&storage, "rad(vector(180)) - pi()", 5, &[("{}", 0.0)]);
+    holds(&storage, "cos(vector(0))", 5, &[("{}", 1.0)]);
 }

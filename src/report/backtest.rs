@@ -16,6 +16,7 @@ pub fn picture(name: &str, results: &[(String, Vec<Step>)]) -> String {
         sizes.series.push(Series {
             name: policy.clone(),
             points: points(steps, &|step| f64::from(step.simulated)),
+            spread: Vec::new(),
             colour,
             dash: Dash::Solid,
             join: Join::Step,
@@ -24,6 +25,7 @@ pub fn picture(name: &str, results: &[(String, Vec<Step>)]) -> String {
     sizes.series.push(Series {
         name: "recorded".to_owned(),
         points: points(first, &|step| f64::from(step.recorded)),
+        spread: Vec::new(),
         colour: Colour::Black,
         dash: Dash::Dotted,
         join: Join::Step,
@@ -32,6 +34,7 @@ pub fn picture(name: &str, results: &[(String, Vec<Step>)]) -> String {
     demand.series.push(Series {
         name: "recorded".to_owned(),
         points: points(first, &|step| step.cores),
+        spread: Vec::new(),
         colour: Colour::Black,
         dash: Dash::Solid,
         join: Join::Line,

@@ -252,6 +252,7 @@ pub fn picture(observed: &Observed, calibration: &Calibration) -> Option<String>
     let series = |name: &str, colour, dash, points: Vec<(f64, Option<f64>)>| Series {
         name: name.to_owned(),
         points,
+        spread: Vec::new(),
         colour,
         dash,
         join: Join::Line,

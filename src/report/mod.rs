@@ -22,6 +22,7 @@ pub mod html;
 pub mod json;
 pub mod markdown;
 pub mod ndjson;
+pub mod overlay;
 pub mod pod_trace;
 pub mod review;
 pub mod size;

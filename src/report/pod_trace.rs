@@ -361,6 +361,7 @@ pub fn charts(trace: &PodTrace, placed: &Placement) -> BTreeMap<String, String> 
     let series = |name: &str, colour, dash, value: &dyn Fn(&Point) -> f64| Series {
         name: name.to_owned(),
         points: placed.points.iter().map(|point| (point.at_s, Some(value(point)))).collect(),
+        spread: Vec::new(),
         colour,
         dash,
         join: Join::Step,

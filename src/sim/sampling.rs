@@ -74,6 +74,12 @@ impl<O: Observer> Run<'_, O> {
             pools: self.sample_pools(),
             placed: self.sample_placed(&usages, elapsed_s),
             pods_pending: count_u32(self.cluster.pending_count()),
+            budgets: self
+                .cluster
+                .budgets()
+                .iter()
+                .map(|budget| budget.exists.then_some(budget.status.disruptions_allowed))
+                .collect(),
         };
         self.observer.sample(now, &sample);
         self.schedule(self.sampler.interval, Event::Sample);

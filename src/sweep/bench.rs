@@ -9,7 +9,7 @@ use crate::scenario::Scenario;
 use crate::sweep::figures::{Figures, Measure};
 use crate::sweep::interval::MeanInterval;
 use crate::sweep::paired::{Paired, Verdict, holm, nondominated, over_strata};
-use crate::sweep::{Progress, SweepOptions, each, run};
+use crate::sweep::{Progress, RunResult, SweepOptions, each, run};
 
 /// Measures on which policies are compared.
 pub const COMPARED: [Measure; 8] = [
@@ -93,6 +93,21 @@ pub fn compute(
     options: BenchOptions,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Vec<Vec<Pair>> {
+    compute_and_show(variants, options, progress, &|_, _, _| {})
+}
+
+/// Who sees every run as it ends, from any thread and in any order: the policy and the scenario by
+/// position, what was run, and what came of it.
+pub type Witness<'w> = dyn Fn((usize, usize), &Scenario, &RunResult) + Sync + 'w;
+
+/// The same, with someone who sees every run, of which only the figures are kept.
+#[must_use]
+pub fn compute_and_show(
+    variants: &[Vec<Result<Scenario, String>>],
+    options: BenchOptions,
+    progress: &(dyn Fn(Progress) + Sync),
+    show: &Witness<'_>,
+) -> Vec<Vec<Pair>> {
     let mut pairs: Vec<Vec<Pair>> = variants
         .iter()
         .map(|of_policy| {
@@ -124,6 +139,7 @@ pub fn compute(
             let seed = options.seed.unwrap_or(variant.seed);
             let result = run(variant, SweepOptions::single(seed), *replication, progress);
             progress(Progress::Finished);
+            show((*policy, *scenario), variant, &result);
             Figures::of(variant, &result, options.strict)
         });
         for ((policy, scenario, _), figures) in tasks.into_iter().zip(done) {

@@ -9,7 +9,7 @@ use crate::cli::progress::Meter;
 use crate::cli::{Exit, say_error};
 use crate::report::bench::{json, pareto::pareto, text::text};
 use crate::scenario::Scenario;
-use crate::sweep::bench::{Bench, BenchOptions, Pair, compute};
+use crate::sweep::bench::{Bench, BenchOptions, Pair, Witness, compute_and_show};
 use crate::sweep::with_threads;
 use crate::units::SimDuration;
 use crate::units::convert::{count_u32, index};
@@ -64,7 +64,7 @@ fn compute_bench(args: &BenchArgs, color: Color) -> Result<(Bench, Vec<(String, 
         precision: args.precision,
         strict: args.strict,
     };
-    let bench = run(&variants, options, args.jobs, args.progress)?;
+    let bench = run(&variants, options, args.jobs, args.progress, &|_, _, _| {})?;
     Ok((bench, variants.inputs()))
 }
 
@@ -74,13 +74,14 @@ pub(in crate::cli) fn run(
     options: BenchOptions,
     jobs: Option<u32>,
     progress: crate::cli::args::ProgressArg,
+    show: &Witness<'_>,
 ) -> Result<Bench, Exit> {
     let ready = variants.scenarios.iter().flatten().filter(|it| it.is_ok()).count();
     let total = count_u32(ready).saturating_mul(options.runs).max(2);
     let meter = Meter::new(progress, "bench", SimDuration::ZERO, total);
     let jobs = jobs.map_or(0, index);
     let hear = |news| meter.hear(news);
-    let pairs = with_threads(jobs, || compute(&variants.scenarios, options, &hear));
+    let pairs = with_threads(jobs, || compute_and_show(&variants.scenarios, options, &hear, show));
     meter.clear();
     let pairs = pairs.map_err(|error| {
         say_error(&error);

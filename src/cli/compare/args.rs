@@ -49,7 +49,7 @@ pub(in crate::cli) struct CompareArgs {
     /// The name by which a comment of a pull request is found again.
     #[arg(long, value_name = "NAME", default_value = "capacity")]
     pub(in crate::cli) name: String,
-    /// Output format, repeatable: text, markdown, junit, github, json (each to stdout or =PATH).
+    /// Output format, repeatable: text, markdown, junit, github, json, html (each to stdout or =PATH).
     #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output)]
     pub(in crate::cli) output: Vec<CompareOutput>,
     /// End with 3 when anything can be told to differ.
@@ -82,6 +82,8 @@ pub(in crate::cli) enum CompareFormat {
     Github,
     /// Every run.
     Json,
+    /// One self-contained page, both sides over each other.
+    Html,
 }
 
 /// `FMT[=PATH]` of a comparison.

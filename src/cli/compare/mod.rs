@@ -3,6 +3,7 @@
 pub(in crate::cli) mod args;
 mod baseline;
 mod git;
+mod kept;
 
 use std::path::{Path, PathBuf};
 
@@ -16,12 +17,15 @@ use crate::input::changes::changes;
 use crate::input::{LoadOptions, load_scenario, load_scenario_under};
 use crate::report::bench::comparison::Comparison;
 use crate::report::bench::{forms, json};
+use crate::report::html;
 use crate::scenario::Scenario;
+use crate::sweep::RunResult;
 use crate::sweep::bench::{Bench, BenchOptions, Pair};
 use crate::units::convert::count_u32;
 
 use args::{CompareArgs, CompareFormat, CompareOutput};
 use git::Tree;
+use kept::Kept;
 
 /// Runs of each variant when nobody says how many: enough for an interval, quick enough for CI.
 const RUNS: u32 = 5;
@@ -50,10 +54,11 @@ fn usage(message: &str) -> Exit {
 }
 
 fn compute(args: &CompareArgs, color: Color) -> Result<Comparison, Exit> {
+    let kept = Kept::new(&args.output);
     let (bench, inputs, changed) = match (&args.base_ref, &args.baseline) {
-        (Some(reference), _) => with_commit(args, reference, color)?,
-        (None, Some(saved)) => with_saved(args, saved, color)?,
-        (None, None) => with_each_other(args, color)?,
+        (Some(reference), _) => with_commit(args, reference, color, &kept)?,
+        (None, Some(saved)) => with_saved(args, saved, color, &kept)?,
+        (None, None) => with_each_other(args, color, &kept)?,
     };
     let ran = |pairs: &[Pair]| pairs.iter().any(|pair| matches!(pair, Pair::Ran(_)));
     if !bench.pairs.iter().all(|pairs| ran(pairs)) {
@@ -65,7 +70,8 @@ fn compute(args: &CompareArgs, color: Color) -> Result<Comparison, Exit> {
         return Err(usage(&format!("there is nothing to compare: {reason}")));
     }
     let comparison = Comparison::of(&bench, &args.name, changed, &args.limits);
-    write_outputs(&args.output, &comparison, &bench, &inputs)?;
+    let made = Made { comparison: &comparison, bench: &bench, inputs: &inputs };
+    write_outputs(args, &made, kept)?;
     Ok(comparison)
 }
 
@@ -76,13 +82,14 @@ fn options(args: &CompareArgs, runs: u32, seed: Option<u64>) -> BenchOptions {
     BenchOptions { seed, runs, precision: None, strict: args.strict }
 }
 
-fn run(args: &CompareArgs, variants: &Variants) -> Result<Bench, Exit> {
+fn run(args: &CompareArgs, variants: &Variants, kept: &Kept) -> Result<Bench, Exit> {
     let options = options(args, args.runs.unwrap_or(RUNS), args.seed);
-    crate::cli::bench::run(variants, options, args.jobs, args.progress)
+    let show = |at, scenario: &Scenario, result: &RunResult| kept.keep(at, scenario, result);
+    crate::cli::bench::run(variants, options, args.jobs, args.progress, &show)
 }
 
 /// Two scenarios, two policies or two values files.
-fn with_each_other(args: &CompareArgs, color: Color) -> Result<Compared, Exit> {
+fn with_each_other(args: &CompareArgs, color: Color, kept: &Kept) -> Result<Compared, Exit> {
     let [base, candidate] = args.paths.as_slice() else {
         return Err(usage(
             "name a base and a candidate; scenarios alone need `--base-ref` or `--baseline`",
@@ -115,7 +122,7 @@ fn with_each_other(args: &CompareArgs, color: Color) -> Result<Compared, Exit> {
     inputs.extend(variants.inputs());
     inputs.sort();
     inputs.dedup();
-    let bench = run(args, &variants)?;
+    let bench = run(args, &variants, kept)?;
     Ok((bench, inputs, file_changes(&[(base.clone(), candidate.clone())])))
 }
 
@@ -151,7 +158,12 @@ fn side(
 }
 
 /// Scenarios of the work tree against those of a commit.
-fn with_commit(args: &CompareArgs, reference: &str, color: Color) -> Result<Compared, Exit> {
+fn with_commit(
+    args: &CompareArgs,
+    reference: &str,
+    color: Color,
+    kept: &Kept,
+) -> Result<Compared, Exit> {
     let tree = Tree::of(reference).map_err(|error| {
         say_error(&error);
         Exit::Usage
@@ -185,7 +197,7 @@ fn with_commit(args: &CompareArgs, reference: &str, color: Color) -> Result<Comp
     let candidate = std::mem::take(&mut variants.scenarios).swap_remove(0);
     variants.names = vec![format!("{reference} ({})", tree.commit), "work tree".to_owned()];
     variants.scenarios = vec![base, candidate];
-    let bench = run(args, &variants)?;
+    let bench = run(args, &variants, kept)?;
     let inputs = variants.inputs().into_iter().map(|(path, sha256)| {
         let inside = Path::new(&path).strip_prefix(&root).map(|it| it.display().to_string());
         (inside.map_or(path, |inside| format!("{}:{inside}", tree.commit)), sha256)
@@ -194,7 +206,12 @@ fn with_commit(args: &CompareArgs, reference: &str, color: Color) -> Result<Comp
 }
 
 /// Scenarios against a saved result.
-fn with_saved(args: &CompareArgs, saved: &Path, color: Color) -> Result<Compared, Exit> {
+fn with_saved(
+    args: &CompareArgs,
+    saved: &Path,
+    color: Color,
+    kept: &Kept,
+) -> Result<Compared, Exit> {
     let baseline = baseline::read(saved).map_err(|text| usage(&text))?;
     if args.seed.is_some() && args.seed != baseline.seed {
         return Err(usage("the seed is that of the saved result; leave `--seed` out"));
@@ -206,7 +223,11 @@ fn with_saved(args: &CompareArgs, saved: &Path, color: Color) -> Result<Compared
     let runs = baseline.runs.values().map(Vec::len).max().unwrap_or(1);
     let runs = args.runs.unwrap_or(count_u32(runs));
     let options = options(args, runs, baseline.seed);
-    let mut bench = crate::cli::bench::run(&variants, options, args.jobs, args.progress)?;
+    // The saved result is the base; what runs here is the candidate.
+    let show = |(_, scenario): (usize, usize), it: &Scenario, result: &RunResult| {
+        kept.keep((1, scenario), it, result);
+    };
+    let mut bench = crate::cli::bench::run(&variants, options, args.jobs, args.progress, &show)?;
     let of = |name: &String| match baseline.runs.get(name) {
         Some(figures) => Pair::Ran(figures.clone()),
         None => Pair::Refused(format!("it is not in {}", saved.display())),
@@ -236,24 +257,32 @@ fn file_changes(pairs: &[(PathBuf, PathBuf)]) -> Vec<String> {
     lines
 }
 
-fn write_outputs(
-    outputs: &[CompareOutput],
-    comparison: &Comparison,
-    bench: &Bench,
-    inputs: &[(String, String)],
-) -> Result<(), Exit> {
+/// What a comparison came to.
+struct Made<'m> {
+    comparison: &'m Comparison,
+    bench: &'m Bench,
+    inputs: &'m [(String, String)],
+}
+
+fn write_outputs(args: &CompareArgs, made: &Made<'_>, kept: Kept) -> Result<(), Exit> {
     let default = [CompareOutput { format: CompareFormat::Text, path: None }];
-    for output in if outputs.is_empty() { &default } else { outputs } {
-        let made = match output.format {
+    let Made { comparison, bench, inputs } = made;
+    let runs = kept.runs(&bench.scenarios);
+    for output in if args.output.is_empty() { &default[..] } else { &args.output } {
+        let text = match output.format {
             CompareFormat::Text => forms::text(comparison),
             CompareFormat::Markdown => forms::markdown(comparison),
             CompareFormat::Junit => forms::junit(comparison),
             CompareFormat::Github => forms::github(comparison),
             CompareFormat::Json => json(bench, inputs),
+            CompareFormat::Html => {
+                let command = kept::command(args, comparison.runs);
+                html::comparison(comparison, &runs, &json(bench, inputs), inputs, &command)
+            }
         };
         let written = match &output.path {
-            Some(path) => write_whole(path, &made),
-            None => to_stdout(&made),
+            Some(path) => write_whole(path, &text),
+            None => to_stdout(&text),
         };
         written.map_err(|error| {
             say_error(&error);

@@ -23,6 +23,11 @@ pub(in crate::cli) struct SizeArgs {
     #[arg(long, value_name = "N", default_value_t = 20, env = "AURELIUS_RUNS",
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(in crate::cli) runs: u32,
+    /// Ask headroom and losses of the scenarios as they are written, with N seeds each, in place of the
+    /// model of the search.
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3",
+          value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(in crate::cli) prove_headroom: Option<u32>,
     /// Write the figures: an overlay of the chart's values, or a kustomize patch for manifests; pools
     /// beside it as FILE.cluster.yaml.
     #[arg(long, value_name = "FILE")]
@@ -42,9 +47,9 @@ pub(in crate::cli) struct SizeArgs {
     /// Stated requirements to hold the needs against.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) requirements: Option<PathBuf>,
-    /// Output format: text, json or markdown.
-    #[arg(short, long, value_enum, value_name = "FMT", default_value_t = SizeFormat::Text)]
-    pub(in crate::cli) output: SizeFormat,
+    /// Output format, repeatable: text, json, markdown, html (each to stdout or =PATH).
+    #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output)]
+    pub(in crate::cli) output: Vec<SizeOutput>,
     /// Seed of all chance; the scenario's own, or 42, when absent.
     #[arg(long, env = "AURELIUS_SEED")]
     pub(in crate::cli) seed: Option<u64>,
@@ -72,6 +77,22 @@ pub(in crate::cli) enum SizeFormat {
     Json,
     /// A comment for a pull request.
     Markdown,
+    /// One self-contained page.
+    Html,
+}
+
+/// `FMT[=PATH]` of a sizing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli) struct SizeOutput {
+    /// The format.
+    pub(in crate::cli) format: SizeFormat,
+    /// Where to; `None` is stdout.
+    pub(in crate::cli) path: Option<PathBuf>,
+}
+
+fn parse_output(text: &str) -> Result<SizeOutput, String> {
+    let (format, path) = crate::cli::args::format_and_path(text)?;
+    Ok(SizeOutput { format, path })
 }
 
 const SIZE_EXIT_CODES: &str = "Exit codes: 0 the plan holds in every run of its proof · 1 --check: \

@@ -1,13 +1,14 @@
 //! `size`: figures that hold at least cost, proven, and written as an overlay.
 
 pub(super) mod args;
+mod shown;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use self::args::{SizeArgs, SizeFormat};
+use self::args::{SizeArgs, SizeFormat, SizeOutput};
 use crate::cli::args::Color;
 use crate::cli::files::{to_stderr, to_stdout, write_whole};
 use crate::cli::run::wants_colour;
@@ -51,6 +52,7 @@ fn sized(args: &SizeArgs, color: Color) -> Result<Exit, Exit> {
             jobs: args.jobs.map_or(0, index),
             plan: args.plan,
             strict: args.strict,
+            outlook_runs: args.prove_headroom.unwrap_or(0),
         },
         &|what| {
             if !args.quiet && std::io::stderr().is_terminal() {
@@ -66,24 +68,32 @@ fn sized(args: &SizeArgs, color: Color) -> Result<Exit, Exit> {
     let shown: BTreeMap<Figure, String> =
         keys.iter().map(|(figure, key)| (figure.clone(), joined(key))).collect();
     let page = page(&sizing, first, &shown, stated);
-    let mut out = match args.output {
-        SizeFormat::Text => text(&page, args.all),
-        SizeFormat::Json => json(&page),
-        SizeFormat::Markdown => markdown(&page),
-    };
-    if args.diff {
-        out = difference(&written, first, sizing.plan());
-    }
+    let default = [SizeOutput { format: SizeFormat::Text, path: None }];
+    let outputs: &[SizeOutput] = if args.output.is_empty() { &default } else { &args.output };
+    let made: Vec<String> = outputs
+        .iter()
+        .map(|output| match output.format {
+            SizeFormat::Text if args.diff => difference(&written, first, sizing.plan()),
+            SizeFormat::Text if args.quiet => text(&page, args.all),
+            SizeFormat::Text => text(&page, args.all) + &next_command(args, &written),
+            SizeFormat::Json => json(&page),
+            SizeFormat::Markdown => markdown(&page),
+            SizeFormat::Html => shown::html(args, &page, &scenarios, sizing.plan(), &written),
+        })
+        .collect();
     if let Some(path) = &args.write {
         write(path, &written, args, &options, color, sizing.plan())?;
     }
-    if args.output == SizeFormat::Text && !args.quiet && !args.diff {
-        out.push_str(&next_command(args, &written));
+    for (output, text) in outputs.iter().zip(&made) {
+        let written = match &output.path {
+            Some(path) => write_whole(path, text),
+            None => to_stdout(text),
+        };
+        written.map_err(|error| {
+            say_error(&error);
+            Exit::Usage
+        })?;
     }
-    to_stdout(&out).map_err(|error| {
-        say_error(&error);
-        Exit::Usage
-    })?;
     Ok(exit(args, &sizing))
 }
 

@@ -14,7 +14,7 @@ use crate::sweep::figures::Unit;
 use crate::sweep::paired::Verdict;
 
 /// `+61.9% [+58.9, +65.3]`; of shares in points: `+0.021pp [+0.012, +0.031]`.
-fn change(line: &Line) -> String {
+pub(in crate::report) fn change(line: &Line) -> String {
     let paired = &line.difference.paired;
     let difference = paired.difference;
     let signed = |value: f64| format!("{}{value:.1}", if value >= 0.0 { "+" } else { "" });

@@ -45,10 +45,7 @@ pub(super) fn verdict(report: &Report, command: &str) -> String {
          {judged}</p>\n<ul class=\"facts\"><li>{} simulated</li><li>model {}</li><li>seed {}</li>{runs}\
          <li>cluster {} ({})</li><li>prices of {}</li><li>{}</li></ul>\n\
          <p>Make it again: <code id=\"command\">{}</code></p>\n\
-         <p class=\"tools\" hidden><button class=\"tool\" type=\"button\" data-copy=\"command\">Copy command</button>\
-         <button class=\"tool\" type=\"button\" id=\"theme\">Light or dark</button>\
-         <button class=\"tool\" type=\"button\" id=\"reset\">Whole time</button>\
-         <button class=\"tool\" type=\"button\" id=\"json\">Download JSON</button></p>\n",
+         {}",
         escaped(&report.description),
         clock(report.duration_s),
         report.model,
@@ -58,6 +55,7 @@ pub(super) fn verdict(report: &Report, command: &str) -> String {
         escaped(&report.catalog),
         cost(report),
         escaped(command),
+        crate::report::html::frame::buttons(true),
     )
 }
 

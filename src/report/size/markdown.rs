@@ -77,15 +77,18 @@ fn folded(page: &SizingPage, text: &mut String) {
     for short in page.stated.iter().flat_map(|stated| &stated.short) {
         let _ = writeln!(text, "\nNot enough: {short}.");
     }
-    text.push_str("\n| more load | holds up to | fails at | binds |\n|---|---|---|---|\n");
+    text.push_str(
+        "\n| more load | holds up to | fails at | binds | found |\n|---|---|---|---|---|\n",
+    );
     for row in &page.headroom {
         let _ = writeln!(
             text,
-            "| {} | {:.2} | {} | {} |",
+            "| {} | {:.2} | {} | {} | {} |",
             row.figures,
             row.holds_at,
             row.fails_at.map_or_else(|| "not seen".to_owned(), |at| format!("{at:.2}")),
-            cell(row.binds.as_deref().unwrap_or(""))
+            cell(row.binds.as_deref().unwrap_or("")),
+            row.found
         );
     }
     text.push_str("\n| lost at the peak | today | plan |\n|---|---|---|\n");

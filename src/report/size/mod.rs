@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
+use crate::findings::text::of_its;
 use crate::metrics::cost::cents;
 use crate::scenario::Scenario;
 use crate::sweep::size::outlook::multiple;
@@ -39,6 +40,8 @@ pub struct SizingPage {
     pub plans: Vec<PlanEntry>,
     /// Services with the figures of the plan.
     pub services: Vec<ServiceEntry>,
+    /// Every figure that any plan changes, with what each plan makes of it.
+    pub matrix: Vec<MatrixRow>,
     /// Node pools with the figures of the plan.
     pub node_pools: Vec<RowEntry>,
     /// Workloads that nobody says the use of.
@@ -118,6 +121,23 @@ pub struct RowEntry {
     pub risk: &'static str,
 }
 
+/// A figure under every plan.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MatrixRow {
+    /// The object, `Deployment/gateway`.
+    pub object: String,
+    /// The field: the key of the chart's values where there is one, else the object's own.
+    pub field: String,
+    /// What it is.
+    pub now: String,
+    /// What it shall be, in the order of the plans; `None` where a plan leaves it.
+    pub plans: Vec<Option<String>>,
+    /// The arithmetic: of the plan that is told in full, or else of the first that changes it.
+    pub because: String,
+    /// The risk with the plan that is told in full; `None` where that leaves the figure.
+    pub risk: Option<&'static str>,
+}
+
 /// More load.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HeadroomEntry {
@@ -131,6 +151,8 @@ pub struct HeadroomEntry {
     pub failed: Vec<String>,
     /// The service and its resource that are hardest pressed there.
     pub binds: Option<String>,
+    /// Which model says so.
+    pub found: String,
 }
 
 /// A loss at the peak.
@@ -144,6 +166,8 @@ pub struct ToleranceEntry {
     pub plan: bool,
     /// What fails with the plan.
     pub failed: Vec<String>,
+    /// Which model says so.
+    pub found: String,
 }
 
 /// What is needed.
@@ -211,12 +235,13 @@ pub fn page(
             })
             .collect(),
         services: services.collect(),
+        matrix: matrix(scenario, sizing, keys),
         node_pools: pools.map(|(figure, amount)| row(figure, amount)).collect(),
         not_measured: sizing.unmeasured.clone(),
         headroom: ["today", plan.kind.name()]
             .into_iter()
             .zip(&sizing.headroom)
-            .map(|(figures, headroom)| headroom_entry(figures, headroom))
+            .map(|(figures, headroom)| headroom_entry(sizing, figures, headroom))
             .collect(),
         tolerance: sizing
             .tolerance
@@ -226,6 +251,7 @@ pub fn page(
                 today: loss.holds[0],
                 plan: loss.holds[1],
                 failed: loss.failed[1].clone(),
+                found: found(sizing, loss.proven),
             })
             .collect(),
         stated: stated.map(|stated| against(stated, &needs)),
@@ -334,22 +360,57 @@ fn plan_entry(
             let sign = if change.is_sign_negative() { "" } else { "+" };
             format!("{sign}{change}")
         }),
-        pressed: outcome.pressed.as_ref().map(|(service, resource, share)| {
-            format!("{service} at {:.0}% of its {resource}", share * 100.0)
-        }),
+        pressed: outcome
+            .pressed
+            .as_ref()
+            .map(|(service, resource, share)| format!("{service} at {}", of_its(*share, resource))),
         passes: proof.map(|proof| proof.passes),
         runs: proof.map(|proof| proof.runs),
         failed_in_proof: proof.map(|proof| proof.failed.clone()).unwrap_or_default(),
     }
 }
 
-fn headroom_entry(figures: &'static str, headroom: &Headroom) -> HeadroomEntry {
+/// Which model a figure comes from.
+fn found(sizing: &Sizing, proven: Option<u32>) -> String {
+    match proven {
+        Some(1) => "as written, one seed".to_owned(),
+        Some(runs) => format!("as written, {runs} seeds"),
+        None if sizing.by_rates => "fluid model".to_owned(),
+        None => "request by request, one seed".to_owned(),
+    }
+}
+
+/// Every figure that any plan changes: workloads first, as their owners are sorted.
+fn matrix(scenario: &Scenario, sizing: &Sizing, keys: &BTreeMap<Figure, String>) -> Vec<MatrixRow> {
+    let all = sizing.plans.iter().flat_map(|plan| plan.changes.0.keys());
+    let figures: std::collections::BTreeSet<&Figure> = all.collect();
+    let row = |figure: &Figure| {
+        let of = |plan: &Plan| plan.changes.0.get(figure).cloned();
+        let before = now(scenario, figure).unwrap_or(Amount::Absent);
+        let service = sizing.services.iter().find(|it| it.owners.contains(&figure.owner));
+        let share = service.map(|service| service.pressure);
+        let told = [sizing.plan()].into_iter().chain(&sizing.plans);
+        let because = told.filter(|plan| of(plan).is_some()).find_map(|it| it.reasons.get(figure));
+        MatrixRow {
+            object: figure.owner.to_string(),
+            field: keys.get(figure).cloned().unwrap_or_else(|| figure.field.path().to_owned()),
+            now: before.to_string(),
+            plans: sizing.plans.iter().map(|plan| of(plan).map(|it| it.to_string())).collect(),
+            because: because.cloned().unwrap_or_default(),
+            risk: of(sizing.plan()).map(|amount| risk(&before, &amount, share)),
+        }
+    };
+    figures.into_iter().map(row).collect()
+}
+
+fn headroom_entry(sizing: &Sizing, figures: &'static str, headroom: &Headroom) -> HeadroomEntry {
     HeadroomEntry {
         figures,
         holds_at: multiple(headroom.holds_at),
         fails_at: headroom.fails_at.map(multiple),
         failed: headroom.failed.clone(),
         binds: headroom.binds.as_ref().map(|(service, what)| format!("{service}: {what}")),
+        found: found(sizing, headroom.proven),
     }
 }
 

@@ -3,6 +3,11 @@
 use std::fmt::Write as _;
 
 use super::{HeadroomEntry, PlanEntry, RowEntry, SizingPage};
+use crate::findings::text::grouped;
+use crate::report::text::COLUMNS_MOST;
+
+/// Letters that the last column has at least, however wide the others are.
+const NARROW: usize = 24;
 
 /// The page in at most 100 columns where names allow it. `all` shows services without changes too.
 #[must_use]
@@ -40,11 +45,15 @@ fn services(page: &SizingPage, all: bool, text: &mut String) {
         }
         let _ = writeln!(
             text,
-            "{}  {} · risk {} · {:.0}% used at the worst minute today",
+            "{}  {} · risk {} · worst minute today: {}",
             service.service,
             service.finding,
             service.risk,
-            service.pressure * 100.0
+            if service.pressure < 10.0 {
+                format!("{:.0}% used", service.pressure * 100.0)
+            } else {
+                format!("{} times what it can do", grouped(service.pressure))
+            }
         );
         if !service.rows.is_empty() {
             rows(&service.rows, false, text);
@@ -74,19 +83,43 @@ fn rows(rows: &[RowEntry], with_object: bool, text: &mut String) {
     write_table(&table, text);
 }
 
-/// Columns apart by two blanks; the last is not padded.
+/// Columns apart by two blanks; the last is not padded, and goes on below itself where it is too long.
 fn write_table<const N: usize>(table: &[[String; N]], text: &mut String) {
     let width =
         |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..N).map(width).collect();
+    let before = 1 + widths[..N - 1].iter().map(|width| width + 2).sum::<usize>();
+    let room = COLUMNS_MOST.saturating_sub(before + 1).max(NARROW);
     for row in table {
         let mut line = String::from(" ");
-        for (cell, width) in row.iter().zip(&widths) {
+        for (cell, width) in row.iter().zip(&widths).take(N - 1) {
             let _ = write!(line, " {cell:width$} ");
         }
-        text.push_str(line.trim_end());
-        text.push('\n');
+        for part in folded(&row[N - 1], room) {
+            line.push(' ');
+            line.push_str(&part);
+            text.push_str(line.trim_end());
+            text.push('\n');
+            line = " ".repeat(before);
+        }
     }
+}
+
+/// A text in lines of so many letters at most, broken at blanks.
+fn folded(text: &str, room: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.last_mut().expect("there is always one");
+        if last.is_empty() {
+            last.push_str(word);
+        } else if last.chars().count() + 1 + word.chars().count() <= room {
+            last.push(' ');
+            last.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
 }
 
 fn plans(page: &SizingPage, text: &mut String) {
@@ -138,6 +171,11 @@ fn proof(page: &SizingPage, text: &mut String) {
     let _ = writeln!(text, "Method: {}.", page.method);
 }
 
+/// Whole from 10 on, with one decimal below.
+fn gib(amount: f64) -> String {
+    if amount > 0.0 && amount < 9.95 { format!("{amount:.1}Gi") } else { format!("{amount:.0}Gi") }
+}
+
 fn needs(page: &SizingPage, text: &mut String) {
     if page.needs.is_empty() {
         return;
@@ -148,9 +186,9 @@ fn needs(page: &SizingPage, text: &mut String) {
         table.push([
             need.when.clone(),
             format!("{:.1}", need.cpu),
-            format!("{:.0}Gi", need.memory_gib),
+            gib(need.memory_gib),
             need.gpus.to_string(),
-            format!("{:.0}Gi", need.storage_gib),
+            gib(need.storage_gib),
             need.nodes.to_string(),
             need.cost_per_month.clone().unwrap_or_else(|| "unknown price".to_owned()),
         ]);
@@ -196,6 +234,16 @@ fn headroom(page: &SizingPage, text: &mut String) {
     table.extend(page.headroom.iter().map(line));
     text.push('\n');
     write_table(&table, text);
+    found(page.headroom.iter().map(|row| row.found.as_str()), text);
+}
+
+/// Which model a table comes from.
+fn found<'a>(by: impl Iterator<Item = &'a str>, text: &mut String) {
+    let by: std::collections::BTreeSet<&str> = by.collect();
+    let by: Vec<&str> = by.into_iter().collect();
+    if !by.is_empty() {
+        let _ = writeln!(text, "  found by: {}", by.join(", "));
+    }
 }
 
 fn tolerance(page: &SizingPage, text: &mut String) {
@@ -216,4 +264,20 @@ fn tolerance(page: &SizingPage, text: &mut String) {
     }
     text.push('\n');
     write_table(&table, text);
+    found(page.tolerance.iter().map(|loss| loss.found.as_str()), text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_column_goes_on_below_itself() {
+        let mut text = String::new();
+        let long = "one two ".repeat(30);
+        write_table(&[["a".to_owned(), long], ["bb".to_owned(), String::new()]], &mut text);
+        assert!(text.lines().all(|line| line.chars().count() <= COLUMNS_MOST), "{text}");
+        assert!(text.lines().nth(1).is_some_and(|line| line.starts_with("      two ")), "{text}");
+        assert_eq!(text.lines().last(), Some("  bb"));
+    }
 }

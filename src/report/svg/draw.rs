@@ -2,12 +2,13 @@
 
 use plotters::coord::Shift;
 use plotters::prelude::{
-    DrawingArea, IntoDrawingArea, IntoFont, PathElement, RGBColor, Rectangle, SVGBackend,
+    DrawingArea, IntoDrawingArea, IntoFont, PathElement, Polygon, RGBColor, Rectangle, SVGBackend,
     ShapeStyle, Text, TextStyle,
 };
 use plotters::style::Color as _;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use crate::report::svg::compact::{PATTERNS, compact};
 use crate::report::svg::figure::{Colour, Dash, Figure, Join, Series};
 use crate::units::convert::{f64_from_usize, trunc_i32};
 
@@ -51,14 +52,7 @@ pub(super) struct Sheet<'a> {
     /// Length of the time axis (s).
     pub(super) span_s: f64,
     pub(super) marks: &'a [Mark],
-    /// Whether patterns of lines are told in widths, for whoever makes attributes of them: see [`DASHES`].
-    pub(super) coded: bool,
 }
-
-/// Widths that stand for a pattern: the width, then `stroke-dasharray`. plotters knows no patterns and
-/// draws each dash by itself, which makes pictures three times as long.
-pub(in crate::report) const DASHES: [(u32, u32, &str); 4] =
-    [(904, 4, "14 8"), (914, 4, "4 6"), (903, 3, "16 8"), (902, 2, "4 6")];
 
 /// A panel's place: the corners of its plot, and the value at its top.
 struct Frame {
@@ -66,7 +60,6 @@ struct Frame {
     bottom: i32,
     span_s: f64,
     most: f64,
-    coded: bool,
 }
 
 impl Frame {
@@ -100,7 +93,6 @@ pub(super) fn draw(sheet: &Sheet<'_>) -> String {
                 bottom: top + sheet.height * SCALE,
                 span_s: sheet.span_s.max(1.0),
                 most: figure.top.unwrap_or_else(|| nice_top(figure.largest())),
-                coded: sheet.coded,
             };
             draw_panel(&area, figure, &frame, sheet.marks, position == 0);
             if position + 1 == sheet.figures.len() {
@@ -110,11 +102,12 @@ pub(super) fn draw(sheet: &Sheet<'_>) -> String {
         area.present().expect("text can always be written");
     }
     let drawn = |side: i32| format!("\"{side}\"");
-    text.replacen(&drawn(WIDTH), &drawn(WIDTH / SCALE), 1).replacen(
+    let text = text.replacen(&drawn(WIDTH), &drawn(WIDTH / SCALE), 1).replacen(
         &drawn(height),
         &drawn(height / SCALE),
         1,
-    )
+    );
+    compact(&text)
 }
 
 /// Draws an element; writing into a text cannot fail.
@@ -149,11 +142,15 @@ fn write(
 const INK: RGBColor = RGBColor(40, 40, 40);
 const QUIET: RGBColor = RGBColor(95, 95, 95);
 const GRID: RGBColor = RGBColor(226, 226, 226);
+/// How much of its line's colour a band has.
+const SPREAD: f64 = 0.2;
 const SHADE: RGBColor = RGBColor(228, 240, 248);
 
 fn draw_panel(area: &Area<'_>, figure: &Figure, frame: &Frame, marks: &[Mark], first: bool) {
-    let title = format!("{} [{}]", figure.title, figure.unit);
-    write(area, &title, (LEFT, frame.top - 9 * SCALE), 13, INK, (HPos::Left, VPos::Bottom));
+    if !figure.title.is_empty() {
+        let title = format!("{} [{}]", figure.title, figure.unit);
+        write(area, &title, (LEFT, frame.top - 9 * SCALE), 13, INK, (HPos::Left, VPos::Bottom));
+    }
     if let Some((_, least, most)) = &figure.band {
         let corners = [(frame.x(0.0), frame.y(*most)), (frame.x(frame.span_s), frame.y(*least))];
         put(area, &Rectangle::new(corners, ShapeStyle::from(&SHADE).filled()));
@@ -170,7 +167,7 @@ fn draw_panel(area: &Area<'_>, figure: &Figure, frame: &Frame, marks: &[Mark], f
     }
     for (seconds, text) in marks {
         let x = frame.x(*seconds);
-        patterned(area, frame, &[(x, frame.top), (x, frame.bottom)], rgb(Colour::Grey), (4, 6), 2);
+        patterned(area, &[(x, frame.top), (x, frame.bottom)], rgb(Colour::Grey), (4, 6), 2);
         if first {
             let at = (x, frame.top - 2 * SCALE);
             write(area, text, at, 10, QUIET, (HPos::Center, VPos::Bottom));
@@ -181,13 +178,14 @@ fn draw_panel(area: &Area<'_>, figure: &Figure, frame: &Frame, marks: &[Mark], f
     for (name, value) in &figure.limits {
         let y = frame.y(*value);
         let ends = [(LEFT, y), (WIDTH - RIGHT, y)];
-        patterned(area, frame, &ends, rgb(Colour::Grey), (16, 8), 3);
+        patterned(area, &ends, rgb(Colour::Grey), (16, 8), 3);
         labels.push((y, name.clone(), Colour::Grey, Dash::Dashed));
     }
     if let Some((name, least, most)) = &figure.band {
         let middle = (frame.y(*least) + frame.y(*most)) / 2;
         write(area, name, (LEFT + 6 * SCALE, middle), 10, QUIET, (HPos::Left, VPos::Center));
     }
+    figure.series.iter().for_each(|series| draw_spread(area, series, frame));
     for series in &figure.series {
         if let Some(end) = draw_series(area, series, frame) {
             labels.push((end, series.name.clone(), series.colour, series.dash));
@@ -217,8 +215,8 @@ fn draw_series(area: &Area<'_>, series: &Series, frame: &Frame) -> Option<i32> {
         let colour = rgb(series.colour);
         match series.dash {
             Dash::Solid => line(area, pixels, colour, 4),
-            Dash::Dashed => patterned(area, frame, &pixels, colour, (14, 8), 4),
-            Dash::Dotted => patterned(area, frame, &pixels, colour, (4, 6), 4),
+            Dash::Dashed => patterned(area, &pixels, colour, (14, 8), 4),
+            Dash::Dotted => patterned(area, &pixels, colour, (4, 6), 4),
         }
     }
     end
@@ -240,58 +238,44 @@ fn thinned(pixels: &[Pixel]) -> Vec<Pixel> {
     out
 }
 
-/// A line in a pattern: dash by dash, or in the width that stands for it.
-fn patterned(
-    area: &Area<'_>,
-    frame: &Frame,
-    points: &[Pixel],
-    colour: RGBColor,
-    pattern: (i32, i32),
-    width: u32,
-) {
+/// A line in a pattern of dashes and gaps.
+fn patterned(area: &Area<'_>, points: &[Pixel], colour: RGBColor, pattern: (i32, i32), width: u32) {
     let text = format!("{} {}", pattern.0, pattern.1);
-    let code = DASHES.iter().find(|(_, plain, dashes)| *plain == width && *dashes == text);
-    match code.filter(|_| frame.coded) {
-        Some((code, _, _)) => line(area, points.to_vec(), colour, *code),
-        None => dashed(area, points, colour, pattern, width),
+    let code = PATTERNS.iter().find(|(_, plain, dashes)| *plain == width && *dashes == text);
+    line(area, points.to_vec(), colour, code.map_or(width, |(code, _, _)| *code));
+}
+
+/// Where most of several runs lie, stretch by stretch.
+fn draw_spread(area: &Area<'_>, series: &Series, frame: &Frame) {
+    let points = series.points.iter().zip(&series.spread);
+    let known: Vec<Option<(i32, i32, i32)>> = points
+        .map(|((seconds, _), spread)| {
+            let (least, most) = (*spread)?;
+            Some((frame.x(*seconds), frame.y(least), frame.y(most)))
+        })
+        .collect();
+    for stretch in known.split(Option::is_none).filter(|stretch| stretch.len() > 1) {
+        let stretch = || stretch.iter().flatten();
+        let above: Vec<Pixel> = edge(stretch().map(|(x, _, most)| (*x, *most)), series.join);
+        let below: Vec<Pixel> = edge(stretch().map(|(x, least, _)| (*x, *least)), series.join);
+        let outline: Vec<Pixel> = above.into_iter().chain(below.into_iter().rev()).collect();
+        let colour = rgb(series.colour).mix(SPREAD);
+        put(area, &Polygon::new(outline, ShapeStyle::from(&colour).filled()));
     }
 }
 
-/// A line in dashes and gaps of so many pixels.
-fn dashed(area: &Area<'_>, points: &[Pixel], colour: RGBColor, pattern: (i32, i32), width: u32) {
-    let (dash, gap) = (f64::from(pattern.0), f64::from(pattern.1));
-    let pixel = |x: f64, y: f64| (trunc_i32(libm::round(x)), trunc_i32(libm::round(y)));
-    let mut left = dash;
-    let mut drawing = true;
-    let mut current: Vec<Pixel> = points.first().copied().into_iter().collect();
-    for pair in points.windows(2) {
-        let (mut x, mut y) = (f64::from(pair[0].0), f64::from(pair[0].1));
-        let (to_x, to_y) = (f64::from(pair[1].0), f64::from(pair[1].1));
-        loop {
-            let rest = libm::hypot(to_x - x, to_y - y);
-            if rest <= left {
-                left -= rest;
-                if drawing {
-                    current.push(pair[1]);
-                }
-                break;
-            }
-            x += (to_x - x) * left / rest;
-            y += (to_y - y) * left / rest;
-            if drawing {
-                current.push(pixel(x, y));
-                line(area, std::mem::take(&mut current), colour, width);
-                left = gap;
-            } else {
-                current = vec![pixel(x, y)];
-                left = dash;
-            }
-            drawing = !drawing;
+/// An edge of a band, by the rule of its line.
+fn edge(points: impl Iterator<Item = Pixel>, join: Join) -> Vec<Pixel> {
+    let mut pixels: Vec<Pixel> = Vec::new();
+    for (x, y) in points {
+        if let (Join::Step, Some((_, before))) = (join, pixels.last().copied())
+            && before != y
+        {
+            pixels.push((x, before));
         }
+        pixels.push((x, y));
     }
-    if drawing && current.len() > 1 {
-        line(area, current, colour, width);
-    }
+    thinned(&pixels)
 }
 
 /// Names beside the ends of their lines, moved apart where they would lie on each other.
@@ -312,8 +296,8 @@ fn write_labels(area: &Area<'_>, mut labels: Vec<(i32, String, Colour, Dash)>, f
         let sample = [(x, y), (x + 26 * SCALE, y)];
         match dash {
             Dash::Solid => line(area, sample.to_vec(), rgb(colour), 4),
-            Dash::Dashed => patterned(area, frame, &sample, rgb(colour), (14, 8), 4),
-            Dash::Dotted => patterned(area, frame, &sample, rgb(colour), (4, 6), 4),
+            Dash::Dashed => patterned(area, &sample, rgb(colour), (14, 8), 4),
+            Dash::Dotted => patterned(area, &sample, rgb(colour), (4, 6), 4),
         }
         let at = (x + 32 * SCALE, y);
         write(area, &name, at, 11, INK, (HPos::Left, VPos::Center));

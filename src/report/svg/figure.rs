@@ -53,6 +53,9 @@ pub struct Series {
     pub points: Vec<(f64, Option<f64>)>,
     /// Its colour.
     pub colour: Colour,
+    /// Where the same line lies in most of several runs: least and most at each point. Empty when there
+    /// is one run.
+    pub spread: Vec<Option<(f64, f64)>>,
     /// Its pattern, so that colour is not all that tells it from others.
     pub dash: Dash,
     /// How values between two instants are drawn.
@@ -97,9 +100,19 @@ impl Figure {
     pub(super) fn largest(&self) -> f64 {
         let values = self.series.iter().flat_map(|series| &series.points);
         let values = values.filter_map(|(_, value)| *value);
+        let spreads = self.series.iter().flat_map(|series| &series.spread);
+        let spreads = spreads.filter_map(|spread| spread.map(|(_, most)| most));
         let limits = self.limits.iter().map(|(_, value)| *value);
         let band = self.band.iter().map(|(_, _, most)| *most);
-        values.chain(limits).chain(band).fold(0.0, f64::max)
+        values.chain(spreads).chain(limits).chain(band).fold(0.0, f64::max)
+    }
+
+    /// Whether any series has two values.
+    pub(in crate::report) fn moves(&self) -> bool {
+        self.series.iter().any(|series| {
+            let mut known = series.points.iter().filter_map(|(_, value)| *value);
+            known.next().is_some_and(|first| known.any(|value| (value - first).abs() > 1e-9))
+        })
     }
 
     /// Whether any series has a value above zero.

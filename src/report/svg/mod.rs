@@ -2,6 +2,7 @@
 //!
 //! All charts of a run share one time axis, so that cause stands above effect on the overview.
 
+mod compact;
 mod draw;
 pub mod figure;
 mod panels;
@@ -15,7 +16,7 @@ pub use start_ups::start_ups;
 use crate::findings::Case;
 use crate::model::record::Record;
 
-use draw::{DASHES, Mark, Sheet, draw};
+use draw::{Mark, Sheet, draw};
 
 /// Height of the plot of a chart that stands alone (pixels).
 const ALONE: i32 = 260;
@@ -29,11 +30,12 @@ const REPLICAS_MOST: usize = 3;
 pub fn panels_of(figures: &[Figure]) -> String {
     let instants = figures.iter().flat_map(|figure| &figure.series).flat_map(|it| &it.points);
     let span_s = instants.map(|point| point.0).fold(0.0, f64::max);
-    draw(&Sheet { figures, height: ALONE, span_s, marks: &[], coded: false })
+    draw(&Sheet { figures, height: ALONE, span_s, marks: &[] })
 }
 
 /// Every chart by file name: `load.svg`, `latency.svg`, `replicas-NAME.svg` for each HPA,
-/// `nodes.svg`, `gpu.svg` and `queues.svg` where there is something to see, and `overview.svg` with
+/// `nodes.svg`, `budgets.svg`,
+/// `gpu.svg` and `queues.svg` where there is something to see, and `overview.svg` with
 /// all of them one above the other.
 #[must_use]
 pub fn charts(case: &Case<'_>) -> BTreeMap<String, String> {
@@ -69,6 +71,10 @@ pub(in crate::report) fn figures(case: &Case<'_>) -> Vec<(String, Figure)> {
         all.push((format!("replicas-{name}"), figure));
     }
     all.push(("nodes".to_owned(), panels::nodes(case)));
+    let budgets = panels::budgets(case);
+    if budgets.moves() {
+        all.push(("budgets".to_owned(), budgets));
+    }
     let work = [("gpu", panels::gpu(case)), ("queues", panels::queues(case))];
     for (name, figure) in work.into_iter().filter(|(_, figure)| !figure.is_empty()) {
         all.push((name.to_owned(), figure));
@@ -76,26 +82,17 @@ pub(in crate::report) fn figures(case: &Case<'_>) -> Vec<(String, Figure)> {
     all
 }
 
-/// A chart by itself, as low as those that stand one above the other.
-pub(in crate::report) fn alone(case: &Case<'_>, figure: &Figure) -> String {
+/// A chart by itself, as low as those that stand one above the other, with marks at instants (s).
+pub(in crate::report) fn alone(figure: &Figure, span_s: f64, marks: &[f64]) -> String {
     // What the marks mean stands beside the charts: here their texts would lie on the title.
-    let marks: Vec<Mark> = marks(case).into_iter().map(|(at, _)| (at, String::new())).collect();
-    let (figures, span_s) = (std::slice::from_ref(figure), case.scenario.duration.as_secs_f64());
-    let coded = draw(&Sheet { figures, height: STACKED, span_s, marks: &marks, coded: true });
-    DASHES.iter().fold(coded, |svg, (code, width, dashes)| {
-        let plain = format!("stroke-width=\"{width}\" stroke-dasharray=\"{dashes}\"");
-        svg.replace(&format!("stroke-width=\"{code}\""), &plain)
-    })
+    let marks: Vec<Mark> = marks.iter().map(|at| (*at, String::new())).collect();
+    // Its title stands above it, too.
+    let figures = &[Figure { title: String::new(), ..figure.clone() }];
+    draw(&Sheet { figures, height: STACKED, span_s, marks: &marks })
 }
 
 fn sheet(case: &Case<'_>, figures: &[Figure], height: i32, marks: &[Mark]) -> String {
-    draw(&Sheet {
-        figures,
-        height,
-        span_s: case.scenario.duration.as_secs_f64(),
-        marks,
-        coded: false,
-    })
+    draw(&Sheet { figures, height, span_s: case.scenario.duration.as_secs_f64(), marks })
 }
 
 /// What the scenario did to the cluster, and when.

@@ -18,7 +18,7 @@ fn series(
     let (colour, dash, join) = look;
     let times = case.series.times.iter().enumerate();
     let points = times.map(|(at, time)| (time.as_secs_f64(), value(at))).collect();
-    Series { name: name.into(), points, colour, dash, join }
+    Series { name: name.into(), points, spread: Vec::new(), colour, dash, join }
 }
 
 /// The value of the interval that ends with a sample: there is none for the first.
@@ -126,6 +126,27 @@ pub(super) fn nodes(case: &Case<'_>) -> Figure {
     figure.series.push(series(case, "pending pods", look, |at| {
         pending.get(at).map(|count| f64::from(*count))
     }));
+    figure
+}
+
+/// How many pods each budget lets go, of the budgets that let fewest go.
+pub(super) fn budgets(case: &Case<'_>) -> Figure {
+    let mut figure = Figure::new("Pods that each budget lets go", "pods");
+    let all = &case.series.budgets;
+    let moves = |budget: &Vec<Option<i32>>| {
+        let mut known = budget.iter().flatten();
+        known.next().is_some_and(|first| known.any(|allowed| allowed != first))
+    };
+    let least = |at: usize| all[at].iter().flatten().copied().min().unwrap_or(0);
+    let mut chosen: Vec<usize> = (0..all.len()).filter(|at| moves(&all[*at])).collect();
+    chosen.sort_by_key(|at| (least(*at), *at));
+    chosen.truncate(SERIES_MOST);
+    for (at, (colour, dash, _)) in chosen.into_iter().zip(looks()) {
+        let name = case.scenario.budgets[at].meta.name.to_string();
+        figure.series.push(series(case, name, (colour, dash, Join::Step), |instant| {
+            all[at].get(instant).copied().flatten().map(f64::from)
+        }));
+    }
     figure
 }
 

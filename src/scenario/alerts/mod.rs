@@ -23,6 +23,8 @@ pub struct AlertsSpec {
     pub expectations: Vec<Expectation>,
     /// Metrics that rules ask for and someone must expose.
     pub wanted: BTreeSet<Arc<str>>,
+    /// What the clock shows at the beginning of the run (s since 1970), if the scenario says so.
+    pub epoch_s: Option<f64>,
 }
 
 /// Rules that are evaluated one after another.
@@ -110,6 +112,7 @@ impl Default for AlertsSpec {
             groups: Vec::new(),
             expectations: Vec::new(),
             wanted: BTreeSet::new(),
+            epoch_s: None,
         }
     }
 }
@@ -187,6 +190,32 @@ impl AlertsSpec {
     /// Rules that are evaluated.
     pub fn evaluated(&self) -> impl Iterator<Item = &RuleSpec> {
         self.groups.iter().flat_map(|group| &group.rules).filter(|rule| rule.is_evaluated())
+    }
+
+    /// Tells what the clock shows at the beginning of the run (s since 1970, before the warm-up). Without it
+    /// `time()` counts from there, and nobody knows the hour: rules that ask are not evaluated.
+    #[must_use]
+    pub fn at(mut self, epoch_s: Option<f64>) -> Self {
+        self.epoch_s = epoch_s;
+        if epoch_s.is_none() {
+            for rule in self.groups.iter_mut().flat_map(|group| &mut group.rules) {
+                let calendar = Needs::of(&rule.expression).calendar;
+                if rule.is_evaluated() && !calendar.is_empty() {
+                    let asks: Vec<String> = calendar.into_iter().collect();
+                    let told = format!("{} (the scenario states no `start`)", asks.join(", "));
+                    rule.obstacles.push(Arc::from(told));
+                }
+            }
+        }
+        self.find_obstacles();
+        self.find_wanted();
+        self
+    }
+
+    /// What `time()` and timestamps of exporters say at the beginning of the run (s).
+    #[must_use]
+    pub fn epoch_s(&self) -> f64 {
+        self.epoch_s.unwrap_or(0.0)
     }
 
     /// Whether there is anything to look at.

@@ -102,9 +102,9 @@ impl<O: Observer> Run<'_, O> {
                 flag(holds),
             );
         }
-        page.put("kube_pod_created", own, pod.created.since(SimTime::ZERO).as_secs_f64());
+        page.put("kube_pod_created", own, page.instant(pod.created));
         if pod.is_terminating() {
-            page.put("kube_pod_deletion_timestamp", own, now.since(SimTime::ZERO).as_secs_f64());
+            page.put("kube_pod_deletion_timestamp", own, page.instant(now));
         }
     }
 

@@ -33,9 +33,16 @@ pub(super) struct Page<'a> {
     series: Vec<(Labels, f64)>,
     /// The labels of the last page: what stands at the same place has mostly the same ones.
     before: &'a [Labels],
+    /// What the clock shows at the beginning of the run (s).
+    epoch_s: f64,
 }
 
 impl Page<'_> {
+    /// An instant as exporters tell it (s).
+    fn instant(&self, at: SimTime) -> f64 {
+        self.epoch_s + at.since(SimTime::ZERO).as_secs_f64()
+    }
+
     /// Whether any rule asks for any of these metrics.
     fn wants(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.wanted.contains(*name))
@@ -89,6 +96,7 @@ impl<O: Observer> Run<'_, O> {
                     wanted: &scenario.alerts.wanted,
                     series: Vec::with_capacity(before.len()),
                     before: &before,
+                    epoch_s: scenario.alerts.epoch_s(),
                 };
                 self.show_pods(now, &mut page);
                 self.show_workloads(&mut page);
@@ -175,7 +183,8 @@ mod tests {
         let mut before = Vec::new();
         // The second time by the labels of the first.
         for _ in 0..2 {
-            let mut page = Page { wanted: &wanted, series: Vec::new(), before: &before };
+            let mut page =
+                Page { wanted: &wanted, series: Vec::new(), before: &before, epoch_s: 0.0 };
             for name in names {
                 page.put(name, &[("job", "api"), ("pod", "api-1")], 1.0);
             }

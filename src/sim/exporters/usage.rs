@@ -71,7 +71,7 @@ impl Group<'_> {
             page.put("container_cpu_cfs_throttled_periods_total", &labels, periods);
             page.put("container_cpu_cfs_throttled_seconds_total", &labels, seconds);
         }
-        let since = self.since.since(SimTime::ZERO).as_secs_f64();
+        let since = page.instant(self.since);
         page.put("container_start_time_seconds", &labels, since);
     }
 }

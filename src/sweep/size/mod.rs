@@ -46,6 +46,9 @@ pub struct SizeOptions {
     pub plan: PlanKind,
     /// A threshold without samples fails.
     pub strict: bool,
+    /// Seeds with which headroom and losses are asked of the scenarios as they are written; 0: the model
+    /// of the search answers.
+    pub outlook_runs: u32,
 }
 
 /// The plans there are.

@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use super::figures::Figures;
 use super::search::{Search, Tried};
 use super::trial::{Trial, trial};
+use crate::findings::text::of_its;
 use crate::metrics::cost::cents;
 use crate::model::id::PoolId;
 use crate::model::observer::PoolSample;
@@ -21,6 +22,10 @@ use crate::units::{Origin, SimDuration};
 const FACTORS: [f64; 4] = [1.15, 1.4, 1.8, 2.5];
 /// Tries between the last that holds and the first that does not.
 const BETWEEN: u32 = 3;
+/// Loads that are tried in a proof of headroom at most.
+const PROVED_MOST: u32 = 5;
+/// Multiples this close are told as where it holds and where it fails.
+const CLOSE: f64 = 0.06;
 /// How long a machine or zone is away.
 const AWAY: SimDuration = SimDuration::from_secs(20 * 60);
 
@@ -35,6 +40,8 @@ pub struct Headroom {
     pub failed: Vec<String>,
     /// The service that is hardest pressed there, its resource and the share in use.
     pub binds: Option<(Arc<str>, String)>,
+    /// Seeds of the scenarios as they are written that say so; `None`: the model of the search says so.
+    pub proven: Option<u32>,
 }
 
 /// What happens when something fails at the peak.
@@ -46,6 +53,8 @@ pub struct Tolerance {
     pub holds: [bool; 2],
     /// What does not, today and with the plan.
     pub failed: [Vec<String>; 2],
+    /// Seeds of the scenario as it is written that say so; `None`: the model of the search says so.
+    pub proven: Option<u32>,
 }
 
 /// What is needed at some time.
@@ -82,7 +91,14 @@ pub(super) fn outlook(
     let none = Figures::default();
     let both =
         || rayon::join(|| headroom(search, &none, today), || headroom(search, figures, planned));
-    let ((now, then), (tolerance, zone)) = rayon::join(both, || tolerance(search, figures));
+    let ((mut now, mut then), (mut tolerance, zone)) =
+        rayon::join(both, || tolerance(search, figures));
+    let runs = search.options.outlook_runs;
+    if runs > 0 {
+        now = prove_headroom(search, &none, now, runs);
+        then = prove_headroom(search, figures, then, runs);
+        prove_tolerance(search, figures, &mut tolerance, runs);
+    }
     let headroom = [now, then];
     let mut needs = needs(search.first(), &planned.trials[0]);
     if let Some((zone, trial)) = zone
@@ -138,7 +154,13 @@ fn headroom(search: &Search<'_>, figures: &Figures, at_one: &Tried) -> Headroom 
 
 fn describe(search: &Search<'_>, holds_at: f64, failing: Option<(f64, Tried)>) -> Headroom {
     let Some((fails_at, tried)) = failing else {
-        return Headroom { holds_at, fails_at: None, failed: Vec::new(), binds: None };
+        return Headroom {
+            holds_at,
+            fails_at: None,
+            failed: Vec::new(),
+            binds: None,
+            proven: None,
+        };
     };
     let mut failed: Vec<String> =
         tried.trials.iter().flat_map(|trial| trial.failed.iter().cloned()).collect();
@@ -147,13 +169,88 @@ fn describe(search: &Search<'_>, holds_at: f64, failing: Option<(f64, Tried)>) -
     let binds = at.map(|at| {
         let used = tried.used(at);
         let what = if used.pinned {
-            format!("maxReplicas; {:.0}% of its {}", used.pressure * 100.0, used.pressed)
+            format!("maxReplicas; {}", of_its(used.pressure, used.pressed))
         } else {
-            format!("{:.0}% of its {}", used.pressure * 100.0, used.pressed)
+            of_its(used.pressure, used.pressed)
         };
         (Arc::clone(&search.parts[at].service), what)
     });
-    Headroom { holds_at, fails_at: Some(fails_at), failed, binds }
+    Headroom { holds_at, fails_at: Some(fails_at), failed, binds, proven: None }
+}
+
+/// The scenarios as they are written under so much load, with so many seeds: the first seed that fails,
+/// or the last.
+fn seeds_at(search: &Search<'_>, figures: &Figures, factor: f64, runs: u32) -> Tried {
+    let written: Vec<Scenario> =
+        search.written.iter().map(|it| loaded(&figures.apply(it), factor)).collect();
+    let seeds: Vec<u64> = (0..u64::from(runs)).collect();
+    let tried: Vec<Tried> = seeds
+        .par_iter()
+        .map(|seed| Tried {
+            trials: written.iter().map(|it| trial(it, *seed, search.options.strict)).collect(),
+        })
+        .collect();
+    let failing = tried.iter().find(|tried| !tried.holds()).cloned();
+    failing.or_else(|| tried.last().cloned()).unwrap_or(Tried { trials: Vec::new() })
+}
+
+/// What rates say of more load, asked of the scenarios as they are written: from there down until every
+/// seed holds, and up until one fails.
+fn prove_headroom(search: &Search<'_>, figures: &Figures, guess: Headroom, runs: u32) -> Headroom {
+    let with = |factor: f64| seeds_at(search, figures, factor, runs);
+    let said = |headroom: Headroom| Headroom { proven: Some(runs), ..headroom };
+    let at_one = with(1.0);
+    if !at_one.holds() {
+        return said(describe(search, 0.0, Some((1.0, at_one))));
+    }
+    let mut low = 1.0;
+    let mut failing: Option<(f64, Tried)> = None;
+    let mut next = if guess.holds_at > 1.0 { guess.holds_at } else { FACTORS[0] };
+    for _ in 0..PROVED_MOST {
+        let tried = with(next);
+        if tried.holds() {
+            low = next;
+        } else {
+            failing = Some((next, tried));
+        }
+        next = match &failing {
+            Some((high, _)) if high - low <= CLOSE => break,
+            Some((high, _)) => f64::midpoint(low, *high),
+            // Where rates fail, or a step beyond what held.
+            None => guess.fails_at.filter(|at| *at > low).unwrap_or(low * FACTORS[0]),
+        };
+        if next > FACTORS[FACTORS.len() - 1] {
+            break;
+        }
+    }
+    said(describe(search, low, failing))
+}
+
+/// Every loss, asked of the first scenario as it is written.
+fn prove_tolerance(search: &Search<'_>, figures: &Figures, all: &mut [Tolerance], runs: u32) {
+    let Some(written) = search.written.first() else { return };
+    let none = Figures::default();
+    for ((_, target), tolerance) in losses(search.first()).into_iter().zip(all) {
+        for (side, figures) in [&none, figures].into_iter().enumerate() {
+            let mut scenario = figures.apply(written);
+            lose(&mut scenario, peak(search.first()), target.clone());
+            let seeds: Vec<u64> = (0..u64::from(runs)).collect();
+            let trials: Vec<Trial> = seeds
+                .par_iter()
+                .map(|seed| trial(&scenario, *seed, search.options.strict))
+                .collect();
+            let failing = trials.iter().find(|trial| !trial.holds);
+            tolerance.holds[side] = failing.is_none();
+            tolerance.failed[side] = failing.map(|trial| trial.failed.clone()).unwrap_or_default();
+        }
+        tolerance.proven = Some(runs);
+    }
+}
+
+fn lose(scenario: &mut Scenario, at: SimDuration, target: DisruptionTarget) {
+    let origin = Origin::implied("sizing: what fails at the peak");
+    scenario.disruptions.push(DisruptionSpec { at, target, origin });
+    scenario.disruptions.sort_by_key(|disruption| disruption.at);
 }
 
 /// Instant at which the most is offered.
@@ -209,10 +306,7 @@ fn tolerance(search: &Search<'_>, figures: &Figures) -> (Vec<Tolerance>, Option<
         .par_iter()
         .map(|(loss, figures)| {
             let mut scenario = figures.apply(search.first());
-            let origin = Origin::implied("sizing: what fails at the peak");
-            let target = losses[*loss].1.clone();
-            scenario.disruptions.push(DisruptionSpec { at, target, origin });
-            scenario.disruptions.sort_by_key(|disruption| disruption.at);
+            lose(&mut scenario, at, losses[*loss].1.clone());
             trial(&scenario, 0, search.options.strict)
         })
         .collect();
@@ -225,6 +319,7 @@ fn tolerance(search: &Search<'_>, figures: &Figures) -> (Vec<Tolerance>, Option<
             lost: lost.clone(),
             holds: [pair[0].holds, pair[1].holds],
             failed: [pair[0].failed.clone(), pair[1].failed.clone()],
+            proven: None,
         }
     });
     let tolerances = tolerances.collect();
