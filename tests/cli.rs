@@ -146,7 +146,7 @@ fn wrong_input_says_all_errors_of_all_files_and_writes_nothing() {
         29 |   minReplicas: 30
            |                -- the minimum
         30 |   maxReplicas: 10
-           |                ^^
+           |                ^^ the maximum
            |
            = note: the API server says: spec.maxReplicas: Invalid value: 10: must be greater than or equal to `minReplicas`
            = help: raise maxReplicas, or set minReplicas to at most 10
@@ -330,4 +330,18 @@ fn a_device_is_written_to_and_not_replaced() {
     let output = sim(&["run", &scenario, "-o", "json=/dev/null"]);
     assert_ne!(code(&output), 2, "{}", stderr(&output));
     assert!(!fs::metadata("/dev/null").expect("there is one").is_file());
+}
+
+/// A file of the wrong kind is told by its place and a sentence of our own, not a library's.
+#[test]
+fn a_text_that_is_no_json_is_told_by_its_place() {
+    let output = sim(&["run", "--from", "README.md"]);
+    assert_eq!(code(&output), 2);
+    assert_eq!(
+        stderr(&output),
+        "error: README.md:1:1: is no JSON: no value begins here\n\
+         hint: `--from` takes what `run -o json=FILE` wrote\n"
+    );
+    let output = sim(&["run", "--from", "no/such.json"]);
+    assert!(stderr(&output).starts_with("error: cannot read no/such.json: no such file\n"));
 }
