@@ -331,3 +331,17 @@ fn a_device_is_written_to_and_not_replaced() {
     assert_ne!(code(&output), 2, "{}", stderr(&output));
     assert!(!fs::metadata("/dev/null").expect("there is one").is_file());
 }
+
+/// A file of the wrong kind is told by its place and a sentence of our own, not a library's.
+#[test]
+fn a_text_that_is_no_json_is_told_by_its_place() {
+    let output = sim(&["run", "--from", "README.md"]);
+    assert_eq!(code(&output), 2);
+    assert_eq!(
+        stderr(&output),
+        "error: README.md:1:1: is no JSON: no value begins here\n\
+         hint: `--from` takes what `run -o json=FILE` wrote\n"
+    );
+    let output = sim(&["run", "--from", "no/such.json"]);
+    assert!(stderr(&output).starts_with("error: cannot read no/such.json: no such file\n"));
+}

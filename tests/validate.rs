@@ -45,6 +45,60 @@ fn ten_mistakes_are_told_in_one_run() {
     }
     // A file that is no YAML is wrong input, whatever else is found.
     assert_eq!(output.status.code(), Some(2));
+    // Every message as a whole: place, cause, what the real system would say, and a fix.
+    let whole = stdout(&validate(&["tests/data/ten/scenario.yaml"]));
+    expect_test::expect_file!["data/ten/told.txt"].assert_eq(&whole);
+}
+
+/// A number in quotes or with a unit that its field has already, blanks and other spellings in
+/// quantities: `--fix` writes what is meant, and leaves the rest of the file as it is.
+#[test]
+fn fix_mends_slips_of_units() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("web.yaml");
+    let right = "apiVersion: apps/v1 # kept\r
+kind: Deployment\r
+metadata: {name: web}\r
+spec:\r
+  replicas: 3 # three\r
+  selector: {matchLabels: {app: web}}\r
+  strategy: {rollingUpdate: {maxSurge: 25%}}\r
+  template:\r
+    metadata: {labels: {app: web, release: \"1.0\"}}\r
+    spec:\r
+      terminationGracePeriodSeconds: 60 # a minute\r
+      containers:\r
+        - name: web\r
+          resources:\r
+            requests: {cpu: 500m, memory: 0.5Gi} # both\r
+            limits: {memory: 512Mi}\r
+          readinessProbe: {httpGet: {port: 80}, periodSeconds: 10}\r
+---\r
+apiVersion: autoscaling/v2\r
+kind: HorizontalPodAutoscaler\r
+metadata: {name: web}\r
+spec:\r
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}\r
+  maxReplicas: 9\r
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}]\r
+";
+    let wrong = right
+        .replace("replicas: 3", "replicas: \"3\"")
+        .replace("25%", "\"25 %\"")
+        .replace("\"1.0\"", "1.0")
+        .replace("Seconds: 60", "Seconds: 1 min")
+        .replace("500m", "500 m")
+        .replace("0.5Gi", "\"0.5Gi \"")
+        .replace("512Mi", "512MiB")
+        .replace("periodSeconds: 10", "periodSeconds: 10s")
+        .replace("averageUtilization: 70", "averageUtilization: \"70%\"");
+    std::fs::write(&path, &wrong).expect("it can be written");
+    let shown = path.display().to_string();
+    let output = validate(&[&shown, "-o", "concise", "--fix"]);
+    let mended = std::fs::read_to_string(&path).expect("it is there");
+    assert_eq!(mended, right, "{}", stdout(&output));
+    let said = stdout(&validate(&[&shown, "-o", "concise"]));
+    assert!(!said.contains("error["), "{said}");
 }
 
 #[test]
@@ -307,5 +361,21 @@ fn charts_of_others_are_read_without_a_false_error() {
         if real && !shown.ends_with("values.yaml") {
             assert!(!stdout(&output).contains("error["), "{shown}: {}", stdout(&output));
         }
+    }
+}
+
+/// What is told from values stands in the values, also where no single figure is to blame.
+#[test]
+fn every_finding_from_values_has_a_line_of_a_file() {
+    let values = "profiles/aurelius/values.yaml";
+    let prod = "profiles/aurelius/values-prod.yaml";
+    for values in [&["--values", values][..], &["--values", values, "--values", prod]] {
+        let said = stdout(&validate(&with_format(values, "concise")));
+        assert!(said.lines().count() > 40, "{said}");
+        let lost: Vec<&str> = said.lines().filter(|line| line.starts_with('(')).collect();
+        assert!(lost.is_empty(), "{lost:#?}");
+        let alert = said.lines().find(|line| line.contains("alert PodNotReady"));
+        let alert = alert.expect("the alert is judged");
+        assert!(alert.starts_with("profiles/aurelius/values.yaml:367:3: "), "{alert}");
     }
 }

@@ -141,9 +141,10 @@ fn merged_values_are_helms() {
                     format!("--- {}\n{text}", path.display())
                 });
                 let files: String = files.collect();
-                let inner = std::fs::read_to_string(chart.join("charts/inner/values.yaml"));
+                let kept = folder.keep();
                 panic!(
-                    "seed {seed}: {inputs:#?}\n{files}\ninner {inner:?}\nours   {ours:?}\ntheirs {theirs:?}"
+                    "seed {seed} in {}: {inputs:#?}\n{files}\nours   {ours:?}\ntheirs {theirs:?}",
+                    kept.display()
                 );
             }
         }

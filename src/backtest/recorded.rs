@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Day, Instant, Pod, Usage};
 use crate::control::hpa::{Amounts, ConditionStatus, HpaConfig, PodPhase};
+use crate::input::json;
 use crate::units::convert::round_i64;
 use crate::units::quantity::Quantity;
 
@@ -38,7 +39,7 @@ pub fn loops(text: &str) -> Result<Vec<Loop>, String> {
     lines
         .map(|(number, line)| {
             let value: Value = serde_json::from_str(line)
-                .map_err(|error| format!("line {number} is no JSON: {error}"))?;
+                .map_err(|error| format!("line {number} is no JSON: {}", json::cause(&error)))?;
             one(&value).map_err(|problem| format!("line {number}: {problem}"))
         })
         .collect()

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
+use crate::input::json;
+
 /// Fields of options that make a load when there are no scenarios.
 const SHORTCUTS: [&str; 5] = ["stages", "iterations", "duration", "vus", "scenarios"];
 /// Fields of a scenario that say nothing here.
@@ -38,8 +40,8 @@ pub fn convert(
     class: Option<&str>,
     classes: &BTreeMap<String, String>,
 ) -> Result<Converted, String> {
-    let value: Value =
-        serde_json::from_str(text).map_err(|error| format!("is no JSON: {error}"))?;
+    let value: Value = serde_json::from_str(text)
+        .map_err(|error| format!("is no JSON: {}", json::cause(&error)))?;
     let Value::Object(options) = value else {
         return Err("is JSON, but no options of k6".to_owned());
     };

@@ -126,8 +126,15 @@ impl<'a> Look<'_, 'a> {
                 let others: Vec<&str> = lacking[1..].iter().map(|own| &*own.name).collect();
                 finding = finding.note(format!("so it is with {}", others.join(", ")));
             }
+            let others =
+                spec.containers.iter().filter(|own| requests(own, name)).map(|own| &own.name);
+            let served = others.chain([&first.name]).next().unwrap_or(&first.name);
+            let percent = metric.target().average_utilization.unwrap_or(80);
             self.subject.report(finding.help(format!(
-                "give `{}` a {name} request, or scale on one container: type ContainerResource",
+                "give `{}` a {name} request, or scale on one container:\n\
+                 type: ContainerResource\n\
+                 containerResource: {{name: {name}, container: {served}, target: {{type: Utilization, \
+                 averageUtilization: {percent}}}}}",
                 first.name
             )));
         }

@@ -2,17 +2,19 @@
 //! constraints that need more places than there are.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use crate::checks::subject::{Subject, WorkloadView, at};
 use crate::checks::trial::{Answer, labels_of};
 use crate::cluster::api::scheduling::{PodAffinityTerm, WhenUnsatisfiable, node_selector_matches};
-use crate::cluster::api::{NodePoolSpec, TaintEffect};
+use crate::cluster::api::{InstanceType, NodePoolSpec, TaintEffect};
 use crate::control::scheduler::{Plugin, Rejection};
 use crate::input::codes;
 use crate::input::decode::Value;
 use crate::input::diagnostic::Diagnostic;
 use crate::input::diagnostic::Severity::{Error, Warning};
 use crate::input::material::ClusterFacts;
+use crate::units::Resources;
 use crate::units::convert::index;
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
@@ -60,6 +62,7 @@ fn missing_device(cluster: &ClusterFacts, workload: &WorkloadView<'_>) -> Option
     let requests = workload.template.spec.requests();
     let offered =
         |device: &str| cluster.pools.iter().any(|pool| pool.instance.allocatable.get(device) > 0);
+    let requests = &requests;
     let (device, amount) = requests.extended().find(|(device, _)| !offered(device))?;
     let object = workload.name();
     let message = format!("{object} asks for {device}, and no node pool has one");
@@ -74,11 +77,54 @@ fn missing_device(cluster: &ClusterFacts, workload: &WorkloadView<'_>) -> Option
         .iter()
         .map(|pool| format!("{} ({}, 0)", pool.name, pool.instance.name))
         .collect();
+    let fit = machines_that_fit(cluster, requests);
+    let help = if fit.is_empty() {
+        "add a pool whose instance type has the device; `aurelius-sim explain AUR502` shows one"
+            .to_owned()
+    } else {
+        format!(
+            "add a pool with the device; the cheapest machine types that fit one pod:\n{}\n\
+             `aurelius-sim explain AUR502` shows a pool",
+            fit.join("\n")
+        )
+    };
     Some(
         at(&place, Error, codes::NO_GPU_POOL, message, label)
             .note(format!("pools of {}: {}", cluster.name, pools.join(", ")))
-            .help("add a pool whose instance type has the device; `aurelius-sim explain AUR502` shows one"),
+            .help(help),
     )
+}
+
+/// The cheapest machine types of the catalogue that take a pod when they are empty.
+fn machines_that_fit(cluster: &ClusterFacts, requests: &Resources) -> Vec<String> {
+    const SHOWN: usize = 3;
+    let fits = |machine: &&Arc<InstanceType>| {
+        let has = &machine.allocatable;
+        requests.cpu <= has.cpu
+            && requests.memory <= has.memory
+            && requests.extended().all(|(device, amount)| amount <= has.get(device))
+    };
+    let mut machines: Vec<&Arc<InstanceType>> = cluster.machines.iter().filter(fits).collect();
+    // Without a price last.
+    let price =
+        |machine: &InstanceType| (machine.on_demand_per_hour.is_none(), machine.on_demand_per_hour);
+    machines.sort_by_key(|machine| (price(machine), Arc::clone(&machine.name)));
+    let row = |machine: &&Arc<InstanceType>| {
+        let devices: Vec<String> = requests
+            .extended()
+            .map(|(device, _)| format!("{} {device}", machine.capacity.get(device)))
+            .collect();
+        let price =
+            machine.on_demand_per_hour.map_or(String::new(), |price| format!("  ${price}/h"));
+        format!(
+            "  {}  {} CPU  {}  {}{price}",
+            machine.name,
+            machine.capacity.cpu,
+            gib(machine.capacity.memory),
+            devices.join(", ")
+        )
+    };
+    machines.iter().take(SHOWN).map(row).collect()
 }
 
 fn nowhere(
@@ -104,23 +150,68 @@ fn nowhere(
         (_, Some(requests)) if by_size => requests,
         (selector, requests) => selector.or(requests).unwrap_or_else(|| workload.title()),
     };
-    let mut finding = at(&place, Error, codes::NO_POOL_CAN_RUN, message, "no pool satisfies this");
-    let mut closest: Option<(usize, String)> = None;
+    let label = "no pool satisfies this";
+    let mut finding = at(&place, Error, codes::NO_POOL_CAN_RUN, message, label);
+    let mut closest: Option<(usize, &NodePoolSpec)> = None;
     for answer in answers {
         let pool = &cluster.pools[answer.pool];
         let Some(rejection) = answer.rejection else { continue };
         let (missing, why) = why_not(subject, workload, pool, answer.pool, rejection);
         finding = finding.note(format!("pool `{}` ({}): {why}", pool.name, pool.instance.name));
-        if closest.as_ref().is_none_or(|(least, _)| missing < *least) {
-            closest = Some((missing, pool.name.to_string()));
+        if closest.is_none_or(|(least, _)| missing < least) {
+            closest = Some((missing, pool));
         }
     }
-    match closest {
-        Some((_, name)) if cluster.pools.len() > 1 => {
-            finding.help(format!("the closest pool is `{name}`"))
+    let Some((_, pool)) = closest else { return finding };
+    match spec.get("nodeSelector") {
+        Some(selector) if by_labels => wanted_labels(finding, &selector, workload, pool),
+        _ if cluster.pools.len() > 1 => {
+            finding.help(format!("the closest pool is `{}`", pool.name))
         }
         _ => finding,
     }
+}
+
+/// Points at each label of a nodeSelector and says how the closest pool stands to it.
+fn wanted_labels(
+    mut finding: Diagnostic,
+    selector: &Value<'_>,
+    workload: &WorkloadView<'_>,
+    pool: &NodePoolSpec,
+) -> Diagnostic {
+    let labels = labels_of(pool, &pool.name, pool.zones.first());
+    let wanted = &workload.template.spec.node_selector;
+    let mut lacking = Vec::new();
+    for (key, value) in wanted {
+        let Some(place) = selector.get(key) else { continue };
+        let span = place.key_span().to(place.span());
+        let has = labels.get(key);
+        if has == Some(value) {
+            finding = finding.secondary(span, format!("pool `{}` has this label", pool.name));
+            continue;
+        }
+        let told = match has {
+            Some(has) => format!("the closest pool, `{}`, has {key}={has}", pool.name),
+            None => format!("the closest pool, `{}`, has no label {key}", pool.name),
+        };
+        finding = match lacking.is_empty() {
+            true => finding.primary(span, told),
+            false => finding.secondary(span, told),
+        };
+        lacking.push((key, value, has));
+    }
+    let (met, all) = (wanted.len().saturating_sub(lacking.len()), wanted.len());
+    let Some((key, value, has)) = lacking.first() else {
+        return finding.help(format!("the closest pool is `{}`", pool.name));
+    };
+    let or = match has {
+        Some(has) if lacking.len() == 1 => format!("use `{key}: {has}`, or "),
+        _ => String::new(),
+    };
+    finding.help(format!(
+        "the closest pool is `{}` ({met} of {all} labels match): {or}give its nodes the label {key}={value}",
+        pool.name
+    ))
 }
 
 /// How many things are in the way of a pool, and which.

@@ -142,7 +142,10 @@ fn cases(args: &BacktestArgs) -> Option<Vec<Case>> {
 fn recorded(path: &Path) -> Option<Vec<Case>> {
     let text = recordings::text(path)?;
     if !is_loops(&text) {
-        return refuse(&format!("{}: holds no recorded syncs", path.display()));
+        return refuse(&format!(
+            "{}: holds no recorded syncs\nhint: a recording is a line of JSON for each day, with `hpa` and `syncs`",
+            path.display()
+        ));
     }
     let loops = match loops(&text) {
         Ok(loops) => loops,

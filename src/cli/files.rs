@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::input::source::io_cause;
+
 /// Something of the world went wrong: a path, and the system's own cause.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {}", path.display())]
@@ -47,6 +49,13 @@ fn make_readable(file: &tempfile::NamedTempFile) -> io::Result<()> {
 #[cfg(not(unix))]
 fn make_readable(_file: &tempfile::NamedTempFile) -> io::Result<()> {
     Ok(())
+}
+
+/// The text of a file, or a sentence with its path and the cause.
+pub(super) fn read_text(path: &Path) -> Result<String, String> {
+    let failed = |cause: &str| format!("cannot read {}: {cause}", path.display());
+    let bytes = fs::read(path).map_err(|error| failed(&io_cause(&error)))?;
+    String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8 text"))
 }
 
 /// Writes to stdout; a reader that went away (`| head`) is not an error.

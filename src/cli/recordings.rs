@@ -7,6 +7,7 @@ use flate2::read::MultiGzDecoder;
 
 use crate::cli::files::to_stderr;
 use crate::input::recordings::{Columns, Recording};
+use crate::input::source::io_cause;
 
 /// No recording is larger than this when unpacked (bytes): a bomb ends here.
 const BYTES_MOST: u64 = 4 << 30;
@@ -28,7 +29,7 @@ pub(super) fn text(path: &Path) -> Option<String> {
     match unpacked(path) {
         Ok(text) => Some(text),
         Err(cause) => {
-            to_stderr(&format!("error: cannot read {}\n  cause: {cause}", path.display()));
+            to_stderr(&format!("error: cannot read {}: {}", path.display(), io_cause(&cause)));
             None
         }
     }

@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use crate::cli::Exit;
 use crate::cli::args::{Color, RunArgs};
-use crate::cli::files::to_stderr;
+use crate::cli::files::{read_text, to_stderr};
 use crate::cli::inputs::InputArgs;
 use crate::cli::run::{load, run};
+use crate::input::json;
 use crate::units::convert::count_u32;
 
 /// The arguments that a result keeps.
@@ -25,7 +26,9 @@ pub(super) fn repeat(path: &Path, args: &RunArgs, color: Color) -> Exit {
     let (again, inputs) = match read(path, args) {
         Ok(read) => read,
         Err(problem) => {
-            to_stderr(&format!("error: {} cannot be repeated: {problem}", path.display()));
+            to_stderr(&format!(
+                "error: {problem}\nhint: `--from` takes what `run -o json=FILE` wrote"
+            ));
             return Exit::Usage;
         }
     };
@@ -46,14 +49,19 @@ pub(super) fn repeat(path: &Path, args: &RunArgs, color: Color) -> Exit {
 
 /// The arguments of the run, and its inputs with their hashes.
 fn read(path: &Path, args: &RunArgs) -> Result<(RunArgs, BTreeMap<String, String>), String> {
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let value: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    let version = value.pointer("/tool/version").and_then(Value::as_str).unwrap_or_default();
+    let shown = path.display();
+    let text = read_text(path)?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| json::told_of(path, &error))?;
+    let Some(version) = value.pointer("/tool/version").and_then(Value::as_str) else {
+        return Err(format!("{shown}:1:1: is JSON, but no result of a run"));
+    };
     let own = env!("CARGO_PKG_VERSION");
     if version != own {
-        return Err(format!("version `{version}` made it, this is {own}"));
+        return Err(format!(
+            "{shown} cannot be repeated: version `{version}` made it, this is {own}"
+        ));
     }
-    let missing = |what: &str| format!("it does not say its {what}");
+    let missing = |what: &str| format!("{shown} cannot be repeated: it does not say its {what}");
     let scenario = value.get("path").and_then(Value::as_str).ok_or_else(|| missing("path"))?;
     let seed = value.pointer("/seeds/0").and_then(Value::as_u64).ok_or_else(|| missing("seed"))?;
     let list = |key: &str| value.get(key).and_then(Value::as_array).ok_or_else(|| missing(key));
@@ -61,7 +69,9 @@ fn read(path: &Path, args: &RunArgs) -> Result<(RunArgs, BTreeMap<String, String
         list("arguments")?.iter().map(|word| word.as_str().map(str::to_owned)).collect();
     let words = words.ok_or_else(|| missing("arguments"))?;
     let words = std::iter::once("run".to_owned()).chain(words);
-    let words = Words::try_parse_from(words).map_err(|error| error.to_string())?;
+    let words = Words::try_parse_from(words).map_err(|error| {
+        format!("{shown} cannot be repeated: its arguments cannot be read: {error}")
+    })?;
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
     let inputs = list("inputs")?.iter().filter_map(|it| text(it, "path").zip(text(it, "sha256")));
     let again = RunArgs {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::checks::{Review, Selection, Severity, fix, review};
 use crate::cli::args::{Color, FailOn, ReviewFormat, ReviewOutputArg, ValidateArgs};
 use crate::cli::config;
-use crate::cli::files::{to_stderr, to_stdout, write_whole};
+use crate::cli::files::{read_text, to_stderr, to_stdout, write_whole};
 use crate::cli::{Exit, say_error};
 use crate::input::codes;
 use crate::input::diagnostic::Diagnostic;
@@ -132,10 +132,9 @@ fn conflict(args: &ValidateArgs) -> Option<String> {
 /// The fingerprints of an earlier result.
 fn baseline(path: &Path) -> Result<BTreeSet<String>, String> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("cannot read the baseline {shown}: {error}"))?;
-    let document: serde_json::Value = serde_json::from_str(&text)
-        .map_err(|error| format!("the baseline {shown} is no JSON: {error}"))?;
+    let text = read_text(path)?;
+    let document: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| crate::input::json::told_of(path, &error))?;
     if document["schema"] != json::SCHEMA {
         return Err(format!("the baseline {shown} is no result of `validate -o json`"));
     }
@@ -150,13 +149,25 @@ fn mend(material: &Material, found: &Review) -> Result<usize, Exit> {
     for mended in fix::mend(&found.reported, &material.sources) {
         let file = material.sources.file(mended.file);
         let Some(path) = file.path() else { continue };
-        write_whole(path, &mended.text).map_err(|error| {
+        // A text out of an archive or a packed file is not what stands under its path.
+        let Some(mark) = written_as_text(path, file.text()) else { continue };
+        write_whole(path, &format!("{mark}{}", mended.text)).map_err(|error| {
             say_error(&error);
             Exit::Usage
         })?;
         edits += mended.edits;
     }
     Ok(edits)
+}
+
+/// The byte-order mark, if there is one, of a file that holds a text as it is.
+fn written_as_text(path: &Path, text: &str) -> Option<&'static str> {
+    const MARK: &str = "\u{feff}";
+    let bytes = std::fs::read(path).ok()?;
+    match bytes.strip_prefix(MARK.as_bytes()) {
+        Some(rest) => (rest == text.as_bytes()).then_some(MARK),
+        None => (bytes == text.as_bytes()).then_some(""),
+    }
 }
 
 fn write(

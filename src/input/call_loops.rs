@@ -18,6 +18,8 @@ pub(super) struct Edge {
     pub(super) to: OperationId,
     /// Where the call is written.
     pub(super) span: Span,
+    /// How many times it is made in one call of `from`, on average.
+    pub(super) calls: f64,
 }
 
 /// Reports one shortest circle of each set of operations that call each other; `names` are by id.
@@ -88,5 +90,24 @@ fn report(circle: &[&Edge], names: &[&str]) -> Diagnostic {
     for (at, edge) in before.iter().enumerate() {
         diagnostic = diagnostic.secondary(edge.span, say(at + 1, edge));
     }
-    diagnostic.note("each request would cause requests without end")
+    diagnostic
+        .note(gain(circle, name(last.to)))
+        .help("calls that come back are not simulated: take the last call out, and put its work into the operation that makes it")
+}
+
+/// What the loop makes of one request: a geometric series of the calls that come round again.
+fn gain(circle: &[&Edge], first: &str) -> String {
+    let factors: Vec<String> = circle.iter().map(|edge| edge.calls.to_string()).collect();
+    let gain: f64 = circle.iter().map(|edge| edge.calls).product();
+    let shown = (gain * 1e6).round() / 1e6;
+    let product = match factors.len() {
+        1 => shown.to_string(),
+        _ => format!("{} = {shown}", factors.join(" x ")),
+    };
+    if gain < 1.0 {
+        let all = (100.0 / (1.0 - gain)).round() / 100.0;
+        format!("the gain of the loop is {product}: each {first} causes {all} of them in all")
+    } else {
+        format!("the gain of the loop is {product}: each request would cause requests without end")
+    }
 }

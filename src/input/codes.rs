@@ -199,6 +199,11 @@ codes! {
          release has no values. Paths are `gateway.autoscaling.maxReplicas=30` for values, \
          `load.scenarios.readers.rate=40` for the scenario, `cluster:nodePools[general].max=20` and \
          `Deployment/gateway:spec.replicas=4` for other documents.";
+    /// A chart asks for something of a chart inside it that is not there.
+    MISSING_DEPENDENCY = 207, "missing-dependency",
+        "Chart.yaml lists a chart that is not in `charts/`, or imports values that the inner chart \
+         does not have. Helm refuses to render a chart whose dependencies are missing \
+         (`helm dependency build` fetches them), and goes on without values that it cannot import.";
     /// A secret holds a placeholder.
     PLACEHOLDER_SECRET = 210, "placeholder-secret",
         "The value is a placeholder such as `CHANGE_ME`, `password` or nothing at all. Anyone who \

@@ -10,6 +10,7 @@ pub mod source;
 
 pub mod codes;
 pub mod diagnostic;
+pub mod json;
 mod processes;
 pub mod recordings;
 mod releases;

@@ -259,7 +259,9 @@ impl Reader {
             value.report(value.error(codes::EXCLUSIVE_FIELDS, message));
             return None;
         }
-        self.edges.push(call_loops::Edge { from: caller, to: operation, span: to.span() });
+        let calls = f64::from(count.unwrap_or(1)) * probability.unwrap_or(1.0);
+        let span = to.span();
+        self.edges.push(call_loops::Edge { from: caller, to: operation, span, calls });
         Some(CallSpec {
             operation,
             count: count?,

@@ -305,7 +305,8 @@ fn is_descriptor(path: &Path) -> bool {
 }
 
 /// The cause in stable words: the numbers of the operating system differ between platforms.
-fn io_cause(error: &std::io::Error) -> String {
+#[must_use]
+pub fn io_cause(error: &std::io::Error) -> String {
     use std::io::ErrorKind;
     if error.kind() == ErrorKind::NotFound {
         "no such file".to_owned()

@@ -136,7 +136,10 @@ impl Dice {
         let mut text = String::new();
         for key in ["a", "b", "c", "inner"] {
             if self.below(3) > 0 {
-                text.push_str(&format!("{key}: {}\n", self.value(3)));
+                // Mostly what a chart of that name can take.
+                let mapping = key == "inner" && self.below(6) > 0;
+                let value = if mapping { self.mapping(2) } else { self.value(3) };
+                text.push_str(&format!("{key}: {value}\n"));
             }
         }
         if self.below(3) == 0 {
@@ -225,27 +228,99 @@ impl Dice {
         }
     }
 
-    /// A chart in a folder, half of the time with a chart inside it.
+    /// A chart in a folder, mostly with charts inside it: in folders or packed, listed with aliases,
+    /// conditions, tags and imports, or not listed at all.
     pub(crate) fn chart(&mut self, folder: &Path) {
+        self.write_chart(folder, "outer", 2);
+    }
+
+    fn write_chart(&mut self, folder: &Path, name: &str, depth: usize) {
         let write = |path: &str, text: &str| {
             let path = folder.join(path);
             fs::create_dir_all(path.parent().expect("it has one")).expect("it can be made");
             fs::write(path, text).expect("it can be written");
         };
-        let shown = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME}\n\
-                     data: {values: {{ .Values | toJson | quote }}}\n";
-        let mut head = "apiVersion: v2\nname: outer\nversion: 1.0.0\n".to_owned();
-        write("values.yaml", &self.values());
-        write("templates/values.yaml", &shown.replace("NAME", "outer"));
+        let shown = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n\
+             data: {{values: {{{{ .Values | toJson | quote }}}}}}\n"
+        );
+        let mut values = self.values();
         if self.below(2) == 0 {
-            write("charts/inner/Chart.yaml", "apiVersion: v2\nname: inner\nversion: 0.1.0\n");
-            write("charts/inner/values.yaml", &self.values());
-            write("charts/inner/templates/values.yaml", &shown.replace("NAME", "inner"));
+            // Where nulls or tables of two imports meet, Helm writes into the charts they come from.
+            let data =
+                self.pick(&["{a: 1, b: [x]}", "{dot.ted: yes, c: {}}", "{new: {x: 1}}", "{}"]);
+            values.push_str(&format!("exports: {{data: {data}, more: {{a: {{b: 1}}}}}}\n"));
+        }
+        if self.below(3) == 0 {
+            let truth = self.pick(&["true", "false", "1"]);
+            values.push_str(&format!("tags: {{front: {truth}, back: false}}\nenabled: {truth}\n"));
+        }
+        write("values.yaml", &values);
+        write("templates/values.yaml", &shown);
+        let inside: &[&str] = match depth {
+            2 => &["inner", "other"],
+            1 => &["deep"],
+            _ => &[],
+        };
+        let mut listed = Vec::new();
+        for &inner in inside {
+            if self.below(3) == 0 {
+                continue;
+            }
+            let path = folder.join("charts").join(inner);
+            self.write_chart(&path, inner, depth - 1);
             if self.below(2) == 0 {
-                head.push_str("dependencies: [{name: inner, version: 0.1.0, condition: a.b}]\n");
+                pack(&path, inner);
+            }
+            for at in 0..self.below(3) {
+                listed.push(self.dependency(inner, at));
             }
         }
+        let mut head = format!("apiVersion: v2\nname: {name}\nversion: 1.2.3\n");
+        if !listed.is_empty() {
+            head.push_str(&format!("dependencies:\n{}", listed.concat()));
+        }
         write("Chart.yaml", &head);
+    }
+
+    /// An entry of `dependencies`.
+    fn dependency(&mut self, name: &str, at: usize) -> String {
+        let range = self.pick(&["1.2.3", "1.x.x", "^1.0", "~1.2", ">=1.0.0 <2.0.0", "*", "2.0.0"]);
+        let mut entry = format!("  - name: {name}\n    version: \"{range}\"\n");
+        if at == 1 || self.below(4) == 0 {
+            let alias = self.pick(&[["again", "fresh"], ["twin", "new"]][at]);
+            entry.push_str(&format!("    alias: {alias}\n"));
+        }
+        if self.below(2) == 0 {
+            let condition = self.pick(&[
+                "a.b",
+                "inner.enabled",
+                "deep.enabled",
+                "again.enabled,a.b",
+                "c.a, a.b",
+                "enabled",
+                "b,inner.a",
+            ]);
+            entry.push_str(&format!("    condition: {condition}\n"));
+        }
+        if self.below(3) == 0 {
+            entry.push_str(&format!(
+                "    tags: [{}]\n",
+                self.pick(&["front", "back", "front, back", "no"])
+            ));
+        }
+        if self.below(3) == 0 {
+            let imports = self.pick(&[
+                "[data]",
+                "[data, more]",
+                "[{child: a, parent: b}]",
+                "[{child: exports.data, parent: .}]",
+                "[{child: a, parent: a.b.new}, more]",
+                "[nothing]",
+            ]);
+            entry.push_str(&format!("    import-values: {imports}\n"));
+        }
+        entry
     }
 
     /// Files and arguments over a chart.
@@ -277,6 +352,19 @@ impl Dice {
         }
         inputs
     }
+}
+
+/// Packs a chart as `helm package` does and takes its folder away.
+pub(crate) fn pack(folder: &Path, name: &str) {
+    let file = fs::File::create(folder.with_file_name(format!("{name}-1.2.3.tgz")));
+    let writer = flate2::write::GzEncoder::new(
+        file.expect("it can be written"),
+        flate2::Compression::fast(),
+    );
+    let mut archive = tar::Builder::new(writer);
+    archive.append_dir_all(name, folder).expect("it can be read");
+    archive.into_inner().and_then(flate2::write::GzEncoder::finish).expect("it can be written");
+    fs::remove_dir_all(folder).expect("it can be taken away");
 }
 
 /// What we merge, or our errors.

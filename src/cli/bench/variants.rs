@@ -7,6 +7,7 @@ use crate::cli::files::to_stderr;
 use crate::cli::{Exit, run::say_loaded};
 use crate::input::diagnostic::Severity;
 use crate::input::render::{Colour as DiagnosticColour, render_all};
+use crate::input::source::io_cause;
 use crate::input::{
     LoadOptions, Loaded, Patch, ScalingPolicy, load_policy, load_scenario, load_scenario_under,
 };
@@ -189,7 +190,7 @@ fn files(paths: &[PathBuf], kind: &str) -> Result<Vec<PathBuf>, Exit> {
             continue;
         }
         let entries = std::fs::read_dir(path).map_err(|error| {
-            to_stderr(&format!("error: cannot read {}: {error}", path.display()));
+            to_stderr(&format!("error: cannot read {}: {}", path.display(), io_cause(&error)));
             Exit::Usage
         })?;
         let mut found: Vec<PathBuf> = entries

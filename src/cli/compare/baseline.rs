@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::cli::files::read_text;
+use crate::input::json;
 use crate::report::figures::from_json;
 use crate::sweep::Figures;
 
@@ -19,11 +21,11 @@ pub(in crate::cli) struct Baseline {
 /// Reads the result of `run` or of `bench`; of a bench its base counts.
 pub(in crate::cli) fn read(path: &Path) -> Result<Baseline, String> {
     let shown = path.display();
-    let text =
-        std::fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
-    let value: Value =
-        serde_json::from_str(&text).map_err(|error| format!("{shown} is no JSON: {error}"))?;
-    let version = value.pointer("/tool/version").and_then(Value::as_str).unwrap_or_default();
+    let text = read_text(path)?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| json::told_of(path, &error))?;
+    let Some(version) = value.pointer("/tool/version").and_then(Value::as_str) else {
+        return Err(format!("{shown} is no result of `run -o json` or `bench -o json`"));
+    };
     if version != env!("CARGO_PKG_VERSION") {
         return Err(format!(
             "{shown} was written by version {version} of aurelius-sim, this is {}: make it anew",

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Parser;
 
 use crate::cli::args::{Color, OutputArg};
-use crate::cli::files::{to_stderr, to_stdout, write_whole};
+use crate::cli::files::{read_text, to_stderr, to_stdout, write_whole};
 use crate::cli::inputs::InputArgs;
 use crate::cli::progress::Meter;
 use crate::cli::{Exit, say_error};
@@ -177,8 +177,7 @@ fn read_plan(
         return Err(usage("axes and seed are the plan's; name the scenario to write another plan"));
     }
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| usage(&format!("cannot read {shown}: {error}")))?;
+    let text = read_text(path).map_err(|problem| usage(&problem))?;
     let plan =
         Plan::read(&text).map_err(|error| usage(&format!("{shown} is no whole plan: {error}")))?;
     let words = std::iter::once("plan").chain(plan.arguments.iter().map(String::as_str));

@@ -208,7 +208,9 @@ fn whole(values: &Values, span: Span) -> Tree {
     let mut table = Table::empty(span);
     if marks.iter().any(|key| values.merged.get(key).is_some()) {
         let value = Tree::Table(values.merged.clone());
-        table.slots.insert(Arc::from("values"), Slot { key_span: span, value });
+        let first = values.merged.slots.values().map(|slot| slot.key_span).min();
+        let key_span = first.unwrap_or(span);
+        table.slots.insert(Arc::from("values"), Slot { key_span, value });
     }
     Tree::Table(table)
 }

@@ -42,7 +42,9 @@ struct Scope {
 impl Skeleton<'_> {
     /// The objects of the definition `objects`, in order.
     pub(super) fn objects(&self) -> Vec<Node> {
-        let at = self.values.span;
+        // What no value is about stands where the values begin.
+        let first = self.values.slots.values().map(|slot| slot.key_span).min();
+        let at = first.unwrap_or(self.values.span);
         let scope = Scope { arguments: BTreeMap::new(), at, depth: 0 };
         let Some(list) = self.definitions.get("objects") else { return Vec::new() };
         match self.build(list, &scope) {
@@ -90,15 +92,26 @@ impl Skeleton<'_> {
     fn marked(&self, tag: &str, node: &Node, scope: &Scope) -> Option<Tree> {
         let text = node.scalar().map(|scalar| &*scalar.text);
         match tag {
-            "!v" => self.value(text?, scope).filter(|tree| !tree.is_null()),
+            "!v" => {
+                let value = self.value(text?, scope).filter(|tree| !tree.is_null())?;
+                Some(match value {
+                    Tree::Leaf(leaf) if !self.is_written(leaf.span) => {
+                        Tree::Leaf(Node { span: scope.at, ..leaf })
+                    }
+                    value @ (Tree::Leaf(_) | Tree::List(..) | Tree::Table(_)) => value,
+                })
+            }
             "!n" => self.number(text?, scope),
             "!t" => self.text(text?, scope),
             "!or" => {
                 node.sequence()?.iter().find_map(|one| self.build(one, scope).filter(is_something))
             }
             "!if" => {
-                let holds = self.holds(node.get("when")?, scope);
-                self.build(node.get(if holds { "then" } else { "else" })?, scope)
+                let when = node.get("when")?;
+                let holds = self.holds(when, scope);
+                let place = self.place_of(when, scope).filter(|_| scope.depth == 0);
+                let scope = Scope { at: place.unwrap_or(scope.at), ..scope.clone() };
+                self.build(node.get(if holds { "then" } else { "else" })?, &scope)
             }
             "!each" => self.each(node, scope),
             "!merge" => {
@@ -114,6 +127,20 @@ impl Skeleton<'_> {
             "!checksum" => self.checksum(text?, scope),
             _ => None,
         }
+    }
+
+    /// Whether a place is one of a text; names of the release and the like have none.
+    fn is_written(&self, span: Span) -> bool {
+        span.file != self.values.span.file
+    }
+
+    /// Where the value stands that switches something on: what is switched on stands there, too.
+    fn place_of(&self, when: &Node, scope: &Scope) -> Option<Span> {
+        let first = when.sequence().and_then(<[Node]>::first).unwrap_or(when);
+        let text = &first.scalar().filter(|_| first.tag.is_none())?.text;
+        let path = text.strip_prefix("not ").unwrap_or(text).split(" is ").next()?;
+        let (_, span) = self.placed(path, scope)?;
+        self.is_written(span).then_some(span)
     }
 
     /// A path, or a list of paths that must all hold.
@@ -183,14 +210,19 @@ impl Skeleton<'_> {
         let name = node.get("of").and_then(Node::text)?;
         let mut inner = scope.clone();
         inner.depth += 1;
+        let values = match node.get("values").map(Node::text) {
+            Some(path) => Some(self.placed(path?, scope)?),
+            None => None,
+        };
+        if let Some((_, span)) = values {
+            inner.at = span;
+        }
+        // What is said in the call is about the values, too, so it stands where they do.
+        let outer = Scope { at: inner.at, ..scope.clone() };
         for entry in node.mapping()?.iter().filter(|entry| &*entry.key != "of") {
-            let value = if &*entry.key == "values" {
-                let path = entry.value.text()?;
-                let (value, span) = self.placed(path, scope)?;
-                inner.at = span;
-                Some(value.clone())
-            } else {
-                self.build(&entry.value, scope)
+            let value = match (&*entry.key, values) {
+                ("values", Some((values, _))) => Some(values.clone()),
+                _ => self.build(&entry.value, &outer),
             };
             match value {
                 Some(value) => inner.arguments.insert(Arc::clone(&entry.key), value),
@@ -227,7 +259,7 @@ impl Skeleton<'_> {
                 None => (inside.split('|').next()?, None),
             };
             let value = self.value(path, scope)?;
-            span = span.or_else(|| Some(value.span()));
+            span = span.or_else(|| Some(value.span()).filter(|span| self.is_written(*span)));
             let Tree::Leaf(leaf) = value else { return None };
             let scalar = leaf.scalar()?;
             let mut word = match (scalar.value, factor) {

@@ -155,6 +155,12 @@ impl<'a> Fields<'a> {
             let mut error = Diagnostic::error(codes::UNKNOWN_FIELD, message)
                 .primary(entry.key_span, format!("not a field of {what}"))
                 .about(self.value.object(), path.path());
+            if !self.value.object().is_empty() {
+                let path = path.path();
+                error = error.note(format!(
+                    "the API server would refuse it too: strict decoding error: unknown field \"{path}\""
+                ));
+            }
             error = error.note(format!("fields here: {}", known.join(", ")));
             if let Some(near) = nearest(&entry.key, known.iter().copied()) {
                 error = error.replace("a field with a similar name exists", entry.key_span, near);

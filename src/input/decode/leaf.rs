@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::{Value, nearest};
+use super::{Value, nearest, slips};
 use crate::input::codes;
 use crate::input::yaml::{Scalar, ScalarValue};
 use crate::units::convert::trunc_i64;
@@ -24,7 +24,7 @@ impl<'a> Value<'a> {
                 let message = format!("must be text, not {}", self.node.describe());
                 let error = self.error(codes::WRONG_TYPE, &message);
                 let quoted = format!("\"{}\"", scalar.text);
-                self.report(error.replace("put it in quotes", self.node.span, quoted));
+                self.report(error.fix("put it in quotes", self.node.span, quoted));
                 None
             }
         }
@@ -62,7 +62,7 @@ impl<'a> Value<'a> {
             Some((ScalarValue::Boolean(truth), _)) => Some(truth),
             Some((ScalarValue::Text, text @ ("true" | "false"))) => {
                 let error = self.error(codes::WRONG_TYPE, "must be a boolean, not text");
-                self.report(error.replace("remove the quotes", self.node.span, text));
+                self.report(error.fix("remove the quotes", self.node.span, text));
                 None
             }
             _ => self.wrong_type("`true` or `false`"),
@@ -87,6 +87,7 @@ impl<'a> Value<'a> {
             Some(ScalarValue::Text) if self.quoted_number() => {
                 return self.unquote("a whole number");
             }
+            Some(ScalarValue::Text) => return self.no_whole_number(),
             _ => return self.wrong_type("a whole number"),
         };
         let value = (low..=high).contains(&number).then(|| T::try_from(number).ok()).flatten();
@@ -161,7 +162,30 @@ impl<'a> Value<'a> {
     fn unquote<T>(&self, wanted: &str) -> Option<T> {
         let text = self.node.text().unwrap_or_default();
         let error = self.error(codes::WRONG_TYPE, &format!("must be {wanted}, not text"));
-        self.report(error.replace("remove the quotes", self.node.span, text));
+        self.report(error.fix("remove the quotes", self.node.span, text));
+        None
+    }
+
+    /// What a text that is neither a number nor a percentage was meant to be, where it is `25 %` or
+    /// a number in quotes.
+    #[must_use]
+    pub fn meant_share(&self) -> Option<String> {
+        let text = self.node.text()?;
+        let number = || text.trim().parse::<i32>().ok().map(|number| number.to_string());
+        slips::percentage(text).or_else(number)
+    }
+
+    /// Text where a whole number is wanted, perhaps a number with a unit.
+    fn no_whole_number<T>(&self) -> Option<T> {
+        let text = self.node.text().unwrap_or_default();
+        let path = self.path();
+        let field = path.rsplit('.').next().unwrap_or_default();
+        let Some((number, help)) = slips::whole_number(field, text) else {
+            return self.wrong_type("a whole number");
+        };
+        let message = format!("must be a whole number, not text `{text}`");
+        let error = self.error(codes::WRONG_TYPE, &message);
+        self.report(error.fix(help, self.node.span, number));
         None
     }
 }

@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 
-use super::{Fields, Value};
+use super::{Fields, Value, slips};
 use crate::engine::dist::{Dist, DistError};
 use crate::input::codes;
 use crate::input::scalar::{self, BareNumber, ScalarError};
@@ -19,8 +19,12 @@ impl<'a> Value<'a> {
         match text.parse::<Quantity>() {
             Ok(quantity) => Some(quantity),
             Err(error) => {
-                let message = format!("is not a quantity: {error}");
-                self.report(self.error(codes::INVALID_QUANTITY, &message));
+                let message = format!("is `{text}`, which is not a quantity: {error}");
+                let error = self.error(codes::INVALID_QUANTITY, &message);
+                self.report(match slips::quantity(&text) {
+                    Some(meant) => error.fix("did you mean", self.node.span, meant),
+                    None => error,
+                });
                 None
             }
         }
@@ -52,8 +56,8 @@ impl<'a> Value<'a> {
         if let Some(text) = self.node.text()
             && let Some(number) = text.strip_suffix('m')
         {
-            let message = format!("is {text}: thousandths of a byte");
-            let label = format!("`m` means milli (1/1000), so {text} is {} bytes", milli(number));
+            let message = format!("is {text}, which is {} bytes", milli(number));
+            let label = "`m` means milli: thousandths of a byte";
             let why = "the API server accepts it; the scheduler sees almost no memory and \
                        overpacks nodes";
             self.report(
@@ -88,7 +92,7 @@ impl<'a> Value<'a> {
         let diagnostic = match &error {
             ScalarError::NegativeDuration => self
                 .error(error.code(), "must not be negative")
-                .primary(span, format!("got {text}"))
+                .primary(span, format!("got {text}{}", in_seconds(&text, bare)))
                 .replace("did you mean", span, text.trim_start_matches('-')),
             ScalarError::MissingUnit => self
                 .error(error.code(), &format!("is `{text}`: a duration needs a unit"))
@@ -99,7 +103,11 @@ impl<'a> Value<'a> {
             | ScalarError::Negative
             | ScalarError::TooLarge
             | ScalarError::Malformed(_) => {
-                self.error(error.code(), &format!("is `{text}`: {error}"))
+                let error = self.error(error.code(), &format!("is `{text}`: {error}"));
+                match slips::duration(&text) {
+                    Some(meant) => error.fix("did you mean", span, meant),
+                    None => error,
+                }
             }
         };
         self.report(diagnostic);
@@ -272,6 +280,14 @@ fn lognormal(fields: &Fields<'_>) -> Option<Result<Dist, DistError>> {
             Some(Dist::lognormal_median_sigma(median.seconds()?, sigma?))
         }
     }
+}
+
+/// ` (-300 s)` for `-5m`, unless that is how it is written.
+fn in_seconds(text: &str, bare: BareNumber) -> String {
+    let nanos = scalar::duration(text.trim_start_matches('-'), bare).unwrap_or_default();
+    let seconds = Decimal::from(nanos) / Decimal::from(1_000_000_000_u64);
+    let seconds = seconds.normalize().to_string();
+    if text == format!("-{seconds}s") { String::new() } else { format!(" (-{seconds} s)") }
 }
 
 /// A number of thousandths, without trailing zeros.

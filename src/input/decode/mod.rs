@@ -17,6 +17,7 @@ mod leaf;
 mod measure;
 mod nearest;
 mod shapes;
+mod slips;
 
 use std::fmt::Write as _;
 use std::rc::Rc;

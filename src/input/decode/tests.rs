@@ -299,23 +299,23 @@ fn ranges_and_words() {
 }
 
 #[test]
-fn durations_and_measures() {
+fn durations() {
     check(
         "x: -5m\n",
         |value| value.duration().is_some(),
         &expect![[r#"
-        error[AUR703]: x must not be negative
-         --> a.yaml:1:4
-          |
-        1 | x: -5m
-          |    ^^^ got -5m
-          |
-        help: did you mean
-          |
-        1 - x: -5m
-        1 + x: 5m
-          |
-    "#]],
+            error[AUR703]: x must not be negative
+             --> a.yaml:1:4
+              |
+            1 | x: -5m
+              |    ^^^ got -5m (-300 s)
+              |
+            help: did you mean
+              |
+            1 - x: -5m
+            1 + x: 5m
+              |
+        "#]],
     );
     check(
         "x: 30\n",
@@ -338,13 +338,23 @@ fn durations_and_measures() {
         "x: 5 sec\n",
         |value| value.duration().is_some(),
         &expect![[r#"
-        error[AUR106]: x is `5 sec`: ` sec` is no unit of time (ns, us, ms, s, m, h, d, w)
-         --> a.yaml:1:4
-          |
-        1 | x: 5 sec
-          |    ^^^^^
-    "#]],
+            error[AUR106]: x is `5 sec`: ` sec` is no unit of time (ns, us, ms, s, m, h, d, w)
+             --> a.yaml:1:4
+              |
+            1 | x: 5 sec
+              |    ^^^^^
+              |
+            help: did you mean
+              |
+            1 - x: 5 sec
+            1 + x: 5s
+              |
+        "#]],
     );
+}
+
+#[test]
+fn rates_and_quantities() {
     check(
         "x: 200\n",
         |value| value.rate().is_some(),
@@ -360,12 +370,12 @@ fn durations_and_measures() {
         "x: 512K\n",
         |value| value.bytes().is_some(),
         &expect![[r#"
-        error[AUR101]: x is not a quantity: `K` is no quantity suffix; write `k` (1000) or `Ki` (1024)
-         --> a.yaml:1:4
-          |
-        1 | x: 512K
-          |    ^^^^
-    "#]],
+            error[AUR101]: x is `512K`, which is not a quantity: `K` is no quantity suffix; write `k` (1000) or `Ki` (1024)
+             --> a.yaml:1:4
+              |
+            1 | x: 512K
+              |    ^^^^
+        "#]],
     );
 }
 
@@ -460,11 +470,11 @@ fn memory_in_thousandths_is_warned_of_and_taken() {
         assert_eq!(value.bytes().map(|bytes| bytes.0), Some(1));
     });
     expect![[r#"
-        warning[AUR102]: x is 512m: thousandths of a byte
+        warning[AUR102]: x is 512m, which is 0.512 bytes
          --> values.yaml:1:4
           |
         1 | x: 512m
-          |    ^^^^ `m` means milli (1/1000), so 512m is 0.512 bytes
+          |    ^^^^ `m` means milli: thousandths of a byte
           |
           = note: the API server accepts it; the scheduler sees almost no memory and overpacks nodes
         help: use a binary suffix

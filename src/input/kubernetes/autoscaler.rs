@@ -100,6 +100,7 @@ pub(super) fn refuse(object: &Value<'_>, spec: &HpaSpec) -> Option<()> {
             let message = format!("({max}) is below minReplicas ({min})");
             let error = place.error(codes::HPA_MAX_BELOW_MIN, &message);
             error
+                .primary(place.span(), "the maximum")
                 .secondary(written("minReplicas").span(), "the minimum")
                 .help(format!("raise maxReplicas, or set minReplicas to at most {max}"))
         } else {

@@ -153,7 +153,11 @@ pub(super) fn int_or_percent(value: &Value<'_>, most: i32) -> Option<IntOrPercen
         Some(Err(_)) | None => {
             let message =
                 format!("is `{text}`, must be a whole number or a percentage such as `25%`");
-            value.report(value.error(codes::INVALID_VALUE, &message));
+            let error = value.error(codes::INVALID_VALUE, &message);
+            value.report(match value.meant_share() {
+                Some(meant) => error.fix("did you mean", value.span(), meant),
+                None => error,
+            });
             None
         }
     }

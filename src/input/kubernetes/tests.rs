@@ -222,7 +222,7 @@ spec:
         6 |   minReplicas: 12
           |                -- the minimum
         7 |   maxReplicas: 10
-          |                ^^
+          |                ^^ the maximum
           |
           = note: the API server says: spec.maxReplicas: Invalid value: 10: must be greater than or equal to `minReplicas`
           = help: raise maxReplicas, or set minReplicas to at most 10
@@ -283,6 +283,7 @@ spec:
         11 |     - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilisation: 70}}}
            |                                                                          ^^^^^^^^^^^^^^^^^^ not a field of MetricTarget (autoscaling/v2)
            |
+           = note: the API server would refuse it too: strict decoding error: unknown field "spec.metrics[2].resource.target.averageUtilisation"
            = note: fields here: type, averageUtilization, averageValue, value
         help: a field with a similar name exists
            |
@@ -317,6 +318,7 @@ spec:
         5 |   replica: 3
           |   ^^^^^^^ not a field of DeploymentSpec
           |
+          = note: the API server would refuse it too: strict decoding error: unknown field "spec.replica"
           = note: fields here: selector, replicas, minReadySeconds, template, strategy, progressDeadlineSeconds, revisionHistoryLimit, paused
         help: a field with a similar name exists
           |

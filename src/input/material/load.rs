@@ -318,6 +318,7 @@ fn facts(profile: ClusterProfile, scenario: Option<&Scenario>) -> ClusterFacts {
         name: profile.name,
         provider: profile.provider,
         pools,
+        machines: profile.catalogue.values().cloned().collect(),
         volumes: scenario.map_or(profile.volumes.mode, |scenario| scenario.volumes.mode),
         hpa: profile.hpa_config,
     }

@@ -30,7 +30,7 @@ use super::kubernetes::Objects;
 use super::source::{FileId, Sources};
 use super::yaml::Node;
 use crate::cluster::VolumeMode;
-use crate::cluster::api::NodePoolSpec;
+use crate::cluster::api::{InstanceType, NodePoolSpec};
 use crate::control::hpa::HpaConfig;
 use crate::scenario::{Provider, Scenario};
 use crate::service::ServiceGraph;
@@ -84,6 +84,8 @@ pub struct ClusterFacts {
     pub provider: Provider,
     /// Node pools.
     pub pools: Vec<NodePoolSpec>,
+    /// Machine types of the catalogue that its profile names.
+    pub machines: Vec<Arc<InstanceType>>,
     /// How claims are served.
     pub volumes: VolumeMode,
     /// Flags of the HPA controller.

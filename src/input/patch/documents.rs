@@ -15,6 +15,7 @@ use crate::input::yaml::{Dialect, Entry, Node, parse};
 pub fn patches_in(path: &Path, sources: &mut Sources, diagnostics: &Diagnostics) -> Vec<Patch> {
     let Some(file) = sources.read(path, None, diagnostics) else { return Vec::new() };
     let mut patches = Vec::new();
+    let errors = diagnostics.error_count();
     for document in parse(sources, file, Dialect::Yaml11, diagnostics) {
         let meta = |key| document.get("metadata").and_then(|meta| meta.get(key)?.text());
         let kind = document.get("kind").and_then(Node::text);
@@ -39,6 +40,11 @@ pub fn patches_in(path: &Path, sources: &mut Sources, diagnostics: &Diagnostics)
             let mut way = vec![Step::Key(entry.key.to_string())];
             flatten(&entry.value, &target, &mut way, &mut patches);
         }
+    }
+    if patches.is_empty() && diagnostics.error_count() == errors {
+        let message = format!("`{}` changes nothing: it states no figure", path.display());
+        let error = Diagnostic::error(codes::INVALID_PATCH, message);
+        diagnostics.push(error.help("a patch is `kind`, `metadata.name` and the fields to change"));
     }
     patches
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::time::instant_ns;
 use super::{RecordingError, Sample, Series, Sorter};
+use crate::input::json;
 
 #[derive(Deserialize)]
 struct Line {
@@ -36,7 +37,10 @@ pub(super) fn json(text: &str) -> Result<Vec<Series>, RecordingError> {
             continue;
         }
         let wrong = |error: serde_json::Error| {
-            RecordingError::at(number, format!("is no line of `k6 run --out json`: {error}"))
+            RecordingError::at(
+                number,
+                format!("is no line of `k6 run --out json`: {}", json::cause(&error)),
+            )
         };
         let line: Line = serde_json::from_str(line).map_err(wrong)?;
         if line.kind != "Point" {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{RecordingError, Sample, Series};
+use crate::input::json;
 use crate::units::convert::{f64_from_u64, round_i64, u64_from_usize};
 
 #[derive(Deserialize)]
@@ -42,7 +43,7 @@ struct Entry {
 pub(super) fn matrix(text: &str) -> Result<Vec<Series>, RecordingError> {
     let wrong = |error: serde_json::Error| {
         let line = u64_from_usize(error.line()).max(1);
-        RecordingError::at(line, format!("is no answer of Prometheus: {error}"))
+        RecordingError::at(line, format!("is no answer of Prometheus: {}", json::cause(&error)))
     };
     let refused = |problem: String| RecordingError::at(1, problem);
     let answer: Answer = serde_json::from_str(text).map_err(wrong)?;

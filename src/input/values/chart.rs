@@ -1,24 +1,27 @@
 //! A chart's own values: those of its folder and of the charts inside it, and Helm's way of laying
 //! the user's values over them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::merge::{coalesce, tables};
+use super::Layer;
+use super::dependency::{Dependency, dependencies};
+use super::files::{ChartFiles, Inner};
+use super::merge::{coalesce, merge, tables};
 use super::tree::{Slot, Table, Tree};
 use crate::input::codes;
 use crate::input::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::input::source::{Sources, Span};
-use crate::input::yaml::{Dialect, Node, ScalarValue, parse};
+use crate::input::yaml::{Dialect, Node, parse};
 
 /// Charts inside charts are followed this deep.
 const CHARTS_DEPTH: usize = 16;
 
-/// A chart's folder, as far as its values go.
-#[derive(Debug)]
+/// A chart, as far as its values go.
+#[derive(Debug, Clone)]
 pub struct Chart {
-    /// Its folder.
+    /// Its folder, or the file it is packed in.
     pub path: PathBuf,
     /// `name` of Chart.yaml; the alias where it is a dependency with one.
     pub name: Arc<str>,
@@ -29,21 +32,15 @@ pub struct Chart {
     /// `values.yaml`; empty when there is none.
     pub values: Table,
     subcharts: Vec<Self>,
-    dependencies: Vec<Dependency>,
+    dependencies: Option<Vec<Dependency>>,
 }
 
-/// An entry of `dependencies` in Chart.yaml.
-#[derive(Debug)]
-struct Dependency {
-    name: Arc<str>,
-    alias: Option<Arc<str>>,
-    conditions: Vec<Arc<str>>,
-    tags: Vec<Arc<str>>,
-}
+/// Something is wrong and has been reported.
+struct Stopped;
 
 impl Chart {
-    /// Reads the values of a chart's folder. `None` when there is no usable Chart.yaml, which is
-    /// reported.
+    /// Reads the values of a chart: a folder, or a chart that is packed. `None` when there is no usable
+    /// Chart.yaml, which is reported.
     #[must_use]
     pub fn read(
         path: &Path,
@@ -51,178 +48,316 @@ impl Chart {
         sources: &mut Sources,
         diagnostics: &Diagnostics,
     ) -> Option<Self> {
-        Self::read_nested(path, wanted_by, sources, diagnostics, 0)
-    }
-
-    fn read_nested(
-        path: &Path,
-        wanted_by: Option<Span>,
-        sources: &mut Sources,
-        diagnostics: &Diagnostics,
-        depth: usize,
-    ) -> Option<Self> {
-        if !path.join("Chart.yaml").is_file() {
-            let message = format!("`{}` is no chart: it has no Chart.yaml", path.display());
+        let refuse = |message: String, help: Option<String>| {
             let error = Diagnostic::error(codes::UNREADABLE_FILE, message);
             let error = match wanted_by {
                 Some(span) => error.primary(span, "named here"),
                 None => error,
             };
-            diagnostics.push(match chart_inside(path) {
-                Some(inside) => error.help(format!("there is one in {}", inside.display())),
+            diagnostics.push(match help {
+                Some(help) => error.help(help),
                 None => error,
             });
-            return None;
-        }
-        let head = read_one(&path.join("Chart.yaml"), sources, diagnostics)?;
-        let text =
-            |key| head.get(key).and_then(Node::scalar).map(|scalar| Arc::clone(&scalar.text));
-        let name = text("name").unwrap_or_else(|| Arc::from("chart"));
-        let values = path.join("values.yaml");
-        let values = if values.is_file() {
-            let node = read_one(&values, sources, diagnostics);
-            node.and_then(|node| Tree::of(&node).table().cloned())
-        } else {
-            None
         };
-        let dependencies = dependencies(&head);
-        let values = values.unwrap_or_else(|| Table::empty(head.span));
-        let mut chart = Self {
-            path: path.to_owned(),
-            name,
-            version: text("version").unwrap_or_default(),
-            app_version: text("appVersion"),
-            values,
-            subcharts: Vec::new(),
-            dependencies,
-        };
-        if depth < CHARTS_DEPTH {
-            chart.read_subcharts(sources, diagnostics, depth);
-        }
-        Some(chart)
-    }
-
-    fn read_subcharts(&mut self, sources: &mut Sources, diagnostics: &Diagnostics, depth: usize) {
-        let Ok(entries) = std::fs::read_dir(self.path.join("charts")) else { return };
-        let mut paths: Vec<PathBuf> =
-            entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        paths.sort();
-        for path in paths {
-            if path.extension().is_some_and(|ending| ending == "tgz") {
-                let message = format!(
-                    "{} is packed: the default values of this chart are not shown",
-                    path.display()
-                );
-                diagnostics.push(Diagnostic::warning(codes::UNSUPPORTED, message));
-            } else if path.join("Chart.yaml").is_file()
-                && let Some(chart) = Self::read_nested(&path, None, sources, diagnostics, depth + 1)
-            {
-                self.adopt(chart, sources, diagnostics, depth);
+        match ChartFiles::at(path) {
+            Ok(files) if files.has("Chart.yaml") => Self::of(&files, sources, diagnostics, 0),
+            Ok(_) => {
+                let what =
+                    if path.exists() { "it has no Chart.yaml" } else { "there is no such folder" };
+                let help = chart_inside(path).map(|at| format!("there is one in {}", at.display()));
+                refuse(format!("`{}` is no chart: {what}", path.display()), help);
+                None
+            }
+            Err(cause) => {
+                let help =
+                    "a chart is a folder with a Chart.yaml, or what `helm package` makes of it";
+                refuse(format!("`{}` is no chart: {cause}", path.display()), Some(help.to_owned()));
+                None
             }
         }
     }
 
-    /// A chart is there once for every dependency that names it, under the alias of each.
-    fn adopt(
+    fn of(
+        files: &ChartFiles,
+        sources: &mut Sources,
+        diagnostics: &Diagnostics,
+        depth: usize,
+    ) -> Option<Self> {
+        let file = files.read("Chart.yaml", sources, diagnostics)?;
+        let head = parse(sources, file, Dialect::Yaml11, diagnostics).into_iter().next()?;
+        let text =
+            |key| head.get(key).and_then(Node::scalar).map(|scalar| Arc::clone(&scalar.text));
+        let mut chart = Self {
+            path: files.path.clone(),
+            name: text("name").unwrap_or_else(|| Arc::from("chart")),
+            version: text("version").unwrap_or_default(),
+            app_version: text("appVersion"),
+            values: own_values(files, head.span, sources, diagnostics),
+            subcharts: Vec::new(),
+            dependencies: dependencies(&head),
+        };
+        // Charts of the first format list them in a file of their own.
+        if files.has("requirements.yaml")
+            && let Some(file) = files.read("requirements.yaml", sources, diagnostics)
+            && let Some(listed) = parse(sources, file, Dialect::Yaml11, diagnostics).first()
+        {
+            chart.dependencies = dependencies(listed).or(chart.dependencies);
+        }
+        if depth < CHARTS_DEPTH {
+            chart.read_subcharts(files, sources, diagnostics, depth);
+        }
+        chart.tell_missing(diagnostics);
+        Some(chart)
+    }
+
+    fn read_subcharts(
         &mut self,
-        chart: Self,
+        files: &ChartFiles,
         sources: &mut Sources,
         diagnostics: &Diagnostics,
         depth: usize,
     ) {
-        let aliases: Vec<Option<Arc<str>>> = self
-            .dependencies
-            .iter()
-            .filter(|dependency| dependency.name == chart.name)
-            .map(|dependency| dependency.alias.clone())
-            .collect();
-        if aliases.is_empty() {
-            self.subcharts.push(chart);
-            return;
+        for inner in files.inner() {
+            let (path, cause) = match inner {
+                Inner::Chart(inner) if inner.has("Chart.yaml") => {
+                    self.subcharts.extend(Self::of(&inner, sources, diagnostics, depth + 1));
+                    continue;
+                }
+                Inner::Chart(inner) => (inner.path, "it has no Chart.yaml".to_owned()),
+                Inner::Broken(path, cause) => (path, cause),
+            };
+            let message = format!("`{}` is no chart: {cause}", path.display());
+            let error = Diagnostic::error(codes::UNREADABLE_FILE, message);
+            diagnostics.push(
+                error.note("Helm takes everything in `charts/` for a chart").help(
+                    "move it elsewhere, or pack the chart anew with `helm dependency update`",
+                ),
+            );
         }
-        for alias in aliases {
-            let again = Self::read_nested(&chart.path, None, sources, diagnostics, depth + 1);
-            if let Some(again) = again {
-                let name = alias.unwrap_or_else(|| Arc::clone(&again.name));
-                self.subcharts.push(Self { name, ..again });
+    }
+
+    /// Tells of dependencies that are not there, or twice under one name: Helm refuses the chart.
+    fn tell_missing(&self, diagnostics: &Diagnostics) {
+        let mut seen: BTreeMap<&str, &Dependency> = BTreeMap::new();
+        for dependency in self.dependencies.iter().flatten() {
+            let name = dependency.alias.as_ref().unwrap_or(&dependency.name);
+            if let Some(first) = seen.insert(name, dependency) {
+                let message = format!("two dependencies are called `{name}`");
+                let error = Diagnostic::error(codes::VALUES_CONFLICT, message)
+                    .primary(dependency.span, "the second")
+                    .secondary(first.span, "the first");
+                diagnostics.push(
+                    error
+                        .note("Helm says: more than one dependency with name or alias")
+                        .help("give one of them an `alias`"),
+                );
+            }
+        }
+        for dependency in self.dependencies.iter().flatten() {
+            if self.subcharts.iter().all(|chart| chart.name != dependency.name) {
+                let (name, path) = (&dependency.name, self.path.display());
+                let message = format!("the chart `{name}` is a dependency and not in `charts/`");
+                let warning = Diagnostic::warning(codes::MISSING_DEPENDENCY, message);
+                diagnostics.push(
+                    warning
+                        .primary(dependency.span, "wanted here")
+                        .note("Helm says: found in Chart.yaml, but missing in charts/ directory")
+                        .help(format!("run `helm dependency build {path}`")),
+                );
             }
         }
     }
 
-    /// The user's values over those of this chart and the charts in it (helm,
-    /// pkg/chart/common/util/coalesce.go and pkg/chart/v2/util/dependencies.go).
-    pub(super) fn lay_under(&self, user: &mut Table, diagnostics: &Diagnostics) {
-        let none = BTreeSet::new();
-        // Which charts are switched on may depend on their own values; a first pass finds out.
-        let mut all = user.clone();
-        let first = Diagnostics::new();
-        self.lay(&mut all, &none, Pass::First, &first);
-        if !self.dependencies.is_empty() {
-            // Helm stops here, and when the chart alone does not fit (`processImportValues`).
-            self.lay(&mut Table::empty(user.span), &none, Pass::First, &first);
-            if first.has_errors() {
-                let errors = first.sorted().into_iter();
-                let errors = errors.filter(|said| said.severity() == Severity::Error);
-                errors.for_each(|error| diagnostics.push(error));
-                return;
-            }
+    /// The user's values over those of this chart and the charts in it, as Helm does before it renders:
+    /// which charts are on, what they export, and then all of it (helm,
+    /// pkg/chart/v2/util/dependencies.go `ProcessDependencies`, pkg/chart/common/util/coalesce.go
+    /// `CoalesceValues`). Gives what the charts inside say, the outer ones last.
+    pub(super) fn lay_under(&self, user: &mut Table, diagnostics: &Diagnostics) -> Vec<Layer> {
+        let mut chart = self.clone();
+        let quiet = Diagnostics::new();
+        let before =
+            chart.enable(user, &mut Vec::new(), &quiet).and_then(|()| chart.import(&quiet));
+        // What else these say is said again when all of it is laid for good.
+        let kept = |said: &Diagnostic| {
+            said.severity() == Severity::Error || said.code() == codes::MISSING_DEPENDENCY
+        };
+        quiet.sorted().into_iter().filter(kept).for_each(|said| diagnostics.push(said));
+        if before.is_err() {
+            return Vec::new();
         }
-        let off: BTreeSet<Arc<str>> = self
-            .dependencies
-            .iter()
-            .filter(|dependency| !dependency.is_on(&all))
-            .map(|dependency| dependency.alias.clone().unwrap_or_else(|| dependency.name.clone()))
-            .collect();
-        self.lay(user, &off, Pass::Last, diagnostics);
+        let mut layers = Vec::new();
+        chart.layers(&mut Vec::new(), &mut layers);
+        chart.told(user, diagnostics);
+        // What stops it has been reported.
+        let _ = chart.lay(user, Nulls::Delete, diagnostics);
+        layers
     }
 
-    /// Its own values, with those of the charts inside it where Helm puts them there beforehand:
-    /// when it lists dependencies (`processImportValues`).
-    fn own_values(&self, off: &BTreeSet<Arc<str>>) -> Table {
-        if self.dependencies.is_empty() {
-            return self.values.clone();
+    /// Leaves the charts that are switched on, each under its alias (`processDependencyEnabled`). The
+    /// values are those of the outermost chart at every depth, and `path` leads to this one.
+    fn enable(
+        &mut self,
+        values: &Table,
+        path: &mut Vec<Arc<str>>,
+        diagnostics: &Diagnostics,
+    ) -> Result<(), Stopped> {
+        let Some(mut listed) = self.dependencies.clone() else { return Ok(()) };
+        let means =
+            |dependency: &Dependency, chart: &Self| dependency.means(&chart.name, &chart.version);
+        let unlisted = |chart: &&Self| !listed.iter().any(|dependency| means(dependency, chart));
+        let mut charts: Vec<Self> = self.subcharts.iter().filter(unlisted).cloned().collect();
+        for dependency in &mut listed {
+            let found = self.subcharts.iter().find(|chart| means(dependency, chart)).cloned();
+            let alias = dependency.alias.clone();
+            charts.extend(found.map(|chart| Self {
+                name: alias.clone().unwrap_or_else(|| Arc::clone(&chart.name)),
+                ..chart
+            }));
+            dependency.name = alias.unwrap_or_else(|| Arc::clone(&dependency.name));
         }
+        self.subcharts = charts;
+        let mut laid = values.clone();
+        self.lay(&mut laid, Nulls::Delete, diagnostics)?;
+        let tree = Tree::Table(laid.clone());
+        let off: BTreeSet<Arc<str>> = listed
+            .iter()
+            .filter(|dependency| !dependency.is_on(&tree, path))
+            .map(|dependency| Arc::clone(&dependency.name))
+            .collect();
+        self.subcharts.retain(|chart| !off.contains(&chart.name));
+        listed.retain(|dependency| !off.contains(&dependency.name));
+        for chart in &mut self.subcharts {
+            path.push(Arc::clone(&chart.name));
+            chart.enable(&laid, path, diagnostics)?;
+            path.pop();
+        }
+        // A list that became empty is none: nothing is imported then.
+        self.dependencies = (!listed.is_empty()).then_some(listed);
+        Ok(())
+    }
+
+    /// Takes over what the charts inside export, below what this one says (`processImportValues`).
+    fn import(&mut self, diagnostics: &Diagnostics) -> Result<(), Stopped> {
+        for chart in &mut self.subcharts {
+            chart.import(diagnostics)?;
+        }
+        let Some(listed) = &self.dependencies else { return Ok(()) };
         let mut values = Table::empty(self.values.span);
-        self.lay(&mut values, off, Pass::Import, &Diagnostics::new());
-        values
+        self.lay(&mut values, Nulls::Keep, diagnostics)?;
+        let mut imported = Table::empty(self.values.span);
+        for dependency in listed {
+            let Some(inner) = values.get(&dependency.name).cloned() else { continue };
+            for import in &dependency.imports {
+                match import.of(&inner) {
+                    Some(table) => tables(&mut imported, table, true, "", diagnostics),
+                    None => diagnostics.push(import.missing(&dependency.name)),
+                }
+            }
+        }
+        tables(&mut values, imported, true, "", diagnostics);
+        self.values = values;
+        Ok(())
     }
 
-    /// Lays the user's values over this chart's and hands them down.
+    /// Lays values over this chart's and hands them down (`coalesce`).
     fn lay(
         &self,
         user: &mut Table,
-        off: &BTreeSet<Arc<str>>,
-        pass: Pass,
+        nulls: Nulls,
         diagnostics: &Diagnostics,
-    ) {
-        let on = || self.subcharts.iter().filter(|chart| !off.contains(&chart.name));
-        let names: BTreeSet<Arc<str>> = on().map(|chart| Arc::clone(&chart.name)).collect();
-        let values = if pass == Pass::Last { self.own_values(off) } else { self.values.clone() };
-        coalesce(user, values, &names, pass == Pass::Import, diagnostics);
-        for chart in on() {
+    ) -> Result<(), Stopped> {
+        let names = self.subcharts.iter().map(|chart| Arc::clone(&chart.name)).collect();
+        coalesce(user, self.values.clone(), &names, nulls == Nulls::Keep, diagnostics);
+        for chart in &self.subcharts {
             let empty =
                 || Slot { key_span: user.span, value: Tree::Table(Table::empty(user.span)) };
             let mut slot = user.slots.remove(&chart.name).unwrap_or_else(empty);
-            if let Tree::Table(own) = &mut slot.value {
-                if pass == Pass::Last {
-                    nulls(&chart.name, own, &chart.values, diagnostics);
-                }
-                globals(own, user, diagnostics);
-                let none = BTreeSet::new();
-                match pass {
-                    Pass::First => chart.lay(own, &none, Pass::First, diagnostics),
-                    Pass::Import => {
-                        coalesce(own, chart.own_values(&none), &none, true, diagnostics);
-                        chart.lay(own, &none, Pass::Import, diagnostics);
-                    }
-                    Pass::Last => chart.lay_under(own, diagnostics),
-                }
-            } else {
+            let Tree::Table(own) = &mut slot.value else {
                 no_table(&chart.name, &slot.value, diagnostics);
+                return Err(Stopped);
+            };
+            globals(own, user, diagnostics);
+            let done = chart.lay(own, nulls, diagnostics);
+            let below = own.clone();
+            share(&below, user);
+            user.slots.insert(Arc::clone(&chart.name), slot);
+            done?;
+        }
+        self.share_down(user);
+        Ok(())
+    }
+
+    /// Gives what one chart inside did to shared globals to all of them.
+    fn share_down(&self, user: &mut Table) {
+        for chart in &self.subcharts {
+            let Some(mut slot) = user.slots.remove(&chart.name) else { continue };
+            if let Tree::Table(own) = &mut slot.value {
+                share(user, own);
+                chart.share_down(own);
             }
             user.slots.insert(Arc::clone(&chart.name), slot);
         }
     }
+
+    /// What the charts inside say by themselves, under the keys of their charts, the outer ones last.
+    fn layers(&self, path: &mut Vec<Arc<str>>, into: &mut Vec<Layer>) {
+        for chart in &self.subcharts {
+            path.push(Arc::clone(&chart.name));
+            chart.layers(path, into);
+            let name = chart.path.join("values.yaml").to_string_lossy().into();
+            let own = chart.values.clone();
+            let table = path.iter().rev().fold(own, |table, key| Table::with(key, table));
+            into.push(Layer { name, table });
+            path.pop();
+        }
+    }
+
+    /// Tells of what the user says about charts inside this one and what releases of Helm take
+    /// differently, and of values that are for a chart which takes none.
+    fn told(&self, user: &Table, diagnostics: &Diagnostics) {
+        for chart in &self.subcharts {
+            if let Some(Tree::Table(own)) = user.get(&chart.name) {
+                nulls(&chart.name, own, &chart.values, diagnostics);
+                chart.told(own, diagnostics);
+            }
+        }
+    }
+}
+
+/// What becomes of nulls when values are laid over others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nulls {
+    /// They delete what is below them (`CoalesceValues`).
+    Delete,
+    /// They stay, as they will be laid over others again (`MergeValues`).
+    Keep,
+}
+
+/// `values.yaml` of a chart, its documents over one another.
+fn own_values(
+    files: &ChartFiles,
+    span: Span,
+    sources: &mut Sources,
+    diagnostics: &Diagnostics,
+) -> Table {
+    let mut values = Table::empty(span);
+    if !files.has("values.yaml") {
+        return values;
+    }
+    let Some(file) = files.read("values.yaml", sources, diagnostics) else { return values };
+    values.span = Span { file, start: 0, end: 0 };
+    for document in parse(sources, file, Dialect::Yaml11, diagnostics) {
+        match Tree::of(&document) {
+            Tree::Table(table) => merge(&mut values, table),
+            Tree::Leaf(_) if document.is_null() => {}
+            Tree::Leaf(_) | Tree::List(..) => {
+                let message = format!("values must be a mapping, not {}", document.describe());
+                let error = Diagnostic::error(codes::WRONG_TYPE, message);
+                diagnostics.push(error.primary(document.span, ""));
+            }
+        }
+    }
+    values
 }
 
 /// Tells of nulls that are to delete what a chart inside the chart says: whether they do depends on the
@@ -244,17 +379,6 @@ fn nulls(chart: &str, own: &Table, says: &Table, diagnostics: &Diagnostics) {
             (Tree::Leaf(_) | Tree::List(..) | Tree::Table(_), _) => {}
         }
     }
-}
-
-/// The times that Helm lays values over a chart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pass {
-    /// With every chart inside it, to see which are switched on.
-    First,
-    /// Before there are values of a user: nulls stay.
-    Import,
-    /// For good.
-    Last,
 }
 
 fn no_table(name: &str, value: &Tree, diagnostics: &Diagnostics) {
@@ -295,43 +419,22 @@ fn globals(own: &mut Table, parent: &Table, diagnostics: &Diagnostics) {
     }
 }
 
-impl Dependency {
-    /// Whether the values switch it on: the first condition that is there decides, else any tag.
-    fn is_on(&self, values: &Table) -> bool {
-        let tree = Tree::Table(values.clone());
-        let truth = |path: &str| {
-            let keys: Vec<&str> = path.split('.').collect();
-            match tree.at(&keys)? {
-                Tree::Leaf(node) => {
-                    let value = node.scalar()?.value;
-                    if let ScalarValue::Boolean(truth) = value { Some(truth) } else { None }
-                }
-                Tree::List(..) | Tree::Table(_) => None,
-            }
+/// Tables inside tables of `global` are one and the same for a chart and the charts inside it, because
+/// Helm copies only the outer ones (`coalesceGlobals`, `copyMap`): what the defaults of one add to them
+/// is seen by all.
+fn share(from: &Table, into: &mut Table) {
+    let Some(Tree::Table(from)) = from.get("global") else { return };
+    let Some(Slot { value: Tree::Table(into), .. }) = into.slots.get_mut("global") else { return };
+    for (key, slot) in &mut into.slots {
+        let (Tree::Table(into), Some(Tree::Table(from))) = (&mut slot.value, from.get(key)) else {
+            continue;
         };
-        if let Some(decided) = self.conditions.iter().find_map(|path| truth(path.trim())) {
-            return decided;
+        for (key, slot) in &mut into.slots {
+            if let (Tree::Table(into), Some(Tree::Table(from))) = (&mut slot.value, from.get(key)) {
+                into.clone_from(from);
+            }
         }
-        let tags: Vec<bool> =
-            self.tags.iter().filter_map(|tag| truth(&format!("tags.{tag}"))).collect();
-        tags.is_empty() || tags.contains(&true)
     }
-}
-
-fn dependencies(head: &Node) -> Vec<Dependency> {
-    let items = head.get("dependencies").and_then(Node::sequence).unwrap_or_default();
-    let read = |item: &Node| {
-        let text = |key| item.get(key).and_then(Node::text).map(Arc::from);
-        let tags = item.get("tags").and_then(Node::sequence).unwrap_or_default();
-        let conditions = item.get("condition").and_then(Node::text).unwrap_or_default();
-        Some(Dependency {
-            name: text("name")?,
-            alias: text("alias"),
-            conditions: conditions.split(',').filter(|it| !it.is_empty()).map(Arc::from).collect(),
-            tags: tags.iter().filter_map(|tag| tag.text().map(Arc::from)).collect(),
-        })
-    };
-    items.iter().filter_map(read).collect()
 }
 
 /// A chart in a folder of a folder, as where the folder of all charts was named.
@@ -340,10 +443,4 @@ fn chart_inside(path: &Path) -> Option<PathBuf> {
     let mut folders: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     folders.sort();
     folders.into_iter().find(|folder| folder.join("Chart.yaml").is_file())
-}
-
-/// The first document of a file.
-fn read_one(path: &Path, sources: &mut Sources, diagnostics: &Diagnostics) -> Option<Node> {
-    let file = sources.read(path, None, diagnostics)?;
-    parse(sources, file, Dialect::Yaml11, diagnostics).into_iter().next()
 }

@@ -2,9 +2,12 @@
 //! place it came from.
 
 mod chart;
+mod dependency;
+mod files;
 mod merge;
 mod set;
 mod tree;
+mod version;
 
 #[cfg(test)]
 mod tests;
@@ -101,10 +104,11 @@ pub fn user_values(
 /// The user's values over those of a chart.
 #[must_use]
 pub fn over_chart(user: Values, chart: &Chart, diagnostics: &Diagnostics) -> Values {
-    let Values { mut merged, mut layers } = user;
-    chart.lay_under(&mut merged, diagnostics);
+    let Values { mut merged, layers: mut over } = user;
+    let mut layers = chart.lay_under(&mut merged, diagnostics);
     let name = chart.path.join("values.yaml").to_string_lossy().into();
-    layers.insert(0, Layer { name, table: chart.values.clone() });
+    layers.push(Layer { name, table: chart.values.clone() });
+    layers.append(&mut over);
     Values { merged, layers }
 }
 
@@ -176,7 +180,7 @@ impl Setter<'_> {
                 }
             }
             Err(error) => {
-                let message = format!("is no JSON: {error}");
+                let message = format!("is no JSON: {}", super::json::cause(&error));
                 let at = text.len() - text.trim_start().len();
                 self.report("--set-json", file, text, SetError { message, at, blocked_by: None });
             }

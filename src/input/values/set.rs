@@ -335,7 +335,10 @@ impl Parser<'_, '_> {
             .into_iter::<serde_json::Value>();
         let value = match values.next() {
             Some(Ok(value)) => value,
-            Some(Err(error)) => return self.fault(start, format!("is no JSON: {error}")),
+            Some(Err(error)) => {
+                return self
+                    .fault(start, format!("is no JSON: {}", crate::input::json::cause(&error)));
+            }
             None => return self.fault(start, "is no JSON"),
         };
         self.at += values.byte_offset();

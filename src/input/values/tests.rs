@@ -141,3 +141,56 @@ fn later_files_win_and_null_stays_until_the_chart() {
     let b = values.merged.get("a").and_then(|a| a.at(&["b"])).expect("it is there");
     assert!(sources.origin(b.span()).to_string().ends_with("one.yaml:1"));
 }
+
+/// A chart with a packed one inside it: its defaults are below, an alias names it, a condition switches
+/// its twin off, and what it exports is taken over.
+#[test]
+fn packed_charts_are_read_like_folders() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("it has one")).expect("it can be made");
+        std::fs::write(&path, text).expect("it can be written");
+        path
+    };
+    write("db/Chart.yaml", "name: db\nversion: 2.1.0\n");
+    write("db/values.yaml", "size: 8Gi\nreplicas: 1\nexports: {ports: {db: 5432}}\n");
+    let packed = std::fs::File::create(folder.path().join("db.tgz")).expect("it can be made");
+    let packed = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+    let mut archive = tar::Builder::new(packed);
+    archive.append_dir_all("db", folder.path().join("db")).expect("it can be read");
+    archive.into_inner().and_then(flate2::write::GzEncoder::finish).expect("it can be written");
+    write(
+        "shop/Chart.yaml",
+        "name: shop\nversion: 1.0.0\ndependencies:\n\
+         - {name: db, version: 2.x.x, alias: orders, import-values: [ports, none]}\n\
+         - {name: db, version: ^2.0.0, alias: twin, condition: twin.enabled}\n\
+         - {name: cache, version: 1.0.0}\n",
+    );
+    write("shop/values.yaml", "orders: {replicas: 2}\ntwin: {enabled: false}\n");
+    std::fs::create_dir_all(folder.path().join("shop/charts")).expect("it can be made");
+    let inside = folder.path().join("shop/charts/db-2.1.0.tgz");
+    std::fs::rename(folder.path().join("db.tgz"), inside).expect("it can be moved");
+    let (diagnostics, mut sources) = (Diagnostics::new(), Sources::new());
+    let user = user_values(&ValueInputs::default(), &[], &mut sources, &diagnostics);
+    let chart = folder.path().join("shop");
+    let chart = Chart::read(&chart, None, &mut sources, &diagnostics).expect("a chart");
+    let values = over_chart(user, &chart, &diagnostics);
+    assert_eq!(
+        values.merged.to_node().to_json(),
+        r#"{"db":5432,"orders":{"exports":{"ports":{"db":5432}},"global":{},"replicas":2,"size":"8Gi"},"twin":{"enabled":false}}"#
+    );
+    let said: Vec<_> = diagnostics.sorted().iter().map(|it| it.message().to_owned()).collect();
+    assert_eq!(
+        said,
+        [
+            "nothing is imported: the chart `orders` has no table `exports.none`",
+            "the chart `cache` is a dependency and not in `charts/`"
+        ]
+    );
+    let size = values.merged.get("orders").and_then(|it| it.at(&["size"])).expect("it is there");
+    let origin = sources.origin(size.span()).to_string();
+    assert!(origin.ends_with("shop/charts/db-2.1.0.tgz/values.yaml:1"), "{origin}");
+    let overridden = values.layers.iter().filter(|layer| layer.table.get("orders").is_some());
+    assert_eq!(overridden.count(), 2, "the chart inside is a layer of its own");
+}

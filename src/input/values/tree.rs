@@ -42,6 +42,14 @@ impl Table {
         Self { span, slots: BTreeMap::new() }
     }
 
+    /// A table that has another one under a key.
+    #[must_use]
+    pub fn with(key: &Arc<str>, inner: Self) -> Self {
+        let span = inner.span;
+        let slot = Slot { key_span: span, value: Tree::Table(inner) };
+        Self { span, slots: BTreeMap::from([(Arc::clone(key), slot)]) }
+    }
+
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Tree> {

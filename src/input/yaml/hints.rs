@@ -28,6 +28,11 @@ pub(super) fn explain(sources: &Sources, file: FileId, error: &SyntaxError) -> D
     let here = Span { file, start: offset, end: offset };
     let message = format!("invalid YAML: {}", error.words);
     let diagnostic = Diagnostic::error(codes::INVALID_YAML, message).primary(here, "noticed here");
+    if error.words.ends_with("unknown anchor") {
+        return diagnostic
+            .note("`*name` stands for what an anchor `&name` marks elsewhere, and there is none")
+            .help("text that begins with `*` needs quotes");
+    }
     if error.words.starts_with("unexpected character") {
         return diagnostic.help("text that begins with `@`, `%` or a backtick needs quotes");
     }
