@@ -146,7 +146,7 @@ fn wrong_input_says_all_errors_of_all_files_and_writes_nothing() {
         29 |   minReplicas: 30
            |                -- the minimum
         30 |   maxReplicas: 10
-           |                ^^
+           |                ^^ the maximum
            |
            = note: the API server says: spec.maxReplicas: Invalid value: 10: must be greater than or equal to `minReplicas`
            = help: raise maxReplicas, or set minReplicas to at most 10

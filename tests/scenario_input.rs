@@ -171,7 +171,8 @@ fn calls_that_form_a_loop_are_shown_step_by_step() {
         14 |       query: {cpu: {lognormal: {mean: 1ms, cv: 1.0}}, wait: 1ms, calls: [{parallel: [{to: gateway.list}]}]}
            |                                                                                           ^^^^^^^^^^^^ 2. postgresql.query calls gateway.list: closes the loop
            |
-           = note: each request would cause requests without end
+           = note: the gain of the loop is 2 x 1 = 2: each request would cause requests without end
+           = help: calls that come back are not simulated: take the last call out, and put its work into the operation that makes it
     "#]].assert_eq(&said);
 }
 

@@ -13,7 +13,6 @@ pub mod text;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::input::json::cause as json_cause;
 use crate::report::figures::{from_json, to_json};
 use crate::sweep::Measure;
 use crate::sweep::cell::{Cell, CellOutcome};
@@ -111,8 +110,7 @@ impl Plan {
         let fail =
             |line: usize, problem: &str| PlanError::Line { line, problem: problem.to_owned() };
         let head = lines.next().ok_or_else(|| fail(1, "it is empty"))?;
-        let head: Value = serde_json::from_str(head)
-            .map_err(|error| fail(1, &format!("is no JSON: {}", json_cause(&error))))?;
+        let head: Value = serde_json::from_str(head).map_err(|_| fail(1, "it is no JSON"))?;
         let missing = |key: &str| fail(1, &format!("`{key}` is missing or of another type"));
         let text_of = |key: &'static str| {
             head.get(key).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| missing(key))
