@@ -193,6 +193,27 @@ fn two_outputs_cannot_share_stdout() {
     assert!(stderr(&output).contains("did you mean `json`?"), "{output:?}");
 }
 
+/// Every command that writes formats refuses it before it computes anything.
+#[test]
+fn no_command_mixes_two_outputs_on_stdout() {
+    let folder = folder();
+    let small = small(folder.path(), &[]);
+    let policy = "profiles/policies/static-minimum.yaml";
+    let rows: [&[&str]; 5] = [
+        &["bench", &small, "--policies", policy],
+        &["compare", &small, &small],
+        &["size", &small],
+        &["sweep", &small, "-L", "duration=1m,2m"],
+        &["validate", &small],
+    ];
+    for row in rows {
+        let output = sim(&[row, &["-o", "text", "-o", "json"]].concat());
+        assert_eq!((code(&output), stdout(&output)), (2, ""), "{row:?}");
+        let said = stderr(&output);
+        assert!(said.contains("two outputs go to standard output"), "{row:?}: {said}");
+    }
+}
+
 #[test]
 fn what_is_asked_to_be_explained_is_printed_line_by_line() {
     let folder = folder();

@@ -378,8 +378,9 @@ const SMALL: [&str; 8] = [
     "spot-reclaim",
     "volumes",
 ];
-/// Those whose replicas differ: the burst that single requests make of a worker's CPU lets its HPA grow,
-/// which the fluid model, where work is spread evenly over the tasks that end, does not see.
+/// Those that hold with some seeds and not with others: when the GPUs' backlog is gone hangs on luck, and
+/// with it the minute in which pods go (`capacity-shortage`), and on which side of the surge the median lies
+/// (`gpu-surge`).
 const OPEN: [&str; 4] = ["capacity-shortage", "gpu-label", "gpu-operator", "gpu-surge"];
 /// Those with a test of their own.
 const LARGE: [&str; 8] = [

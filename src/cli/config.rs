@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::args::{FailOn, ValidateArgs};
 use crate::cli::files::to_stderr;
+use crate::cli::validate::args::{FailOn, ValidateArgs};
 use crate::input::config::{Config, NAME, load_config};
 use crate::input::diagnostic::{Diagnostics, Severity};
 use crate::input::render::{Colour, render_all};

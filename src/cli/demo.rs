@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser};
 
-use crate::cli::args::{Cli, Color, Command};
+use crate::cli::args::{Cli, Command};
 use crate::cli::files::{to_stderr, write_whole};
 use crate::cli::run::run_loaded;
+use crate::cli::terminal::Color;
 use crate::cli::{Exit, say_error};
 use crate::input::source::Sources;
 use crate::input::{LoadOptions, load_scenario_from};

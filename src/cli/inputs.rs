@@ -7,9 +7,9 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::cli::Exit;
-use crate::cli::args::Color;
 use crate::cli::files::to_stderr;
-use crate::cli::run::wants_colour;
+use crate::cli::terminal::Color;
+use crate::cli::terminal::wants_colour;
 use crate::input::adapters::ReleaseName;
 use crate::input::diagnostic::Diagnostics;
 use crate::input::patch::{Patch, patches_in};

@@ -21,6 +21,7 @@ mod run;
 mod side_by_side;
 mod size;
 mod sweep;
+mod terminal;
 mod validate;
 mod values;
 
@@ -30,8 +31,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Color, Command};
+use args::{Cli, Command};
 use files::to_stderr;
+use terminal::Color;
 
 /// How the program ends. The numbers are a contract; see the help of `run`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,11 +4,11 @@ use std::io::IsTerminal;
 use std::time::Instant;
 
 use crate::cli::Exit;
-use crate::cli::args::{Color, Format, OutputArg, RunArgs};
 use crate::cli::files::to_stderr;
-use crate::cli::outputs::{Made, overwritten, write};
-use crate::cli::run::wants_colour;
+use crate::cli::outputs::{Made, Output, overwritten, write};
+use crate::cli::run::args::{Format, RunArgs};
 use crate::cli::say_error;
+use crate::cli::terminal::{Color, wants_colour};
 use crate::input::render::{Colour, render_all};
 use crate::input::{LoadedTrace, is_pod_trace, load_pod_trace};
 use crate::placement::{Placement, place};
@@ -55,8 +55,9 @@ fn beyond(args: &RunArgs) -> Option<&'static str> {
     if args.runs > 1 {
         return Some("`--runs` does not apply; run it with several `--seed`");
     }
-    let told =
-        |output: &OutputArg| matches!(output.format, Format::Text | Format::Json | Format::Svg);
+    let told = |output: &Output<Format>| {
+        matches!(output.format, Format::Text | Format::Json | Format::Svg)
+    };
     (!args.output.iter().all(told)).then_some("it is told as text, json or svg")
 }
 
@@ -65,7 +66,7 @@ fn replay(args: &RunArgs, trace: &PodTrace) -> Exit {
     let began = Instant::now();
     let placed = place(trace, args.seed.unwrap_or(trace.seed));
     let took = began.elapsed();
-    let default = [OutputArg { format: Format::Text, path: None }];
+    let default = [Output { format: Format::Text, path: None }];
     let asked = if args.output.is_empty() { &default[..] } else { &args.output };
     for output in asked {
         let made = make(output.format, args.quiet, trace, &placed);

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::args::ProgressArg;
 use crate::cli::files::to_stderr;
+use crate::cli::terminal::ProgressArg;
 use crate::sweep::Progress;
 use crate::units::{SimDuration, SimTime};
 

@@ -7,10 +7,11 @@ use clap::Parser;
 use serde_json::Value;
 
 use crate::cli::Exit;
-use crate::cli::args::{Color, RunArgs};
 use crate::cli::files::{read_text, to_stderr};
 use crate::cli::inputs::InputArgs;
+use crate::cli::run::args::RunArgs;
 use crate::cli::run::{load, run};
+use crate::cli::terminal::Color;
 use crate::input::json;
 use crate::units::convert::count_u32;
 

@@ -1,10 +1,11 @@
 //! `run` with several scenarios: one table.
 
-use crate::cli::args::{Color, Format, ProgressArg, RunArgs};
 use crate::cli::files::to_stderr;
 use crate::cli::outputs::{Made, overwritten, write};
 use crate::cli::progress::Meter;
+use crate::cli::run::args::{Format, RunArgs};
 use crate::cli::run::{holds, load};
+use crate::cli::terminal::{Color, ProgressArg};
 use crate::cli::{Exit, say_error};
 use crate::report::text::beside::beside;
 use crate::scenario::Scenario;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::args::Color;
 use crate::cli::files::{to_stderr, to_stdout};
 use crate::cli::inputs::ValueArgs;
-use crate::cli::run::wants_colour;
+use crate::cli::terminal::Color;
+use crate::cli::terminal::wants_colour;
 use crate::cli::{Exit, say_error};
 use crate::input::diagnostic::Diagnostics;
 use crate::input::render::{Colour, render_all};

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::alerts::rule_groups;
 use super::catalogue::{Catalogue, catalogue};
 use super::cluster_profile::{self, ClusterProfile, cluster_profile, profile_of};
-use super::codes;
 use super::cron::{Start, lay_schedules};
 use super::custom_metrics::custom_metrics;
 use super::decode::{Context, Fields, Shapes};
@@ -310,7 +309,6 @@ pub(super) fn decode(
     }
     let (profile, services, later) = (profile?, services?, registered.later);
     let (processes, metrics) = processes?;
-    refuse_latencies(context, &metrics, &document);
     let parts = Parts {
         objects,
         hpas,
@@ -324,24 +322,6 @@ pub(super) fn decode(
         rules,
     };
     Some(assemble(context, parts, options))
-}
-
-/// Latencies as metrics of autoscalers are those of single requests, which rates do not know.
-fn refuse_latencies(
-    context: Context<'_>,
-    metrics: &[CustomMetricSpec],
-    document: &ScenarioDocument,
-) {
-    if !matches!(document.model, ServiceModel::Fluid { .. }) {
-        return;
-    }
-    for metric in metrics.iter().filter(|metric| metric.quantity.is_latency()) {
-        let message = format!(
-            "the metric `{}` measures latencies, which `model: fluid` does not simulate; use `requests`",
-            metric.name
-        );
-        context.diagnostics.push(Diagnostic::error(codes::UNSUPPORTED, message));
-    }
 }
 
 /// All parts of a scenario, each found right.

@@ -19,10 +19,15 @@ pub struct Latencies {
 impl Latencies {
     /// Another request has ended.
     pub fn add(&mut self, took_s: f64) {
-        self.count += 1.0;
-        self.sum_s += took_s;
+        self.add_many(took_s, 1.0);
+    }
+
+    /// So many further requests have ended that took as long.
+    pub fn add_many(&mut self, took_s: f64, requests: f64) {
+        self.count += requests;
+        self.sum_s += took_s * requests;
         let bucket = BUCKETS_S.iter().position(|bound| took_s <= *bound);
-        self.buckets[bucket.unwrap_or(BUCKETS_S.len())] += 1.0;
+        self.buckets[bucket.unwrap_or(BUCKETS_S.len())] += requests;
     }
 
     /// What came between an earlier count and this one.

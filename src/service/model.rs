@@ -229,10 +229,11 @@ impl Model {
         }
     }
 
-    /// How long a station's requests take is counted from now on; the fluid model cannot.
+    /// How long a station's requests take is counted from now on.
     pub fn count_latencies(&mut self, station: StationId) {
-        if let Self::Requests(services) = self {
-            services.count_latencies(station);
+        match self {
+            Self::Requests(services) => services.count_latencies(station),
+            Self::Fluid(fluid) => fluid.count_latencies(station),
         }
     }
 
@@ -241,7 +242,7 @@ impl Model {
     pub fn latencies(&self, station: StationId) -> Option<&Latencies> {
         match self {
             Self::Requests(services) => services.latencies(station),
-            Self::Fluid(_) => None,
+            Self::Fluid(fluid) => fluid.latencies(station),
         }
     }
 

@@ -200,7 +200,7 @@ impl Services {
         let idle_core_s = spec.idle_cpu.as_cores() * age.as_secs_f64();
         Usage {
             cpu_core_s: server.cpu.busy_core_s(now) + idle_core_s,
-            memory_bytes: memory_of(spec, age, server.inside),
+            memory_bytes: memory_of(spec, age, server.holding()),
             throttling: Some(server.throttling(now)),
         }
     }
@@ -210,14 +210,15 @@ impl Services {
     pub fn memory(&self, now: SimTime, id: ServerId) -> f64 {
         self.servers[id.index()].as_deref().map_or(0.0, |server| {
             let spec = &self.graph.stations[server.station.index()];
-            memory_of(spec, now.since(server.began), server.inside)
+            memory_of(spec, now.since(server.began), server.holding())
         })
     }
 
     /// The most memory a server held since this was asked last (bytes).
     pub fn take_peak_memory(&mut self, now: SimTime, id: ServerId) -> f64 {
         let server = self.servers[id.index()].as_deref_mut().expect("a live server is measured");
-        let most = std::mem::replace(&mut server.most_inside, server.inside);
+        let now_held = server.holding();
+        let most = std::mem::replace(&mut server.most_inside, now_held);
         let spec = &self.graph.stations[server.station.index()];
         memory_of(spec, now.since(server.began), most)
     }

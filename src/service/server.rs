@@ -51,7 +51,7 @@ pub(super) struct Server {
     pub(super) inside: u32,
     /// Requests that ended here since it began.
     pub(super) served: u64,
-    /// The most requests inside since memory was looked at.
+    /// The most requests that memory was held for since it was looked at.
     pub(super) most_inside: u32,
     pub(super) backlog: VecDeque<CallId>,
     pub(super) backlog_limit: u32,
@@ -212,7 +212,18 @@ impl Server {
     /// A request comes in.
     pub(super) fn enter(&mut self) {
         self.inside += 1;
-        self.most_inside = self.most_inside.max(self.inside);
+        self.note_holding();
+    }
+
+    /// Requests that memory is held for: all inside, but of a worker's tasks only those it works on. A
+    /// reserved task is a message, whose data its child process loads when its turn comes.
+    pub(super) fn holding(&self) -> u32 {
+        if self.tasks.is_some() { self.in_service } else { self.inside }
+    }
+
+    /// Remembers how many memory is held for, if it is the most.
+    pub(super) fn note_holding(&mut self) {
+        self.most_inside = self.most_inside.max(self.holding());
     }
 
     /// Whether another request can be worked on.

@@ -68,6 +68,7 @@ impl Services {
     fn begin_task(&mut self, now: SimTime, id: ServerId, call: CallId) {
         let server = self.servers[id.index()].as_deref_mut().expect("it has a place");
         server.in_service += 1;
+        server.note_holding();
         if let Some(tasks) = &mut server.tasks {
             tasks.running.push((call.slot, now));
         }

@@ -165,7 +165,9 @@ impl<O: Observer> Run<'_, O> {
             _ => return,
         };
         flows.move_on(now, fluid);
-        let tells = matches!(event, Event::Sample | Event::WarmUpEnds | Event::Horizon);
+        // Whoever scales by latencies sees those of all that ended until the scrape.
+        let scraped = matches!(event, Event::Scrape) && fluid.counts_latencies();
+        let tells = matches!(event, Event::Sample | Event::WarmUpEnds | Event::Horizon) || scraped;
         if tells || (changes && flows.drift > DRIFT) {
             flows.drift = 0.0;
             fluid.tell(now, self.observer);

@@ -94,27 +94,18 @@ fn the_fluid_model_refuses_what_single_requests_decide() {
     let scenario =
         edited("scenario.yaml", "duration: 10m\nload", "model: fluid\nduration: 10m\nload");
     let plain = SERVICES
-        .replace("network: {sameNode: 0.1ms, sameZone: 0.5ms, crossZone: 1ms, clients: {lognormal: {mean: 20ms, cv: 0.5}}, bandwidth: 100Mi}\n", "")
         .replace(", cfs: exact", "")
-        .replace("    routing: {pinned: {connections: 4, maxAge: 10m}}\n", "")
-        .replace("    disk: {type: gp3}\n", "")
-        .replace("    link: {bandwidth: 1Gi, perConnection: 80Mi}\n", "");
+        .replace("    routing: {pinned: {connections: 4, maxAge: 10m}}\n", "");
     let without = |services: &str| {
         let (loaded, said) =
             load_with(&[("scenario.yaml", &scenario), ("services.yaml", services)]);
         (loaded.scenario.is_some(), said)
     };
     let (accepted, said) = without(&plain);
-    assert!(!accepted && said.contains("measures latencies"), "{said}");
-    let metrics_away = plain.replace("p95Latency", "inFlight").replace("meanLatency", "waiting");
-    let (accepted, said) = without(&metrics_away);
-    assert!(accepted, "caches are known to rates: {said}");
-    let network = metrics_away.replace("services:\n", "network: {sameZone: 1ms}\nservices:\n");
+    assert!(accepted, "networks, disks, links, caches and latencies are known to rates: {said}");
     for (services, what) in [
-        (network, "times on the network"),
-        (metrics_away.replace("cpu: {}", "cpu: {}\n    disk: {type: gp3}"), "disks and links"),
-        (metrics_away.replace("cpu: {}", "cpu: {}\n    routing: pinned"), "stay open"),
-        (metrics_away.replace("cpu: {}", "cpu: {cfs: exact}"), "period by period"),
+        (plain.replace("cpu: {}", "cpu: {}\n    routing: pinned"), "stay open"),
+        (plain.replace("cpu: {}", "cpu: {cfs: exact}"), "period by period"),
     ] {
         let (accepted, said) = without(&services);
         assert!(!accepted && said.contains("AUR019") && said.contains(what), "{what}: {said}");

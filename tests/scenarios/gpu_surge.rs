@@ -20,7 +20,9 @@ fn the_t4_pool_grows_because_of_a_named_pod_that_waits() {
     let of_pool = SURGE.history.nodes().filter(|node| SURGE.pool_of(node) == "gpu-t4");
     let (minimum, more): (Vec<_>, Vec<_>) =
         of_pool.partition(|node| node.requested == SimTime::ZERO);
-    assert_eq!((minimum.len(), more.len()), (7, 5));
+    // Forty tasks at work at once keep seven ML pods below their memory target, beside three that render:
+    // what workers have reserved beyond that is messages, and makes nobody grow.
+    assert_eq!((minimum.len(), more.len()), (7, 3));
 }
 
 fn scale_up(at: SimTime, reason: &Reason) -> Option<(SimTime, PodId, &'static str)> {

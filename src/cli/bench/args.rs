@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::args::ProgressArg;
 use crate::cli::inputs::InputArgs;
+use crate::cli::outputs::{Output, OutputFormat, parse_output};
+use crate::cli::terminal::ProgressArg;
 
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
@@ -43,8 +44,8 @@ pub(in crate::cli) struct BenchArgs {
           value_parser = clap::value_parser!(u32).range(1..=1_024))]
     pub(in crate::cli) jobs: Option<u32>,
     /// Output format, repeatable: text, json, svg (each to stdout or =PATH).
-    #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output)]
-    pub(in crate::cli) output: Vec<BenchOutput>,
+    #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output::<BenchFormat>)]
+    pub(in crate::cli) output: Vec<Output<BenchFormat>>,
     /// A threshold without samples fails.
     #[arg(long, env = "AURELIUS_STRICT")]
     pub(in crate::cli) strict: bool,
@@ -67,19 +68,7 @@ pub(in crate::cli) enum BenchFormat {
     Svg,
 }
 
-/// `FMT[=PATH]` of a bench.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) struct BenchOutput {
-    /// The format.
-    pub(in crate::cli) format: BenchFormat,
-    /// Where to; `None` is stdout.
-    pub(in crate::cli) path: Option<PathBuf>,
-}
-
-fn parse_output(text: &str) -> Result<BenchOutput, String> {
-    let (format, path) = crate::cli::args::format_and_path(text)?;
-    Ok(BenchOutput { format, path })
-}
+impl OutputFormat for BenchFormat {}
 
 fn parse_precision(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {

@@ -3,9 +3,10 @@
 pub(in crate::cli) mod args;
 pub(in crate::cli) mod variants;
 
-use crate::cli::args::Color;
-use crate::cli::files::{to_stderr, to_stdout, write_whole};
+use crate::cli::files::to_stderr;
+use crate::cli::outputs::{Output, asked_or, put, refuse_conflict};
 use crate::cli::progress::Meter;
+use crate::cli::terminal::{Color, ProgressArg};
 use crate::cli::{Exit, say_error};
 use crate::report::bench::{json, pareto::pareto, text::text};
 use crate::scenario::Scenario;
@@ -14,7 +15,7 @@ use crate::sweep::with_threads;
 use crate::units::SimDuration;
 use crate::units::convert::{count_u32, index};
 
-use args::{BenchArgs, BenchFormat, BenchOutput};
+use args::{BenchArgs, BenchFormat};
 use variants::{AS_WRITTEN, Variants};
 
 /// Runs the command.
@@ -36,6 +37,7 @@ pub(super) fn bench(args: &BenchArgs, color: Color) -> Exit {
 }
 
 fn compute_bench(args: &BenchArgs, color: Color) -> Result<(Bench, Vec<(String, String)>), Exit> {
+    refuse_conflict(&args.output)?;
     let policies = variants::policies(&args.policies, color)?;
     let options = args.inputs.load_options(args.seed, color)?;
     let paths = variants::scenario_files(&args.scenarios)?;
@@ -73,7 +75,7 @@ pub(in crate::cli) fn run(
     variants: &Variants,
     options: BenchOptions,
     jobs: Option<u32>,
-    progress: crate::cli::args::ProgressArg,
+    progress: ProgressArg,
     show: &Witness<'_>,
 ) -> Result<Bench, Exit> {
     let ready = variants.scenarios.iter().flatten().filter(|it| it.is_ok()).count();
@@ -98,12 +100,11 @@ pub(in crate::cli) fn run(
 }
 
 fn write_outputs(
-    outputs: &[BenchOutput],
+    outputs: &[Output<BenchFormat>],
     bench: &Bench,
     inputs: &[(String, String)],
 ) -> Result<(), Exit> {
-    let default = [BenchOutput { format: BenchFormat::Text, path: None }];
-    for output in if outputs.is_empty() { &default } else { outputs } {
+    for output in asked_or(outputs, BenchFormat::Text) {
         let made = match output.format {
             BenchFormat::Text => text(bench),
             BenchFormat::Json => json(bench, inputs),
@@ -112,14 +113,7 @@ fn write_outputs(
                 Exit::Usage
             })?,
         };
-        let written = match &output.path {
-            Some(path) => write_whole(path, &made),
-            None => to_stdout(&made),
-        };
-        written.map_err(|error| {
-            say_error(&error);
-            Exit::Usage
-        })?;
+        put(&output, &made)?;
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::args::Color;
 use crate::cli::files::to_stderr;
+use crate::cli::terminal::Color;
 use crate::cli::{Exit, run::say_loaded};
 use crate::input::diagnostic::Severity;
 use crate::input::render::{Colour as DiagnosticColour, render_all};
@@ -175,7 +175,7 @@ pub(in crate::cli) fn policy(path: &Path, color: Color) -> Option<ScalingPolicy>
     let loaded = load_policy(path);
     if !loaded.diagnostics.is_empty() {
         use std::io::IsTerminal;
-        let wanted = crate::cli::run::wants_colour(color, std::io::stderr().is_terminal());
+        let wanted = crate::cli::terminal::wants_colour(color, std::io::stderr().is_terminal());
         let colour = if wanted { DiagnosticColour::Coloured } else { DiagnosticColour::Plain };
         to_stderr(&render_all(&loaded.diagnostics, &loaded.sources, colour));
     }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::args::ProgressArg;
 use crate::cli::inputs::InputArgs;
+use crate::cli::outputs::{Output, OutputFormat, parse_output};
+use crate::cli::terminal::ProgressArg;
 use crate::report::bench::comparison::Limit;
 
 /// Arguments of `compare`.
@@ -50,8 +51,8 @@ pub(in crate::cli) struct CompareArgs {
     #[arg(long, value_name = "NAME", default_value = "capacity")]
     pub(in crate::cli) name: String,
     /// Output format, repeatable: text, markdown, junit, github, json, html (each to stdout or =PATH).
-    #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output)]
-    pub(in crate::cli) output: Vec<CompareOutput>,
+    #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output::<CompareFormat>)]
+    pub(in crate::cli) output: Vec<Output<CompareFormat>>,
     /// End with 3 when anything can be told to differ.
     #[arg(long)]
     pub(in crate::cli) detailed_exitcode: bool,
@@ -86,19 +87,7 @@ pub(in crate::cli) enum CompareFormat {
     Html,
 }
 
-/// `FMT[=PATH]` of a comparison.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) struct CompareOutput {
-    /// The format.
-    pub(in crate::cli) format: CompareFormat,
-    /// Where to; `None` is stdout.
-    pub(in crate::cli) path: Option<PathBuf>,
-}
-
-fn parse_output(text: &str) -> Result<CompareOutput, String> {
-    let (format, path) = crate::cli::args::format_and_path(text)?;
-    Ok(CompareOutput { format, path })
-}
+impl OutputFormat for CompareFormat {}
 
 fn parse_limit(text: &str) -> Result<Limit, String> {
     text.parse()

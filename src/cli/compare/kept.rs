@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use super::args::{CompareArgs, CompareFormat, CompareOutput};
+use super::args::{CompareArgs, CompareFormat};
+use crate::cli::outputs::Output;
 use crate::report::html::ComparedRuns;
 use crate::report::overlay::Curves;
 use crate::scenario::Scenario;
@@ -17,7 +18,7 @@ pub(super) struct Kept(Option<Mutex<ByRun>>);
 type ByRun = BTreeMap<(usize, usize, u64), Curves>;
 
 impl Kept {
-    pub(super) fn new(outputs: &[CompareOutput]) -> Self {
+    pub(super) fn new(outputs: &[Output<CompareFormat>]) -> Self {
         let page = outputs.iter().any(|output| output.format == CompareFormat::Html);
         Self(page.then(Mutex::default))
     }

@@ -7,11 +7,12 @@ mod kept;
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::args::Color;
 use crate::cli::bench::variants::{
     Variants, kind_of, policy, scenario_files, taken, with_hindsight,
 };
-use crate::cli::files::{to_stderr, to_stdout, write_whole};
+use crate::cli::files::to_stderr;
+use crate::cli::outputs::{asked_or, put, refuse_conflict};
+use crate::cli::terminal::Color;
 use crate::cli::{Exit, say_error};
 use crate::input::changes::changes;
 use crate::input::{LoadOptions, load_scenario, load_scenario_under};
@@ -23,7 +24,7 @@ use crate::sweep::RunResult;
 use crate::sweep::bench::{Bench, BenchOptions, Pair};
 use crate::units::convert::count_u32;
 
-use args::{CompareArgs, CompareFormat, CompareOutput};
+use args::{CompareArgs, CompareFormat};
 use git::Tree;
 use kept::Kept;
 
@@ -54,6 +55,7 @@ fn usage(message: &str) -> Exit {
 }
 
 fn compute(args: &CompareArgs, color: Color) -> Result<Comparison, Exit> {
+    refuse_conflict(&args.output)?;
     let kept = Kept::new(&args.output);
     let (bench, inputs, changed) = match (&args.base_ref, &args.baseline) {
         (Some(reference), _) => with_commit(args, reference, color, &kept)?,
@@ -265,10 +267,9 @@ struct Made<'m> {
 }
 
 fn write_outputs(args: &CompareArgs, made: &Made<'_>, kept: Kept) -> Result<(), Exit> {
-    let default = [CompareOutput { format: CompareFormat::Text, path: None }];
     let Made { comparison, bench, inputs } = made;
     let runs = kept.runs(&bench.scenarios);
-    for output in if args.output.is_empty() { &default[..] } else { &args.output } {
+    for output in asked_or(&args.output, CompareFormat::Text) {
         let text = match output.format {
             CompareFormat::Text => forms::text(comparison),
             CompareFormat::Markdown => forms::markdown(comparison),
@@ -280,14 +281,7 @@ fn write_outputs(args: &CompareArgs, made: &Made<'_>, kept: Kept) -> Result<(), 
                 html::comparison(comparison, &runs, &json(bench, inputs), inputs, &command)
             }
         };
-        let written = match &output.path {
-            Some(path) => write_whole(path, &text),
-            None => to_stdout(&text),
-        };
-        written.map_err(|error| {
-            say_error(&error);
-            Exit::Usage
-        })?;
+        put(&output, &text)?;
     }
     Ok(())
 }

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::args::Color;
 use crate::cli::files::{to_stderr, to_stdout, write_whole};
 use crate::cli::inputs::InputArgs;
-use crate::cli::run::wants_colour;
+use crate::cli::terminal::Color;
+use crate::cli::terminal::wants_colour;
 use crate::cli::{Exit, demo, say_error};
 use crate::input::diagnostic::Severity;
 use crate::input::render::{Colour, render_all};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::inputs::InputArgs;
+use crate::cli::outputs::{Output, OutputFormat, parse_output};
 use crate::sweep::size::PlanKind;
 
 /// Arguments of `size`.
@@ -48,8 +49,8 @@ pub(in crate::cli) struct SizeArgs {
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) requirements: Option<PathBuf>,
     /// Output format, repeatable: text, json, markdown, html (each to stdout or =PATH).
-    #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output)]
-    pub(in crate::cli) output: Vec<SizeOutput>,
+    #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output::<SizeFormat>)]
+    pub(in crate::cli) output: Vec<Output<SizeFormat>>,
     /// Seed of all chance; the scenario's own, or 42, when absent.
     #[arg(long, env = "AURELIUS_SEED")]
     pub(in crate::cli) seed: Option<u64>,
@@ -81,19 +82,7 @@ pub(in crate::cli) enum SizeFormat {
     Html,
 }
 
-/// `FMT[=PATH]` of a sizing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) struct SizeOutput {
-    /// The format.
-    pub(in crate::cli) format: SizeFormat,
-    /// Where to; `None` is stdout.
-    pub(in crate::cli) path: Option<PathBuf>,
-}
-
-fn parse_output(text: &str) -> Result<SizeOutput, String> {
-    let (format, path) = crate::cli::args::format_and_path(text)?;
-    Ok(SizeOutput { format, path })
-}
+impl OutputFormat for SizeFormat {}
 
 const SIZE_EXIT_CODES: &str = "Exit codes: 0 the plan holds in every run of its proof · 1 --check: \
 today's figures do not hold · 3 --detailed-exitcode: there is something to change · 99 no plan was \

@@ -8,10 +8,11 @@ use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use self::args::{SizeArgs, SizeFormat, SizeOutput};
-use crate::cli::args::Color;
-use crate::cli::files::{to_stderr, to_stdout, write_whole};
-use crate::cli::run::wants_colour;
+use self::args::{SizeArgs, SizeFormat};
+use crate::cli::files::{to_stderr, write_whole};
+use crate::cli::outputs::{asked_or, put, refuse_conflict};
+use crate::cli::terminal::Color;
+use crate::cli::terminal::wants_colour;
 use crate::cli::{Exit, say_error};
 use crate::control::hpa::{MetricSpec, ResourceName};
 use crate::input::material::{MaterialInputs, load_material};
@@ -34,6 +35,7 @@ pub(super) fn size_scenarios(args: &SizeArgs, color: Color) -> Exit {
 }
 
 fn sized(args: &SizeArgs, color: Color) -> Result<Exit, Exit> {
+    refuse_conflict(&args.output)?;
     let options = args.inputs.load_options(args.seed, color)?;
     let scenarios: Vec<Scenario> = args
         .scenarios
@@ -68,8 +70,7 @@ fn sized(args: &SizeArgs, color: Color) -> Result<Exit, Exit> {
     let shown: BTreeMap<Figure, String> =
         keys.iter().map(|(figure, key)| (figure.clone(), joined(key))).collect();
     let page = page(&sizing, first, &shown, stated);
-    let default = [SizeOutput { format: SizeFormat::Text, path: None }];
-    let outputs: &[SizeOutput] = if args.output.is_empty() { &default } else { &args.output };
+    let outputs = asked_or(&args.output, SizeFormat::Text);
     let made: Vec<String> = outputs
         .iter()
         .map(|output| match output.format {
@@ -85,14 +86,7 @@ fn sized(args: &SizeArgs, color: Color) -> Result<Exit, Exit> {
         write(path, &written, args, &options, color, sizing.plan())?;
     }
     for (output, text) in outputs.iter().zip(&made) {
-        let written = match &output.path {
-            Some(path) => write_whole(path, text),
-            None => to_stdout(text),
-        };
-        written.map_err(|error| {
-            say_error(&error);
-            Exit::Usage
-        })?;
+        put(output, text)?;
     }
     Ok(exit(args, &sizing))
 }

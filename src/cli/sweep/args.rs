@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::cli::args::ProgressArg;
 use crate::cli::inputs::InputArgs;
+use crate::cli::outputs::{Output, OutputFormat, parse_output};
+use crate::cli::terminal::ProgressArg;
 use crate::sweep::Measure;
 use crate::sweep::grid::{Axis, Shard};
 
@@ -35,8 +36,8 @@ pub(in crate::cli) struct SweepArgs {
     #[arg(long, value_name = "FIGURE", default_value = "p(95)", value_parser = parse_measure)]
     pub(in crate::cli) measure: Measure,
     /// Output format, repeatable: text, csv, json, svg (each to stdout or =PATH).
-    #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output)]
-    pub(in crate::cli) output: Vec<GridOutput>,
+    #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output::<GridFormat>)]
+    pub(in crate::cli) output: Vec<Output<GridFormat>>,
     /// Seed of all chance; the scenario's own, or 42, when absent.
     #[arg(long, env = "AURELIUS_SEED")]
     pub(in crate::cli) seed: Option<u64>,
@@ -88,8 +89,8 @@ pub(in crate::cli) enum SweepAction {
         #[arg(value_name = "DIR|URL")]
         from: String,
         /// Output format, repeatable: text, csv, json, svg (each to stdout or =PATH).
-        #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output)]
-        output: Vec<GridOutput>,
+        #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output::<GridFormat>)]
+        output: Vec<Output<GridFormat>>,
     },
 }
 
@@ -113,19 +114,7 @@ pub(in crate::cli) enum GridFormat {
     Svg,
 }
 
-/// `FMT[=PATH]` of a grid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) struct GridOutput {
-    /// The format.
-    pub(in crate::cli) format: GridFormat,
-    /// Where to; `None` is stdout.
-    pub(in crate::cli) path: Option<PathBuf>,
-}
-
-fn parse_output(text: &str) -> Result<GridOutput, String> {
-    let (format, path) = crate::cli::args::format_and_path(text)?;
-    Ok(GridOutput { format, path })
-}
+impl OutputFormat for GridFormat {}
 
 fn parse_range(text: &str) -> Result<Axis, String> {
     Axis::range(text).map_err(|error| error.to_string())

@@ -16,10 +16,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 
-use crate::cli::args::{Color, OutputArg};
 use crate::cli::files::{read_text, to_stderr, to_stdout, write_whole};
 use crate::cli::inputs::InputArgs;
+use crate::cli::outputs::{Output, asked_or, put, refuse_conflict};
 use crate::cli::progress::Meter;
+use crate::cli::terminal::Color;
 use crate::cli::{Exit, say_error};
 use crate::input::diagnostic::Severity;
 use crate::input::{Loaded, Patch, Prepared};
@@ -30,7 +31,7 @@ use crate::sweep::grid::{CELLS_MOST, Grid, Setting, Shard};
 use crate::sweep::{Progress, each, figures, with_threads};
 use crate::units::convert::{count_u32, index};
 
-use args::{Emit, GridFormat, GridOutput, SweepAction, SweepArgs};
+use args::{Emit, GridFormat, SweepAction, SweepArgs};
 use store::{PLAN, Store, cell_name};
 
 /// Runs the command.
@@ -56,9 +57,7 @@ fn failed(error: &dyn std::error::Error) -> Exit {
 }
 
 fn compute(args: &SweepArgs, color: Color) -> Result<(), Exit> {
-    if let Some(text) = crate::cli::outputs::conflict(&plain_outputs(&args.output)) {
-        return Err(usage(&text));
-    }
+    refuse_conflict(&args.output)?;
     let (plan, text, job) = match (&args.scenario, &args.plan) {
         (Some(scenario), _) => {
             let (plan, job) = new_plan(scenario, args, color)?;
@@ -285,10 +284,8 @@ fn compute_cell(
     Cell { number, settings, outcome }
 }
 
-fn merge(from: &str, output: &[GridOutput]) -> Result<(), Exit> {
-    if let Some(text) = crate::cli::outputs::conflict(&plain_outputs(output)) {
-        return Err(usage(&text));
-    }
+fn merge(from: &str, output: &[Output<GridFormat>]) -> Result<(), Exit> {
+    refuse_conflict(output)?;
     let store = Store::open(from).map_err(|error| failed(&error))?;
     let text = store.get(PLAN).map_err(|error| failed(&error))?;
     let text = text.ok_or_else(|| usage(&format!("{from} holds no {PLAN}")))?;
@@ -317,19 +314,8 @@ fn merge(from: &str, output: &[GridOutput]) -> Result<(), Exit> {
     write_outputs(output, &plan, &cells)
 }
 
-/// The outputs in the form in which their places are checked.
-fn plain_outputs(outputs: &[GridOutput]) -> Vec<OutputArg> {
-    let plain = |output: &GridOutput| OutputArg {
-        format: crate::cli::args::Format::Text,
-        path: output.path.clone(),
-    };
-    outputs.iter().map(plain).collect()
-}
-
-fn write_outputs(outputs: &[GridOutput], plan: &Plan, cells: &[Cell]) -> Result<(), Exit> {
-    let default = [GridOutput { format: GridFormat::Text, path: None }];
-    let outputs = if outputs.is_empty() { &default } else { outputs };
-    for output in outputs {
+fn write_outputs(outputs: &[Output<GridFormat>], plan: &Plan, cells: &[Cell]) -> Result<(), Exit> {
+    for output in asked_or(outputs, GridFormat::Text) {
         let text = match output.format {
             GridFormat::Text => grid::text::text(plan, cells),
             GridFormat::Csv => grid::csv::csv(plan, cells),
@@ -338,11 +324,7 @@ fn write_outputs(outputs: &[GridOutput], plan: &Plan, cells: &[Cell]) -> Result<
                 usage("a heat map shows two axes of at most 60 values; write csv instead")
             })?,
         };
-        let written = match &output.path {
-            Some(path) => write_whole(path, &text),
-            None => to_stdout(&text),
-        };
-        written.map_err(|error| failed(&error))?;
+        put(&output, &text)?;
     }
     Ok(())
 }

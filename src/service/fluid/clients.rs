@@ -2,7 +2,7 @@
 
 use crate::model::id::ClassId;
 use crate::service::fluid::plan::{Plan, Step};
-use crate::service::fluid::{Ends, Fate, Fluid, FluidLoad, Inflow, LoadTally, whole};
+use crate::service::fluid::{Ends, Fate, Fluid, FluidLoad, Inflow, LoadTally, number, whole};
 use crate::units::convert::round_u64;
 
 /// The shortest iteration (s), as in the request model.
@@ -26,6 +26,8 @@ struct Load {
     inside: f64,
     /// Iterations begun in this tick.
     starting: f64,
+    /// The same a second.
+    rate: f64,
     /// Dropped ones that were not told yet.
     untold_dropped: f64,
     told: LoadTally,
@@ -38,15 +40,26 @@ pub(super) struct ClassFlow {
     pub(super) class: ClassId,
     pub(super) share: f64,
     inside: f64,
+    /// Iterations in a pause.
+    pausing: f64,
     pub(super) untold: f64,
     /// One for each step of the class; those of pauses stay empty.
     pub(super) cells: Vec<Cell>,
+}
+
+impl ClassFlow {
+    /// Calls that wait for an answer.
+    fn calling(&self) -> f64 {
+        self.cells.iter().map(|cell| cell.inside + cell.stuck).sum()
+    }
 }
 
 /// The calls of one step.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cell {
     inside: f64,
+    /// At machines that do not answer.
+    stuck: f64,
     pub(super) untold: Ends,
     /// Given up at the timeout because the machine does not answer.
     pub(super) stalled: f64,
@@ -58,6 +71,7 @@ impl Clients {
             class: *class,
             share: *share,
             inside: 0.0,
+            pausing: 0.0,
             untold: 0.0,
             cells: vec![Cell::default(); plan.class(*class).len()],
         };
@@ -68,6 +82,7 @@ impl Clients {
             begun: 0.0,
             inside: 0.0,
             starting: 0.0,
+            rate: 0.0,
             untold_dropped: 0.0,
             told: LoadTally::default(),
             flows: spec.shares.iter().map(flow).collect(),
@@ -76,9 +91,14 @@ impl Clients {
         Self { loads: loads.into_iter().map(load).collect() }
     }
 
-    /// Iterations of a load that began in the last tick.
-    pub(super) fn starting(&self, load: usize) -> f64 {
-        self.loads[load].starting
+    /// Iterations of a load that began in a second of the last tick.
+    pub(super) fn rate(&self, load: usize) -> f64 {
+        self.loads[load].rate
+    }
+
+    /// Whether virtual users loop in a load.
+    pub(super) fn is_closed(&self, load: usize) -> bool {
+        self.loads[load].spec.closed
     }
 
     /// The iterations of a load by class.
@@ -135,16 +155,17 @@ impl Fluid {
     /// Iterations begin, and with them calls.
     pub(super) fn come(&mut self, inflows: &[Inflow], dt_s: f64) {
         let mut directly = vec![(0.0, 0.0); self.stations.len()];
+        self.count_users(inflows);
         for load in 0..self.clients.loads.len() {
             let inflow = inflows.get(load).copied().unwrap_or_default();
             let starting = if self.clients.loads[load].spec.closed {
-                self.loop_rate(load, inflow.users, dt_s).min(inflow.left / dt_s) * dt_s
+                self.begin_loops(load, inflow.users, dt_s).min(inflow.left)
             } else {
                 self.admit(load, inflow.arrivals, dt_s)
             };
             let Self { clients, operations, plan, .. } = self;
             let state = &mut clients.loads[load];
-            state.starting = starting;
+            (state.starting, state.rate) = (starting, starting / dt_s);
             state.started += starting;
             let ca2 = if state.spec.closed { 1.0 } else { state.spec.arrivals_ca2 };
             for flow in &state.flows {
@@ -194,7 +215,12 @@ impl Fluid {
                 Step::Sleep(_) => 0.0,
             })
             .sum();
-        (calls + self.plan.pauses_s(class)).max(SHORTEST_S)
+        (calls + self.away_s(class)).max(SHORTEST_S)
+    }
+
+    /// How long a client is in no service in an iteration of a class: in pauses, or while answers travel (s).
+    pub(super) fn away_s(&self, class: ClassId) -> f64 {
+        self.plan.pauses_s(class) + self.ways_of_class_s(class)
     }
 
     /// How long a client waits for an answer, whatever it is (s).
@@ -205,12 +231,32 @@ impl Fluid {
         answered * callee.response_s.min(timeout_s) + stalled * timeout_s.min(1e7)
     }
 
+    /// Iterations that so many virtual users begin: as many as go round with everything at rest, and
+    /// more or fewer while those who wait for answers are not as many as they will be then. So users are
+    /// neither lost nor made while queues fill or cores come and go.
+    fn begin_loops(&mut self, load: usize, users: f64, dt_s: f64) -> f64 {
+        let rate = self.loop_rate(load, users);
+        let (mut calling, mut paused_s, mut later_s) = (0.0, 0.0, 0.0);
+        for flow in self.clients.flows(load) {
+            calling += flow.calling();
+            let pauses_s = self.away_s(flow.class);
+            let steps = self.plan.class(flow.class).iter();
+            let calls = steps.filter(|step| matches!(step, Step::Call { .. })).count();
+            // Whoever has several calls to make is not at the last of them at once.
+            let first = 1.0 / number(calls).max(1.0);
+            paused_s += flow.share * pauses_s;
+            later_s += flow.share * (self.class_s(flow.class) - pauses_s).max(0.0) * (1.0 - first);
+        }
+        let more = (users - calling - rate * paused_s) * dt_s / (dt_s + paused_s + later_s);
+        (rate * dt_s + more).max(0.0)
+    }
+
     /// Calls are answered and iterations end.
     pub(super) fn go(&mut self, dt_s: f64) {
         for load in 0..self.clients.loads.len() {
             for place in 0..self.clients.loads[load].flows.len() {
                 let class = self.clients.loads[load].flows[place].class;
-                let class_s = self.class_s(class);
+                let pauses_s = self.away_s(class);
                 let state = &self.clients.loads[load];
                 let calls = state.starting * state.flows[place].share;
                 for step in 0..self.plan.class(class).len() {
@@ -218,8 +264,9 @@ impl Fluid {
                 }
                 let state = &mut self.clients.loads[load];
                 let flow = &mut state.flows[place];
+                flow.pausing = (flow.pausing + calls) * pauses_s / (pauses_s + dt_s);
                 let there = flow.inside + calls;
-                flow.inside = there * class_s / (class_s + dt_s);
+                flow.inside = there.min(flow.calling() + flow.pausing);
                 let ended = there - flow.inside;
                 flow.untold += ended;
                 state.ended += ended;
@@ -229,20 +276,33 @@ impl Fluid {
         }
     }
 
-    /// The calls of a step of a class: as many begin as given, and some are answered.
+    /// The calls of a step of a class: as many begin as given, and of those that are there as many are
+    /// answered as of all that wait for the operation, but nobody waits longer than the timeout.
     fn answer(&mut self, load: usize, (flow, step): (usize, usize), begun: f64, dt_s: f64) {
         let class = self.clients.loads[load].flows[flow].class;
         let Step::Call { operation, timeout_s } = &self.plan.class(class)[step] else { return };
-        let stay_s = self.call_s(*operation, *timeout_s);
-        let fate = self.operations[*operation].fate;
+        let callee = &self.operations[*operation];
+        let fate = callee.fate;
+        let given_up = if timeout_s.is_finite() { dt_s / (dt_s + timeout_s) } else { 0.0 };
+        let leaving = if callee.response_s > *timeout_s {
+            callee.leaving.max(given_up)
+        } else {
+            callee.leaving
+        };
+        let nothing_stuck = callee.stuck <= 0.0;
         let cell = &mut self.clients.loads[load].flows[flow].cells[step];
-        let there = cell.inside + begun;
-        cell.inside = there * stay_s / (stay_s + dt_s);
-        let ended = there - cell.inside;
         let ends = &mut cell.untold;
-        ends.refused += ended * fate.refused;
-        cell.stalled += ended * fate.stalled;
-        let reached = ended * (1.0 - fate.refused - fate.stalled).max(0.0);
+        ends.refused += begun * fate.refused;
+        cell.stuck += begun * fate.stalled;
+        if nothing_stuck {
+            ends.cut += std::mem::take(&mut cell.stuck);
+        } else {
+            cell.stalled += cell.stuck * given_up;
+            cell.stuck *= 1.0 - given_up;
+        }
+        let there = cell.inside + begun * (1.0 - fate.refused - fate.stalled).max(0.0);
+        let reached = there * leaving;
+        cell.inside = there - reached;
         ends.cut += reached * fate.cut;
         ends.failed += reached * (1.0 - fate.cut) * fate.failed;
         ends.through += reached * (1.0 - fate.cut) * (1.0 - fate.failed);

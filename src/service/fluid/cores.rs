@@ -14,8 +14,8 @@ pub(super) struct Demand {
     pub(super) hold_s: f64,
     /// Squared coefficient of variation between arrivals at the station.
     pub(super) arrivals_ca2: f64,
-    /// Share of the queue that an arrival sees: below 1 for few virtual users.
-    pub(super) seen: f64,
+    /// Virtual users whose calls come here; infinite for an open load.
+    pub(super) users: f64,
     /// How long the least patient caller waits (s).
     pub(super) patience_s: f64,
 }
@@ -31,6 +31,8 @@ pub(super) struct Cores {
     pub(super) places: f64,
     /// Waiting places of a pod; infinite without a bound.
     pub(super) backlog: f64,
+    /// How likely the machine has no core to spare, because of all who run there.
+    pub(super) crowd: f64,
     /// Pods that take from one list.
     pub(super) pods: f64,
     /// Pods among which the arrivals of the station are spread.
@@ -92,6 +94,16 @@ struct State {
 
 const NOTHING: f64 = 1e-9;
 
+/// How much the number inside varies, over what chance makes of it with an open load: of a fixed number
+/// of virtual users only those vary who are elsewhere, unless the queue runs empty at times.
+fn varies(users: f64, inside: f64, utilisation: f64) -> f64 {
+    if !users.is_finite() || inside <= 1.0 {
+        return 1.0;
+    }
+    let elsewhere = libm::sqrt((users - inside).max(0.0)) / inside;
+    (elsewhere + inside * (1.0 - utilisation)).min(1.0)
+}
+
 impl Cores {
     fn speed(&self) -> f64 {
         self.threads.min(self.cores)
@@ -136,7 +148,7 @@ impl Cores {
         let queue = Queue {
             servers: servers * as_one,
             variability: variability.max(1e-3),
-            seen: demand.seen,
+            users: demand.users,
             limit: limit * as_one,
         };
         let found = queue.stationary(utilisation);
@@ -150,7 +162,8 @@ impl Cores {
         };
         let beyond = found.beyond / as_one * relief;
         let load = servers * utilisation;
-        let late = if room.is_finite() { libm::pow(found.ratio, room * as_one) } else { 0.0 };
+        let bounded = room.is_finite() && demand.users > self.places;
+        let late = if bounded { libm::pow(found.ratio, room * as_one) } else { 0.0 };
         let (in_cores, mut waiting) = (load + beyond * (1.0 - late), beyond * late);
         let mut waits = found.all_busy * late;
         if demand.hold_s > 0.0 && self.places.is_finite() {
@@ -179,7 +192,7 @@ impl Cores {
     /// a second; `None` when they are too many.
     pub(super) fn at_rest(&self, demand: &Demand, rate: f64) -> Option<(f64, f64)> {
         let utilisation = rate / self.capacity(demand);
-        if utilisation > 1.0 || (utilisation >= 1.0 && demand.seen >= 1.0) {
+        if utilisation > 1.0 || (utilisation >= 1.0 && demand.users.is_infinite()) {
             return None;
         }
         let state = self.state(demand, utilisation);
@@ -243,6 +256,7 @@ impl Cores {
         } else {
             (usual / left.max(NOTHING)).min(1.0)
         };
+        let random = random * varies(demand.users, left / self.pods, utilisation);
         (stepped, self.view(demand, (&stepped, &state), utilisation, random))
     }
 
@@ -263,7 +277,7 @@ impl Cores {
             servers,
             speed,
             slowdown: (stepped.on_cpu / load - 1.0).max(0.0),
-            shared: state.shared.clamp(1e-6, 1.0),
+            shared: state.shared.max(self.crowd).clamp(1e-6, 1.0),
             wait_s: wait_s * random,
             waits: if state.waiting > 0.0 { state.waits.clamp(1e-6, 1.0) } else { 1.0 },
             backlog_s: wait_s * (1.0 - random),

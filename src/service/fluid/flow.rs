@@ -4,6 +4,8 @@ use crate::model::id::ServerId;
 use crate::service::fluid::cores::{Cores, Demand, Stepped};
 use crate::service::fluid::gpu::GpuMix;
 use crate::service::fluid::plan::GpuDemand;
+use crate::service::fluid::queueing::seen_by;
+use crate::service::fluid::resources::Asks;
 use crate::service::fluid::{Fate, Fluid, Operation, Seen, Server, number};
 use crate::service::server::ServerState;
 use crate::service::spec::{GpuSpec, Routing, StationKind, StationSpec};
@@ -40,6 +42,10 @@ impl Fluid {
         held.steady = if came > 0.0 { (held.came_steady / came).clamp(0.0, 1.0) } else { 0.0 };
         held.came_steady = 0.0;
         let inside_before = held.inside;
+        for id in &self.stations[station].live {
+            let server = self.servers[id.index()].as_mut().expect("a station's servers live");
+            server.used = 0.0;
+        }
         let (passed, refused, dropped) = match &spec.kind {
             StationKind::Delay => (came, 0.0, 0.0),
             StationKind::Worker(_) => self.move_workers(station, spec, came, dt_s),
@@ -47,8 +53,9 @@ impl Fluid {
                 self.move_servers(station, spec, came, dt_s)
             }
         };
-        self.share_out(station, (came, refused, dropped, passed));
+        self.share_out(station, (came, refused, dropped, passed), dt_s);
         self.take_to_gpus(station, spec, dt_s);
+        self.move_resources(station, dt_s);
         self.finish(station, dt_s);
         let inside: f64 =
             self.of(station).map(|operation| operation.held() + operation.stuck).sum();
@@ -82,7 +89,7 @@ impl Fluid {
             cpu_cs2,
             hold_s: if total > 0.0 { hold / total } else { 0.0 },
             arrivals_ca2: self.stations[station].arrivals_ca2,
-            seen: (1.0 - 1.0 / users).max(0.0),
+            users,
             patience_s: if self.plan.graph.stations[station].works_on_abandoned {
                 f64::INFINITY
             } else {
@@ -146,7 +153,8 @@ impl Fluid {
                 }
                 Some(_) | None => {
                     let before = server.clone();
-                    let cores = cores_of(spec, server.cores, spread);
+                    let crowd = server.crowd;
+                    let cores = Cores { crowd, ..cores_of(spec, server.cores, spread) };
                     let guess = server.view.utilisation;
                     let (stepped, view) =
                         cores.advance(&demand, (server.queued, arrivals), dt_s, guess);
@@ -158,6 +166,7 @@ impl Fluid {
             server.queued = stepped.inside;
             server.on_cpu = stepped.on_cpu;
             server.busy_core_s += stepped.passed * demand.cpu_s;
+            server.used = stepped.passed * demand.cpu_s / dt_s;
             server.fresh = stepped.passed;
             passed += stepped.passed;
             refused += stepped.refused;
@@ -217,6 +226,7 @@ impl Fluid {
             (server.queued, server.on_cpu) = (each, each);
             server.view = view;
             server.busy_core_s += stepped.passed * demand.cpu_s / pods;
+            server.used = stepped.passed * demand.cpu_s / pods / dt_s;
             server.fresh = stepped.passed / pods;
         }
         passed += stepped.passed;
@@ -245,6 +255,7 @@ impl Fluid {
             server.on_cpu = stepped.inside;
             server.view = view;
             server.busy_core_s += stepped.passed * demand.cpu_s;
+            server.used = stepped.passed * demand.cpu_s / dt_s;
             server.fresh = stepped.passed;
             passed += stepped.passed;
         }
@@ -256,6 +267,7 @@ impl Fluid {
         &mut self,
         station: usize,
         (came, refused, dropped, passed): (f64, f64, f64, f64),
+        dt_s: f64,
     ) {
         let lost = if came > 0.0 { (refused / came).min(1.0) } else { 0.0 };
         let total: f64 = self.of(station).map(|op| op.queued + op.incoming * (1.0 - lost)).sum();
@@ -267,8 +279,10 @@ impl Fluid {
             let turned_away = operation.incoming * lost;
             let waiting = operation.queued + operation.incoming - turned_away;
             let through = waiting * gone;
+            operation.passing = through / dt_s;
             operation.untold.refused += turned_away;
-            operation.untold.dropped += waiting * late;
+            operation.thrown = waiting * late;
+            operation.untold.dropped += operation.thrown;
             operation.queued = (waiting - through - waiting * late).max(0.0);
             operation.fate.refused = lost;
             operation.incoming = 0.0;
@@ -371,7 +385,7 @@ impl Fluid {
         let alone_s = if alone > 0.0 { first / alone } else { 0.0 };
         let users = self.stations[station].users;
         GpuMix {
-            seen: (1.0 - 1.0 / users).max(0.0),
+            seen: seen_by(users),
             slow,
             steady: self.stations[station].steady,
             pods: spread,
@@ -413,7 +427,10 @@ impl Fluid {
             operation.untold.cut += operation.cut_news;
             let told = through + operation.cut_news;
             operation.fate.cut = if told > NOTHING { operation.cut_news / told } else { 0.0 };
-            operation.cut_news = 0.0;
+            let gone = told + operation.thrown;
+            let there = gone + operation.held();
+            operation.leaving = if there > NOTHING { gone / there } else { 1.0 };
+            (operation.cut_news, operation.thrown) = (0.0, 0.0);
         }
         self.stations[station].served += ended;
         let stays = if before > NOTHING { 1.0 - (ended / before).min(1.0) } else { 0.0 };
@@ -449,6 +466,7 @@ impl Fluid {
         for station in 0..self.stations.len() {
             self.stations[station].seen = self.see(station);
         }
+        self.find_ways();
         self.unrest = 0.0;
         for place in (0..self.plan.order.len()).rev() {
             let position = self.plan.order[place];
@@ -504,7 +522,8 @@ impl Fluid {
             for site in step.iter().filter(|site| site.waits && site.count > 0) {
                 let callee = &self.operations[site.operation];
                 let wrong = callee.fate.wrong();
-                let served = callee.response_s.min(site.timeout_s) * (1.0 - wrong);
+                let way_s = self.way_s(Asks::Station(planned.station), site.operation);
+                let served = (callee.response_s + way_s).min(site.timeout_s) * (1.0 - wrong);
                 let each = served + callee.fate.stalled * site.timeout_s.min(NEVER_S);
                 longest = longest.max(site.visits() * each);
                 let bad = 1.0 - libm::pow(1.0 - wrong, f64::from(site.count));
@@ -520,7 +539,8 @@ impl Fluid {
             GpuDemand::Items(_) => seen.gpu_wait_s + seen.batch_s,
             GpuDemand::Time { time, .. } => seen.gpu_wait_s + time.mean() * slow,
         };
-        let hold_s = (planned.wait.mean() * slow + gpu_s + calls_s).min(NEVER_S);
+        let shared_s = self.shared_s(position).min(NEVER_S);
+        let hold_s = (planned.wait.mean() * slow + shared_s + gpu_s + calls_s).min(NEVER_S);
         let cpu_s = planned.cpu.mean() * slow * seen.stretch;
         let response_s = (seen.wait_s + cpu_s + hold_s).min(NEVER_S);
         let operation = &mut self.operations[position];
@@ -530,7 +550,7 @@ impl Fluid {
         }
         operation.well_before = well_before;
         operation.hold_s = hold_s;
-        operation.calls_s = calls_s;
+        (operation.calls_s, operation.shared_s) = (calls_s, shared_s);
         operation.response_s = response_s;
         operation.fate.failed = (1.0 - well).max(0.0);
         operation.fate.stalled = seen.stalled;
@@ -548,7 +568,7 @@ impl Fluid {
 impl Operation {
     /// How long a call stays once CPU and GPU are done (s).
     fn after_s(&self, wait_s: f64) -> f64 {
-        wait_s + self.calls_s
+        wait_s + self.shared_s + self.calls_s
     }
 }
 
@@ -560,7 +580,9 @@ impl Server {
     /// Whether a step of time does to one what it does to the other.
     #[expect(clippy::float_cmp, reason = "only servers that are equal to the bit are twins")]
     fn is_like(&self, other: &Self, (theirs, arrivals): (f64, f64)) -> bool {
-        self.queued == other.queued && self.cores == other.cores && theirs == arrivals
+        self.queued == other.queued
+            && (self.cores, self.crowd) == (other.cores, other.crowd)
+            && theirs == arrivals
     }
 }
 
@@ -582,6 +604,7 @@ pub(super) fn cores_of(spec: &StationSpec, cores: f64, spread: f64) -> Cores {
         threads,
         places: places.map_or(f64::INFINITY, f64::from),
         backlog,
+        crowd: 0.0,
         pods: 1.0,
         spread: spread.max(1.0),
         routing: spec.routing,

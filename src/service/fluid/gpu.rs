@@ -153,7 +153,10 @@ impl GpuMix {
             0.0
         };
         let turns = self.turns(spec, cs2, utilisation * self.seen);
-        let wait_s = squares / 2.0 * self.regularity(cs2, utilisation) * turns;
+        // Of a fixed number inside only its split over the GPUs varies: by (p − 1) / p of what it does with
+        // an open load, as the product form of a closed network says.
+        let split = 1.0 - self.steady / self.pods.max(1.0);
+        let wait_s = squares / 2.0 * self.regularity(cs2, utilisation) * turns * split;
         let company =
             if size < largest { delay_s * (1.0 - busy) * (1.0 + 1.0 / size) / 2.0 } else { 0.0 };
         let unbounded = rate * (wait_s + self.batched * company);

@@ -5,26 +5,22 @@ use crate::service::fluid::clients::SHORTEST_S;
 use crate::service::fluid::cores::Demand;
 use crate::service::fluid::flow::{cores_of, gpu_of};
 use crate::service::fluid::plan::{GpuDemand, Step};
-use crate::service::fluid::{Fluid, number};
+use crate::service::fluid::resources::Asks;
+use crate::service::fluid::{Fluid, Inflow, number};
 
 impl Fluid {
     /// Iterations a second of so many virtual users: the rate at which calls and pauses of all of them
     /// take as long as there are users (Little), the stations at rest under it.
-    pub(super) fn loop_rate(&mut self, load: usize, users: f64, dt_s: f64) -> f64 {
+    pub(super) fn loop_rate(&self, load: usize, users: f64) -> f64 {
         if users <= 0.0 {
             return 0.0;
         }
         let paused_s = {
             let flows = self.clients.flows(load).iter();
-            flows.map(|flow| flow.share * self.plan.pauses_s(flow.class)).sum::<f64>()
+            flows.map(|flow| flow.share * self.away_s(flow.class)).sum::<f64>()
         };
-        let Visits { operations, stations } = self.visits(load);
-        for (station, visited) in stations.iter().enumerate() {
-            if *visited {
-                self.stations[station].users = users;
-            }
-        }
-        let before = self.clients.starting(load) / dt_s;
+        let operations = self.visits(load);
+        let before = self.clients.rate(load);
         let others: Vec<f64> = self
             .operations
             .iter()
@@ -99,8 +95,10 @@ impl Fluid {
         let slow = self.stations[planned.station].slowdown();
         let steps = planned.steps.iter().map(|step| {
             let waited = step.iter().filter(|site| site.waits);
-            let calls =
-                waited.map(|site| site.visits() * response[site.operation].min(site.timeout_s));
+            let calls = waited.map(|site| {
+                let way_s = self.way_s(Asks::Station(planned.station), site.operation);
+                site.visits() * (response[site.operation] + way_s).min(site.timeout_s)
+            });
             calls.fold(0.0, f64::max)
         });
         let gpu_s = match &planned.gpu {
@@ -111,7 +109,12 @@ impl Fluid {
         let cpu_s = planned.cpu.mean() * slow * resting.stretch;
         let answered = 1.0 - self.operations[position].fate.refused;
         answered
-            * (resting.wait_s + cpu_s + planned.wait.mean() * slow + gpu_s + steps.sum::<f64>())
+            * (resting.wait_s
+                + cpu_s
+                + planned.wait.mean() * slow
+                + self.operations[position].shared_s
+                + gpu_s
+                + steps.sum::<f64>())
     }
 
     /// What a station makes its arrivals wait at given rates of its operations; `None` when it cannot
@@ -140,7 +143,7 @@ impl Fluid {
             cpu_cs2,
             hold_s,
             arrivals_ca2: 1.0,
-            seen: (1.0 - 1.0 / users).max(0.0),
+            users,
             patience_s: f64::INFINITY,
         };
         let (wait_s, stretch) = cores_of(spec, cores, pods).at_rest(&demand, rate / pods)?;
@@ -156,7 +159,29 @@ impl Fluid {
         Some(resting)
     }
 
-    fn visits(&self, load: usize) -> Visits {
+    /// How many virtual users come to each station, over all loads that have any.
+    pub(super) fn count_users(&mut self, inflows: &[Inflow]) {
+        let mut users = vec![0.0; self.stations.len()];
+        for load in 0..self.clients.loads() {
+            let inflow = inflows.get(load).copied().unwrap_or_default();
+            if inflow.users <= 0.0 || !self.clients.is_closed(load) {
+                continue;
+            }
+            let mut visited = vec![false; self.stations.len()];
+            for (operation, times) in self.plan.operations.iter().zip(self.visits(load)) {
+                visited[operation.station] |= times > 0.0;
+            }
+            for (users, _) in users.iter_mut().zip(visited).filter(|(_, visited)| *visited) {
+                *users += inflow.users;
+            }
+        }
+        for (station, users) in self.stations.iter_mut().zip(users) {
+            station.users = if users > 0.0 { users } else { f64::INFINITY };
+        }
+    }
+
+    /// How often an iteration of a load comes to each operation.
+    fn visits(&self, load: usize) -> Vec<f64> {
         let mut operations = vec![0.0; self.operations.len()];
         for flow in self.clients.flows(load) {
             for step in self.plan.class(flow.class) {
@@ -171,18 +196,8 @@ impl Fluid {
                 operations[site.operation] += times * site.visits();
             }
         }
-        let mut stations = vec![false; self.stations.len()];
-        for (operation, times) in self.plan.operations.iter().zip(&operations) {
-            stations[operation.station] |= *times > 0.0;
-        }
-        Visits { operations, stations }
+        operations
     }
-}
-
-/// How often an iteration comes to each operation, and whether to a station at all.
-struct Visits {
-    operations: Vec<f64>,
-    stations: Vec<bool>,
 }
 
 /// What a station makes its arrivals wait.

@@ -1,7 +1,13 @@
-//! Machines under the fluid model: servers that share a full one get cores by weight, as the request
-//! model does it, looked at once in every tick.
+//! Machines under the fluid model: servers that share one get cores by weight, as the request model does
+//! it, looked at once in every tick.
+//!
+//! What a server meets on average is what the others leave: where two queues share one core, each sees
+//! a core that is slower by the other's utilisation, and with it the waits of one queue that holds both
+//! (exactly so for processor sharing, S / (1 − ρ1 − ρ2)). So each may use what cores by weight would give it
+//! if it wanted all it may have, and the others what they used in the last tick.
 
 use crate::model::id::ServerId;
+use crate::service::fluid::queueing::Queue;
 use crate::service::fluid::{Fluid, Server};
 use crate::service::machine::{Claim, Place, share};
 use crate::service::spec::{StationKind, StationSpec};
@@ -22,6 +28,13 @@ pub(super) struct Shared {
 impl Shared {
     fn for_members(&self) -> f64 {
         (self.cores - self.background).max(self.cores * LEAST_SHARE)
+    }
+
+    /// How likely all of its cores are busy when so many are on average.
+    fn crowd(&self, used: f64) -> f64 {
+        let servers = self.for_members().max(1.0);
+        let queue = Queue { servers, variability: 1.0, users: f64::INFINITY, limit: f64::INFINITY };
+        queue.stationary((used / self.for_members()).min(0.999)).all_busy
     }
 }
 
@@ -69,8 +82,7 @@ impl Fluid {
     #[must_use]
     pub fn held_cores(&self, id: ServerId) -> Option<f64> {
         let server = self.servers[id.index()].as_ref()?;
-        let place = &server.place;
-        (server.cores < place.cores()).then_some(server.cores + place.background)
+        server.held.then_some(server.cores + server.place.background)
     }
 
     /// A process that comes up uses so many cores; 0 when it is up.
@@ -111,21 +123,37 @@ impl Fluid {
             if machine.potential <= machine.for_members() {
                 continue;
             }
-            let mut claims = self.claims(machine);
+            let claims = self.claims(machine);
             let wanted: f64 = claims.iter().map(|claim| claim.wanted).sum();
             let full = wanted > machine.for_members();
-            if full {
+            let used = self.uses(machine);
+            let crowd = machine.crowd(used.iter().map(|claim| claim.wanted).sum());
+            for (position, id) in machine.members.iter().enumerate() {
+                let mut claims = used.clone();
+                let Some(server) = self.servers[id.index()].as_ref() else { continue };
+                let (cap, _) = reach(&self.plan.graph.stations[server.station], &server.place);
+                claims[position].wanted = cap;
                 share(machine.for_members(), &mut claims);
-            }
-            for (id, claim) in machine.members.iter().zip(&claims) {
-                let held = full && claim.given < claim.wanted;
-                changes.push((*id, held.then_some(claim.given.max(LEAST_CORES))));
+                let given = claims[position].given.max(LEAST_CORES);
+                changes.push((*id, given, (full && given < cap, crowd)));
             }
         }
-        for (id, given) in changes {
+        for (id, given, (held, crowd)) in changes {
             if let Some(server) = self.servers[id.index()].as_mut() {
-                server.cores = given.unwrap_or_else(|| server.place.cores());
+                server.cores = given.min(server.place.cores());
+                (server.held, server.crowd) = (held, crowd);
             }
         }
+    }
+
+    /// What the members of a machine used of it in the last tick.
+    fn uses(&self, machine: &Shared) -> Vec<Claim> {
+        let live = machine.members.iter().filter_map(|id| self.servers[id.index()].as_ref());
+        live.map(|server| Claim {
+            wanted: server.used + server.starting,
+            weight: server.place.weight,
+            given: 0.0,
+        })
+        .collect()
     }
 }

@@ -20,6 +20,7 @@ mod pods;
 mod probe;
 mod quantiles;
 mod queueing;
+mod resources;
 mod tell;
 
 #[cfg(test)]
@@ -39,7 +40,7 @@ use crate::service::fluid::quantiles::Strata;
 use crate::service::machine::Place;
 use crate::service::server::ServerState;
 use crate::service::spec::ServiceGraph;
-use crate::service::{CallTally, IterationEnd};
+use crate::service::{CallTally, IterationEnd, Latencies};
 use crate::units::convert::{round_u64, u64_from_usize};
 use crate::units::{SimDuration, SimTime};
 
@@ -99,6 +100,10 @@ pub struct Fluid {
     unrest: f64,
     /// Machines with more than one server.
     machines: BTreeMap<NodeId, machines::Shared>,
+    /// Where the pods of stations that call each other are, for the network.
+    ways: BTreeMap<(usize, usize), resources::Way>,
+    /// Pods have come or gone since that was looked at.
+    ways_changed: bool,
 }
 
 /// A pod that serves a station. Numbers are of requests.
@@ -108,6 +113,12 @@ struct Server {
     pod: PodId,
     state: ServerState,
     cores: f64,
+    /// Cores that it used in the last tick.
+    used: f64,
+    /// A full machine keeps it below what it could use.
+    held: bool,
+    /// How likely all cores of its machine are busy.
+    crowd: f64,
     /// Where it runs.
     place: Place,
     /// Cores that coming up takes.
@@ -169,6 +180,10 @@ struct Station {
     served: f64,
     /// How many times as long its work takes, for each slowdown under way.
     slowdowns: Vec<f64>,
+    /// Its disks and its link.
+    shared: resources::Shared,
+    /// How long its calls took, where that is counted.
+    latencies: Option<Box<Latencies>>,
 }
 
 impl Station {
@@ -204,6 +219,10 @@ struct Operation {
     stuck: f64,
     /// Cut by the end of a pod, not told yet to those who called.
     cut_news: f64,
+    /// Thrown away in this tick, because their callers had gone.
+    thrown: f64,
+    /// Of the calls that were here in the last tick, the share that ended in it.
+    leaving: f64,
     /// From arrival to end (s), on average.
     response_s: f64,
     /// Of it beside CPU and the wait for a place (s).
@@ -216,6 +235,10 @@ struct Operation {
     well_before: Vec<f64>,
     /// Calls a second that came in the last tick.
     rate: f64,
+    /// Calls a second that went through the CPUs in the last tick.
+    passing: f64,
+    /// What disk and link take (s).
+    shared_s: f64,
     untold: Ends,
 }
 
@@ -279,6 +302,8 @@ impl Fluid {
             tally: CallTally::default(),
             unrest: 0.0,
             machines: BTreeMap::new(),
+            ways: BTreeMap::new(),
+            ways_changed: true,
         };
         fluid.respond();
         fluid

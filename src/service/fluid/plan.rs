@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::engine::Dist;
 use crate::model::id::ClassId;
 use crate::service::fluid::quantiles::Quantiles;
+use crate::service::fluid::resources::Network;
 use crate::service::spec::{
     CallMode, CallSpec, ClientStep, GpuWork, OnError, OperationSpec, ServiceGraph, StationKind,
 };
@@ -18,6 +19,8 @@ pub(super) struct Operation {
     pub(super) station: usize,
     pub(super) cpu: Quantiles,
     pub(super) wait: Quantiles,
+    /// Of an operation of the disk.
+    pub(super) latency: Quantiles,
     pub(super) gpu: GpuDemand,
     /// Calls it makes, step by step.
     pub(super) steps: Vec<Vec<Site>>,
@@ -77,6 +80,7 @@ pub(super) struct Plan {
     /// Operations of each station.
     pub(super) of_station: Vec<Vec<usize>>,
     pub(super) classes: Vec<Vec<Step>>,
+    pub(super) network: Option<Network>,
 }
 
 fn seconds(timeout: Option<SimDuration>) -> f64 {
@@ -112,7 +116,9 @@ impl Plan {
                 stations.push(station);
             }
         }
-        Self { graph: Arc::clone(graph), operations, order, stations, of_station, classes }
+        let network = graph.network.as_ref().map(Network::new);
+        let graph = Arc::clone(graph);
+        Self { graph, operations, order, stations, of_station, classes, network }
     }
 
     /// The steps of a class.
@@ -158,11 +164,13 @@ fn moments<'a>(mix: impl Iterator<Item = (&'a Quantiles, f64)>) -> (f64, f64) {
 }
 
 fn operation(graph: &ServiceGraph, spec: &OperationSpec) -> Operation {
+    let disk = graph.stations[spec.station.index()].disk.as_ref();
     let on_gpu = matches!(graph.stations[spec.station.index()].kind, StationKind::Gpu(_));
     Operation {
         station: spec.station.index(),
         cpu: quantiles(spec.cpu.as_ref()),
         wait: quantiles(spec.wait.as_ref()),
+        latency: quantiles(disk.filter(|_| spec.io.is_some()).map(|disk| &disk.latency)),
         gpu: match &spec.gpu {
             Some(GpuWork::Items(each)) if on_gpu => GpuDemand::Items((*each).max(1)),
             Some(GpuWork::Time(time)) if on_gpu => {

@@ -4,6 +4,7 @@ use crate::model::id::{PodId, ServerId, StationId};
 use crate::service::fluid::cores::Cores;
 use crate::service::fluid::flow::cores_of;
 use crate::service::fluid::{Fluid, Server, Station, count};
+use crate::service::latency::Latencies;
 use crate::service::machine::Place;
 use crate::service::pods::{Usage, memory_of};
 use crate::service::probe::{PROBE_CORE_S, ProbeAnswer};
@@ -27,6 +28,10 @@ impl Fluid {
             pod,
             state: ServerState::Closed,
             cores: place.cores(),
+            // Until it shows what it needs, it may need all.
+            used: place.cores(),
+            held: false,
+            crowd: 0.0,
             place,
             starting: 0.0,
             began: now,
@@ -66,6 +71,7 @@ impl Fluid {
         server.in_rotation = false;
         let station = server.station;
         self.stations[station].open.retain(|open| *open != id);
+        self.ways_changed = true;
         self.respond();
     }
 
@@ -80,6 +86,7 @@ impl Fluid {
         let station = server.station;
         if !self.stations[station].open.contains(&id) {
             self.stations[station].open.push(id);
+            self.ways_changed = true;
         }
         self.first_view(id);
         self.respond();
@@ -92,6 +99,7 @@ impl Fluid {
         let station = server.station;
         if !self.stations[station].open.contains(&id) {
             self.stations[station].open.push(id);
+            self.ways_changed = true;
         }
         self.respond();
     }
@@ -148,6 +156,7 @@ impl Fluid {
         let server = self.servers[id.index()].take().expect("a live server is destroyed");
         self.free.push(id.0);
         self.leave_machine(id, &server);
+        self.ways_changed = true;
         let station = server.station;
         self.stations[station].open.retain(|open| *open != id);
         self.stations[station].live.retain(|live| *live != id);
@@ -268,6 +277,23 @@ impl Fluid {
         self.servers[id.index()].as_ref().map_or(0.0, |server| {
             cores_of(&self.plan.graph.stations[server.station], server.cores, 1.0).cores
         })
+    }
+
+    /// How long a station's requests take is counted from now on.
+    pub fn count_latencies(&mut self, station: StationId) {
+        self.stations[station.index()].latencies = Some(Box::default());
+    }
+
+    /// How long a station's requests took, where that is counted.
+    #[must_use]
+    pub fn latencies(&self, station: StationId) -> Option<&Latencies> {
+        self.stations[station.index()].latencies.as_deref()
+    }
+
+    /// Whether latencies of any station are counted.
+    #[must_use]
+    pub fn counts_latencies(&self) -> bool {
+        self.stations.iter().any(|station| station.latencies.is_some())
     }
 
     /// Requests that ended at a station since the run began.

@@ -9,6 +9,7 @@ use crate::service::fluid::cores::View;
 use crate::service::fluid::gpu::GpuView;
 use crate::service::fluid::plan::{GpuDemand, Operation, Plan, Site, Step};
 use crate::service::fluid::quantiles::{Cover, PROBES, Strata};
+use crate::service::fluid::resources::Travel;
 use crate::service::fluid::{Fluid, Operation as State, number};
 use crate::service::server::ServerState;
 use crate::units::convert::index;
@@ -113,9 +114,8 @@ impl Fluid {
     }
 
     fn walk(&mut self, position: usize, walk: &mut Walk) {
-        let Self { plan, probes, strata, operations, stations, .. } = self;
+        let Self { plan, probes, strata, stations, .. } = self;
         let operation = &plan.operations[position];
-        let state = &operations[position];
         let server = strata.cover();
         let count = probes.views.len();
         walk.late.fill(false);
@@ -135,6 +135,10 @@ impl Fluid {
             took_s += gpu_s((strata, plan, slow), operation, (gpu, &probes.alone), &later, request);
             walk.took_s[request] = took_s;
         }
+        self.add_shared(position, &mut walk.took_s);
+        let Self { plan, probes, strata, operations, ways, .. } = self;
+        let operation = &plan.operations[position];
+        let state = &operations[position];
         let fails = state.fate.failed > 0.0;
         walk.failed_s = walk.took_s;
         let mut failing = [false; PROBES];
@@ -143,7 +147,12 @@ impl Fluid {
             let mut longest = [0.0_f64; PROBES];
             let mut late = [false; PROBES];
             for site in step.iter().filter(|site| site.waits) {
-                follow(strata, site, &probes.walks[site.operation], (&mut longest, &mut late));
+                let bytes = plan.graph.operations[site.operation].payload.as_f64();
+                let way = ways.get(&(operation.station, plan.operations[site.operation].station));
+                let network = plan.network.as_ref().filter(|_| way.is_some());
+                let travel = Travel::new(network, way, bytes, strata);
+                let callee = (&probes.walks[site.operation], travel);
+                follow(strata, site, &callee, (&mut longest, &mut late));
             }
             if fails {
                 for (request, failing) in failing.iter_mut().enumerate() {
@@ -170,16 +179,18 @@ impl Fluid {
 
     /// How long each of a probe's iterations of a class takes (s).
     pub(super) fn walk_class(&mut self, steps: &[Step]) -> [f64; PROBES] {
-        let Self { probes, strata, .. } = self;
+        let Self { plan, probes, strata, .. } = self;
         let mut took_s = [0.0; PROBES];
         for step in steps {
             let cover = strata.cover();
+            let travel = travel_to_client(plan, step, strata);
             for (request, took_s) in took_s.iter_mut().enumerate() {
                 *took_s += match step {
                     Step::Sleep(pause) => strata.value(cover, request, pause),
                     Step::Call { operation, timeout_s } => {
                         let walk = &probes.walks[*operation];
-                        walk.took_s[strata.partner(cover, request)].min(*timeout_s)
+                        let partner = strata.partner(cover, request);
+                        (walk.took_s[partner] + travel.took_s(strata, partner)).min(*timeout_s)
                     }
                 };
             }
@@ -323,11 +334,20 @@ fn ran_s(strata: &Strata, view: &GpuView, covers: &Later, request: usize) -> f64
     (view.batches.found_s(view.batch_s) + beside * spread).max(view.batches.first_s)
 }
 
+/// How long the answers to a step of a client are on their way.
+pub(super) fn travel_to_client<'n>(plan: &'n Plan, step: &Step, strata: &mut Strata) -> Travel<'n> {
+    let bytes = match step {
+        Step::Call { operation, .. } => plan.graph.operations[*operation].payload.as_f64(),
+        Step::Sleep(_) => 0.0,
+    };
+    Travel::new(plan.network.as_ref(), None, bytes, strata)
+}
+
 /// What a call site adds to the longest of its step, and whom it makes fail.
 fn follow(
     strata: &mut Strata,
     site: &Site,
-    callee: &Walk,
+    (callee, travel): &(&Walk, Travel<'_>),
     (longest, late): (&mut [f64; PROBES], &mut [bool; PROBES]),
 ) {
     if site.count == 0 || site.probability <= 0.0 {
@@ -342,7 +362,7 @@ fn follow(
         for request in 0..PROBES {
             let partner = strata.partner(pairs, request);
             if !gone[request] {
-                let took = callee.took_s[partner];
+                let took = callee.took_s[partner] + travel.took_s(strata, partner);
                 sums[request] += took.min(site.timeout_s);
                 gone[request] = took > site.timeout_s || callee.late[partner];
             }

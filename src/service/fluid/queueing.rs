@@ -17,8 +17,8 @@ pub(super) struct Queue {
     pub(super) servers: f64,
     /// (ca² + cs²) / 2, or (ca² + 1) / 2 where cores are shared.
     pub(super) variability: f64,
-    /// What an arrival of a closed load sees of the queue, (V − 1) / V; 1 for an open one.
-    pub(super) seen: f64,
+    /// Virtual users whose calls come here; infinite for an open load.
+    pub(super) users: f64,
     /// The most that can be inside; infinite without a bound.
     pub(super) limit: f64,
 }
@@ -36,6 +36,11 @@ pub(super) struct Stationary {
     pub(super) ratio: f64,
     /// Probability that the place is full.
     pub(super) full: f64,
+}
+
+/// What an arrival of a closed load sees of the queue, (V − 1) / V (Schweitzer 1979); 1 for an open one.
+pub(super) fn seen_by(users: f64) -> f64 {
+    (1.0 - 1.0 / users).max(0.0)
 }
 
 impl Queue {
@@ -61,12 +66,14 @@ impl Queue {
         }
         // The chances to wait are those of M/M/c; the correction is of how long.
         let places = (self.limit - shoulder).max(1.0);
-        let tail = Tail::new(rho, rho * self.seen, places);
+        let seen = seen_by(self.users);
+        let tail = Tail::new(rho, rho * seen, places);
         let all = total + tail.sum;
         let inside = (first + shoulder * tail.sum + tail.first) / all;
-        let beyond = ((inside - load).max(0.0) * self.variability).min(places);
+        let beyond = (inside - load).max(0.0) * self.variability;
+        let beyond = self.with_everyone(beyond, rho).min(places);
         let widened = rho * self.variability;
-        let ratio = (widened / (1.0 - rho + widened)) * self.seen;
+        let ratio = (widened / (1.0 - rho + widened)) * seen;
         let last = || rho * libm::pow(ratio, places - 1.0);
         Stationary {
             inside: load + beyond,
@@ -75,6 +82,38 @@ impl Queue {
             ratio,
             full: if places < 1e6 { (last() / all).min(1.0) } else { 0.0 },
         }
+    }
+
+    /// How many of so many virtual users are beyond those served: none may be missing once the servers
+    /// never rest, since whoever is not served waits then.
+    fn with_everyone(&self, beyond: f64, rho: f64) -> f64 {
+        if !self.users.is_finite() || beyond <= 0.0 {
+            return beyond;
+        }
+        let most = (self.users - self.servers).max(0.0);
+        if rho >= 1.0 {
+            return most;
+        }
+        let gap = 1.0 - seen_by(self.users);
+        let all_busy = if gap > 0.0 { self.beyond_when_full(gap) } else { beyond };
+        let near = (beyond / all_busy.max(1e-9)).min(1.0);
+        (beyond * (1.0 + (most / all_busy.max(1e-9) - 1.0) * near)).min(most)
+    }
+
+    /// How many would be beyond at full use with a tail that falls by so much each.
+    fn beyond_when_full(&self, gap: f64) -> f64 {
+        let floor = f64_from_i64(trunc_i64(self.servers));
+        let shoulder = if floor >= self.servers { floor - 1.0 } else { floor };
+        let (mut weight, mut total, mut first, mut state) = (1.0, 1.0, shoulder, shoulder);
+        while state >= 1.0 && weight > 1e-13 {
+            weight *= state / self.servers;
+            state -= 1.0;
+            total += weight;
+            first += weight * state;
+        }
+        let (sum, beyond) = (1.0 / gap, 1.0 / (gap * gap));
+        let inside = (first + shoulder * sum + beyond) / (total + sum);
+        (inside - self.servers).max(0.0) * self.variability
     }
 }
 
@@ -189,7 +228,8 @@ pub(super) fn step(
 mod tests {
     use super::*;
 
-    const OPEN: Queue = Queue { servers: 1.0, variability: 1.0, seen: 1.0, limit: f64::INFINITY };
+    const OPEN: Queue =
+        Queue { servers: 1.0, variability: 1.0, users: f64::INFINITY, limit: f64::INFINITY };
 
     #[track_caller]
     fn near(value: f64, expected: f64) {

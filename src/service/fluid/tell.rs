@@ -5,10 +5,10 @@ use rand::RngExt;
 use crate::model::id::{LoadId, OperationId, StationId};
 use crate::model::observer::{CallEnd, ClientCall, Observer, OperationEnd};
 use crate::service::fluid::plan::Step;
-use crate::service::fluid::probe::{Walk, stands_for};
+use crate::service::fluid::probe::{Walk, stands_for, travel_to_client};
 use crate::service::fluid::quantiles::PROBES;
 use crate::service::fluid::{Ends, Fluid, span, whole};
-use crate::units::convert::{count_u32, u64_from_usize};
+use crate::units::convert::{count_u32, f64_from_u64, u64_from_usize};
 use crate::units::{SimDuration, SimTime};
 
 /// Who is told of so many that ended so after so long.
@@ -37,10 +37,14 @@ impl Fluid {
             let offset = self.offset();
             let station = StationId::at(self.plan.operations[position].station);
             let patience_s = self.plan.operations[position].patience_s;
-            let Self { operations, probes, .. } = self;
+            let Self { operations, probes, stations, .. } = self;
+            let latencies = &mut stations[station.index()].latencies;
             let operation = &mut operations[position];
             let id = OperationId::at(position);
-            let mut tell = |end, took, count| {
+            let mut tell = |end, took: SimDuration, count| {
+                if let Some(latencies) = latencies.as_deref_mut() {
+                    latencies.add_many(took.as_secs_f64(), f64_from_u64(count));
+                }
                 observer.operations_ended(now, id, &OperationEnd { station, took, end }, count);
             };
             let walk = &probes.walks[position];
@@ -74,8 +78,16 @@ impl Fluid {
                 if stalled > 0 {
                     tell(CallEnd::TimedOut, span(*timeout_s), stalled);
                 }
-                let walk = &probes.walks[*operation];
-                tell_ends(&mut cell.untold, walk, *timeout_s, strata.offset(), true, &mut tell);
+                let mut walk = probes.walks[*operation];
+                if plan.network.is_some() {
+                    let travel = travel_to_client(plan, &plan.class(class)[step], strata);
+                    for request in 0..PROBES {
+                        let way_s = travel.took_s(strata, request);
+                        walk.took_s[request] += way_s;
+                        walk.failed_s[request] += way_s;
+                    }
+                }
+                tell_ends(&mut cell.untold, &walk, *timeout_s, strata.offset(), true, &mut tell);
             }
             let ended = whole(&mut flow.untold);
             if ended > 0 {

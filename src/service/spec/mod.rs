@@ -389,12 +389,6 @@ impl ServiceGraph {
         if self.stations.iter().any(StationSpec::limits_single_requests) {
             return Some("limits of rates and connections, pools, and load that is shed");
         }
-        if self.network.is_some() {
-            return Some("times on the network (network)");
-        }
-        if self.stations.iter().any(|it| it.disk.is_some() || it.link.is_some()) {
-            return Some("disks and links that requests share (disk, link)");
-        }
         if self.stations.iter().any(|station| station.routing == Routing::Pinned) {
             return Some("connections that stay open (routing: pinned)");
         }

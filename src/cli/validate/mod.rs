@@ -1,19 +1,23 @@
 //! `validate`: what can never work, before anything runs.
 
+pub(in crate::cli) mod args;
+
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use crate::checks::{Review, Selection, Severity, fix, review};
-use crate::cli::args::{Color, FailOn, ReviewFormat, ReviewOutputArg, ValidateArgs};
-use crate::cli::config;
-use crate::cli::files::{read_text, to_stderr, to_stdout, write_whole};
-use crate::cli::{Exit, say_error};
+use crate::cli::files::{read_text, to_stderr, write_whole};
+use crate::cli::outputs::{self, Output, asked_or, put};
+use crate::cli::terminal::Color;
+use crate::cli::{Exit, config, say_error};
 use crate::input::codes;
 use crate::input::diagnostic::Diagnostic;
 use crate::input::material::{Material, MaterialInputs, load_material};
 use crate::input::render::{Colour, concise, render_all};
 use crate::report::review::{github, gitlab, json, junit, markdown, sarif, text};
+
+use args::{FailOn, ReviewFormat, ValidateArgs};
 
 /// Columns of a table when nobody says how wide the terminal is.
 const WIDTH: usize = 100;
@@ -115,18 +119,7 @@ fn conflict(args: &ValidateArgs) -> Option<String> {
     if args.fix && streams > 0 {
         return Some("`--fix` mends files, and standard input is none".to_owned());
     }
-    let to_stdout = args.output.iter().filter(|output| output.path.is_none()).count();
-    if to_stdout > 1 {
-        return Some("two outputs go to standard output; give all but one a path, as in `-o json=review.json`".to_owned());
-    }
-    let mut seen: Vec<&PathBuf> = Vec::new();
-    for path in args.output.iter().filter_map(|output| output.path.as_ref()) {
-        if seen.contains(&path) {
-            return Some(format!("two outputs go to {}", path.display()));
-        }
-        seen.push(path);
-    }
-    None
+    outputs::conflict(&args.output)
 }
 
 /// The fingerprints of an earlier result.
@@ -176,15 +169,14 @@ fn write(
     material: &Material,
     found: &Review,
 ) -> Result<(), Exit> {
-    let default = [ReviewOutputArg { format: ReviewFormat::Text, path: None }];
-    let asked = if args.output.is_empty() { &default[..] } else { &args.output };
+    let asked = asked_or(&args.output, ReviewFormat::Text);
     let read: Vec<PathBuf> = material
         .sources
         .files()
         .filter_map(|(_, file)| file.path())
         .filter_map(|path| path.canonicalize().ok())
         .collect();
-    for output in asked {
+    for output in &asked {
         let target = output.path.as_ref().and_then(|path| path.canonicalize().ok());
         if target.is_some_and(|target| read.contains(&target)) {
             let path = output.path.as_deref().unwrap_or(Path::new("-"));
@@ -195,25 +187,16 @@ fn write(
             return Err(Exit::Usage);
         }
     }
-    let made: Vec<(String, Option<&Path>)> = asked
-        .iter()
-        .map(|output| (make(output, args, color, material, found), output.path.as_deref()))
-        .collect();
-    for (text, path) in made {
-        let written = match path {
-            None => to_stdout(&text),
-            Some(path) => write_whole(path, &text),
-        };
-        written.map_err(|error| {
-            say_error(&error);
-            Exit::Usage
-        })?;
+    let made: Vec<String> =
+        asked.iter().map(|output| make(output, args, color, material, found)).collect();
+    for (output, text) in asked.iter().zip(&made) {
+        put(output, text)?;
     }
     Ok(())
 }
 
 fn make(
-    output: &ReviewOutputArg,
+    output: &Output<ReviewFormat>,
     args: &ValidateArgs,
     color: Color,
     material: &Material,

@@ -1,13 +1,15 @@
 //! `run`: a scenario from its document to its verdict.
 
+pub(in crate::cli) mod args;
+
 use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::cli::args::{Color, Format, OutputArg, ProgressArg, RunArgs, SummaryArg};
 use crate::cli::files::{to_stderr, to_stdout};
-use crate::cli::outputs::{Made, conflict, overwritten, write};
+use crate::cli::outputs::{Made, Output, conflict, overwritten, write};
 use crate::cli::progress::Meter;
+use crate::cli::terminal::{Color, ProgressArg, wants_colour};
 use crate::cli::{Exit, pod_trace, repeat, say_error, side_by_side};
 use crate::findings::{Case, causes, check};
 use crate::input::render::{Colour as DiagnosticColour, render_all};
@@ -22,6 +24,8 @@ use crate::scenario::threshold::Severity;
 use crate::sweep::{RunResult, SweepOptions, evaluate};
 use crate::trace::Keep;
 use crate::units::convert::{f64_from_u64, index};
+
+use args::{Format, RunArgs, SummaryArg};
 
 /// Runs a scenario and writes what was asked for, or several side by side.
 pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
@@ -145,13 +149,13 @@ fn write_all(
         })?;
         explanations.push_str(&text);
     }
-    let default = [OutputArg { format: Format::Text, path: None }];
-    let asked: &[OutputArg] = match (args.output.is_empty(), args.explain.is_empty()) {
+    let default = [Output { format: Format::Text, path: None }];
+    let asked: &[Output<Format>] = match (args.output.is_empty(), args.explain.is_empty()) {
         (false, _) => &args.output,
         (true, true) => &default,
         (true, false) => &[],
     };
-    let made: Vec<(&OutputArg, Made)> = asked
+    let made: Vec<(&Output<Format>, Made)> = asked
         .iter()
         .map(|output| (output, make(output, args, color, scenario, results, &case, took)))
         .collect();
@@ -171,7 +175,7 @@ fn write_all(
 }
 
 fn make(
-    output: &OutputArg,
+    output: &Output<Format>,
     args: &RunArgs,
     color: Color,
     scenario: &Scenario,
@@ -238,7 +242,7 @@ fn again(scenario: &Scenario, args: &RunArgs) -> String {
 }
 
 fn text(
-    output: &OutputArg,
+    output: &Output<Format>,
     args: &RunArgs,
     color: Color,
     results: &[RunResult],
@@ -277,14 +281,6 @@ fn text(
         text.push_str(&across::across(case.scenario, results, args.strict, style));
     }
     text
-}
-
-pub(super) fn wants_colour(color: Color, terminal: bool) -> bool {
-    match color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => terminal,
-    }
 }
 
 /// `stats: events=N wall_s=S events_per_s=R max_rss_bytes=B`.
