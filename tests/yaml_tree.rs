@@ -371,12 +371,15 @@ fn markup_quotes_and_indicators() {
     refuses(
         "a: *nobody\n",
         &expect![[r#"
-        error[AUR001]: invalid YAML: while parsing node, found unknown anchor
-         --> a.yaml:1:4
-          |
-        1 | a: *nobody
-          |    ^ noticed here
-    "#]],
+            error[AUR001]: invalid YAML: while parsing node, found unknown anchor
+             --> a.yaml:1:4
+              |
+            1 | a: *nobody
+              |    ^ noticed here
+              |
+              = note: `*name` stands for what an anchor `&name` marks elsewhere, and there is none
+              = help: text that begins with `*` needs quotes
+        "#]],
     );
     refuses(
         "a: @x\n",
