@@ -1,10 +1,6 @@
 //! Containers' lives from documents to the decision log: init containers, sidecars, probes, starts.
 
-use std::path::PathBuf;
-
 use aurelius_sim::findings::{Case, check};
-use aurelius_sim::input::render::{Colour, render_all};
-use aurelius_sim::input::{LoadOptions, load_scenario};
 use aurelius_sim::model::Record;
 use aurelius_sim::model::id::HpaId;
 use aurelius_sim::model::observer::CallEnd;
@@ -12,6 +8,10 @@ use aurelius_sim::model::record::Death;
 use aurelius_sim::sweep::{RunResult, SweepOptions, evaluate};
 use aurelius_sim::trace::{Keep, PodLife};
 use aurelius_sim::units::SimTime;
+
+mod templates;
+
+use templates::Templates;
 
 const CLUSTER: &str = "
 apiVersion: aurelius.dev/v1
@@ -83,6 +83,9 @@ struct Told {
     said: Vec<(String, String)>,
 }
 
+const TEMPLATES: Templates<'_> =
+    Templates { cluster: CLUSTER, services: SERVICES, manifests: MANIFESTS, scenario: SCENARIO };
+
 /// The small scenario with words replaced.
 fn told(words: &[(&str, &str)]) -> Told {
     let usual = [
@@ -98,25 +101,7 @@ fn told(words: &[(&str, &str)]) -> Told {
         ("STAGES", "[{target: 1, duration: 10m}]"),
         ("EVENTS", "[{at: 10s, scale: {workload: web, replicas: 2}}]"),
     ];
-    let here = std::env::current_dir().expect("tests run somewhere");
-    let catalogue = here.join("profiles/instances/aws_eks_us-east-1.csv");
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    for (name, text) in [
-        ("cluster.yaml", CLUSTER),
-        ("services.yaml", SERVICES),
-        ("manifests.yaml", MANIFESTS),
-        ("scenario.yaml", SCENARIO),
-    ] {
-        let mut text = text.replace("CATALOGUE", &catalogue.display().to_string());
-        for (word, value) in words.iter().chain(&usual) {
-            text = text.replace(word, value);
-        }
-        std::fs::write(folder.path().join(name), text).expect("it can be written");
-    }
-    let path: PathBuf = folder.path().join("scenario.yaml");
-    let loaded = load_scenario(&path, &LoadOptions::default());
-    let said = render_all(&loaded.diagnostics, &loaded.sources, Colour::Plain);
-    let scenario = loaded.scenario.unwrap_or_else(|| panic!("{said}"));
+    let scenario = TEMPLATES.scenario(words, &usual);
     let options = SweepOptions {
         check_invariants: true,
         keep: Keep::Everything,

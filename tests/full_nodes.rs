@@ -2,11 +2,13 @@
 //! is held back, and the fluid model counts the same as the one of requests.
 
 use aurelius_sim::findings::{Case, check};
-use aurelius_sim::input::render::concise;
-use aurelius_sim::input::{LoadOptions, load_scenario};
 use aurelius_sim::model::id::{StationId, WorkloadId};
 use aurelius_sim::scenario::{Scenario, ServiceModel};
 use aurelius_sim::sweep::{RunResult, SweepOptions, run};
+
+mod templates;
+
+use templates::Templates;
 
 const CLUSTER: &str = "
 apiVersion: aurelius.dev/v1
@@ -82,23 +84,18 @@ fn per_minute(class: &str, rate: u32) -> String {
 
 impl Shared {
     fn scenario(&self) -> Scenario {
-        let here = std::env::current_dir().expect("tests run somewhere");
-        let catalogue = here.join("profiles/instances/aws_eks_us-east-1.csv");
-        let folder = tempfile::tempdir().expect("a folder can be made");
         let [light, heavy] = &self.loads;
         let deployment = |name, cpu| DEPLOYMENT.replace("NAME", name).replace("CPU", cpu);
         let manifests = deployment("light", self.cpu[0]) + &deployment("heavy", self.cpu[1]);
-        for (name, text) in [
-            ("cluster.yaml", CLUSTER.replace("CATALOGUE", &catalogue.display().to_string())),
-            ("services.yaml", SERVICES.replace("WORK", self.work).replace("PAUSE", self.pause)),
-            ("manifests.yaml", manifests),
-            ("scenario.yaml", SCENARIO.replace("LIGHT", light).replace("HEAVY", heavy)),
-        ] {
-            std::fs::write(folder.path().join(name), text).expect("it can be written");
-        }
-        let loaded = load_scenario(&folder.path().join("scenario.yaml"), &LoadOptions::default());
-        let said = concise(&loaded.diagnostics, &loaded.sources);
-        loaded.scenario.unwrap_or_else(|| panic!("{said}"))
+        let templates = Templates {
+            cluster: CLUSTER,
+            services: SERVICES,
+            manifests: &manifests,
+            scenario: SCENARIO,
+        };
+        let words =
+            [("WORK", self.work), ("PAUSE", self.pause), ("LIGHT", light), ("HEAVY", heavy)];
+        templates.scenario(&words, &[])
     }
 
     fn run(&self, model: ServiceModel) -> (Scenario, RunResult) {

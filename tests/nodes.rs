@@ -22,6 +22,7 @@ mod recovered;
 mod small;
 #[path = "nodes/start_up.rs"]
 mod start_up;
+mod templates;
 #[path = "nodes/upgrade.rs"]
 mod upgrade;
 #[path = "nodes/volumes.rs"]
@@ -37,7 +38,10 @@ struct Told {
 fn run(path: &Path) -> Told {
     let loaded = load_scenario(path, &LoadOptions::default());
     let said = format!("{:?}", loaded.diagnostics);
-    let scenario = loaded.scenario.unwrap_or_else(|| panic!("{said}"));
+    simulated(loaded.scenario.unwrap_or_else(|| panic!("{said}")))
+}
+
+fn simulated(scenario: Scenario) -> Told {
     let mut history = History::new(&scenario, Keep::Changes);
     let options = RunOptions { seed: scenario.seed, replication: 0, check_invariants: true };
     let outcome = simulate(&scenario, options, &mut history);

@@ -1,11 +1,13 @@
 //! Disks, links, the network and latencies as metrics: the fluid model against the one of requests.
 
-use aurelius_sim::input::render::concise;
-use aurelius_sim::input::{LoadOptions, load_scenario};
 use aurelius_sim::model::id::{StationId, WorkloadId};
 use aurelius_sim::scenario::threshold::MetricSelector;
 use aurelius_sim::scenario::{Scenario, ServiceModel};
 use aurelius_sim::sweep::{RunResult, SweepOptions, run};
+
+mod templates;
+
+use templates::Templates;
 
 const CLUSTER: &str = "
 apiVersion: aurelius.dev/v1
@@ -107,22 +109,15 @@ seed: 11
 
 /// The small scenario with words replaced; what is not is left away.
 fn scenario(words: &[(&str, &str)], more: &str) -> Scenario {
-    let here = std::env::current_dir().expect("tests run somewhere");
-    let catalogue = here.join("profiles/instances/aws_eks_us-east-1.csv");
-    let folder = tempfile::tempdir().expect("a folder can be made");
     let usual = [("NETWORK", ""), ("DISK", ""), ("LINK", ""), ("RATE", "60"), ("COUNT", "2")];
-    for (name, text) in [
-        ("cluster.yaml", CLUSTER.replace("CATALOGUE", &catalogue.display().to_string())),
-        ("services.yaml", SERVICES.to_owned()),
-        ("manifests.yaml", format!("{MANIFESTS}{more}")),
-        ("scenario.yaml", SCENARIO.to_owned()),
-    ] {
-        let text = words.iter().chain(&usual).fold(text, |text, (from, to)| text.replace(from, to));
-        std::fs::write(folder.path().join(name), text).expect("it can be written");
-    }
-    let loaded = load_scenario(&folder.path().join("scenario.yaml"), &LoadOptions::default());
-    let said = concise(&loaded.diagnostics, &loaded.sources);
-    loaded.scenario.unwrap_or_else(|| panic!("{said}"))
+    let manifests = format!("{MANIFESTS}{more}");
+    let templates = Templates {
+        cluster: CLUSTER,
+        services: SERVICES,
+        manifests: &manifests,
+        scenario: SCENARIO,
+    };
+    templates.scenario(words, &usual)
 }
 
 fn by(scenario: &Scenario, model: ServiceModel) -> RunResult {

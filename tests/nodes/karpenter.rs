@@ -6,7 +6,8 @@ use aurelius_sim::model::action::PodDeletion;
 use aurelius_sim::trace::NodeLife;
 use aurelius_sim::units::{SimDuration, SimTime};
 
-use super::{Told, minutes, run};
+use super::templates::Templates;
+use super::{Told, minutes, simulated};
 
 const CLUSTER: &str = "
 apiVersion: aurelius.dev/v1
@@ -91,6 +92,9 @@ thresholds:
 seed: 1
 ";
 
+const TEMPLATES: Templates<'_> =
+    Templates { cluster: CLUSTER, services: SERVICES, manifests: MANIFESTS, scenario: SCENARIO };
+
 /// Runs the small scenario with words replaced.
 fn small(words: &[(&str, &str)]) -> Told {
     let usual = [
@@ -99,22 +103,7 @@ fn small(words: &[(&str, &str)]) -> Told {
         ("CAPACITY", ""),
         ("EVENTS", ""),
     ];
-    let here = std::env::current_dir().expect("tests run somewhere");
-    let catalogue = here.join("profiles/instances/aws_eks_us-east-1.csv");
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    for (name, text) in [
-        ("cluster.yaml", CLUSTER),
-        ("services.yaml", SERVICES),
-        ("manifests.yaml", MANIFESTS),
-        ("scenario.yaml", SCENARIO),
-    ] {
-        let mut text = text.replace("CATALOGUE", &catalogue.display().to_string());
-        for (word, value) in words.iter().chain(&usual) {
-            text = text.replace(word, value);
-        }
-        std::fs::write(folder.path().join(name), text).expect("it can be written");
-    }
-    run(&folder.path().join("scenario.yaml"))
+    simulated(TEMPLATES.scenario(words, &usual))
 }
 
 fn disrupted(told: &Told) -> Vec<(SimTime, String, &'static str)> {

@@ -1,13 +1,12 @@
 //! Small clusters: crash loops, memory, pulls, budgets that block an upgrade.
 
-use std::path::PathBuf;
-
 use aurelius_sim::model::Record;
 use aurelius_sim::model::observer::CallEnd;
 use aurelius_sim::model::record::Death;
 use aurelius_sim::units::{SimDuration, SimTime};
 
-use super::{Told, run};
+use super::templates::Templates;
+use super::{Told, simulated};
 
 const CLUSTER: &str = "
 apiVersion: aurelius.dev/v1
@@ -77,6 +76,9 @@ EVENTS
 seed: 1
 ";
 
+const TEMPLATES: Templates<'_> =
+    Templates { cluster: CLUSTER, services: SERVICES, manifests: MANIFESTS, scenario: SCENARIO };
+
 /// Runs the small scenario with words replaced.
 pub(super) fn small(words: &[(&str, &str)]) -> Told {
     let usual = [
@@ -95,23 +97,7 @@ pub(super) fn small(words: &[(&str, &str)]) -> Told {
         ("KUBELET", ""),
         ("MORE", ""),
     ];
-    let here = std::env::current_dir().expect("tests run somewhere");
-    let catalogue = here.join("profiles/instances/aws_eks_us-east-1.csv");
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    for (name, text) in [
-        ("cluster.yaml", CLUSTER),
-        ("services.yaml", SERVICES),
-        ("manifests.yaml", MANIFESTS),
-        ("scenario.yaml", SCENARIO),
-    ] {
-        let mut text = text.replace("CATALOGUE", &catalogue.display().to_string());
-        for (word, value) in words.iter().chain(&usual) {
-            text = text.replace(word, value);
-        }
-        std::fs::write(folder.path().join(name), text).expect("it can be written");
-    }
-    let path: PathBuf = folder.path().join("scenario.yaml");
-    run(&path)
+    simulated(TEMPLATES.scenario(words, &usual))
 }
 
 fn deaths(told: &Told) -> Vec<(SimTime, Death, SimDuration)> {
