@@ -1,6 +1,6 @@
 //! The cores and places of one pod, or of several as one: a step of time, and what an arrival meets.
 
-use crate::service::fluid::queueing::{Queue, better_of_two, step, waiting_for_slots};
+use crate::service::fluid::queueing::{Queue, better_of_two, step, tail_left, waiting_for_slots};
 use crate::service::spec::Routing;
 
 /// What the requests of a station ask, on average over their mix, and how they come.
@@ -141,7 +141,7 @@ impl Cores {
         let ca2 = self.ca2(demand);
         let room = self.places - servers;
         // Those beyond the places wait their turn, and variable work makes turns long.
-        let in_turn = if room.is_finite() { libm::pow(utilisation, room * as_one) } else { 0.0 };
+        let in_turn = if room.is_finite() { tail_left(utilisation, room * as_one) } else { 0.0 };
         let sharing = ca2.midpoint(1.0);
         let variability = sharing + in_turn * (ca2.midpoint(demand.cpu_cs2) - sharing);
         let limit = if self.pods > 1.0 { f64::INFINITY } else { self.places + self.backlog };
@@ -163,7 +163,7 @@ impl Cores {
         let beyond = found.beyond / as_one * relief;
         let load = servers * utilisation;
         let bounded = room.is_finite() && demand.users > self.places;
-        let late = if bounded { libm::pow(found.ratio, room * as_one) } else { 0.0 };
+        let late = if bounded { tail_left(found.ratio, room * as_one) } else { 0.0 };
         let (in_cores, mut waiting) = (load + beyond * (1.0 - late), beyond * late);
         let mut waits = found.all_busy * late;
         if demand.hold_s > 0.0 && self.places.is_finite() {

@@ -4,7 +4,7 @@
 //! services: whoever came while one ran makes up the next, as large as the limit allows, so the time
 //! a request costs the GPU falls with the load, and who waits, waits for what runs and rarely longer.
 
-use crate::service::fluid::queueing::step;
+use crate::service::fluid::queueing::{step, tail_left};
 use crate::service::spec::GpuSpec;
 use crate::units::convert::{f64_from_u64, round_u64};
 
@@ -324,7 +324,7 @@ impl GpuMix {
             let free = self.state(spec, self.capacity(spec), f64::INFINITY, offered);
             let varying = free.waiting * (1.0 - self.steady);
             let ratio = varying / (varying + free.busy).max(1e-12);
-            let tail = free.busy * libm::pow(ratio, room);
+            let tail = free.busy * tail_left(ratio, room);
             return ((1.0 - offered) * tail / (1.0 - offered * tail)).clamp(0.0, 1.0);
         }
         let most = room / 2.0 * (1.0 - self.steady);

@@ -74,7 +74,7 @@ impl Queue {
         let beyond = self.with_everyone(beyond, rho).min(places);
         let widened = rho * self.variability;
         let ratio = (widened / (1.0 - rho + widened)) * seen;
-        let last = || rho * libm::pow(ratio, places - 1.0);
+        let last = || rho * tail_left(ratio, places - 1.0);
         Stationary {
             inside: load + beyond,
             beyond,
@@ -117,6 +117,12 @@ impl Queue {
     }
 }
 
+/// `ratio^exponent` of a ratio up to 1: what a geometric tail has left so far out. Most tails end long before
+/// the bound of their queue, and a power is dear: what is below e⁻⁵⁰ (2e-22, by ln x ≤ x − 1) is nothing.
+pub(super) fn tail_left(ratio: f64, exponent: f64) -> f64 {
+    if (1.0 - ratio) * exponent > 50.0 { 0.0 } else { libm::pow(ratio, exponent) }
+}
+
 /// Sums over the states beyond the shoulder: weights ρ, ρσ, ρσ², … of the shoulder's.
 #[derive(Debug, Clone, Copy)]
 struct Tail {
@@ -135,7 +141,7 @@ impl Tail {
         if gap < 1e-6 {
             return Self { sum: rho * places, first: rho * places * (places + 1.0) / 2.0 };
         }
-        let power = libm::pow(ratio, places);
+        let power = tail_left(ratio, places);
         let sum = (1.0 - power) / gap;
         let first = (sum - places * power) / gap;
         Self { sum: rho * sum, first: rho * first }
@@ -227,6 +233,16 @@ pub(super) fn step(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tail_is_left_out_only_where_it_is_nothing() {
+        for ratio in [0.0, 0.1, 0.5, 0.9, 0.99, 0.9999, 1.0] {
+            for exponent in [0.0, 1.0, 40.0, 500.0, 1e4, 1e7, f64::INFINITY] {
+                let left = tail_left(ratio, exponent);
+                assert!((left - libm::pow(ratio, exponent)).abs() < 1e-21, "{ratio}^{exponent}");
+            }
+        }
+    }
 
     const OPEN: Queue =
         Queue { servers: 1.0, variability: 1.0, users: f64::INFINITY, limit: f64::INFINITY };
