@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use aurelius_sim::input::{LoadOptions, load_scenario};
-use aurelius_sim::report::{Report, Told, assemble, csv, json};
 use aurelius_sim::model::id::StationId;
+use aurelius_sim::report::{Report, Told, assemble, csv, json};
 use aurelius_sim::scenario::Scenario;
 use aurelius_sim::sweep::{Figures, RunResult, SweepOptions, evaluate, run};
 

@@ -218,20 +218,21 @@ pub(super) fn step<T: Copy>(
 ) -> Option<Found<T>> {
     let left = |u: f64| {
         let (inside, found) = state(u);
-        (inside + passed * u - total, found)
+        (inside + passed * u - total, inside, found)
     };
     let mut bracket = Bracket { low: 0.0, low_value: -total, high: 1.0, high_value: None };
     let mut at = guess.utilisation.clamp(1e-6, 1.0 - 1e-6);
     let mut slope = (guess.steepness > 0.0).then_some(passed + guess.steepness);
     let mut before: Option<(f64, f64)> = None;
     for round in 0..60 {
-        let (value, found) = left(at);
+        let (value, inside, found) = left(at);
         if let Some((last_at, last_value)) = before
             && (at - last_at).abs() > 1e-7
         {
             slope = Some((value - last_value) / (at - last_at));
         }
-        if value.abs() <= 1e-9 * (total + 1e-9) {
+        // Far less may stay inside than comes and goes.
+        if value.abs() <= 1e-8 * inside + 1e-14 * total + 1e-18 {
             let steepness = slope.map_or(0.0, |slope| (slope - passed).max(0.0));
             return Some(Found { utilisation: at, steepness, state: found });
         }
@@ -260,7 +261,7 @@ pub(super) fn step<T: Copy>(
         return None;
     }
     let utilisation = f64::midpoint(bracket.low, bracket.high);
-    Some(Found { utilisation, steepness: 0.0, state: left(utilisation).1 })
+    Some(Found { utilisation, steepness: 0.0, state: left(utilisation).2 })
 }
 
 /// So many rounds go along chords; then each takes its own difference.
@@ -386,7 +387,7 @@ mod tests {
     }
 
     /// From wherever and with whatever steepness it begins, a step ends at the same utilisation, and says so
-    /// where there is none; with a good guess it looks three times at most.
+    /// where there is none; with a good guess it looks four times at most.
     #[test]
     fn a_step_ends_where_it_must_from_any_guess() {
         let looks = std::cell::Cell::new(0);
@@ -412,7 +413,7 @@ mod tests {
                             if found.steepness > 0.0 && passed > 100.0 && rho < 0.9 {
                                 let guess = Found { utilisation, state, ..found };
                                 step(total, passed, guess, inside).expect("there is one");
-                                assert!(looks.get() <= 3, "{} looks", looks.get());
+                                assert!(looks.get() <= 4, "{} looks", looks.get());
                             }
                         }
                     }
