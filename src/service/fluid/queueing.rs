@@ -226,8 +226,9 @@ pub(super) fn step<T: Copy>(
     let mut before: Option<(f64, f64)> = None;
     for round in 0..60 {
         let (value, inside, found) = left(at);
+        // The chord of two looks, where their difference is more than rounding.
         if let Some((last_at, last_value)) = before
-            && (at - last_at).abs() > 1e-7
+            && (value - last_value).abs() > 1e-12 * total
         {
             slope = Some((value - last_value) / (at - last_at));
         }
@@ -387,7 +388,7 @@ mod tests {
     }
 
     /// From wherever and with whatever steepness it begins, a step ends at the same utilisation, and says so
-    /// where there is none; with a good guess it looks four times at most.
+    /// where there is none; with a good guess it looks five times at most.
     #[test]
     fn a_step_ends_where_it_must_from_any_guess() {
         let looks = std::cell::Cell::new(0);
@@ -413,7 +414,7 @@ mod tests {
                             if found.steepness > 0.0 && passed > 100.0 && rho < 0.9 {
                                 let guess = Found { utilisation, state, ..found };
                                 step(total, passed, guess, inside).expect("there is one");
-                                assert!(looks.get() <= 4, "{} looks", looks.get());
+                                assert!(looks.get() <= 5, "{} looks", looks.get());
                             }
                         }
                     }
