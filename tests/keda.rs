@@ -263,7 +263,7 @@ fn what_admission_refuses_is_an_error() {
             &["is not supported for the scaler `cron`"],
         ),
         (
-            "  triggers:\n    - {type: redis, name: a, metadata: {listName: x}}\n    - {type: redis, name: a, metadata: {listName: y}}\n".to_owned(),
+            "  triggers:\n    - {type: redis, name: a, metadata: {listName: one}}\n    - {type: redis, name: a, metadata: {listName: two}}\n".to_owned(),
             &["has the name `a` of another trigger"],
         ),
         (

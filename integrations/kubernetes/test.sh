@@ -9,7 +9,7 @@ binary=$(realpath "${1:-target/debug/aurelius-sim}")
 validate=${2:-}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-axes=(-P 'HorizontalPodAutoscaler/gateway:spec.maxReplicas=5..8' -L model=fluid --runs 1)
+axes=(-P 'HorizontalPodAutoscaler/gateway:spec.maxReplicas=5..8' -L 'model=fluid' --runs 1)
 for out in folder s3://bucket/results; do
   job=$folder/job.yaml
   place=()

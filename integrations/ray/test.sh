@@ -20,7 +20,7 @@ ended() { # only what was started here is ended
   rm -rf "$folder"
 }
 trap ended EXIT
-axes=(-P 'HorizontalPodAutoscaler/gateway:spec.maxReplicas=5..12' -L 'load.scenarios.smoke.stages=[{duration: 1m, target: 20}],[{duration: 1m, target: 60}],[{duration: 2m, target: 40}]' -L model=fluid,requests --runs 2)
+axes=(-P 'HorizontalPodAutoscaler/gateway:spec.maxReplicas=5..12' -L 'load.scenarios.smoke.stages=[{duration: 1m, target: 20}],[{duration: 1m, target: 60}],[{duration: 2m, target: 40}]' -L 'model=fluid,requests' --runs 2)
 "$binary" sweep scenarios/k6-smoke.yaml "${axes[@]}" -o "csv=$folder/single.csv" --progress none
 "$binary" sweep scenarios/k6-smoke.yaml "${axes[@]}" --plan "$folder/plan.jsonl"
 
