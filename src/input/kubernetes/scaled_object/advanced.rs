@@ -80,8 +80,8 @@ fn written(value: &Value<'_>) -> Option<WrittenModifiers> {
 
 /// A number that stands in a text.
 fn number(value: &Value<'_>) -> Option<f64> {
-    let found = value.node().scalar().and_then(|scalar| scalar.text.parse::<f64>().ok());
-    let found = found.filter(|number| number.is_finite());
+    let text = value.non_empty()?;
+    let found = text.parse::<f64>().ok().filter(|number| number.is_finite());
     if found.is_none() {
         value.report(value.error(codes::INVALID_VALUE, "must be a number in quotes"));
     }
