@@ -368,10 +368,11 @@ fn named_scenarios_are_the_same() {
 }
 
 /// Those that take a moment each.
-const SMALL: [&str; 8] = [
+const SMALL: [&str; 9] = [
     "celery-scale-in",
     "gpu-batching",
     "k6-smoke",
+    "gpu-sharing",
     "node-loss",
     "pool-upgrade",
     "scale-from-zero",
