@@ -371,8 +371,8 @@ fn named_scenarios_are_the_same() {
 const SMALL: [&str; 9] = [
     "celery-scale-in",
     "gpu-batching",
-    "k6-smoke",
     "gpu-sharing",
+    "k6-smoke",
     "node-loss",
     "pool-upgrade",
     "scale-from-zero",
