@@ -127,9 +127,13 @@ impl Search<'_> {
             {
                 return None;
             }
-            frees_only &= part.hpa.as_ref().is_none_or(|scaling| match figure.field {
-                Field::CpuRequest => scaling.cpu_target.is_none(),
-                _ => scaling.memory_target.is_none(),
+            frees_only &= part.hpa.as_ref().is_none_or(|scaling| {
+                let target = if figure.field == Field::CpuRequest {
+                    scaling.cpu_target
+                } else {
+                    scaling.memory_target
+                };
+                target.is_none()
             });
             next.set(figure.clone(), smaller.clone(), format!("a step below {amount} holds"));
         }
