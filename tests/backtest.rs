@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use aurelius_sim::backtest::recorded::loops;
-use aurelius_sim::backtest::{Policy, errors, replay};
+use aurelius_sim::backtest::{Policy, compared, replay};
 use aurelius_sim::input::objects_in;
 
 /// The closed loops among the recorded answers of the real controller.
@@ -33,8 +33,11 @@ fn recorded_closed_loops_are_reproduced_to_the_pod() {
             ready_after_ns: 30_000_000_000,
         };
         let steps = replay(&recorded.day, &policy);
-        let found = errors(&steps);
-        assert_eq!(found.equal, found.syncs, "{}: {found:?}", recorded.day.name);
+        let found = compared(&recorded.day.name, &[("as it was".to_owned(), steps.clone())]);
+        let outcome = &found.outcomes[0];
+        let sizes = outcome.courses[0].errors().expect("a loop has syncs");
+        assert_eq!(sizes.equal, sizes.instants, "{}: {sizes:?}", recorded.day.name);
+        assert_eq!(outcome.divergences, [], "{}", recorded.day.name);
         // What each sync asks for is what the record has next.
         for pair in steps.windows(2) {
             assert_eq!(
