@@ -54,7 +54,9 @@ pub fn figure(value: f64, unit: &str) -> String {
         _ => 2,
     };
     match unit {
-        "%" | "ms" => format!("{value:.1}{}{unit}", if unit == "%" { " " } else { "" }),
+        "%" if size > 0.0 && size < 1.0 => format!("{value:.2} %"),
+        "%" => format!("{value:.1} %"),
+        "ms" => format!("{value:.1}ms"),
         _ => format!("{value:.decimals$}"),
     }
 }
