@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::cli::backtest::BacktestArgs;
+use crate::cli::backtest::args::BacktestArgs;
 use crate::cli::bench::args::BenchArgs;
 use crate::cli::compare::args::CompareArgs;
 use crate::cli::convert::ConvertArgs;

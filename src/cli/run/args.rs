@@ -13,12 +13,17 @@ use crate::cli::terminal::ProgressArg;
 #[command(after_help = EXIT_CODES)]
 pub(in crate::cli) struct RunArgs {
     /// The scenario document. Several are told side by side: verdict, nodes, cost, disruptions.
-    #[arg(required_unless_present = "from", num_args = 1.., value_name = "SCENARIO")]
+    #[arg(required_unless_present_any = ["from", "rps"], num_args = 1.., value_name = "SCENARIO")]
     pub(in crate::cli) scenarios: Vec<PathBuf>,
     /// Repeat the run of a result (`-o json=FILE`): the same scenario, inputs, seed and number of
     /// runs, when version and inputs are what they were.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["scenarios", "seed"])]
     pub(in crate::cli) from: Option<PathBuf>,
+    /// Visits a second at the peak of a load, in place of a scenario: what is deployed is told by --chart,
+    /// --manifests and --values; the rest is guessed as `init` guesses it.
+    #[arg(long, value_name = "N", conflicts_with_all = ["scenarios", "from"],
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(in crate::cli) rps: Option<u64>,
     /// What is deployed, and where.
     #[command(flatten)]
     pub(in crate::cli) inputs: InputArgs,
@@ -65,6 +70,24 @@ pub(in crate::cli) struct RunArgs {
     /// Progress on stderr.
     #[arg(long, value_enum, default_value_t = ProgressArg::Auto, env = "AURELIUS_PROGRESS")]
     pub(in crate::cli) progress: ProgressArg,
+}
+
+impl RunArgs {
+    /// What is run, as one would type it again behind `run`.
+    pub(super) fn asked(&self) -> String {
+        let what = match (self.rps, self.scenarios.first()) {
+            (Some(peak_per_s), _) => format!("--rps {peak_per_s}"),
+            (None, Some(path)) => path.display().to_string(),
+            (None, None) => String::new(),
+        };
+        what + &self.inputs.as_written()
+    }
+
+    /// The words beside scenario, seed and number of runs that a result keeps to be repeated by.
+    pub(super) fn words(&self) -> Vec<String> {
+        let rps = self.rps.map(|peak_per_s| format!("--rps={peak_per_s}"));
+        rps.into_iter().chain(self.inputs.words()).collect()
+    }
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 all thresholds hold · 99 a threshold failed · \

@@ -1,6 +1,7 @@
 //! `run`: a scenario from its document to its verdict.
 
 pub(in crate::cli) mod args;
+mod guessed;
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -42,10 +43,10 @@ pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
     if args.scenarios.len() > 1 {
         return side_by_side::run(args, color);
     }
-    let Some(scenario) = args.scenarios.first().and_then(|path| load(path, args, color)) else {
-        return Exit::Usage;
-    };
-    run_one(args, color, &scenario)
+    match load_asked(args, color) {
+        Some(scenario) => run_one(args, color, &scenario),
+        None => Exit::Usage,
+    }
 }
 
 /// Runs a scenario that was read by other means, and writes what was asked for.
@@ -64,6 +65,14 @@ fn run_one(args: &RunArgs, color: Color, scenario: &Scenario) -> Exit {
     match simulate_and_write(args, color, scenario) {
         Ok(exit) => exit,
         Err(exit) => exit,
+    }
+}
+
+/// Reads what a command line asks to run: a scenario, or a release under a guessed one.
+pub(super) fn load_asked(args: &RunArgs, color: Color) -> Option<Scenario> {
+    match args.rps {
+        Some(peak_per_s) => guessed::load(peak_per_s, args, color),
+        None => args.scenarios.first().and_then(|path| load(path, args, color)),
     }
 }
 
@@ -187,7 +196,7 @@ fn make(
         let findings = check(case);
         let told = told(case, &findings);
         let report = assemble(scenario, scenario.seed, results, args.strict, told);
-        Report { arguments: args.inputs.words(), ..report }
+        Report { arguments: args.words(), ..report }
     };
     match output.format {
         Format::Text => Made::One(text(output, args, color, results, case, took)),
@@ -232,11 +241,10 @@ fn make(
 
 /// The command that makes a page again.
 fn again(scenario: &Scenario, args: &RunArgs) -> String {
-    let mut command = format!("aurelius-sim run {} --seed {}", scenario.path, scenario.seed);
+    let mut command = format!("aurelius-sim run {} --seed {}", args.asked(), scenario.seed);
     if args.runs > 1 {
         command.push_str(&format!(" --runs {}", args.runs));
     }
-    command.push_str(&args.inputs.as_written());
     command.push_str(" -o html=report.html");
     command
 }
@@ -264,6 +272,7 @@ fn text(
         colour: if wants_colour(color, terminal) { Colour::Always } else { Colour::Never },
         charset: if args.ascii { Charset::Ascii } else { Charset::default() },
     };
+    let asked = args.asked();
     let ran_in = format!("{:.2}s", took.as_secs_f64());
     let told = Told {
         case: *case,
@@ -273,6 +282,7 @@ fn text(
         findings: &findings,
         causes: &causes,
         seed: case.scenario.seed,
+        asked: &asked,
         // A file is the same for the same run; how long it took is for the terminal.
         ran_in: output.path.is_none().then_some(ran_in.as_str()),
     };
