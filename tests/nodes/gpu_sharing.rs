@@ -33,11 +33,9 @@ fn slices_are_placed_and_a_request_for_two_is_refused() {
              large: maximum request size for shared resources is 1, which is unexpected"
         );
     }
-    let ended = told.history.entries().iter().find_map(|entry| match &entry.record {
-        Record::JobEnded { failure, name, .. } if name.starts_with("model-retrain") => {
-            Some(*failure)
-        }
-        _ => None,
+    let ended = told.history.entries().iter().find_map(|entry| {
+        let Record::JobEnded { failure, name, .. } = &entry.record else { return None };
+        name.starts_with("model-retrain").then_some(*failure)
     });
     assert_eq!(ended, Some(Some("BackoffLimitExceeded")));
 }
