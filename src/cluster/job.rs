@@ -235,7 +235,9 @@ impl Cluster {
         let run = workload.runs.remove(position);
         workload.ended = Some(JobEnd { failure });
         let took = now.since(run.started);
-        records.push(Record::JobEnded { workload: id, name: run.name, took, failure });
+        let name = Arc::clone(&run.name);
+        workload.last_run = Some(run);
+        records.push(Record::JobEnded { workload: id, name, took, failure });
     }
 
     /// A pod's containers ended by themselves, a failed one with this code. Only a Job's do: those
