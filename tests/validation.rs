@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use aurelius_sim::backtest::recorded::loops;
-use aurelius_sim::backtest::{Policy, Step, errors, replay};
+use aurelius_sim::backtest::{Policy, Step, compared, replay};
 use aurelius_sim::calibrate::check::replay as station_replay;
 use aurelius_sim::calibrate::demand::misfit;
 use aurelius_sim::calibrate::observe::duration_column;
@@ -143,12 +143,13 @@ fn backtests(page: &mut String) -> String {
             ready_after_ns: 30_000_000_000,
         };
         let steps = replay(&recorded.day, &policy);
-        let found = errors(&steps);
+        let tested = compared(&recorded.day.name, &[("as it was".to_owned(), steps.clone())]);
+        let found = tested.outcomes[0].courses[0].errors().expect("a loop has syncs");
         let (first, last) = (steps.first().expect("syncs"), steps.last().expect("syncs"));
         let _ = writeln!(
             page,
             "| {} | {} | {} | {} | {} |",
-            recorded.day.name, found.syncs, found.equal, first.recorded, last.recorded
+            recorded.day.name, found.instants, found.equal, first.recorded, last.recorded
         );
         let moved = |steps: &[Step]| {
             steps.windows(2).filter(|pair| pair[0].recorded != pair[1].recorded).count()
@@ -159,7 +160,7 @@ fn backtests(page: &mut String) -> String {
     }
     let (name, steps) = drawn.expect("there are loops");
     let _ = write!(page, "\n![Recorded and replayed sizes of {name}](backtest.svg)\n");
-    backtest::picture(&name, &[("as it was".to_owned(), steps)])
+    backtest::picture(&compared(&name, &[("as it was".to_owned(), steps)]))
 }
 
 /// What the authors publish of their policies on the same trace: mean, least and most of ten runs at the end
