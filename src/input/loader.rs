@@ -369,8 +369,8 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
     idle.extend(unplaced);
     let not_simulated =
         idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
-    let around = (hpas.as_slice(), &services, metrics.as_slice());
-    let scaled_objects = scaled_objects(context, &objects, &upgrades, around, &document);
+    let scaled_objects =
+        scaled_objects(context, &objects, &upgrades, &hpas, &services, &metrics, &document);
     let alerts = watched(&mut document, rules, &services);
     let passed_over = ignored(&objects, &alerts);
     Scenario {
@@ -426,7 +426,9 @@ fn scaled_objects(
     context: Context<'_>,
     objects: &Objects,
     upgrades: &BTreeMap<usize, Objects>,
-    (hpas, services, metrics): (&[Arc<HpaObject>], &ServiceGraph, &[CustomMetricSpec]),
+    hpas: &[Arc<HpaObject>],
+    services: &ServiceGraph,
+    metrics: &[CustomMetricSpec],
     document: &ScenarioDocument,
 ) -> Vec<ScaledObject> {
     let around = keda::Surroundings {

@@ -36,12 +36,12 @@ pub type Minimum = (SimDuration, HpaId, i32);
 /// The spec of an HPA that the release of a moment has.
 fn in_force(scenario: &Scenario, at: SimDuration, id: HpaId) -> &HpaSpec {
     let upgrades = scenario.disruptions.iter().filter(|disruption| disruption.at <= at);
-    let written = upgrades.filter_map(|disruption| {
+    let mut written = upgrades.filter_map(|disruption| {
         let DisruptionTarget::Rollout(spec) = &disruption.target else { return None };
         spec.position?;
         spec.hpas.iter().find(|(hpa, _)| *hpa == id).map(|(_, spec)| spec)
     });
-    written.last().unwrap_or(&scenario.hpas[id.index()].spec)
+    written.next_back().unwrap_or(&scenario.hpas[id.index()].spec)
 }
 
 /// Writes minimums into a scenario as a CronJob with `kubectl patch` would. Each is bounded by the

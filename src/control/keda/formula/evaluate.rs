@@ -1,6 +1,11 @@
 //! What a formula comes to: whole numbers stay whole until a float meets them, division makes floats,
 //! and what fails says so (expr-lang, vm/runtime/runtime.go).
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a rule is about some operators, functions or types, and anything else is refused"
+)]
+
 use std::collections::BTreeMap;
 
 use super::{Binary, Expr, FormulaError, Function, Unary, Value};

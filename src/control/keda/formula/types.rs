@@ -1,6 +1,11 @@
 //! The types of a formula before it is evaluated (expr-lang, checker/checker.go): every trigger is a
 //! float, and what can never go together is refused when the object is written.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a rule is about some operators, functions or types, and anything else is refused"
+)]
+
 use std::fmt;
 
 use super::{Binary, Expr, FormulaError, Function, Unary, Value};
@@ -165,16 +170,6 @@ impl Scope<'_> {
 
     fn call(&mut self, function: Function, arguments: &[Expr]) -> Checked {
         let kinds = arguments.iter().map(|it| self.of(it)).collect::<Result<Vec<_>, _>>()?;
-        let numbers = |kinds: &[Type]| -> Result<(), FormulaError> {
-            let numeric = |kind: &Type| match kind {
-                Type::List(element) => element.may_be_number(),
-                other => other.may_be_number(),
-            };
-            match kinds.iter().find(|kind| !numeric(kind)) {
-                Some(kind) => refuse(format!("calls a function of numbers with {kind}")),
-                None => Ok(()),
-            }
-        };
         let only = || match kinds.as_slice() {
             [kind] => Ok(kind.clone()),
             _ => refuse(format!("calls a function of one value with {}", kinds.len())),
@@ -237,6 +232,18 @@ impl Scope<'_> {
             | Function::Filter
             | Function::Map => refuse("calls a function without its predicate".to_owned()),
         }
+    }
+}
+
+/// Refuses what is neither a number nor a list of numbers.
+fn numbers(kinds: &[Type]) -> Result<(), FormulaError> {
+    let numeric = |kind: &Type| match kind {
+        Type::List(element) => element.may_be_number(),
+        other => other.may_be_number(),
+    };
+    match kinds.iter().find(|kind| !numeric(kind)) {
+        Some(kind) => refuse(format!("calls a function of numbers with {kind}")),
+        None => Ok(()),
     }
 }
 
