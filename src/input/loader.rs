@@ -369,13 +369,12 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
     idle.extend(unplaced);
     let not_simulated =
         idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
-    let scaled_objects =
-        scaled_objects(context, &objects, &upgrades, &hpas, &services, &metrics, &document);
+    let polled = keda_objects(context, &objects, &upgrades, &hpas, &services, &metrics, &document);
     let alerts = watched(&mut document, rules, &services);
     let passed_over = ignored(&objects, &alerts);
     Scenario {
         selectors: selectors(&objects),
-        scaled_objects,
+        scaled_objects: polled,
         name: document.name,
         path,
         description: document.description,
@@ -422,7 +421,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
 }
 
 /// What KEDA polls, with what its triggers look at.
-fn scaled_objects(
+fn keda_objects(
     context: Context<'_>,
     objects: &Objects,
     upgrades: &BTreeMap<usize, Objects>,
