@@ -70,6 +70,7 @@ impl<O: Observer> Run<'_, O> {
         self.stop_server(now, pod);
         self.occur(now, Occurrence::PodReady(pod, ConditionStatus::False));
         self.occur(now, Occurrence::PodFailed { pod, disrupted });
+        self.workloads.quotas_changed = true;
         self.unmount_volumes(now, pod);
         self.scheduled_pod_gone(now, pod);
         if let Some(owner) = self.cluster.pod(pod).map(Pod::workload) {

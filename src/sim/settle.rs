@@ -36,6 +36,7 @@ impl<O: Observer> Run<'_, O> {
                 self.karpenter_sees(now, &record);
                 self.observer.record(now, record);
             }
+            self.tell_quotas(now);
         }
     }
 
@@ -70,7 +71,11 @@ impl<O: Observer> Run<'_, O> {
                 self.pod_terminating(now, *pod);
                 self.pod_changed(*pod);
             }
-            Record::PodGone(pod) => self.pod_gone(now, *pod),
+            Record::PodGone(pod) => {
+                self.workloads.quotas_changed = true;
+                self.pod_gone(now, *pod);
+            }
+            Record::PodEnded { .. } => self.workloads.quotas_changed = true,
             Record::NodeRequested { node, .. } => self.node_requested(*node),
             Record::NodeLaunched { machine, .. } if machine.spot => {
                 self.watch_spot(now, machine);
@@ -90,7 +95,6 @@ impl<O: Observer> Run<'_, O> {
             Record::ReplicaSetCreated(..)
             | Record::RolloutEnded(..)
             | Record::JobSkipped(_)
-            | Record::PodEnded { .. }
             | Record::PodImagesPulled { .. }
             | Record::PodStarted(_)
             | Record::EvictionRefused { .. }
@@ -113,6 +117,7 @@ impl<O: Observer> Run<'_, O> {
 
     fn pod_created(&mut self, now: SimTime, pod: PodId, workload: WorkloadId) {
         self.pod_owners.push(workload);
+        self.workloads.quotas_changed = true;
         self.workloads.forbidden.remove(&workload);
         self.wake_workload(workload);
         self.pod_to_schedule(now, pod);
