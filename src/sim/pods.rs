@@ -318,6 +318,7 @@ impl<O: Observer> Run<'_, O> {
 
     /// A pod's object is gone: its place is free, its owner looks.
     pub(super) fn pod_gone(&mut self, now: SimTime, id: PodId) {
+        self.workloads.quotas_changed = true;
         self.stop_server(now, id);
         self.scheduled_pod_gone(now, id);
         self.forget_taint_timer(id);

@@ -71,11 +71,7 @@ impl<O: Observer> Run<'_, O> {
                 self.pod_terminating(now, *pod);
                 self.pod_changed(*pod);
             }
-            Record::PodGone(pod) => {
-                self.workloads.quotas_changed = true;
-                self.pod_gone(now, *pod);
-            }
-            Record::PodEnded { .. } => self.workloads.quotas_changed = true,
+            Record::PodGone(pod) => self.pod_gone(now, *pod),
             Record::NodeRequested { node, .. } => self.node_requested(*node),
             Record::NodeLaunched { machine, .. } if machine.spot => {
                 self.watch_spot(now, machine);
@@ -95,6 +91,7 @@ impl<O: Observer> Run<'_, O> {
             Record::ReplicaSetCreated(..)
             | Record::RolloutEnded(..)
             | Record::JobSkipped(_)
+            | Record::PodEnded { .. }
             | Record::PodImagesPulled { .. }
             | Record::PodStarted(_)
             | Record::EvictionRefused { .. }
