@@ -119,12 +119,7 @@ impl Fluid {
         let mix = gpu_of(spec).map(|gpu| (gpu, self.gpu_mix(station, spec.routing)));
         let backlog = spec.backlog.map_or(f64::INFINITY, f64::from);
         let levels = matches!(spec.routing, Routing::LeastRequests | Routing::PowerOfTwo);
-        let mean = if levels {
-            let servers = open.iter().filter_map(|id| self.servers[id.index()].as_ref());
-            servers.map(|server| server.queued).sum::<f64>() / spread.max(1.0)
-        } else {
-            0.0
-        };
+        let mean = if levels { self.mean_queued(station) } else { 0.0 };
         let mut swallowed = 0.0;
         let mut last: Option<(Before, Stepped, View)> = None;
         for id in &live {
@@ -181,6 +176,13 @@ impl Fluid {
         self.stations[station].live = live;
         self.swallow(station, swallowed);
         (passed, refused, dropped)
+    }
+
+    /// How many wait for a place or are on the CPU at a server that requests come to, on average.
+    fn mean_queued(&self, station: usize) -> f64 {
+        let open = &self.stations[station].open;
+        let servers = open.iter().filter_map(|id| self.servers[id.index()].as_ref());
+        servers.map(|server| server.queued).sum::<f64>() / number(open.len()).max(1.0)
     }
 
     /// Calls that came to a machine that does not answer.
