@@ -124,6 +124,10 @@ fn first_difference(selector: &LabelSelector, labels: &Labels) -> Option<String>
 /// A StatefulSet's pods have names in DNS through the headless Service that it names.
 fn governing_service(subject: &Subject<'_>, workload: &WorkloadView<'_>) {
     let WorkloadKind::StatefulSet { .. } = &workload.spec.kind else { return };
+    // One pod has no peers; clients take the Service. Values alone do not tell all Services.
+    if workload.most <= 1 || workload.roughly_told {
+        return;
+    }
     let Some(field) = workload.value.at(&["spec", "serviceName"]) else { return };
     let Some(name) = field.node().text().filter(|name| !name.is_empty()) else { return };
     let services = &subject.material.objects.services;

@@ -20,7 +20,9 @@ pub(super) fn check(subject: &Subject<'_>) {
         for container in spec.containers.iter().chain(&spec.init_containers) {
             let value = workload.container(&container.name);
             let lives = spec.containers.contains(container) || container.sidecar;
-            if lives {
+            // A template may write resources of which no value speaks.
+            let unseen = workload.roughly_told && value.get("resources").is_none();
+            if lives && !unseen {
                 let nothing = missing_requests(subject, workload, container, pod_level, &value);
                 let limited = container.limits.memory.or(spec.pod_limits.memory).is_some();
                 // A container of which nothing is known is told of once.

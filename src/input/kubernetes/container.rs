@@ -181,7 +181,7 @@ fn port(value: &Value<'_>) -> Option<Port> {
         fields.required("containerPort").and_then(|port| port.integer(1..=65_535_i32));
     let host_port = fields.read_or("hostPort", 0, |port| port.integer(0..=65_535_i32));
     let ip = fields.read_or("hostIP", Arc::from("0.0.0.0"), Value::shared);
-    let protocols = [("TCP", "TCP"), ("UDP", "UDP"), ("SCTP", "SCTP")];
+    let protocols = [("TCP", "TCP"), ("UDP", "UDP"), ("SCTP", "SCTP"), ("", "TCP")];
     let protocol = fields.read_or("protocol", "TCP", |value| value.word(&protocols));
     let name = fields.read("name", Value::shared);
     fields.finish("ContainerPort (v1)");

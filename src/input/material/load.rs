@@ -55,6 +55,7 @@ pub fn load_material(inputs: &MaterialInputs) -> Material {
     let mut parts = Parts::default();
     read_all(inputs, &mut parts, &mut sources, &diagnostics);
     let platform = platform_files(&parts, &sources);
+    let roughly_told = roughly_told_files(&parts);
     let context = Context { sources: &sources, diagnostics: &diagnostics };
     let read = understand(context, &parts);
     let diagnostics = diagnostics.sorted();
@@ -67,6 +68,7 @@ pub fn load_material(inputs: &MaterialInputs) -> Material {
         extras,
         written,
         platform,
+        roughly_told,
         cluster,
         services,
         requirements,
@@ -108,7 +110,7 @@ fn read_all(
         let file = sources.add(name, text);
         let kind = own_kind(sources, file);
         let dialect = if kind.is_some() { Dialect::Core } else { Dialect::Yaml11 };
-        let documents = Documents { file, nodes: parse(sources, file, dialect, diagnostics) };
+        let documents = Documents::written(file, parse(sources, file, dialect, diagnostics));
         match kind {
             Some(OwnKind::Services) => parts.files.services.push(documents),
             Some(OwnKind::Requirements) => parts.requirements = Some(documents),
@@ -220,6 +222,12 @@ fn own_kind(sources: &Sources, file: FileId) -> Option<OwnKind> {
 fn is_rule_file(text: &str) -> bool {
     let top = |key: &str| text.lines().any(|line| line.starts_with(key));
     top("groups:") && !top("kind:")
+}
+
+/// The values files from which objects are told that may be without what templates add.
+fn roughly_told_files(parts: &Parts) -> BTreeSet<FileId> {
+    let told = parts.files.manifests.iter().filter(|documents| documents.roughly_told);
+    told.flat_map(|documents| documents.nodes.iter().map(|node| node.span.file)).collect()
 }
 
 /// The files of the cluster's own objects: those that its profile names.
