@@ -30,6 +30,12 @@ pub struct ReleaseInputs {
 }
 
 impl ReleaseInputs {
+    /// Whether there is a chart or are values.
+    #[must_use]
+    pub fn has_values(&self) -> bool {
+        self.chart.is_some() || !self.values.is_empty()
+    }
+
     /// Whether nothing is said about what is deployed.
     #[must_use]
     pub fn is_empty(&self) -> bool {

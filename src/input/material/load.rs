@@ -12,8 +12,9 @@ use super::requirements::{Requirements, requirements};
 use super::{ClusterFacts, Extras, Material, ObjectKey, each_object};
 use crate::cluster::api::ObjectMeta;
 use crate::input::cluster_profile::ClusterProfile;
+use crate::input::codes;
 use crate::input::decode::{Context, Value};
-use crate::input::diagnostic::Diagnostics;
+use crate::input::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::documents::{Documents, paths, read};
 use crate::input::hpa_targets::resolve_hpas;
 use crate::input::kubernetes::{AutoscalerSpec, Objects};
@@ -141,6 +142,10 @@ fn read_all(
         parts.files = read_files(&path, &options, sources, diagnostics);
     } else {
         let documents = Release::of(&release, None, Path::new("")).documents(sources, diagnostics);
+        // Whoever names files means objects; a pipe whose beginning failed must not look like success.
+        if !release.has_values() && inputs.texts.is_empty() {
+            report_empty(&documents, sources, diagnostics);
+        }
         parts.files.manifests.extend(documents);
         if let Some(path) = &cluster {
             read_cluster(&mut parts.files, path, None, &[], sources, diagnostics);
@@ -151,6 +156,22 @@ fn read_all(
     }
     if let Some(path) = inputs.requirements.as_ref().or(own.requirements.as_ref()) {
         parts.requirements = read(path, None, Dialect::Core, sources, diagnostics);
+    }
+}
+
+/// Says of files that hold no document, when none of them holds any.
+fn report_empty(documents: &[Documents], sources: &Sources, diagnostics: &Diagnostics) {
+    let holds = |documents: &Documents| documents.nodes.iter().any(|node| !node.is_null());
+    if diagnostics.has_errors() || documents.iter().any(holds) {
+        return;
+    }
+    for empty in documents {
+        let name = sources.file(empty.file).name();
+        let message = format!("there is no object in {name}: it is empty or all comments");
+        diagnostics.push(
+            Diagnostic::error(codes::UNREADABLE_FILE, message)
+                .help("see whether the command that wrote it failed"),
+        );
     }
 }
 
