@@ -124,8 +124,8 @@ fn first_difference(selector: &LabelSelector, labels: &Labels) -> Option<String>
 /// A StatefulSet's pods have names in DNS through the headless Service that it names.
 fn governing_service(subject: &Subject<'_>, workload: &WorkloadView<'_>) {
     let WorkloadKind::StatefulSet { .. } = &workload.spec.kind else { return };
-    // One pod has no peers; clients take the Service. Values alone do not tell all Services.
-    if workload.most <= 1 || workload.roughly_told {
+    // Values alone do not tell all Services.
+    if workload.roughly_told {
         return;
     }
     let Some(field) = workload.value.at(&["spec", "serviceName"]) else { return };
@@ -144,6 +144,8 @@ fn governing_service(subject: &Subject<'_>, workload: &WorkloadView<'_>) {
             ("no such Service", format!("Service/{name} is in another namespace"))
         }
         None => ("no such Service", format!("no manifest has a Service {name}")),
+        // One pod has no peers that want its name; clients take the Service.
+        Some(service) if !service.headless && workload.most <= 1 => return,
         Some(service) if !service.headless => (
             "not headless",
             format!("Service/{name} has a cluster IP; a headless one has clusterIP: None"),
