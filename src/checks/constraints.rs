@@ -7,7 +7,7 @@ use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::api::{LabelSelector, Labels};
 use crate::input::codes;
 use crate::input::decode::Value;
-use crate::input::diagnostic::Severity::Warning;
+use crate::input::diagnostic::Severity::{Note, Warning};
 
 pub(super) fn check(subject: &Subject<'_>) {
     for workload in subject.workloads() {
@@ -144,8 +144,6 @@ fn governing_service(subject: &Subject<'_>, workload: &WorkloadView<'_>) {
             ("no such Service", format!("Service/{name} is in another namespace"))
         }
         None => ("no such Service", format!("no manifest has a Service {name}")),
-        // One pod has no peers that want its name; clients take the Service.
-        Some(service) if !service.headless && workload.most <= 1 => return,
         Some(service) if !service.headless => (
             "not headless",
             format!("Service/{name} has a cluster IP; a headless one has clusterIP: None"),
@@ -167,8 +165,12 @@ fn report_governing(
 ) {
     let name = workload.name();
     let message = format!("{name}: its serviceName gives the pods no names in DNS");
+    // One pod has no peers that want its name; clients take the Service.
+    let severity = if label == "not headless" && workload.most <= 1 { Note } else { Warning };
     let pod = format!("{}-0", workload.spec.meta.name);
-    subject.report(at(field, Warning, codes::NO_GOVERNING_SERVICE, message, label).note(why).note(
-        format!("`{pod}` cannot be reached by its own name, which peers of a StatefulSet use"),
-    ));
+    subject.report(
+        at(field, severity, codes::NO_GOVERNING_SERVICE, message, label).note(why).note(format!(
+            "`{pod}` cannot be reached by its own name, which peers of a StatefulSet use"
+        )),
+    );
 }

@@ -150,7 +150,12 @@ impl<'a> Page<'a> {
         {
             return None;
         }
-        let line = self.line_above(number)?;
+        let lines = [self.line(number), self.line_above(number)];
+        lines.into_iter().flatten().find_map(|line| self.glued(line))
+    }
+
+    /// A line that is `key:value` and nothing else.
+    fn glued(&self, line: Line<'_>) -> Option<Diagnostic> {
         let text = line.content.trim_end().trim_start_matches("- ");
         let (key, value) = text.split_once(':')?;
         let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
