@@ -246,7 +246,7 @@ mod tests {
         assert!(zone("Europe/Berlyn").is_err() && zone("Local").is_err() && zone("").is_err());
     }
 
-    /// `HOSTILE_CASES` says how many; dates that never come must not be looked for without end.
+    /// Dates that never come must not be looked for without end.
     #[test]
     fn schedules_of_any_kind_come_or_are_refused() {
         use rand::{RngExt as _, SeedableRng as _};
@@ -279,9 +279,8 @@ mod tests {
             "1-",
             "\t",
         ];
-        let count = std::env::var("HOSTILE_CASES").ok().and_then(|text| text.parse().ok());
         let day = SimDuration::from_secs(86_400);
-        for seed in 0..count.unwrap_or(2_000_u64) {
+        for seed in 0..4_000_u64 {
             let mut dice = rand_pcg::Pcg64Mcg::seed_from_u64(seed);
             let mut piece = || pieces[dice.random_range(0..pieces.len())];
             // Half of them have five fields, most of which mean something.
