@@ -257,7 +257,7 @@ fn needs(page: &SizingPage) -> String {
     let most = costs.fold(0.0, f64::max);
     for need in &page.needs {
         table.row(&[
-            escaped(&need.when),
+            escaped(&need.told()),
             format!("{:.1}", need.cpu),
             format!("{:.0}", need.memory_gib),
             need.gpus.to_string(),

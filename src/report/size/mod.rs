@@ -173,6 +173,8 @@ pub struct ToleranceEntry {
 /// What is needed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NeedEntry {
+    /// Which figures need it: `today`, or the plan's name.
+    pub figures: &'static str,
     /// When.
     pub when: String,
     /// Cores that pods request.
@@ -218,7 +220,8 @@ pub fn page(
     let row = |figure: &Figure, amount: &Amount| row(scenario, sizing, plan, keys, figure, amount);
     let services = sizing.services.iter().map(|service| service_entry(service, plan, &row));
     let pools = plan.changes.0.iter().filter(|(figure, _)| is_pool(&figure.owner));
-    let needs: Vec<NeedEntry> = sizing.needs.iter().map(need_entry).collect();
+    let needs = sizing.needs.iter();
+    let needs: Vec<NeedEntry> = needs.map(|need| need_entry(need, plan.kind.name())).collect();
     SizingPage {
         version: "1.0.0",
         scenarios: sizing.scenarios.iter().map(ToString::to_string).collect(),
@@ -266,6 +269,89 @@ pub fn page(
 #[must_use]
 pub fn json(page: &SizingPage) -> String {
     serde_json::to_string_pretty(page).expect("plain data can be written") + "\n"
+}
+
+impl NeedEntry {
+    /// When, and with which figures where that is not the plan: `peak, figures of today`.
+    #[must_use]
+    pub fn told(&self) -> String {
+        if self.figures == "today" {
+            format!("{}, figures of today", self.when)
+        } else {
+            self.when.clone()
+        }
+    }
+}
+
+/// What the page says in a sentence or two: whether today's figures hold, what the plan is worth, and
+/// whether what was stated is enough.
+#[must_use]
+pub fn verdict(page: &SizingPage) -> String {
+    let mut said =
+        format!("Today's figures {}.", if page.today.holds { "hold" } else { "do not hold" });
+    let plan = page.plans.iter().find(|plan| plan.name == page.plan);
+    if let Some(plan) = plan.filter(|plan| plan.changed > 0) {
+        said.push_str(&format!(" The {} figures", plan.name));
+        if let (Some(passes), Some(runs)) = (plan.passes, plan.runs) {
+            said.push_str(&format!(" pass with {passes} of {runs} seeds"));
+        }
+        if let Some(cost) = &plan.cost_per_month {
+            said.push_str(&format!(" and cost {cost} {} a month", page.currency));
+            said.push_str(&against_today(page, cost));
+        }
+        said.push('.');
+    } else if plan.is_some() {
+        said.push_str(&format!(" The {} plan changes nothing.", page.plan));
+    }
+    if let Some(stated) = &page.stated {
+        said.push_str(&enough(stated, page));
+    }
+    said
+}
+
+/// `, 20% less than today`.
+fn against_today(page: &SizingPage, cost: &str) -> String {
+    let money = |text: &str| text.parse::<Decimal>().ok();
+    let today = page.today.cost_per_month.as_deref().and_then(money);
+    let (Some(cost), Some(today)) = (money(cost), today) else { return String::new() };
+    if today.is_zero() || cost == today {
+        return String::new();
+    }
+    let share = ((cost - today).abs() / today * Decimal::ONE_HUNDRED).round_dp(1);
+    format!(", {share}% {} than today", if cost < today { "less" } else { "more" })
+}
+
+/// Whether what was stated is enough, with the plan and with today's figures.
+fn enough(stated: &StatedEntry, page: &SizingPage) -> String {
+    let of = |today: bool| {
+        let short = stated.short.iter();
+        short.filter(move |text| text.contains("figures of today") == today)
+    };
+    let what = |today: bool| {
+        let mut names: Vec<&str> =
+            of(today).filter_map(|text| text.split_once(" (").map(|(name, _)| name)).collect();
+        names.dedup();
+        let all: std::collections::BTreeSet<&str> = names.into_iter().collect();
+        all.into_iter().collect::<Vec<_>>().join(", ")
+    };
+    let word = |today: bool| {
+        if of(today).next().is_some() {
+            format!("too little: {}", what(today))
+        } else {
+            "enough".to_owned()
+        }
+    };
+    let plan = format!(
+        " What is stated ({}) is {} with the {} figures",
+        stated.name,
+        word(false),
+        page.plan
+    );
+    if page.needs.iter().any(|need| need.figures == "today") {
+        format!("{plan}, {} with today's.", word(true))
+    } else {
+        format!("{plan}.")
+    }
 }
 
 fn method(sizing: &Sizing) -> String {
@@ -414,9 +500,10 @@ fn headroom_entry(sizing: &Sizing, figures: &'static str, headroom: &Headroom) -
     }
 }
 
-fn need_entry(need: &crate::sweep::size::Need) -> NeedEntry {
+fn need_entry(need: &crate::sweep::size::Need, plan: &'static str) -> NeedEntry {
     const GIB: f64 = 1_073_741_824.0;
     NeedEntry {
+        figures: if need.today { "today" } else { plan },
         when: need.when.clone(),
         cpu: rounded(need.cores),
         memory_gib: rounded(need.memory / GIB),
@@ -439,7 +526,7 @@ fn against(mut stated: StatedEntry, needs: &[NeedEntry]) -> StatedEntry {
             if let Some(has) = stated.filter(|has| needed > *has + 1e-9) {
                 return Some(format!(
                     "{what} ({}): {has}{unit} stated, {needed}{unit} needed",
-                    need.when
+                    need.told()
                 ));
             }
             None
