@@ -204,8 +204,11 @@ pub struct StatedEntry {
     pub gpus: Option<i64>,
     /// Storage (GiB).
     pub storage_gib: Option<f64>,
-    /// What is not enough, and when: `memory at the peak: 256 GiB stated, 301 GiB needed`.
+    /// What is not enough, and when: `memory: 256 GiB stated, needed: 301 GiB (peak)`.
     pub short: Vec<String>,
+    /// The resources of which there is not enough, and whether that is with today's figures.
+    #[serde(skip)]
+    pub lacks: Vec<(bool, &'static str)>,
 }
 
 /// Makes the page. `keys` are the chart's keys of figures, where they are known.
@@ -323,22 +326,13 @@ fn against_today(page: &SizingPage, cost: &str) -> String {
 
 /// Whether what was stated is enough, with the plan and with today's figures.
 fn enough(stated: &StatedEntry, page: &SizingPage) -> String {
-    let of = |today: bool| {
-        let short = stated.short.iter();
-        short.filter(move |text| text.contains("figures of today") == today)
-    };
-    let what = |today: bool| {
-        let mut names: Vec<&str> =
-            of(today).filter_map(|text| text.split_once(" (").map(|(name, _)| name)).collect();
-        names.dedup();
-        let all: std::collections::BTreeSet<&str> = names.into_iter().collect();
-        all.into_iter().collect::<Vec<_>>().join(", ")
-    };
     let word = |today: bool| {
-        if of(today).next().is_some() {
-            format!("too little: {}", what(today))
-        } else {
+        let lacks = stated.lacks.iter().filter(|(side, _)| *side == today);
+        let names: Vec<&str> = lacks.map(|(_, what)| *what).collect();
+        if names.is_empty() {
             "enough".to_owned()
+        } else {
+            format!("too little {}", names.join(" and "))
         }
     };
     let plan = format!(
@@ -519,27 +513,42 @@ fn rounded(value: f64) -> f64 {
     crate::units::convert::f64_from_i64(round_i64(value * 100.0)) / 100.0
 }
 
-/// What is stated against what is needed.
+/// What is stated against what is needed: a sentence for each resource of which there is too little, with
+/// the plan and with today's figures.
 fn against(mut stated: StatedEntry, needs: &[NeedEntry]) -> StatedEntry {
-    for need in needs {
-        let short = |what: &str, unit: &str, stated: Option<f64>, needed: f64| {
-            if let Some(has) = stated.filter(|has| needed > *has + 1e-9) {
-                return Some(format!(
-                    "{what} ({}): {has}{unit} stated, {needed}{unit} needed",
-                    need.told()
-                ));
+    let count = crate::units::convert::f64_from_i64;
+    type Needed = fn(&NeedEntry) -> f64;
+    let resources: [(&'static str, &str, Option<f64>, Needed); 4] = [
+        ("CPU", "", stated.cpu, |need| need.cpu),
+        ("memory", " GiB", stated.memory_gib, |need| need.memory_gib),
+        ("GPUs", "", stated.gpus.map(count), |need| crate::units::convert::f64_from_i64(need.gpus)),
+        ("storage", " GiB", stated.storage_gib, |need| need.storage_gib),
+    ];
+    for today in [false, true] {
+        for (what, unit, has, needed) in resources {
+            let Some(has) = has else { continue };
+            let of_side = needs.iter().filter(|need| (need.figures == "today") == today);
+            let short: Vec<String> = of_side
+                .filter(|need| needed(need) > has + 1e-9)
+                .map(|need| format!("{}{unit} ({})", shown(needed(need)), need.when))
+                .collect();
+            if short.is_empty() {
+                continue;
             }
-            None
-        };
-        let gpus = stated.gpus.map(crate::units::convert::f64_from_i64);
-        let needed_gpus = crate::units::convert::f64_from_i64(need.gpus);
-        let found = [
-            short("CPU", "", stated.cpu, need.cpu),
-            short("memory", " GiB", stated.memory_gib, need.memory_gib),
-            short("GPUs", "", gpus, needed_gpus),
-            short("storage", " GiB", stated.storage_gib, need.storage_gib),
-        ];
-        stated.short.extend(found.into_iter().flatten());
+            let whose = if today { " with today's figures" } else { "" };
+            let (has, needed) = (shown(has), short.join(", "));
+            stated.short.push(format!("{what}{whose}: {has}{unit} stated, needed: {needed}"));
+            stated.lacks.push((today, what));
+        }
     }
     stated
+}
+
+/// Whole, with a decimal below ten where there is one.
+fn shown(value: f64) -> String {
+    if value < 9.95 && (value - value.round()).abs() > 0.05 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.0}")
+    }
 }
