@@ -364,9 +364,13 @@ fn unmeasured(scenario: &Scenario) -> Vec<String> {
     unknown.map(|(_, workload)| workload.to_string()).collect()
 }
 
-/// How risky it is to set a figure: raising is not; what is lowered is as risky as it is then full.
+/// How risky it is to set a figure: raising is not, another machine type is a little; what is lowered is as risky as it is then full.
 #[must_use]
 pub fn risk(now: &Amount, next: &Amount, used_share: Option<f64>) -> &'static str {
+    // Another machine is neither more nor less: what lies together on a node changes.
+    if matches!(next, Amount::Machine(_)) {
+        return "Medium";
+    }
     if next >= now {
         return "VeryLow";
     }
