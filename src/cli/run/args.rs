@@ -30,8 +30,8 @@ pub(in crate::cli) struct RunArgs {
     /// A load in place of the scenario's: a document of kind Load, as `convert` writes it.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) load: Option<PathBuf>,
-    /// Output format, repeatable: text, json, ndjson, html, markdown (each to stdout or =PATH), csv=DIR,
-    /// svg=DIR.
+    /// Output format, repeatable: text, json, ndjson, html, markdown, junit, github, k6-summary (each to
+    /// stdout or =PATH), csv=DIR, svg=DIR.
     #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output::<Format>)]
     pub(in crate::cli) output: Vec<Output<Format>>,
     /// Seed of all chance; the scenario's own, or 42, when absent.
@@ -121,6 +121,12 @@ pub(in crate::cli) enum Format {
     Html,
     /// A comment for a pull request.
     Markdown,
+    /// Thresholds and expected alerts as test cases.
+    Junit,
+    /// Annotations of GitHub Actions at the lines of what does not hold.
+    Github,
+    /// The object that k6 hands to `handleSummary`.
+    K6Summary,
 }
 
 impl OutputFormat for Format {

@@ -19,7 +19,9 @@ use crate::metrics::Measurements;
 use crate::report::explain::explain;
 use crate::report::sparkline::Charset;
 use crate::report::text::{Colour, Detail, Style, Told, across, summary};
-use crate::report::{Report, assemble, csv, html, json, markdown, ndjson, svg, told};
+use crate::report::{
+    Report, assemble, csv, github, html, json, junit, k6_summary, markdown, ndjson, svg, told,
+};
 use crate::scenario::Scenario;
 use crate::scenario::threshold::Severity;
 use crate::sweep::{RunResult, SweepOptions, evaluate};
@@ -236,6 +238,9 @@ fn make(
             }))
         }
         Format::Markdown => Made::One(markdown::markdown(&report())),
+        Format::Junit => Made::One(junit::junit(&report())),
+        Format::Github => Made::One(github::github(&report())),
+        Format::K6Summary => Made::One(k6_summary::k6_summary(&report())),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::findings::{Severity, TimelineLine, code, timeline as chosen};
 use crate::metrics::Aborted;
 use crate::metrics::ThresholdResult;
 use crate::metrics::cost::cents;
+use crate::model::KUBERNETES;
 use crate::report::assemble::assumptions;
 use crate::report::text::layout::{Line, Page, Role};
 use crate::report::text::{COLUMNS_MOST, Detail, Told};
@@ -14,9 +15,6 @@ use crate::scenario::ThresholdSpec;
 use crate::scenario::threshold::{Severity as Gravity, Verdict};
 use crate::units::convert::f64_from_u64;
 use crate::units::{SimDuration, SimTime};
-
-/// Kubernetes whose rules are run.
-const KUBERNETES: &str = "1.36";
 
 pub(super) fn header(told: &Told<'_>, page: &mut Page) {
     let scenario = told.case.scenario;
