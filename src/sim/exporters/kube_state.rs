@@ -109,8 +109,8 @@ impl<O: Observer> Run<'_, O> {
                 flag(holds),
             );
         }
-        // A pod that is started again whenever it ends fails only by its kubelet's eviction; of a Job's pods
-        // nobody can tell.
+        // A pod that is started again whenever it ends fails only by its kubelet: refused before it
+        // began, or evicted. Of a Job's pods nobody can tell.
         let lost = pod.node.and_then(|node| self.cluster.node(node));
         let lost = lost.is_some_and(|node| node.phase == NodePhase::Lost) && pod.is_terminating();
         let mut reasons = vec![
@@ -118,7 +118,9 @@ impl<O: Observer> Run<'_, O> {
             ("SchedulingGated", pod.template.spec.gated && pod.node.is_none()),
         ];
         if !matches!(pod.owner, PodOwner::Job(..)) {
-            reasons.push(("Evicted", pod.phase == PodPhase::Failed));
+            let (failed, began) = (pod.phase == PodPhase::Failed, pod.started.is_some());
+            reasons.push(("Evicted", failed && began));
+            reasons.push(("UnexpectedAdmissionError", failed && !began));
         }
         for (reason, holds) in reasons {
             let labels = [namespace, name, uid, ("reason", reason)];
