@@ -95,6 +95,20 @@ impl<O: Observer> Run<'_, O> {
         if pod.unschedulable.is_some() && pod.node.is_none() {
             page.put("kube_pod_status_unschedulable", own, 1.0);
         }
+        self.show_phase(pod, own, page);
+        page.put("kube_pod_created", own, page.instant(pod.created));
+        // A kubelet writes `status.startTime` when it takes the pod.
+        if let Some(bound) = pod.bound {
+            page.put("kube_pod_start_time", own, page.instant(bound));
+        }
+        if pod.is_terminating() {
+            page.put("kube_pod_deletion_timestamp", own, page.instant(now));
+        }
+    }
+
+    /// How far a pod is, and why it is no further.
+    fn show_phase(&self, pod: &Pod, own: &[(&str, &str); 3], page: &mut Page<'_>) {
+        let [namespace, name, uid] = *own;
         let phases = [
             ("Pending", pod.phase == PodPhase::Pending),
             ("Running", pod.phase == PodPhase::Running),
@@ -125,14 +139,6 @@ impl<O: Observer> Run<'_, O> {
         for (reason, holds) in reasons {
             let labels = [namespace, name, uid, ("reason", reason)];
             page.put("kube_pod_status_reason", &labels, flag(holds));
-        }
-        page.put("kube_pod_created", own, page.instant(pod.created));
-        // A kubelet writes `status.startTime` when it takes the pod.
-        if let Some(bound) = pod.bound {
-            page.put("kube_pod_start_time", own, page.instant(bound));
-        }
-        if pod.is_terminating() {
-            page.put("kube_pod_deletion_timestamp", own, page.instant(now));
         }
     }
 
