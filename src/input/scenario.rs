@@ -473,7 +473,7 @@ impl Events<'_> {
                 DisruptionTarget::Cordon { node: node?.1 }
             }
             _ => {
-                let one = fields.optional("pod").filter(|_| name == "deletePod");
+                let one = if name == "deletePod" { fields.optional("pod") } else { None };
                 if let Some(value) = one {
                     let pod = self.pod(&value);
                     fields.finish("the event `deletePod`");
@@ -508,7 +508,10 @@ impl Events<'_> {
         fields: &Fields<'_>,
         duration: Option<SimDuration>,
     ) -> Option<DisruptionTarget> {
-        let one = fields.optional("node").filter(|_| matches!(name, "drain" | "failNode"));
+        let one = match name {
+            "drain" | "failNode" => fields.optional("node"),
+            _ => None,
+        };
         let (pool, node) = match &one {
             Some(value) if fields.optional("pool").is_some() => {
                 let message = "has both `node` and `pool`, which exclude each other";
