@@ -367,6 +367,40 @@ fn a_text_that_is_no_json_is_told_by_its_place() {
     assert!(stderr(&output).starts_with("error: cannot read no/such.json: no such file\n"));
 }
 
+#[test]
+fn access_logs_become_loads_and_their_broken_lines_are_told() {
+    let folder = folder();
+    let path = folder.path().join("access.log");
+    let line = |second: u32| {
+        format!("10.0.0.1 - - [10/Oct/2026:13:55:{second:02} +0200] \"GET / HTTP/1.1\" 200 23\n")
+    };
+    let text: String = (0..30).map(line).collect();
+    fs::write(&path, format!("{text}what is this\n{text}")).expect("the folder is ours");
+    let log = path.display().to_string();
+    let output = sim(&["convert", &log, "--exec", "browse", "--tz", "Europe/Berlin"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    assert!(stderr(&output).contains("1 of 61 lines have no time"), "{output:?}");
+    assert!(stderr(&output).contains("line 31"), "{output:?}");
+    let load = stdout(&output);
+    assert!(load.contains("60 iterations in 30s, at most 2.000/s"), "{load}");
+    assert!(load.contains("start: 2026-10-10T13:55:00"), "{load}");
+
+    // The same through gzip and a pipe, and what is mostly something else.
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, text.as_bytes()).expect("memory takes it");
+    let packed = packed.finish().expect("memory takes it");
+    fs::write(folder.path().join("access.log.gz"), packed).expect("the folder is ours");
+    let packed = folder.path().join("access.log.gz").display().to_string();
+    let output = sim(&["convert", &packed, "--exec", "browse"]);
+    assert!(stdout(&output).contains("30 iterations in 30s"), "{output:?}");
+    fs::write(&path, format!("{}{}", line(0), "nonsense\n".repeat(9))).expect("the folder is ours");
+    let output = sim(&["convert", &log, "--exec", "browse"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("9 of 10 lines have no time"), "{output:?}");
+    let output = sim(&["convert", &log]);
+    assert!(stderr(&output).contains("--exec CLASS"), "{output:?}");
+}
+
 /// What CI systems read of a run: each in its own grammar, one verdict in all of them.
 #[test]
 fn a_run_is_told_as_ci_systems_read_it() {

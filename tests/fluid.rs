@@ -368,9 +368,10 @@ fn named_scenarios_are_the_same() {
 }
 
 /// Those that take a moment each.
-const SMALL: [&str; 8] = [
+const SMALL: [&str; 9] = [
     "celery-scale-in",
     "gpu-batching",
+    "gpu-sharing",
     "k6-smoke",
     "node-loss",
     "pool-upgrade",

@@ -11,6 +11,7 @@ use crate::cli::bench::variants::kind_of;
 use crate::cli::files::to_stderr;
 use crate::cli::outputs::{asked_or, put, refuse_conflict};
 use crate::cli::terminal::Color;
+use crate::input::source::io_cause;
 use crate::report::backtest::text::text;
 use crate::report::backtest::{csv, json, picture};
 use crate::report::html;
@@ -39,10 +40,17 @@ fn days(args: &BacktestArgs, color: Color) -> Result<Days, Exit> {
         return day::day(path, args, color);
     }
     if !args.recorded.is_empty() {
-        to_stderr(
-            "error: --recorded is held against a scenario, and none is named\n\
-             hint: aurelius-sim backtest scenario.yaml --recorded replicas/gateway=replicas.json",
-        );
+        let what = match &args.day {
+            None => "none is named".to_owned(),
+            Some(path) => match std::fs::metadata(path) {
+                Ok(_) => format!("{} is none (`kind: Scenario`)", path.display()),
+                Err(error) => format!("{} cannot be read: {}", path.display(), io_cause(&error)),
+            },
+        };
+        to_stderr(&format!(
+            "error: --recorded is held against a scenario, and {what}\n\
+             hint: aurelius-sim backtest scenario.yaml --recorded replicas/gateway=replicas.json"
+        ));
         return Err(Exit::Usage);
     }
     Ok((loops::days(args).ok_or(Exit::Usage)?, Vec::new()))

@@ -442,6 +442,9 @@ impl Pods {
 pub(crate) struct Template {
     /// Group.
     pub(super) group: PoolId,
+    /// The loop that made it. Upstream puts a random number into its name, so that copies on their way
+    /// have other names in the next loop, unless the template was kept.
+    pub(super) made_in: u64,
     /// Labels, taints, resources; the hostname is set for each copy.
     pub(super) shape: Shape,
     /// Pods that come with the node.

@@ -18,12 +18,12 @@ pub const KINDS: [&str; 5] = ["Scenario", "ClusterProfile", "ServiceProfiles", "
 
 macro_rules! shipped {
     ($($path:literal),* $(,)?) => {
-        [$(($path, include_str!(concat!("../../../", $path)))),*]
+        &[$(($path, include_str!(concat!("../../../", $path)))),*]
     };
 }
 
 /// Documents from which the schemas are made.
-const DOCUMENTS: [(&str, &str); 65] = shipped![
+const DOCUMENTS: &[(&str, &str)] = shipped![
     "profiles/aurelius/emergency.yaml",
     "profiles/aurelius/rendered/prod.yaml",
     "profiles/aurelius/services.yaml",
@@ -35,6 +35,7 @@ const DOCUMENTS: [(&str, &str); 65] = shipped![
     "profiles/demo/scenario.yaml",
     "profiles/instances/aws_eks_us-east-1.csv",
     "scenarios/drain.yaml",
+    "scenarios/gpu-sharing.yaml",
     "scenarios/gpu-surge.yaml",
     "scenarios/k6-smoke.yaml",
     "scenarios/night.yaml",
@@ -71,6 +72,7 @@ const DOCUMENTS: [(&str, &str); 65] = shipped![
     "profiles/clusters/eks-karpenter.yaml",
     "profiles/clusters/eks-t4-zonal.yaml",
     "profiles/clusters/karpenter.yaml",
+    "profiles/aurelius/retrain.yaml",
     "profiles/reference/scenario.yaml",
     "profiles/reference/services.yaml",
     "profiles/reference/cluster.yaml",
@@ -160,7 +162,10 @@ impl Reader {
         for (path, text) in DOCUMENTS {
             sources.embed(Path::new(path), text);
         }
-        sources.embed(Path::new("profiles/demo/instances.csv"), DOCUMENTS[9].1);
+        // The demo has the machines of AWS as its own.
+        let aws = DOCUMENTS.iter().find(|(path, _)| path.ends_with("aws_eks_us-east-1.csv"));
+        let (_, machines) = aws.expect("the catalogue is among the documents");
+        sources.embed(Path::new("profiles/demo/instances.csv"), machines);
         let paths = DOCUMENTS.iter().map(|(path, _)| *path);
         let scenarios: Vec<&Path> =
             paths.clone().filter(|path| is_scenario(path)).map(Path::new).collect();

@@ -25,7 +25,7 @@ impl Search<'_> {
             let Some((least, most, reached)) = bounds(pool, tried) else { continue };
             // A node in every zone, where there was one.
             let zones = crate::units::convert::u64_from_usize(pool.zones.len().max(1));
-            let has_gpus = pool.instance.allocatable.get("nvidia.com/gpu") > 0;
+            let has_gpus = pool.instance.capacity.get("nvidia.com/gpu") > 0;
             let today = u64::from(pool.min);
             let alive = if has_gpus { 1 } else { 2 };
             let floor = if today >= zones && !has_gpus { zones } else { today.min(alive) };
@@ -89,7 +89,7 @@ impl Search<'_> {
             .filter(|used| used.name == pool.name)
             .collect();
         let zones = crate::units::convert::u64_from_usize(pool.zones.len().max(1));
-        let has_gpus = pool.instance.allocatable.get("nvidia.com/gpu") > 0;
+        let has_gpus = pool.instance.capacity.get("nvidia.com/gpu") > 0;
         let floor = if has_gpus { 1 } else { zones.min(u64::from(pool.min).max(1)) };
         let price = |machine: &InstanceType| {
             let hourly = machine.price_per_hour(pool.spot)?.to_f64()?;
@@ -105,8 +105,8 @@ impl Search<'_> {
             machine.name != pool.instance.name
                 && self.may_be(&machine.name, &pool.instance.name)
                 && machine.gpu_kind == pool.instance.gpu_kind
-                && machine.allocatable.get("nvidia.com/gpu")
-                    == pool.instance.allocatable.get("nvidia.com/gpu")
+                && machine.capacity.get("nvidia.com/gpu")
+                    == pool.instance.capacity.get("nvidia.com/gpu")
                 && uses.iter().all(holds)
         };
         let candidates = self.first().machines.iter().filter(fits);
