@@ -536,6 +536,9 @@ impl Events<'_> {
     /// The long form of an event that is written as a name alone (`fail_node: gpu-1`): what the name is
     /// of follows from the event, and from what there is. Nothing for an event without such a form.
     fn written_out(&self, name: &str, body: &Value<'_>) -> Option<Node> {
+        if name != "capacityShortage" {
+            body.may_be_text();
+        }
         let text = body.node().text()?;
         let is_pool = || self.pools?.iter().find(|pool| *pool.name == *text);
         let key = match name {

@@ -1,4 +1,4 @@
-//! The reference documents: every key of every kind once, with a comment that says what it is. The
+//! The reference documents of `profiles/reference`: every key of every kind once, with a comment that says what it is. The
 //! comments are the descriptions of the schemas.
 
 use std::collections::BTreeMap;
