@@ -21,7 +21,7 @@ macro_rules! shipped {
 }
 
 /// Documents from which the schemas are made.
-const DOCUMENTS: [(&str, &str); 47] = shipped![
+const DOCUMENTS: [(&str, &str); 48] = shipped![
     "profiles/aurelius/emergency.yaml",
     "profiles/aurelius/rendered/prod.yaml",
     "profiles/aurelius/services.yaml",
@@ -53,6 +53,7 @@ const DOCUMENTS: [(&str, &str); 47] = shipped![
     "scenarios/gpu-operator.yaml",
     "scenarios/helm-upgrade.yaml",
     "scenarios/celery-scale-in.yaml",
+    "scenarios/backup.yaml",
     "scenarios/connection-pool.yaml",
     "scenarios/gpu-batching.yaml",
     "scenarios/slow-dependency.yaml",
