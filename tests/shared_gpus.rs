@@ -80,8 +80,10 @@ fn by(scenario: &Scenario, model: ServiceModel) -> RunResult {
     run(&scenario, SweepOptions::single(scenario.seed), 0, &|_| {})
 }
 
-/// What the fluid model may be off.
+/// What the fluid model may be off; at the 95th percentile, where whoever waits for batches of the other
+/// model is, whose order the moments of both do not tell.
 const TOLERANCE: f64 = 0.15;
+const LATE_TOLERANCE: f64 = 0.2;
 
 const FLUID: ServiceModel = ServiceModel::Fluid { tick: ServiceModel::TICK };
 
@@ -121,7 +123,8 @@ fn batches_of_two_models_are_as_long_and_as_late_by_rates() {
         let pairs = figures(&scenario, &fluid).into_iter().zip(figures(&scenario, &requests));
         for ((what, fluid), (_, requests)) in pairs {
             let off = fluid / requests - 1.0;
-            assert!(off.abs() < TOLERANCE, "{words:?} {what}: {fluid}, not {requests}");
+            let most = if what.starts_with("p95") { LATE_TOLERANCE } else { TOLERANCE };
+            assert!(off.abs() < most, "{words:?} {what}: {fluid}, not {requests}");
         }
     }
 }

@@ -257,6 +257,8 @@ const NOT_VALIDATED: &str = "
 - Pod traces are placed, not run: kubelets, images, quotas and what else pods wait for are not in them, and waiting is not validated.
 - CPU of single operations: the measured service tells only the CPU of its process; five operations whose rates move together are
   weighed by how long they take. Their sum is right within 10 % at every instant, each alone need not be.
+- The measured service sleeps 110 ms a request; its turns take 111 ms, as its answers show while requests wait
+  (`tests/laws/k6_oracle.rs`). A simulation of a pure 110 ms lies below the record in the windows that are overloaded.
 - Summaries of k6 and single scrapes tell no service times: `fit` says so and writes none.
 - Clouds: launch times, shortages and spot interruptions are distributions from few public observations; prices are of their date.
 - Karpenter has no recorded answers; it is held against its documentation, its source and worked cases.

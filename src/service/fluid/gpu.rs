@@ -231,7 +231,7 @@ impl GpuMix<'_> {
         // Between several models two of one wait together less often than with one: turns lie between those of
         // full batches and those of single services.
         let crowded = if self.models.len() > 1 {
-            utilisation.max(utilisation.midpoint(busy))
+            utilisation + 0.25 * (busy - utilisation).max(0.0)
         } else {
             utilisation
         };
