@@ -123,3 +123,157 @@ fn a_rule_that_cannot_be_evaluated_is_told_and_no_error() {
     // What fires at once was never pending.
     assert!(of("Always").instances[0].spans.iter().all(|span| span.state == State::Firing));
 }
+
+/// A cluster with something of each kind: a DaemonSet on three of four nodes (the fourth is tainted), a
+/// StatefulSet, a Job that runs out of time, a container that leaks until it is killed, a quota.
+const OBJECTS: &str = r#"
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent}
+spec:
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec: {containers: [{name: agent, image: "agent:1", resources: {requests: {cpu: 100m, memory: 64Mi}}}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  replicas: 2
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: db, image: "db:1", resources: {requests: {cpu: 100m, memory: 64Mi}}}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: api}}
+  template:
+    metadata: {labels: {app: api}}
+    spec: {containers: [{name: api, image: "api:1", resources: {requests: {cpu: 500m, memory: 80Mi}, limits: {cpu: "1", memory: 80Mi}}}]}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: import}
+spec:
+  activeDeadlineSeconds: 60
+  template:
+    spec: {restartPolicy: Never, containers: [{name: import, image: "import:1", resources: {requests: {cpu: 100m, memory: 64Mi}}}]}
+---
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: all}
+spec: {hard: {requests.cpu: "8", pods: "30"}}
+"#;
+
+/// An expression on what an exporter tells, and whether it holds at some time of the run.
+const TOLD: [(&str, bool); 24] = [
+    ("kube_daemonset_status_desired_number_scheduled{daemonset=\"agent\"} == 3", true),
+    (
+        "kube_daemonset_status_current_number_scheduled != kube_daemonset_status_desired_number_scheduled",
+        false,
+    ),
+    (
+        "kube_daemonset_status_updated_number_scheduled == 3 and kube_daemonset_status_number_available == 3",
+        true,
+    ),
+    ("kube_daemonset_status_number_misscheduled > 0", false),
+    ("kube_daemonset_status_number_unavailable{daemonset=\"agent\"} == 0", true),
+    (
+        "kube_statefulset_status_replicas_updated == 2 and kube_statefulset_status_replicas_available == 2",
+        true,
+    ),
+    ("kube_statefulset_status_replicas_current != kube_statefulset_replicas", false),
+    (
+        "kube_statefulset_status_current_revision unless kube_statefulset_status_update_revision",
+        false,
+    ),
+    ("kube_deployment_status_replicas_updated{deployment=\"api\"} == 2", true),
+    ("kube_deployment_status_observed_generation != kube_deployment_metadata_generation", false),
+    (
+        "kube_deployment_status_condition{deployment=\"api\",condition=\"Available\",status=\"false\"} == 1",
+        true,
+    ),
+    (
+        "kube_pod_container_status_waiting_reason{reason=\"CrashLoopBackOff\",container=\"api\"} == 1",
+        true,
+    ),
+    ("kube_pod_container_status_waiting_reason{container=\"db\"} == 1", false),
+    (
+        "kube_pod_container_status_last_terminated_reason{reason=\"OOMKilled\",container=\"api\"} == 1",
+        true,
+    ),
+    ("increase(kube_pod_container_status_restarts_total{container=\"api\"}[5m]) > 1", true),
+    ("kube_job_status_active{job_name=\"import\"} == 1", true),
+    ("kube_job_failed{job_name=\"import\",condition=\"true\"} == 1", true),
+    ("kube_job_complete == 1", false),
+    (
+        "time() - kube_job_status_start_time{job_name=\"import\"} > 20 and kube_job_status_active > 0",
+        true,
+    ),
+    ("kube_resourcequota{resource=\"requests.cpu\",type=\"hard\"} == 8", true),
+    ("kube_resourcequota{resource=\"pods\",type=\"used\"} == 8", true),
+    ("kube_node_spec_taint{key=\"dedicated\",effect=\"NoSchedule\",value=\"batch\"} == 1", true),
+    ("kube_node_status_condition{condition=\"MemoryPressure\",status=\"true\"} == 1", false),
+    ("time() - kube_pod_start_time{pod=~\"api-.*\"} > 300", true),
+];
+
+/// The run with one alert an expression.
+fn of_all_kinds() -> Alerted {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("the folder is ours");
+    };
+    write("objects.yaml", OBJECTS);
+    let alert = |(at, (expression, _)): (usize, &(&str, bool))| {
+        format!("      - {{alert: A{at}, expr: '{expression}'}}\n")
+    };
+    let alerts: String = TOLD.iter().enumerate().map(alert).collect();
+    write("rules.yaml", &format!("groups:\n  - name: told\n    rules:\n{alerts}"));
+    write(
+        "services.yaml",
+        "apiVersion: aurelius.dev/v1\nkind: ServiceProfiles\nmetadata: {name: told}\nservices:\n  api:\n    \
+         workload: Deployment/api\n    cpu: {concurrency: 8}\n    idle: {cpu: 1m, memory: 64Mi}\n    memory: \
+         {leakPerHour: 2Gi}\n    operations:\n      get: {cpu: {constant: 5ms}}\nclasses:\n  get:\n    steps: \
+         [{call: api.get}]\njobs:\n  import: {duration: 10m}\n",
+    );
+    let catalogue = std::env::current_dir().expect("there is one");
+    let catalogue = catalogue.join("tests/data/size/instances.csv").display().to_string();
+    write(
+        "cluster.yaml",
+        &format!(
+            "apiVersion: aurelius.dev/v1\nkind: ClusterProfile\nmetadata: {{name: told}}\nprovider: eks\n\
+             catalogue: {catalogue}\nzones: [us-east-1a]\nnodePools:\n  - {{name: general, instance: m6i.2xlarge, min: 3, max: 3}}\n  \
+             - {{name: batch, instance: m6i.2xlarge, min: 1, max: 1, taints: [{{key: dedicated, value: batch, \
+             effect: NoSchedule}}]}}\n"
+        ),
+    );
+    write(
+        "scenario.yaml",
+        "apiVersion: aurelius.dev/v1\nkind: Scenario\nmetadata: {name: told}\ninputs:\n  manifests: \
+         [objects.yaml]\n  services: [services.yaml]\n  cluster: cluster.yaml\nduration: 12m\nload:\n  scenarios:\n    \
+         gets: {executor: constant-arrival-rate, exec: get, rate: 5, timeUnit: 1s, duration: 12m, preAllocatedVUs: \
+         20, maxVUs: 100}\nalerts:\n  rules: [rules.yaml]\nseed: 42\n",
+    );
+    let path = folder.path().join("scenario.yaml");
+    alerted(&path.display().to_string())
+}
+
+#[test]
+fn exporters_tell_of_every_kind_of_object() {
+    let told = of_all_kinds();
+    assert_eq!(told.alerts.len(), TOLD.len());
+    let mut wrong = Vec::new();
+    for (alert, (expression, holds)) in told.alerts.iter().zip(TOLD) {
+        assert!(alert.obstacles.is_empty() && alert.failed.is_none(), "{alert:?}");
+        if alert.first_fired_s().is_some() != holds {
+            wrong.push(format!("{expression}: {:?}", alert.first_fired_s()));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

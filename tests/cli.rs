@@ -366,3 +366,81 @@ fn a_text_that_is_no_json_is_told_by_its_place() {
     let output = sim(&["run", "--from", "no/such.json"]);
     assert!(stderr(&output).starts_with("error: cannot read no/such.json: no such file\n"));
 }
+
+#[test]
+fn access_logs_become_loads_and_their_broken_lines_are_told() {
+    let folder = folder();
+    let path = folder.path().join("access.log");
+    let line = |second: u32| {
+        format!("10.0.0.1 - - [10/Oct/2026:13:55:{second:02} +0200] \"GET / HTTP/1.1\" 200 23\n")
+    };
+    let text: String = (0..30).map(line).collect();
+    fs::write(&path, format!("{text}what is this\n{text}")).expect("the folder is ours");
+    let log = path.display().to_string();
+    let output = sim(&["convert", &log, "--exec", "browse", "--tz", "Europe/Berlin"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    assert!(stderr(&output).contains("1 of 61 lines have no time"), "{output:?}");
+    assert!(stderr(&output).contains("line 31"), "{output:?}");
+    let load = stdout(&output);
+    assert!(load.contains("60 iterations in 30s, at most 2.000/s"), "{load}");
+    assert!(load.contains("start: 2026-10-10T13:55:00"), "{load}");
+
+    // The same through gzip and a pipe, and what is mostly something else.
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, text.as_bytes()).expect("memory takes it");
+    let packed = packed.finish().expect("memory takes it");
+    fs::write(folder.path().join("access.log.gz"), packed).expect("the folder is ours");
+    let packed = folder.path().join("access.log.gz").display().to_string();
+    let output = sim(&["convert", &packed, "--exec", "browse"]);
+    assert!(stdout(&output).contains("30 iterations in 30s"), "{output:?}");
+    fs::write(&path, format!("{}{}", line(0), "nonsense\n".repeat(9))).expect("the folder is ours");
+    let output = sim(&["convert", &log, "--exec", "browse"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("9 of 10 lines have no time"), "{output:?}");
+    let output = sim(&["convert", &log]);
+    assert!(stderr(&output).contains("--exec CLASS"), "{output:?}");
+}
+
+/// What CI systems read of a run: each in its own grammar, one verdict in all of them.
+#[test]
+fn a_run_is_told_as_ci_systems_read_it() {
+    let folder = folder();
+    let path = small(folder.path(), &[("scenario.yaml", "p(95)<500", "p(95)<1")]);
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (junit, summary) = (at("junit.xml"), at("summary.json"));
+    let formats = [format!("junit={junit}"), format!("k6-summary={summary}")];
+    let output = sim(&["run", &path, "-o", &formats[0], "-o", &formats[1], "-o", "github"]);
+    assert_eq!((code(&output), stderr(&output)), (99, ""));
+    let annotation = stdout(&output);
+    assert!(annotation.starts_with("::error file="), "{annotation}");
+    assert!(annotation.contains(",line="), "{annotation}");
+    assert!(annotation.contains("title=http_req_duration p(95)<1::p(95)="), "{annotation}");
+    assert_eq!(annotation.lines().count(), 1, "{annotation}");
+
+    let junit = fs::read_to_string(junit).expect("it was written");
+    assert!(junit.contains("tests=\"1\" failures=\"1\""), "{junit}");
+    assert!(junit.contains("classname=\"threshold\""), "{junit}");
+    assert!(junit.contains("type=\"threshold\""), "{junit}");
+
+    let summary = fs::read_to_string(summary).expect("it was written");
+    let summary: serde_json::Value = serde_json::from_str(&summary).expect("it is JSON");
+    let metric = &summary["metrics"]["http_req_duration"];
+    assert_eq!(metric["type"], "trend");
+    assert_eq!(metric["thresholds"]["p(95)<1"]["ok"], false);
+    assert!(metric["values"]["p(95)"].as_f64().is_some_and(|it| it > 1.0), "{metric}");
+    let failed = &summary["metrics"]["http_req_failed"]["values"];
+    assert_eq!(failed["passes"].as_f64(), Some(0.0), "no request failed: {failed}");
+    let requests = summary["metrics"]["http_reqs"]["values"]["count"].as_f64();
+    assert_eq!(failed["fails"].as_f64(), requests, "all others are counted: {failed}");
+}
+
+#[test]
+fn a_run_that_holds_is_one_notice() {
+    let folder = folder();
+    let path = small(folder.path(), &[]);
+    let output = sim(&["run", &path, "-o", "github"]);
+    assert_eq!(code(&output), 0);
+    assert_eq!(stdout(&output), "::notice title=aurelius-sim::small holds: 1 check passed\n");
+    let output = sim(&["run", &path, "-o", "junit"]);
+    assert!(stdout(&output).contains("tests=\"1\" failures=\"0\""), "{output:?}");
+}

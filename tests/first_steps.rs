@@ -233,3 +233,51 @@ fn schemas_and_completions_are_printed() {
         assert!(out(&script).contains("aurelius-sim"), "{shell}");
     }
 }
+
+/// The first answer needs no scenario; what was guessed for it is said, and the run can be repeated.
+#[test]
+fn a_release_runs_without_a_scenario() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let manifests = root().join("tests/data/manifests/bitnami-nginx-hpa-pdb/rendered.yaml");
+    let path = manifests.display().to_string();
+    let ran = run_in(folder.path(), &["run", "--rps", "40", "-f", &path, "-o", "json=a.json"]);
+    assert!(ran.status.success(), "{}", err(&ran));
+    assert!(err(&ran).contains("note: guessed, as no scenario was named"), "{}", err(&ran));
+    assert!(err(&ran).contains("node pools general ("), "{}", err(&ran));
+    let first = fs::read_to_string(folder.path().join("a.json")).expect("it was written");
+    let result: Value = serde_json::from_str(&first).expect("it is JSON");
+    let peak = result.pointer("/path").and_then(Value::as_str);
+    assert_eq!(peak, Some("guessed/peak.yaml"), "places point into documents in memory");
+    let again = run_in(folder.path(), &["run", "--from", "a.json", "-o", "json=b.json"]);
+    assert!(again.status.success(), "{}", err(&again));
+    let second = fs::read_to_string(folder.path().join("b.json")).expect("it was written");
+    assert_eq!(first, second, "the same run, the same bytes");
+}
+
+#[test]
+fn a_release_from_standard_input_is_read_once() {
+    let manifests = root().join("tests/data/manifests/bitnami-nginx-hpa-pdb/rendered.yaml");
+    let input = fs::File::open(manifests).expect("it is there");
+    let ran = Command::new(env!("CARGO_BIN_EXE_aurelius-sim"))
+        .args(["run", "--rps", "40", "-f", "-"])
+        .stdin(input)
+        .output()
+        .expect("the program can be run");
+    assert!(ran.status.success(), "{}", err(&ran));
+    let told = out(&ran);
+    assert!(told.contains("✓ peak holds"), "{told}");
+    assert!(told.contains("Next: aurelius-sim run --rps 40 -f - -o svg=charts"), "{told}");
+}
+
+#[test]
+fn a_rate_alone_is_not_enough_to_run() {
+    let ran = run_in(root(), &["run", "--rps", "40"]);
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(
+        err(&ran).starts_with("error: `--rps` needs to know what is deployed\n"),
+        "{}",
+        err(&ran)
+    );
+    let both = run_in(root(), &["run", "--rps", "40", "scenarios/peak.yaml"]);
+    assert_eq!(both.status.code(), Some(2), "a scenario has its own load");
+}

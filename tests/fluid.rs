@@ -413,10 +413,11 @@ fn named_scenarios_are_the_same() {
 }
 
 /// Those that take a moment each.
-const SMALL: [&str; 9] = [
+const SMALL: [&str; 10] = [
     "backup",
     "celery-scale-in",
     "gpu-batching",
+    "gpu-sharing",
     "k6-smoke",
     "node-loss",
     "pool-upgrade",

@@ -108,3 +108,23 @@ fn json_follows_the_schema_that_is_published() {
         assert!(found.is_empty(), "{review:?}: {found:?}");
     }
 }
+
+/// Runs and comparisons write JUnit too.
+#[test]
+fn the_junit_of_runs_and_comparisons_follows_the_schema() {
+    let xsd = text_of("tests/data/schemas/junit-10.xsd");
+    let scenario = "tests/data/scenario/scenario.yaml";
+    for arguments in [
+        &["run", scenario, "-o", "junit"][..],
+        &["compare", scenario, scenario, "--runs", "2", "-o", "junit"][..],
+    ] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_aurelius-sim"))
+            .args(arguments)
+            .output()
+            .expect("the program can be run");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let junit = String::from_utf8(output.stdout).expect("it writes UTF-8");
+        let found = xml_faults(&junit, &xsd);
+        assert!(found.is_empty(), "{arguments:?}: {found:#?}\n{junit}");
+    }
+}

@@ -12,6 +12,8 @@ use aurelius_sim::units::{SimDuration, SimTime};
 
 #[path = "nodes/disks.rs"]
 mod disks;
+#[path = "nodes/gpu_sharing.rs"]
+mod gpu_sharing;
 #[path = "nodes/karpenter.rs"]
 mod karpenter;
 #[path = "nodes/lost.rs"]

@@ -1,7 +1,8 @@
-//! The README's transcripts are what the program prints. `UPDATE_EXPECT=1` writes them anew.
+//! Transcripts of the README and of `docs` are what the program prints (`UPDATE_EXPECT=1` writes them
+//! anew), and their links lead somewhere.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const OPEN: &str = "```console\n";
@@ -37,12 +38,23 @@ fn without_wall_time(text: &str) -> String {
     plain
 }
 
-#[test]
-fn transcripts_are_what_the_program_prints() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = std::fs::read_to_string(&path).expect("there is a README");
+/// The pages with transcripts: the README, and what lies in `docs`.
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = std::fs::read_dir(root.join("docs")).expect("there are docs");
+    let mut pages: Vec<PathBuf> = docs
+        .map(|entry| entry.expect("the folder can be read").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
+        .collect();
+    pages.push(root.join("README.md"));
+    pages.sort();
+    pages
+}
+
+/// The page as it should be, and how many transcripts it has.
+fn renewed(page: &str) -> (String, usize) {
     let mut written = String::new();
-    let mut rest = readme.as_str();
+    let mut rest = page;
     let mut transcripts = 0;
     while let Some((before, after)) = rest.split_once(OPEN) {
         let (block, after) = after.split_once(CLOSE).expect("a block is closed");
@@ -54,10 +66,41 @@ fn transcripts_are_what_the_program_prints() {
         transcripts += 1;
     }
     written.push_str(rest);
-    assert!(transcripts >= 2, "the README shows what the program says");
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        std::fs::write(&path, &written).expect("the README can be written");
-    } else {
-        assert_eq!(readme, written, "run the tests with UPDATE_EXPECT=1 and read the difference");
+    (written, transcripts)
+}
+
+#[test]
+fn transcripts_are_what_the_program_prints() {
+    let renew = std::env::var_os("UPDATE_EXPECT").is_some();
+    let mut all = 0;
+    for path in pages() {
+        let page = std::fs::read_to_string(&path).expect("the page can be read");
+        let (written, transcripts) = renewed(&page);
+        all += transcripts;
+        if renew {
+            std::fs::write(&path, &written).expect("the page can be written");
+        } else {
+            assert_eq!(
+                page,
+                written,
+                "{}: run the tests with UPDATE_EXPECT=1 and read the difference",
+                path.display()
+            );
+        }
+    }
+    assert!(all >= 6, "README and docs show what the program says");
+}
+
+/// Every file that a page links to is there.
+#[test]
+fn links_lead_somewhere() {
+    for path in pages() {
+        let page = std::fs::read_to_string(&path).expect("the page can be read");
+        let folder = path.parent().expect("a page lies in a folder");
+        for link in page.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or(link);
+            let elsewhere = file.contains("://") || file.is_empty();
+            assert!(elsewhere || folder.join(file).exists(), "{}: {link}", path.display());
+        }
     }
 }

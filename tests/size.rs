@@ -3,6 +3,9 @@
 use std::fs;
 use std::process::{Command, Output};
 
+use aurelius_sim::input::{LoadOptions, load_scenario};
+use aurelius_sim::sweep::size::trial::{Trial, trial};
+use aurelius_sim::sweep::size::{Amount, Figure, PlanKind, SizeOptions, one_step_down, size};
 use serde_json::Value;
 
 fn sim(arguments: &[&str]) -> Output {
@@ -171,6 +174,15 @@ fn manifests_get_a_patch_that_kustomize_merges() {
 
 /// A rehearsal of Aurelius by rates, short enough for a test: today's three ML pods at most cannot do it.
 fn aurelius() -> (tempfile::TempDir, String) {
+    aurelius_from(
+        "executor: constant-arrival-rate, exec: viewStudy, rate: 45, timeUnit: 1s, duration: 20m, \
+         preAllocatedVUs: 300, maxVUs: 3000",
+        "20m",
+    )
+}
+
+/// Aurelius by rates under one load.
+fn aurelius_from(load: &str, duration: &str) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let here =
         std::env::current_dir().expect("there is one").join("profiles").display().to_string();
@@ -178,9 +190,8 @@ fn aurelius() -> (tempfile::TempDir, String) {
         "apiVersion: aurelius.dev/v1\nkind: Scenario\nmetadata: {{name: morning}}\n\
          inputs:\n  values: [{here}/aurelius/values.yaml, {here}/aurelius/values-prod.yaml]\n  \
          services: [{here}/aurelius/services.yaml]\n  cluster: {here}/clusters/eks-t4.yaml\n\
-         duration: 20m\nwarmUp: 5m\nmodel: fluid\nload:\n  scenarios:\n    readers: {{executor: \
-         constant-arrival-rate, exec: viewStudy, rate: 45, timeUnit: 1s, duration: 20m, \
-         preAllocatedVUs: 300, maxVUs: 3000}}\nthresholds:\n  \
+         duration: {duration}\nwarmUp: 5m\nmodel: fluid\nload:\n  scenarios:\n    readers: \
+         {{{load}}}\nthresholds:\n  \
          \"http_req_duration{{name:frame}}\": [\"p(95)<500\"]\n  http_req_failed: [\"rate<0.01\"]\n"
     );
     let scenario = folder.path().join("morning.yaml").display().to_string();
@@ -195,6 +206,46 @@ fn the_values_of_aurelius_keep_their_keys_and_the_promise() {
     assert!(overlay.contains("renderService:\n  autoscaling:\n    minReplicas: "), "{overlay}");
     // One value stands for the primary and its replicas: it is written once.
     assert_eq!(overlay.matches("postgresql:").count(), 1, "{overlay}");
+}
+
+/// Aurelius' production values under an hour of its morning, pressed into half of one and moved by rates. Every figure
+/// of the recommended plan one step lower, alone: that fails, or saves less than a hundredth.
+#[test]
+fn no_figure_of_the_plan_for_aurelius_is_wasteful() {
+    let (_folder, scenario) = aurelius_from(
+        "executor: ramping-arrival-rate, exec: viewStudy, startRate: 6, timeUnit: 1s, stages: \
+         [{duration: 12m, target: 28}, {duration: 8m, target: 28}, {duration: 6m, target: 12}], \
+         preAllocatedVUs: 300, maxVUs: 3000",
+        "26m",
+    );
+    let loaded = load_scenario(std::path::Path::new(&scenario), &LoadOptions::default());
+    let scenario = loaded.scenario.expect("it is valid");
+    let options = SizeOptions {
+        runs: 1,
+        jobs: 0,
+        plan: PlanKind::Recommended,
+        strict: false,
+        outlook_runs: 0,
+        families: Vec::new(),
+    };
+    let written = std::slice::from_ref(&scenario);
+    let sizing = size(written, &[], &options, &|_| ()).expect("there are threads");
+    let plan = sizing.plan();
+    let whole = trial(&plan.changes.apply(&scenario), 0, false);
+    assert!(whole.holds, "{:?}", whole.failed);
+    assert!(plan.changes.0.len() > 20, "{:#?}", plan.changes);
+    let cost = |trial: &Trial| trial.cost.expect("all prices are known");
+    let wasteful = |(figure, amount): (&Figure, &Amount)| {
+        let lower = plan.changes.with(figure.clone(), one_step_down(amount)?);
+        let lowered = trial(&lower.apply(&scenario), 0, false);
+        let saved = (cost(&whole) - cost(&lowered)) / cost(&whole);
+        let wasted = lowered.holds && saved >= rust_decimal::Decimal::new(1, 2);
+        wasted.then(|| {
+            format!("{} {} below {amount} saves {saved}", figure.owner, figure.field.path())
+        })
+    };
+    let found: Vec<String> = plan.changes.0.iter().filter_map(wasteful).collect();
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 /// One step down of any figure of the plan fails, or saves less than a hundredth.

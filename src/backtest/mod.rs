@@ -5,17 +5,22 @@
 //! is the sum of what all pods used, is shared by the pods that the simulation has: demand does not depend on
 //! who serves it, as long as it is served.
 
+pub mod aligned;
+pub mod outcome;
 pub mod recorded;
 pub mod series;
+pub mod why;
 
-use std::fmt::Write as _;
+pub use outcome::{Backtest, Course, Divergence, Errors, Outcome, Total, divergences};
 
 use crate::control::hpa::{
     Amounts, ConditionStatus, ContainerAmounts, Hpa, HpaConfig, HpaObservation, HpaSpec,
     ObservedPod, PodLifecycle, PodMetrics, PodPhase, ReadyCondition, Scale, ScaleUpdate,
     SelectorCheck,
 };
+use crate::model::record::HpaSync;
 use crate::units::convert::{f64_from_i64, f64_from_usize, round_i64};
+use crate::units::{SimDuration, SimTime};
 
 /// A day of one HPA.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,7 +90,7 @@ pub struct Policy {
 }
 
 /// A sync of the replay.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// When (s).
     pub at_s: f64,
@@ -99,6 +104,8 @@ pub struct Step {
     pub cores: f64,
     /// CPU that a pod requests (cores).
     pub requested: f64,
+    /// The decision.
+    pub sync: HpaSync,
 }
 
 /// A pod of the simulation's own.
@@ -131,7 +138,8 @@ pub fn replay(day: &Day, policy: &Policy) -> Vec<Step> {
         } else {
             simulated(instant, &own, &requests, policy.ready_after_ns)
         };
-        let desired = sync(&mut hpa, &policy.config, &seen, size);
+        let decision = sync(&mut hpa, &policy.config, &seen, size);
+        let desired = decision.desired;
         steps.push(Step {
             at_s: f64_from_i64(instant.at_ns) / 1e9,
             recorded: instant.replicas,
@@ -144,6 +152,7 @@ pub fn replay(day: &Day, policy: &Policy) -> Vec<Step> {
                 .map(f64_from_i64)
                 .sum::<f64>()
                 / 1e3,
+            sync: decision,
         });
         size = desired;
     }
@@ -206,8 +215,8 @@ fn simulated(
     }
 }
 
-/// One sync of the real decision rules; the size it asks for.
-fn sync(hpa: &mut Hpa, config: &HpaConfig, seen: &Instant, size: i32) -> i32 {
+/// One sync of the real decision rules.
+fn sync(hpa: &mut Hpa, config: &HpaConfig, seen: &Instant, size: i32) -> HpaSync {
     fn amounts(list: &[(String, Amounts)]) -> Vec<ContainerAmounts<'_>> {
         list.iter().map(|(name, amounts)| ContainerAmounts { name, amounts: *amounts }).collect()
     }
@@ -241,119 +250,92 @@ fn sync(hpa: &mut Hpa, config: &HpaConfig, seen: &Instant, size: i32) -> i32 {
         readings: &[],
         scale_update: ScaleUpdate::Succeeds,
     };
-    hpa.sync(config, &observation).desired_replicas.unwrap_or(size)
+    let decision = hpa.sync(config, &observation);
+    decision.told(hpa.spec())
 }
 
-/// How far a replay is off.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Errors {
-    /// Syncs.
-    pub syncs: usize,
-    /// Syncs at which both sizes were the same.
-    pub equal: usize,
-    /// Mean distance of sizes (pods).
-    pub mean_absolute: f64,
-    /// Mean of simulated less recorded (pods).
-    pub bias: f64,
-    /// Largest distance (pods).
-    pub most: i32,
-    /// Mean distance of CPU in use over requested (fractions of one).
-    pub utilization: f64,
-    /// Recorded pod-hours.
-    pub recorded_pod_hours: f64,
-    /// Simulated pod-hours.
-    pub simulated_pod_hours: f64,
-    /// Share of the time in which demand was above what the simulated pods request.
-    pub short: f64,
-}
-
-/// Compares the two sizes of a replay.
+/// A day and its replays, the first under the policy that it had.
 #[must_use]
-pub fn errors(steps: &[Step]) -> Errors {
-    if steps.is_empty() {
-        return Errors::default();
-    }
-    let count = f64_from_usize(steps.len());
-    let mean = |of: &dyn Fn(&Step) -> f64| steps.iter().map(of).sum::<f64>() / count;
-    let off = |step: &Step| f64::from(step.simulated - step.recorded);
-    let utilization =
-        |step: &Step, pods: i32| step.cores / (step.requested * f64::from(pods.max(1))).max(1e-9);
-    let hours = |of: &dyn Fn(&Step) -> i32| -> f64 {
-        steps
-            .windows(2)
-            .map(|pair| f64::from(of(&pair[0])) * (pair[1].at_s - pair[0].at_s))
-            .sum::<f64>()
-            / 3_600.0
-    };
-    Errors {
-        syncs: steps.len(),
-        equal: steps.iter().filter(|step| step.simulated == step.recorded).count(),
-        mean_absolute: mean(&|step| off(step).abs()),
-        bias: mean(&off),
-        most: steps.iter().map(|it| (it.simulated - it.recorded).abs()).max().unwrap_or(0),
-        utilization: mean(&|step| {
-            (utilization(step, step.simulated) - utilization(step, step.recorded)).abs()
-        }),
-        recorded_pod_hours: hours(&|step| step.recorded),
-        simulated_pod_hours: hours(&|step| step.simulated),
-        short: mean(&|step| f64::from(u8::from(utilization(step, step.simulated) > 1.0))),
+pub fn compared(name: &str, results: &[(String, Vec<Step>)]) -> Backtest {
+    let begin_s = results.first().and_then(|(_, steps)| steps.first()).map_or(0.0, |it| it.at_s);
+    let reference = results.first().map_or(&[][..], |(_, steps)| steps);
+    let outcomes = results.iter().enumerate();
+    let outcomes = outcomes.map(|(position, (policy, steps))| {
+        // The record's own decisions are known where the policy that it had makes the recorded sizes.
+        let known = |at: usize| {
+            let step = reference.get(at).filter(|_| position > 0)?;
+            let next = reference.get(at + 1)?;
+            (step.simulated == step.recorded && step.desired == next.recorded)
+                .then(|| step.sync.clone())
+        };
+        outcome(policy, steps, begin_s, &known)
+    });
+    Backtest {
+        name: name.to_owned(),
+        begin: SimTime::ZERO + SimDuration::from_secs_f64(begin_s.max(0.0)),
+        outcomes: outcomes.collect(),
+        notes: vec![
+            "demand does not depend on how many pods serve it, as long as it is served".to_owned(),
+        ],
     }
 }
 
-/// A table: a row for each policy.
-#[must_use]
-pub fn told(name: &str, results: &[(String, Vec<Step>)]) -> String {
-    let mut text = format!("backtest {name}\n");
-    let head = [
-        "policy",
-        "syncs",
-        "equal",
-        "mean off",
-        "bias",
-        "most",
-        "utilization off",
-        "pod-hours",
-        "recorded",
-        "short",
-    ];
-    let row = |(policy, steps): &(String, Vec<Step>)| {
-        let errors = errors(steps);
-        [
-            policy.clone(),
-            errors.syncs.to_string(),
-            errors.equal.to_string(),
-            format!("{:.2}", errors.mean_absolute),
-            format!("{:+.2}", errors.bias),
-            errors.most.to_string(),
-            format!("{:.1} %", 100.0 * errors.utilization),
-            format!("{:.2}", errors.simulated_pod_hours),
-            format!("{:.2}", errors.recorded_pod_hours),
-            format!("{:.1} %", 100.0 * errors.short),
-        ]
-    };
-    let mut rows = vec![head.map(str::to_owned)];
-    rows.extend(results.iter().map(row));
-    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
-    for row in &rows {
-        let cells = row.iter().enumerate().map(|(at, cell)| {
-            if at == 0 {
-                format!("{cell:<width$}", width = width(at))
-            } else {
-                format!("{cell:>width$}", width = width(at))
+fn outcome(
+    policy: &str,
+    steps: &[Step],
+    begin_s: f64,
+    known: &dyn Fn(usize) -> Option<HpaSync>,
+) -> Outcome {
+    let course =
+        |what: &str, unit, recorded: &dyn Fn(&Step) -> f64, simulated: &dyn Fn(&Step) -> f64| {
+            Course {
+                what: what.to_owned(),
+                unit,
+                steps: true,
+                times_s: steps.iter().map(|step| step.at_s - begin_s).collect(),
+                recorded: steps.iter().map(|step| Some(recorded(step))).collect(),
+                simulated: steps.iter().map(|step| Some(simulated(step))).collect(),
             }
+        };
+    let sizes = course("replicas", "pods", &|step| f64::from(step.recorded), &|step| {
+        f64::from(step.simulated)
+    });
+    let (recorded_hours, simulated_hours) = sizes.hours();
+    let mut courses = Vec::new();
+    let mut totals = vec![Total {
+        what: "pod-hours".to_owned(),
+        unit: "h",
+        recorded: Some(recorded_hours),
+        simulated: Some(simulated_hours),
+    }];
+    if steps.iter().any(|step| step.requested > 0.0) {
+        let used = |step: &Step, pods: i32| {
+            100.0 * step.cores / (step.requested * f64::from(pods.max(1))).max(1e-9)
+        };
+        let use_of_requests =
+            course("CPU of requests", "%", &|step| used(step, step.recorded), &|step| {
+                used(step, step.simulated)
+            });
+        let short = |values: &[Option<f64>]| {
+            let above = values.iter().flatten().filter(|it| **it > 100.0).count();
+            Some(100.0 * f64_from_usize(above) / f64_from_usize(values.len().max(1)))
+        };
+        totals.push(Total {
+            what: "time above requests".to_owned(),
+            unit: "%",
+            recorded: short(&use_of_requests.recorded),
+            simulated: short(&use_of_requests.simulated),
         });
-        let _ = writeln!(text, "  {}", cells.collect::<Vec<_>>().join("  "));
+        courses.push(use_of_requests);
     }
-    for (policy, steps) in results {
-        if let Some(first) = steps.iter().find(|step| step.simulated != step.recorded) {
-            let _ = writeln!(
-                text,
-                "  {policy}: parts from the record at {:.0} s with {} pods instead of {}",
-                first.at_s, first.simulated, first.recorded
-            );
-        }
-    }
-    text
+    let decided = |at: usize| {
+        let before = at.checked_sub(1);
+        let ours = before.and_then(|at| Some(steps.get(at)?.sync.clone()));
+        (ours, before.and_then(known))
+    };
+    let (divergences, healed) = divergences(&sizes, 0.0, &decided);
+    courses.insert(0, sizes);
+    Outcome { policy: policy.to_owned(), courses, totals, divergences, healed }
 }
 
 #[cfg(test)]

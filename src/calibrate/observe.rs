@@ -227,12 +227,28 @@ pub fn duration_column(text: &str) -> Option<String> {
 
 fn duration_unit(name: &str) -> Option<f64> {
     let name = name.to_lowercase();
-    let units = [("_us", 1e-6), ("_ms", 1e-3), ("_s", 1.0), ("_seconds", 1.0)];
     let timed = ["duration", "latency", "took", "request_time", "response_time"];
     let timed = timed.iter().any(|word| name.contains(word));
-    let unit = units.iter().find(|(unit, _)| name.ends_with(unit)).map(|(_, scale)| *scale);
+    let unit = stated_unit(&name);
     // nginx's request_time is in seconds.
     if timed { unit.or((name == "request_time").then_some(1.0)) } else { None }
+}
+
+/// The unit (s) that the name of a column of times ends with: `startup_ms`, `took (ms)`, `seconds`.
+fn stated_unit(name: &str) -> Option<f64> {
+    let name = name.to_lowercase();
+    let words: Vec<&str> = name
+        .split(|it: char| !it.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
+    match words.last().copied()? {
+        "ns" | "nanoseconds" => Some(1e-9),
+        "us" | "micros" | "microseconds" => Some(1e-6),
+        "ms" | "millis" | "milliseconds" => Some(1e-3),
+        "s" | "sec" | "secs" | "seconds" => Some(1.0),
+        "min" | "minutes" => Some(60.0),
+        _ => None,
+    }
 }
 
 /// Rates as they are, or counters turned into rates.
@@ -284,7 +300,7 @@ fn signal(
 /// Durations of starts: the values of a table, whatever its times are.
 fn start_up(file: &str, recording: &Recording) -> Result<Signal, String> {
     let samples = recording.series.iter().flat_map(|series| {
-        let unit_s = duration_unit(&series.name).unwrap_or(1.0);
+        let unit_s = stated_unit(&series.name).unwrap_or(1.0);
         series.samples.iter().map(move |sample| sample.value * unit_s)
     });
     let values: Vec<f64> = samples.filter(|value| value.is_finite() && *value > 0.0).collect();

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::cli::backtest::BacktestArgs;
+use crate::cli::backtest::args::BacktestArgs;
 use crate::cli::bench::args::BenchArgs;
 use crate::cli::compare::args::CompareArgs;
 use crate::cli::convert::ConvertArgs;
@@ -16,13 +16,19 @@ use crate::cli::terminal::Color;
 use crate::cli::validate::args::ValidateArgs;
 use crate::cli::values::ValuesCommand;
 
+/// Version of the program and of what it decides like.
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\ndecides as Kubernetes 1.36, Cluster Autoscaler 1.37, Karpenter v1 and KEDA 2"
+);
+
 /// Rehearse a Kubernetes rollout before it happens.
 ///
 /// Deploys a chart's real objects into a simulated cluster, sends it a load in virtual time and says
 /// what breaks, when, why and what it costs. Nothing phones home; no cluster, account or network is
 /// needed.
 #[derive(Debug, Parser)]
-#[command(name = "aurelius-sim", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(name = "aurelius-sim", version, long_version = LONG_VERSION, arg_required_else_help = true, max_term_width = 100)]
 pub(super) struct Cli {
     /// What to do.
     #[command(subcommand)]

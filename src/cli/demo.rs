@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser};
 
-use crate::cli::args::{Cli, Command};
 use crate::cli::files::{to_stderr, write_whole};
+use crate::cli::run::args::RunArgs;
 use crate::cli::run::run_loaded;
 use crate::cli::terminal::Color;
 use crate::cli::{Exit, say_error};
@@ -18,6 +18,13 @@ pub(super) struct DemoArgs {
     /// Write the demo's files to a folder instead of running it.
     #[arg(long, value_name = "DIR")]
     write: Option<PathBuf>,
+}
+
+/// `run` as it would be typed: the variables of the environment that stand for its options count.
+#[derive(Debug, Parser)]
+struct RunLine {
+    #[command(flatten)]
+    args: RunArgs,
 }
 
 /// The files of the demo by their names.
@@ -45,11 +52,10 @@ fn run(color: Color) -> Exit {
     for (name, text) in FILES {
         sources.embed(&Path::new("demo").join(name), text);
     }
-    let line = ["aurelius-sim", "run", "demo/scenario.yaml"];
-    let Ok(Cli { command: Command::Run(args), .. }) = Cli::try_parse_from(line) else {
+    let path = Path::new("demo/scenario.yaml");
+    let Ok(RunLine { args }) = RunLine::try_parse_from(["run", "demo/scenario.yaml"]) else {
         unreachable!("`run` with one path is a command")
     };
-    let path = Path::new("demo/scenario.yaml");
     let loaded = load_scenario_from(sources, path, &LoadOptions::default());
     let exit = run_loaded(&args, color, loaded);
     to_stderr("Try: aurelius-sim demo --write demo && cd demo && aurelius-sim run scenario.yaml");

@@ -93,7 +93,7 @@ fn dispatch(cli: Cli) -> Exit {
         Command::Init(args) => init::init(&args, cli.color),
         Command::Demo(args) => demo::demo(&args, cli.color),
         Command::Convert(args) => convert::convert(&args),
-        Command::Backtest(args) => backtest::backtest(&args),
+        Command::Backtest(args) => backtest::backtest(&args, cli.color),
         Command::Fit(args) => fit::fit(&args),
         Command::Schema { kind } => schema(kind.as_deref()),
         Command::Completions { shell } => completions(shell),

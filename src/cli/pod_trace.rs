@@ -88,8 +88,13 @@ fn make(format: Format, quiet: bool, trace: &PodTrace, placed: &Placement) -> Ma
             Made::One(format!("{} of {} pods found a place\n", placed.placed, placed.came))
         }
         Format::Svg => Made::Folder(pod_trace::charts(trace, placed)),
-        Format::Text | Format::Ndjson | Format::Html | Format::Markdown | Format::Csv => {
-            Made::One(pod_trace::text(trace, placed))
-        }
+        Format::Text
+        | Format::Ndjson
+        | Format::Html
+        | Format::Markdown
+        | Format::Junit
+        | Format::Github
+        | Format::K6Summary
+        | Format::Csv => Made::One(pod_trace::text(trace, placed)),
     }
 }

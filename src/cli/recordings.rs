@@ -1,6 +1,6 @@
 //! Recordings from files, gzipped or not.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
@@ -10,7 +10,7 @@ use crate::input::recordings::{Columns, Recording};
 use crate::input::source::io_cause;
 
 /// No recording is larger than this when unpacked (bytes): a bomb ends here.
-const BYTES_MOST: u64 = 4 << 30;
+pub(super) const BYTES_MOST: u64 = 4 << 30;
 
 /// Reads a recording; what is wrong goes to stderr.
 pub(super) fn read(path: &Path, columns: impl Fn(&str) -> Columns) -> Option<Recording> {
@@ -22,6 +22,40 @@ pub(super) fn read(path: &Path, columns: impl Fn(&str) -> Columns) -> Option<Rec
             None
         }
     }
+}
+
+/// A file or standard input as a stream, unpacked; what is wrong goes to stderr.
+pub(super) fn stream(path: &Path) -> Option<Box<dyn BufRead>> {
+    let opened = || -> std::io::Result<Box<dyn BufRead>> {
+        let raw: Box<dyn Read> = if path == Path::new("-") {
+            Box::new(std::io::stdin())
+        } else {
+            Box::new(std::fs::File::open(path)?)
+        };
+        let mut raw = BufReader::with_capacity(1 << 16, raw);
+        Ok(if raw.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
+            Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(raw)))
+        } else {
+            Box::new(raw)
+        })
+    };
+    match opened() {
+        Ok(stream) => Some(stream),
+        Err(cause) => {
+            to_stderr(&format!("error: cannot read {}: {}", path.display(), io_cause(&cause)));
+            None
+        }
+    }
+}
+
+/// The next bytes of a stream, so many at most.
+///
+/// # Errors
+/// What the stream says.
+pub(super) fn next_bytes(stream: &mut dyn BufRead, most: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    Read::take(stream, most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The text of a file, unpacked; what is wrong goes to stderr.

@@ -10,7 +10,7 @@ use crate::cli::Exit;
 use crate::cli::files::{read_text, to_stderr};
 use crate::cli::inputs::InputArgs;
 use crate::cli::run::args::RunArgs;
-use crate::cli::run::{load, run};
+use crate::cli::run::{load_asked, run};
 use crate::cli::terminal::Color;
 use crate::input::json;
 use crate::units::convert::count_u32;
@@ -18,6 +18,8 @@ use crate::units::convert::count_u32;
 /// The arguments that a result keeps.
 #[derive(Parser)]
 struct Words {
+    #[arg(long)]
+    rps: Option<u64>,
     #[command(flatten)]
     inputs: InputArgs,
 }
@@ -33,8 +35,7 @@ pub(super) fn repeat(path: &Path, args: &RunArgs, color: Color) -> Exit {
             return Exit::Usage;
         }
     };
-    let scenario = again.scenarios.first().and_then(|path| load(path, &again, color));
-    let Some(scenario) = scenario else { return Exit::Usage };
+    let Some(scenario) = load_asked(&again, color) else { return Exit::Usage };
     let now: BTreeMap<&str, &str> =
         scenario.inputs.iter().map(|file| (&*file.path, &*file.sha256)).collect();
     let changed = inputs.iter().find(|(path, sha)| now.get(path.as_str()) != Some(&sha.as_str()));
@@ -76,8 +77,10 @@ fn read(path: &Path, args: &RunArgs) -> Result<(RunArgs, BTreeMap<String, String
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
     let inputs = list("inputs")?.iter().filter_map(|it| text(it, "path").zip(text(it, "sha256")));
     let again = RunArgs {
-        scenarios: vec![PathBuf::from(scenario)],
+        // A scenario that was guessed is no file; its peak says how to guess it again.
+        scenarios: if words.rps.is_some() { Vec::new() } else { vec![PathBuf::from(scenario)] },
         from: None,
+        rps: words.rps,
         inputs: words.inputs,
         seed: Some(seed),
         runs: count_u32(list("figures")?.len()).max(1),

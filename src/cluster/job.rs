@@ -235,7 +235,9 @@ impl Cluster {
         let run = workload.runs.remove(position);
         workload.ended = Some(JobEnd { failure });
         let took = now.since(run.started);
-        records.push(Record::JobEnded { workload: id, name: run.name, took, failure });
+        let name = Arc::clone(&run.name);
+        workload.last_run = Some(run);
+        records.push(Record::JobEnded { workload: id, name, took, failure });
     }
 
     /// A pod's containers ended by themselves, a failed one with this code. Only a Job's do: those
@@ -267,11 +269,28 @@ impl Cluster {
         self.pod_gone(now, id, records);
     }
 
+    /// The kubelet gave up a Job's pod: it counts as one whose containers failed. One that is being
+    /// deleted was counted then.
+    pub(super) fn job_pod_failed(&mut self, now: SimTime, id: PodId, disrupted: bool) {
+        let Some(pod) = self.pod(id) else { return };
+        let PodOwner::Job(workload, number) = pod.owner else { return };
+        let exit_code = (pod.phase == PodPhase::Running).then_some(TERMINATED);
+        if !pod.is_terminating()
+            && let (Some(run), rules) = self.workloads[workload.index()].run_and_rules(number)
+        {
+            run.pod_failed(now, id, Failure { exit_code, disrupted }, &rules);
+        }
+    }
+
     /// A Job's pod that someone else deletes has failed (job_controller.go `isPodFailed`); one that
     /// the Job itself deletes has not.
     pub(super) fn job_pod_deleted(&mut self, now: SimTime, id: PodId, because: PodDeletion) {
         let Some(pod) = self.pod(id) else { return };
         let PodOwner::Job(workload, number) = pod.owner else { return };
+        if matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed) {
+            // It was counted when it ended.
+            return;
+        }
         let exit_code = (pod.phase == PodPhase::Running).then_some(TERMINATED);
         if because != PodDeletion::ScaleDown
             && let (Some(run), rules) = self.workloads[workload.index()].run_and_rules(number)

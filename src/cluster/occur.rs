@@ -53,8 +53,14 @@ pub enum Occurrence {
         /// How often this container was restarted, this time included.
         restarts: u32,
     },
-    /// The kubelet evicted the pod: it ended badly, and its object stays.
-    PodFailed(PodId),
+    /// The kubelet evicted the pod or refused it: it ended badly, and its object stays.
+    PodFailed {
+        /// The pod.
+        pod: PodId,
+        /// Whether it has the condition DisruptionTarget, as one that is evicted under pressure has
+        /// (pkg/kubelet/eviction `TerminationByKubelet`) and one that is refused has not.
+        disrupted: bool,
+    },
     /// A claim was bound to a volume made for a node of this zone.
     ClaimBound(Arc<str>, Option<Arc<str>>),
     /// The pod's containers ended by themselves, well or badly: what it holds is free, and its
@@ -152,8 +158,9 @@ impl Cluster {
             }
             Occurrence::PodReady(id, status) => self.pod_ready(now, id, status, records),
             Occurrence::ContainerDied { .. } => self.container_died(fact, records),
-            Occurrence::PodFailed(id) => {
+            Occurrence::PodFailed { pod: id, disrupted } => {
                 if self.pod(id).is_some() {
+                    self.job_pod_failed(now, id, disrupted);
                     self.leave_node(id);
                     self.change_pod(id, |pod| pod.phase = PodPhase::Failed);
                 }

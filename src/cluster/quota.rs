@@ -48,6 +48,21 @@ impl Cluster {
         None
     }
 
+    /// What the pods that a quota charges use of a resource, in the units of its amounts.
+    #[must_use]
+    pub fn quota_used(
+        &self,
+        now: SimTime,
+        quota: &ResourceQuotaSpec,
+        resource: &QuotaResource,
+    ) -> i64 {
+        let pods = self.pods().filter(|pod| pod.namespace == quota.meta.namespace);
+        let charged =
+            |pod: &&Pod| quota.scopes.iter().all(|scope| scope.matches(&pod.template.spec));
+        let counted = pods.filter(|pod| counts(now, pod)).filter(charged);
+        counted.map(|pod| usage(resource, &pod.template.spec)).sum()
+    }
+
     fn exceeded(
         &self,
         now: SimTime,
@@ -56,11 +71,7 @@ impl Cluster {
     ) -> Option<String> {
         let mut over = Vec::new();
         for (resource, hard) in &quota.hard {
-            let pods = self.pods().filter(|pod| pod.namespace == quota.meta.namespace);
-            let charged =
-                |pod: &&Pod| quota.scopes.iter().all(|scope| scope.matches(&pod.template.spec));
-            let counted = pods.filter(|pod| counts(now, pod)).filter(charged);
-            let used: i64 = counted.map(|pod| usage(resource, &pod.template.spec)).sum();
+            let used = self.quota_used(now, quota, resource);
             let asked = usage(resource, &revision.template.spec);
             if asked > 0 && used + asked > *hard {
                 over.push((resource, asked, used, *hard));

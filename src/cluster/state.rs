@@ -124,6 +124,7 @@ impl Cluster {
             runs: Vec::new(),
             next_run: 0,
             ended: None,
+            last_run: None,
         });
     }
 

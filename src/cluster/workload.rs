@@ -38,6 +38,8 @@ pub struct Workload {
     pub next_run: u32,
     /// How its last Job ended, once one has.
     pub ended: Option<JobEnd>,
+    /// The Job that ended so, as it was then.
+    pub last_run: Option<JobRun>,
 }
 
 /// One version of a workload's template.

@@ -287,6 +287,10 @@ fn spend(now: SimTime, pod: PodId, budget: &BudgetSeen<'_>) -> Result<StoredStat
 #[must_use]
 pub fn delete(now: SimTime, grace: Option<SimDuration>, pod: &PodSeen) -> Effect {
     if let Some(pending) = pod.deletion {
+        // A deletion without any grace left was interrupted; the next one ends it.
+        if pending.grace.is_zero() {
+            return Effect::Gone;
+        }
         let Some(shorter) = grace.filter(|&grace| grace < pending.grace) else {
             return Effect::Unchanged;
         };

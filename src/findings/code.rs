@@ -185,6 +185,12 @@ codes! {
     UPGRADE_BLOCKED = "AUR965", 2, "upgrade-blocked",
         "Pods of a node that is upgraded did not go in the provider's time: EKS and AKS fail the upgrade, \
          GKE deletes them without asking their budgets. See the budget that refused.";
+    /// A kubelet refused pods that the scheduler gave it.
+    POD_REJECTED = "AUR966", 2, "pod-rejected",
+        "The scheduler placed pods that the node's device plugin refuses: a container may have one slice of \
+         a shared GPU (`failRequestsGreaterThanOne`), and asks for more. Such a pod has failed for good; its \
+         owner makes the next at once, which fails as well. Ask for one: two slices give no more time, and \
+         may be of the same GPU.";
     /// Karpenter took nodes away.
     NODES_DISRUPTED = "AUR970", 3, "nodes-disrupted",
         "Karpenter took nodes away: empty or underutilized ones, such as are not what their NodePool says \

@@ -161,6 +161,7 @@ fn announced(case: &Case<'_>, findings: &mut Vec<Finding>) {
 fn judged(event: &str) -> Option<(&'static Code, Severity)> {
     match event {
         "Evicted" => Some((&code::NODE_PRESSURE, Severity::Error)),
+        "UnexpectedAdmissionError" => Some((&code::POD_REJECTED, Severity::Error)),
         "FailedAttachVolume" => Some((&code::VOLUME_ATTACH, Severity::Error)),
         "ForceDetach" => Some((&code::VOLUME_ATTACH, Severity::Info)),
         "ProvisioningFailed" => Some((&code::VOLUME_REFUSED, Severity::Error)),
@@ -185,6 +186,7 @@ fn sentence(
     let pods = plural(told.pods.len(), "pod");
     match event {
         "Evicted" => (format!("{pods} of {whose} evicted: node out of memory"), None),
+        "UnexpectedAdmissionError" => (format!("{pods} of {whose} refused by the kubelet"), None),
         "FailedAttachVolume" => {
             let lives = told.pods.iter().filter_map(|pod| case.history.pod(*pod));
             let ended: Option<Vec<SimTime>> =

@@ -10,6 +10,7 @@ use super::catalogue::Catalogue;
 use super::codes;
 use super::decode::{Fields, Value, nearest};
 use super::diagnostic::Diagnostic;
+use super::gpu_sharing::{gpu_sharing, share};
 use super::karpenter;
 use super::kubernetes::meta::strings;
 use super::kubernetes::scheduling::taint;
@@ -263,6 +264,8 @@ fn node_pool(
     let launch = fields.read_or("launch", lognormal(40.0, 0.35), Value::distribution);
     let node_ready = fields.read("nodeReady", Value::distribution);
     let gpu_ready = gpu_ready(&fields);
+    let sharing_value = fields.optional("gpuSharing");
+    let sharing = sharing_value.as_ref().map_or(Some(None), |it| gpu_sharing(it).map(Some));
     let spot = fields.read_or("spot", false, Value::boolean);
     let autoscaled = fields.read("autoscaled", Value::boolean);
     let options = fields.read_or("clusterAutoscaler", GroupOptions::default(), group_options);
@@ -276,7 +279,7 @@ fn node_pool(
     let (min, max) = (min?, max?);
     let initial = initial?.unwrap_or(min);
     check_bounds(value, min, max, initial)?;
-    let spec = NodePoolSpec {
+    let mut spec = NodePoolSpec {
         name: name?,
         origin: value.origin(),
         instance: Arc::clone(instance),
@@ -290,10 +293,14 @@ fn node_pool(
         launch: launch?,
         node_ready: node_ready?,
         gpu_ready: gpu_ready?,
+        gpu_sharing: None,
         spot: spot?,
         autoscaled: autoscaled?.unwrap_or(min < max),
         node_pool: None,
     };
+    if let Some((value, sharing)) = sharing_value.zip(sharing?) {
+        share(&value, sharing, &mut spec)?;
+    }
     Some((spec, options?))
 }
 

@@ -13,6 +13,7 @@ use super::documents::Documents;
 use super::source::{Sources, Span};
 use super::values::ValueInputs;
 use super::yaml::{Dialect, parse};
+use crate::model::KUBERNETES;
 
 /// Where `helm` is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,8 +27,6 @@ pub enum Helm {
     At(PathBuf),
 }
 
-/// The Kubernetes version that charts are told of: the one that is simulated.
-const KUBE_VERSION: &str = "1.36.0";
 /// How long `helm` may take; a chart without downloads needs a second.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -99,7 +98,8 @@ fn arguments(rendering: &Rendering<'_>) -> Vec<String> {
     });
     let mut arguments = vec!["template".to_owned(), (*name).to_owned()];
     arguments.push(chart.display().to_string());
-    arguments.extend(["--kube-version".to_owned(), KUBE_VERSION.to_owned()]);
+    // Charts are told of the version that is simulated.
+    arguments.extend(["--kube-version".to_owned(), format!("{KUBERNETES}.0")]);
     if let Some(namespace) = &release.namespace {
         arguments.extend(["--namespace".to_owned(), (**namespace).to_owned()]);
     }

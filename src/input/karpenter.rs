@@ -300,6 +300,7 @@ fn cluster_pool(
         gpu_ready: None,
         spot: false,
         autoscaled: false,
+        gpu_sharing: None,
         node_pool: Some(Arc::clone(node_pool)),
     }
 }

@@ -137,6 +137,7 @@ fn pool(
         launch: Dist::lognormal_median_sigma(40.0, 0.35).expect("the default is positive"),
         node_ready: None,
         gpu_ready: None,
+        gpu_sharing: None,
         spot: is_spot(first),
         autoscaled: false,
         node_pool: None,

@@ -40,6 +40,7 @@ mod cluster_profile;
 mod cron;
 mod custom_metrics;
 mod front;
+mod gpu_sharing;
 mod hospital_day;
 mod hpa_targets;
 mod jobs;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::decode::Context;
-use super::diagnostic::{Diagnostic, Diagnostics};
+use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::kubernetes::Objects;
 use super::release::{Release, ReleaseInputs};
 use super::source::Sources;
@@ -20,6 +20,14 @@ pub struct LoadedObjects {
     pub diagnostics: Vec<Diagnostic>,
     /// The texts that the diagnostics point into.
     pub sources: Sources,
+}
+
+impl LoadedObjects {
+    /// Whether anything is wrong with the documents, beyond warnings.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|said| said.severity() == Severity::Error)
+    }
 }
 
 /// Reads every document and decodes what takes part in a simulation; nothing stops at the first

@@ -11,6 +11,7 @@ use super::cluster_profile::{ClusterProfile, check_bounds, gpu_ready, volume_mod
 use super::codes;
 use super::cron;
 use super::decode::{Fields, Value};
+use super::gpu_sharing::{gpu_sharing, share};
 use super::hospital_day;
 use super::kubernetes::meta::strings;
 use super::kubernetes::{Objects, REPLICAS_MOST};
@@ -319,6 +320,8 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
     let launch = fields.read("launch", Value::distribution);
     let node_ready = fields.read("nodeReady", Value::distribution);
     let gpu_ready = gpu_ready(&fields);
+    let sharing_value = fields.optional("gpuSharing");
+    let sharing = sharing_value.as_ref().map_or(Some(None), |it| gpu_sharing(it).map(Some));
     fields.finish("an override of a node pool");
     let Some(pool) = pools.iter_mut().find(|pool| *pool.name == *name) else {
         let known: Vec<&str> = pools.iter().map(|pool| &*pool.name).collect();
@@ -349,7 +352,10 @@ fn override_pool(name: &str, value: &Value<'_>, pools: &mut [NodePoolSpec]) -> O
     }
     pool.node_ready = node_ready?.or(pool.node_ready.take());
     pool.gpu_ready = gpu_ready?.or(pool.gpu_ready.take());
-    Some(())
+    match sharing_value.zip(sharing?) {
+        Some((value, sharing)) => share(&value, sharing, pool),
+        None => Some(()),
+    }
 }
 
 /// What events may refer to; absent where the profile was wrong.

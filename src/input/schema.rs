@@ -21,7 +21,7 @@ macro_rules! shipped {
 }
 
 /// Documents from which the schemas are made.
-const DOCUMENTS: [(&str, &str); 48] = shipped![
+const DOCUMENTS: [(&str, &str); 50] = shipped![
     "profiles/aurelius/emergency.yaml",
     "profiles/aurelius/rendered/prod.yaml",
     "profiles/aurelius/services.yaml",
@@ -33,6 +33,7 @@ const DOCUMENTS: [(&str, &str); 48] = shipped![
     "profiles/demo/scenario.yaml",
     "profiles/instances/aws_eks_us-east-1.csv",
     "scenarios/drain.yaml",
+    "scenarios/gpu-sharing.yaml",
     "scenarios/gpu-surge.yaml",
     "scenarios/k6-smoke.yaml",
     "scenarios/night.yaml",
@@ -70,6 +71,7 @@ const DOCUMENTS: [(&str, &str); 48] = shipped![
     "profiles/clusters/eks-karpenter.yaml",
     "profiles/clusters/eks-t4-zonal.yaml",
     "profiles/clusters/karpenter.yaml",
+    "profiles/aurelius/retrain.yaml",
 ];
 
 /// The JSON Schema (draft 07) of a kind of [`KINDS`]; `None` for any other.

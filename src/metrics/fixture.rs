@@ -97,6 +97,7 @@ fn pool(name: &str, price: Option<Decimal>) -> Arc<NodePoolSpec> {
         launch: none(),
         node_ready: None,
         gpu_ready: None,
+        gpu_sharing: None,
         spot: false,
         autoscaled: true,
         node_pool: None,

@@ -16,6 +16,9 @@ pub mod reason;
 pub mod record;
 pub mod rollout;
 
+/// The Kubernetes whose decisions are simulated, as a minor version.
+pub const KUBERNETES: &str = "1.36";
+
 pub use action::Action;
 pub use event::Event;
 pub use id::{

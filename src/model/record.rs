@@ -451,6 +451,14 @@ pub struct HpaMetricSync {
     pub left_out: Vec<(Arc<str>, Arc<str>)>,
 }
 
+impl HpaMetricSync {
+    /// The metric as people call it: `cpu` for `cpu resource utilization (percentage of request)`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.label.split_once(" resource").map_or(&*self.label, |(name, _)| name)
+    }
+}
+
 /// A record and its instant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stamped {

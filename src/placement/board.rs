@@ -12,7 +12,6 @@ use crate::control::scheduler::{
     Snapshot, Surroundings, TypicalPods,
 };
 use crate::model::id::PodId;
-use crate::placement::told::Point;
 use crate::scenario::pod_trace::{PodTrace, Sharing, TraceNode, TracePod};
 use crate::units::convert::{count_u32, f64_from_i64, f64_from_usize, index};
 use crate::units::{MilliCpu, ResourceList, Resources, SimTime};
@@ -31,6 +30,31 @@ pub(super) fn demand(pod: &TracePod, sharing: Sharing) -> Option<GpuDemand> {
         milli,
         models: pod.models.iter().cloned().collect(),
     })
+}
+
+/// The state of a cluster at an instant; shares are of everything the cluster has.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Point {
+    /// When (s).
+    pub at_s: f64,
+    /// GPUs that all pods so far wanted.
+    pub arrived: f64,
+    /// GPUs that pods with a place asked for: a half is a half.
+    pub allocated: f64,
+    /// GPUs that somebody has a part of.
+    pub occupied: f64,
+    /// GPUs that are idle and that the next typical pod could not use.
+    pub fragmented: f64,
+    /// The same as a share of the idle ones.
+    pub fragmented_of_idle: f64,
+    /// CPU that pods with a place asked for.
+    pub cpu: f64,
+    /// Memory that pods with a place asked for.
+    pub memory: f64,
+    /// Pods with a place.
+    pub running: u32,
+    /// Pods that wait for one, or were turned away.
+    pub waiting: u32,
 }
 
 /// What makes pods interchangeable: cores, bytes and GPUs.

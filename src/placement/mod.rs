@@ -17,7 +17,8 @@ use crate::control::scheduler::{GpuSharing, Scheduler, SchedulerConfig, TypicalP
 use crate::engine::Streams;
 use crate::scenario::pod_trace::{PodTrace, Replay, Sharing, Ties};
 
-pub use told::{Class, Model, Never, Placement, Point, Waits};
+pub use board::Point;
+pub use told::{Class, Model, Never, Placement, Waits};
 
 /// Replays a trace with a seed.
 #[must_use]

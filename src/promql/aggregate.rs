@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use promql_parser::parser::LabelModifier;
 
 use crate::promql::eval::Sample;
-use crate::promql::histogram::quantile;
-use crate::promql::over_time::sum;
+use crate::promql::numbers::{quantile, sum};
 use crate::promql::{Error, Labels, NAME};
 use crate::units::convert::{f64_from_usize, trunc_i64};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use promql_parser::parser::{BinModifier, BinaryExpr, LabelModifier, VectorMatchCardinality};
 
 use crate::promql::eval::{Evaluation, Sample, Value};
-use crate::promql::over_time::same;
+use crate::promql::numbers::same;
 use crate::promql::{Error, Labels, NAME};
 
 impl Evaluation<'_> {

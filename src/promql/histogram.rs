@@ -1,26 +1,8 @@
-//! Quantiles: of a list of values, and of classic histograms.
+//! Quantiles of classic histograms.
 
 use crate::promql::eval::Sample;
-use crate::promql::over_time::same;
+use crate::promql::numbers::same;
 use crate::promql::{Labels, NAME};
-use crate::units::convert::{f64_from_usize, index, trunc_i64};
-
-/// The quantile of values, between two of them by their distance (quantile.go `quantile`).
-pub(super) fn quantile(q: f64, values: &[f64]) -> f64 {
-    if values.is_empty() || q.is_nan() {
-        return f64::NAN;
-    }
-    if !(0.0..=1.0).contains(&q) {
-        return if q < 0.0 { f64::NEG_INFINITY } else { f64::INFINITY };
-    }
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let rank = q * (f64_from_usize(sorted.len()) - 1.0);
-    let below = index(u32::try_from(trunc_i64(rank)).unwrap_or(0)).min(sorted.len() - 1);
-    let above = (below + 1).min(sorted.len() - 1);
-    let weight = rank - libm::floor(rank);
-    sorted[below] * (1.0 - weight) + sorted[above] * weight
-}
 
 /// Upper bound and cumulative count of a bucket.
 type Bucket = (f64, f64);

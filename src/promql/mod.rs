@@ -14,6 +14,7 @@ mod functions;
 mod histogram;
 mod labels;
 mod needs;
+mod numbers;
 mod over_time;
 mod storage;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Functions of a series over a range.
 
-use crate::promql::histogram::quantile;
+use crate::promql::numbers::{quantile, same, sum};
 use crate::units::convert::{f64_from_i64, f64_from_usize};
 
 /// The samples of a series within a range: after its beginning, up to its end, at least one.
@@ -9,23 +9,6 @@ pub(super) struct Window<'a> {
     pub(super) from_ms: i64,
     pub(super) to_ms: i64,
     pub(super) points: &'a [(i64, f64)],
-}
-
-/// A sum that loses no small parts (Neumaier), as Prometheus adds.
-pub(super) fn sum(values: impl IntoIterator<Item = f64>) -> f64 {
-    let (mut sum, mut lost) = (0.0_f64, 0.0_f64);
-    for value in values {
-        let next = sum + value;
-        if next.is_infinite() {
-            lost = 0.0;
-        } else if sum.abs() >= value.abs() {
-            lost += (sum - next) + value;
-        } else {
-            lost += (value - next) + sum;
-        }
-        sum = next;
-    }
-    sum + lost
 }
 
 impl Window<'_> {
@@ -150,9 +133,4 @@ impl Window<'_> {
         let slope = sum(along) / sum(square);
         Some((slope, mean_y - slope * mean_x))
     }
-}
-
-/// Whether two numbers are the same; NaN is not.
-pub(super) fn same(one: f64, other: f64) -> bool {
-    one.partial_cmp(&other) == Some(std::cmp::Ordering::Equal)
 }

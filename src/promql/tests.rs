@@ -88,7 +88,7 @@ fn holds(storage: &Storage, expression: &str, minute: i64, expected: &[(&str, f6
     for ((name, value), (_, wanted)) in found.iter().zip(expected) {
         let near = (value - wanted).abs() <= 1e-9 * wanted.abs().max(1.0)
             || (value.is_nan() && wanted.is_nan())
-            || over_time::same(*value, *wanted);
+            || numbers::same(*value, *wanted);
         assert!(near, "{expression} {name}: {value}, not {wanted}");
     }
 }

@@ -310,7 +310,14 @@ fn sync_line(clock: Clock, entry: &Entry, sync: &HpaSync) -> String {
     if entry.count > 1 {
         let _ = write!(line, "..{} ×{}", clock.offset(entry.last), entry.count);
     }
-    let _ = write!(line, "  {} → {}", sync.current, sync.desired);
+    line.push_str("  ");
+    line.push_str(&sync_text(clock, sync));
+    line
+}
+
+/// A sync without its time: from size to size, metrics, what held or limited it, the controller's reason.
+pub(crate) fn sync_text(clock: Clock, sync: &HpaSync) -> String {
+    let mut line = format!("{} → {}", sync.current, sync.desired);
     for metric in &sync.metrics {
         let _ = write!(line, "  {}", metric_text(metric));
     }

@@ -13,13 +13,17 @@ pub mod backtest;
 pub mod bench;
 pub mod calibration;
 mod canvas;
+mod ci;
 pub mod columns;
 pub mod csv;
 pub mod explain;
 pub mod figures;
+pub mod github;
 pub mod grid;
 pub mod html;
 pub mod json;
+pub mod junit;
+pub mod k6_summary;
 pub mod markdown;
 pub mod ndjson;
 pub mod overlay;
@@ -30,6 +34,7 @@ pub mod sparkline;
 pub mod svg;
 pub mod text;
 mod told;
+mod verdicts;
 
 use rust_decimal::Decimal;
 

@@ -48,6 +48,8 @@ pub(super) struct Life {
     role: Role,
     back_off: BackOff,
     restarts: u32,
+    /// How it died last.
+    died: Option<Death>,
     /// Since when it runs.
     pub(super) since: Option<SimTime>,
     /// When its process answers.
@@ -79,6 +81,7 @@ impl Life {
             role,
             back_off: BackOff::default(),
             restarts: 0,
+            died: None,
             since: None,
             up: SimTime::ZERO,
             ready: false,
@@ -95,6 +98,15 @@ impl Life {
 
     pub(super) fn restarts(&self) -> u32 {
         self.restarts
+    }
+
+    pub(super) fn last_death(&self) -> Option<Death> {
+        self.died
+    }
+
+    /// It has done its work.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     pub(super) fn was_ready(&self) -> bool {
@@ -487,6 +499,7 @@ impl<O: Observer> Run<'_, O> {
         }
         let again_after = life.back_off.exited(now).since(now);
         life.restarts += 1;
+        life.died = Some(why);
         let (restarts, container) = (life.restarts, name);
         let died =
             Occurrence::ContainerDied { pod: id, container, sidecar, why, again_after, restarts };

@@ -6,18 +6,17 @@ use std::sync::Arc;
 use crate::cluster::api::pod::PodTemplate;
 use crate::cluster::{self, Cluster, Pod, TemplateId};
 use crate::control::hpa::{
-    Amounts, ConditionStatus, ContainerAmounts, DecisionPath, HpaDecision, HpaObservation,
-    MetricDecision, ObservedPod, PodLifecycle, PodMetrics, PodPart, PodPhase, ReadyCondition,
-    Scale, ScaleUpdate, SelectorCheck,
+    Amounts, ConditionStatus, ContainerAmounts, HpaObservation, ObservedPod, PodLifecycle,
+    PodMetrics, PodPhase, ReadyCondition, Scale, ScaleUpdate, SelectorCheck,
 };
 use crate::control::metrics_server::{ContainerMetric, MetricsServer, PodMetric, Reading};
 use crate::model::id::{HpaId, WorkloadId};
 use crate::model::observer::Observer;
-use crate::model::record::{HpaCondition, HpaMetricSync, HpaSync, Record};
+use crate::model::record::Record;
 use crate::model::{Action, Event};
 use crate::sim::Run;
 use crate::sim::custom_metrics::{pod_values, readings};
-use crate::units::convert::{count_i32, count_u32};
+use crate::units::convert::count_i32;
 use crate::units::{SimDuration, SimTime};
 
 /// What one sync takes from being due to being queued again, so that syncs drift as they do in a
@@ -133,7 +132,7 @@ impl<O: Observer> Run<'_, O> {
             scale_update: ScaleUpdate::Succeeds,
         };
         let decision = self.hpas[id.index()].sync(&self.scenario.hpa_config, &observation);
-        let told = told(&decision, self.hpas[id.index()].spec());
+        let told = decision.told(self.hpas[id.index()].spec());
         let write = decision.rescale.as_ref().and(decision.desired_replicas);
         self.records.push(Record::HpaSynced(id, Box::new(told)));
         if let Some(replicas) = write {
@@ -239,75 +238,5 @@ fn observed<'a>(
             cpu_milli: spec.pod_requests.cpu.map(|cpu| cpu.0),
             memory_milli: spec.pod_requests.memory.map(|m| m.0.saturating_mul(1_000)),
         }),
-    }
-}
-
-/// The decision as a record that outlives the observation.
-fn told(decision: &HpaDecision<'_>, spec: &crate::control::hpa::HpaSpec) -> HpaSync {
-    let HpaDecision {
-        current_replicas,
-        desired_replicas,
-        rescale,
-        path,
-        metrics,
-        conditions,
-        events: _,
-    } = decision;
-    let normalization = match path {
-        DecisionPath::Proposed(normalization) => Some(normalization),
-        DecisionPath::ScaleUnreadable
-        | DecisionPath::Disabled
-        | DecisionPath::AboveMaximum
-        | DecisionPath::BelowMinimum
-        | DecisionPath::NoProposal(_) => None,
-    };
-    let held = normalization.and_then(|n| n.stabilization.held_by.as_ref());
-    HpaSync {
-        current: current_replicas.unwrap_or_default(),
-        metrics: metrics.iter().zip(&spec.metrics).map(|(m, s)| told_metric(m, s)).collect(),
-        proposal: normalization.map(|n| n.proposal),
-        stabilized: normalization.map(|n| n.stabilization.replicas),
-        held_until: held
-            .map(|held| SimTime::from_nanos(u64::try_from(held.expires_ns).unwrap_or_default())),
-        desired: desired_replicas.or(*current_replicas).unwrap_or_default(),
-        rescaled: rescale.is_some(),
-        rescale_reason: rescale
-            .as_ref()
-            .map_or_else(|| Arc::from(""), |r| Arc::from(r.to_string())),
-        conditions: conditions
-            .iter()
-            .map(|condition| HpaCondition {
-                kind: Arc::from(condition.kind.to_string()),
-                status: condition.status == ConditionStatus::True,
-                reason: Arc::from(condition.reason.to_string()),
-            })
-            .collect(),
-    }
-}
-
-fn told_metric(
-    metric: &MetricDecision<'_>,
-    spec: &crate::control::hpa::MetricSpec,
-) -> HpaMetricSync {
-    let mut counted = 0;
-    let mut left_out = Vec::new();
-    for verdict in &metric.pods {
-        match verdict.part {
-            PodPart::Counted { .. } => counted += 1_usize,
-            PodPart::Ignored(_) | PodPart::Unready(_) | PodPart::Missing => {
-                left_out.push((Arc::from(verdict.pod), Arc::from(verdict.part.to_string())));
-            }
-        }
-    }
-    let proposal = metric.outcome.as_ref().ok();
-    HpaMetricSync {
-        label: Arc::clone(&metric.label),
-        current: Arc::from(metric.status.to_string()),
-        target: Arc::from(spec.target().to_string()),
-        ratio: proposal.map(|proposal| proposal.ratio),
-        proposal: proposal.map(|proposal| proposal.replicas),
-        failure: metric.outcome.as_ref().err().map(|failure| Arc::from(failure.to_string())),
-        counted: count_u32(counted),
-        left_out,
     }
 }

@@ -8,13 +8,13 @@
 use std::collections::BTreeMap;
 
 use crate::cluster::api::scheduling::{Taint, TaintEffect};
-use crate::cluster::{self, ConditionStatus, NodePhase, Occurrence, PodPhase};
+use crate::cluster::{self, NodePhase, PodPhase};
 use crate::control::kubelet::oom::{ContainerSeen, killed, oom_score_adj};
 use crate::control::node_pressure::{self, PERIOD, PodSeen, STICKY, TAINT, available, victim};
 use crate::model::Event;
 use crate::model::id::{NodeId, PodId};
 use crate::model::observer::Observer;
-use crate::model::record::{About, Death};
+use crate::model::record::Death;
 use crate::service::spec::StationSpec;
 use crate::sim::Run;
 use crate::units::convert::{f64_from_i64, round_i64};
@@ -167,21 +167,7 @@ impl<O: Observer> Run<'_, O> {
             Bytes(seen.used.0 >> 10 << 10),
             seen.request,
         );
-        self.evict_under_pressure(now, pod, &message);
-    }
-
-    /// The kubelet evicts a pod: it ends badly, its object stays, its owner makes another.
-    fn evict_under_pressure(&mut self, now: SimTime, pod: PodId, message: &str) {
-        self.announce(About::Pod(pod), "Evicted", message);
-        self.stop_server(now, pod);
-        self.occur(now, Occurrence::PodReady(pod, ConditionStatus::False));
-        self.occur(now, Occurrence::PodFailed(pod));
-        self.unmount_volumes(now, pod);
-        self.scheduled_pod_gone(now, pod);
-        if let Some(owner) = self.cluster.pod(pod).map(crate::cluster::Pod::workload) {
-            self.wake_workload(owner);
-        }
-        self.wake_budgets();
+        self.kubelet_fails_pod(now, pod, ("Evicted", true), &message);
     }
 }
 

@@ -1,12 +1,13 @@
 //! Pods' lives: from the binding to the first request, and from the deletion to the last.
 
-use crate::cluster::{Occurrence, Pod, PodPhase};
+use crate::cluster::api::pod::Container;
+use crate::cluster::{ConditionStatus, Occurrence, Pod, PodPhase};
 use crate::model::Event;
 use crate::model::action::PodDeletion;
 use crate::model::event::PodStep;
 use crate::model::id::{NodeId, PodId, StationId};
 use crate::model::observer::Observer;
-use crate::model::record::Record;
+use crate::model::record::{About, Record};
 use crate::service::Place;
 use crate::sim::Run;
 use crate::sim::loads::ctx;
@@ -31,7 +32,50 @@ impl<O: Observer> Run<'_, O> {
     pub(super) fn pod_bound(&mut self, now: SimTime, id: PodId, node: NodeId) {
         self.occur(now, Occurrence::PodTaken(id));
         self.taints_meet_pod(now, id);
+        if let Some(why) = self.refused_by_device_plugin(id, node) {
+            self.kubelet_fails_pod(now, id, ("UnexpectedAdmissionError", false), &why);
+            return;
+        }
         self.begin_pod(now, id, node);
+    }
+
+    /// What the kubelet says when a container asks for more slices of GPUs than the device plugin of the
+    /// node gives to one (k8s-device-plugin `Allocate`, kubelet devicemanager `allocateContainerResources`).
+    fn refused_by_device_plugin(&self, id: PodId, node: NodeId) -> Option<String> {
+        let pool = self.cluster.node(node)?.pool?;
+        let sharing = self.cluster.pool(pool).spec.gpu_sharing?;
+        let name = sharing.resource();
+        let spec = &self.cluster.pod(id)?.template.spec;
+        let mut containers = spec.init_containers.iter().chain(&spec.containers);
+        let asked = |container: &Container| container.requests.extended(name).unwrap_or_default();
+        let asks = containers.find_map(|it| Some(asked(it)).filter(|slices| *slices > 1))?;
+        sharing.refuses_more_than_one.then(|| {
+            format!(
+                "Allocate failed due to rpc error: code = Unknown desc = request for '{name}: {asks}' too \
+                 large: maximum request size for shared resources is 1, which is unexpected"
+            )
+        })
+    }
+
+    /// The kubelet gives a pod up, for a reason that is a disruption or not: it ends badly, its object
+    /// stays, its owner makes another.
+    pub(super) fn kubelet_fails_pod(
+        &mut self,
+        now: SimTime,
+        pod: PodId,
+        (reason, disrupted): (&'static str, bool),
+        message: &str,
+    ) {
+        self.announce(About::Pod(pod), reason, message);
+        self.stop_server(now, pod);
+        self.occur(now, Occurrence::PodReady(pod, ConditionStatus::False));
+        self.occur(now, Occurrence::PodFailed { pod, disrupted });
+        self.unmount_volumes(now, pod);
+        self.scheduled_pod_gone(now, pod);
+        if let Some(owner) = self.cluster.pod(pod).map(Pod::workload) {
+            self.wake_workload(owner);
+        }
+        self.wake_budgets();
     }
 
     /// A kubelet starts a pod, for the first time or after its machine stopped: containers wait for

@@ -195,7 +195,7 @@ pub fn about(names: &Names, about: &About) -> String {
 /// A metric as people call it: `cpu` for `cpu resource utilization (percentage of request)`.
 #[must_use]
 pub fn metric_name(metric: &HpaMetricSync) -> &str {
-    metric.label.split_once(" resource").map_or(&*metric.label, |(name, _)| name)
+    metric.name()
 }
 
 /// Whether a condition of a sync holds for this reason.

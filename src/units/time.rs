@@ -35,7 +35,7 @@ impl SimTime {
     /// From whole seconds since the start of the run.
     #[must_use]
     pub const fn from_secs(secs: u64) -> Self {
-        Self(secs * NS_PER_S)
+        Self(secs.saturating_mul(NS_PER_S))
     }
 
     /// Nanoseconds since the start of the run.
@@ -84,13 +84,13 @@ impl SimDuration {
     /// From whole milliseconds.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis * NS_PER_MS)
+        Self(millis.saturating_mul(NS_PER_MS))
     }
 
     /// From whole seconds.
     #[must_use]
     pub const fn from_secs(secs: u64) -> Self {
-        Self(secs * NS_PER_S)
+        Self(secs.saturating_mul(NS_PER_S))
     }
 
     /// From seconds, rounded half away from zero to the nanosecond; negative becomes zero.

@@ -10,7 +10,7 @@ use crate::input::kubernetes::Objects;
 use crate::units::convert::f64_from_u64;
 
 /// CPU time of a request that nobody measured: a page of a web application.
-pub(super) const CPU_PER_REQUEST: &str = "10ms";
+pub(in crate::cli) const CPU_PER_REQUEST: &str = "10ms";
 const CPU_PER_REQUEST_S: f64 = 0.010;
 /// Share of the entry's CPU that the peak asks for at its first size.
 const PEAK_SHARE: f64 = 0.6;
@@ -18,45 +18,45 @@ const GPU: &str = "nvidia.com/gpu";
 
 /// A workload that takes load.
 #[derive(Debug)]
-pub(super) struct Service {
+pub(in crate::cli) struct Service {
     /// Name in the service profile.
-    pub(super) key: String,
+    pub(in crate::cli) key: String,
     /// `Kind/name`.
-    pub(super) workload: String,
+    pub(in crate::cli) workload: String,
     /// Whether clients of outside reach it.
-    pub(super) entry: bool,
+    pub(in crate::cli) entry: bool,
     /// Whether its pods have a GPU.
-    pub(super) gpu: bool,
+    pub(in crate::cli) gpu: bool,
     /// Memory that a pod has before any request (bytes).
-    pub(super) idle_memory: i64,
+    pub(in crate::cli) idle_memory: i64,
 }
 
 /// A pool that fits what the pods ask for.
 #[derive(Debug)]
-pub(super) struct Pool {
-    pub(super) name: &'static str,
-    pub(super) instance: &'static str,
-    pub(super) min: u32,
-    pub(super) max: u32,
-    pub(super) labels: BTreeMap<Arc<str>, Arc<str>>,
+pub(in crate::cli) struct Pool {
+    pub(in crate::cli) name: &'static str,
+    pub(in crate::cli) instance: &'static str,
+    pub(in crate::cli) min: u32,
+    pub(in crate::cli) max: u32,
+    pub(in crate::cli) labels: BTreeMap<Arc<str>, Arc<str>>,
     /// Key and value of its taint.
-    pub(super) taint: Option<(Arc<str>, Arc<str>)>,
+    pub(in crate::cli) taint: Option<(Arc<str>, Arc<str>)>,
 }
 
 /// All guesses.
 #[derive(Debug)]
-pub(super) struct Guess {
-    pub(super) services: Vec<Service>,
-    pub(super) pools: Vec<Pool>,
+pub(in crate::cli) struct Guess {
+    pub(in crate::cli) services: Vec<Service>,
+    pub(in crate::cli) pools: Vec<Pool>,
     /// Requests a second at the peak, all entries together.
-    pub(super) peak_rate: u64,
+    pub(in crate::cli) peak_rate: u64,
     /// Jobs and CronJobs by name.
-    pub(super) jobs: Vec<String>,
+    pub(in crate::cli) jobs: Vec<String>,
 }
 
 impl Guess {
     /// Guesses for objects; `None` when there is nothing to send load to.
-    pub(super) fn of(objects: &Objects) -> Option<Self> {
+    pub(in crate::cli) fn of(objects: &Objects) -> Option<Self> {
         let served: Vec<&WorkloadSpec> =
             objects.workloads.iter().filter(|workload| takes_load(workload)).collect();
         let entries = entries(objects, &served);
@@ -95,7 +95,7 @@ impl Guess {
     }
 
     /// The names of the services that clients call.
-    pub(super) fn entry_names(&self) -> Vec<&str> {
+    pub(in crate::cli) fn entry_names(&self) -> Vec<&str> {
         let entries = self.services.iter().filter(|service| service.entry);
         entries.map(|service| service.key.as_str()).collect()
     }
@@ -295,6 +295,6 @@ fn camel(name: &str) -> String {
 }
 
 /// A share of a rate, at least one.
-pub(super) fn share(rate: u64, of: f64) -> u64 {
+pub(in crate::cli) fn share(rate: u64, of: f64) -> u64 {
     crate::units::convert::ceil_u64(f64_from_u64(rate) * of).max(1)
 }

@@ -1,7 +1,7 @@
 //! `init`: a scenario for objects never seen, every guess marked FIXME.
 
-mod guess;
-mod write;
+pub(super) mod guess;
+pub(super) mod write;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -13,11 +13,10 @@ use crate::cli::inputs::InputArgs;
 use crate::cli::terminal::Color;
 use crate::cli::terminal::wants_colour;
 use crate::cli::{Exit, demo, say_error};
-use crate::input::diagnostic::Severity;
 use crate::input::render::{Colour, render_all};
 use crate::input::{LoadedObjects, load_objects};
 
-use guess::Guess;
+pub(super) use guess::Guess;
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]
@@ -98,14 +97,14 @@ pub(super) fn init(args: &InitArgs, color: Color) -> Exit {
 }
 
 /// Says what is wrong with the objects; whether they can be used.
-fn say(loaded: &LoadedObjects, color: Color) -> bool {
+pub(super) fn say(loaded: &LoadedObjects, color: Color) -> bool {
     let wanted = wants_colour(color, std::io::stderr().is_terminal());
     let colour = if wanted { Colour::Coloured } else { Colour::Plain };
     let text = render_all(&loaded.diagnostics, &loaded.sources, colour);
     if !text.is_empty() {
         to_stderr(&text);
     }
-    !loaded.diagnostics.iter().any(|said| said.severity() == Severity::Error)
+    !loaded.has_errors()
 }
 
 fn summary(

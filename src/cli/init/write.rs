@@ -7,7 +7,7 @@ use super::guess::{CPU_PER_REQUEST, Guess, share};
 use crate::cli::inputs::InputArgs;
 
 /// The scenario: a morning that rises to the guessed peak.
-pub(super) fn scenario(inputs: &InputArgs, folder: &Path, guess: &Guess) -> String {
+pub(in crate::cli) fn scenario(inputs: &InputArgs, folder: &Path, guess: &Guess) -> String {
     let relative = |path: &Path| quoted(&relative(path, folder).display().to_string());
     let list =
         |paths: &[PathBuf]| paths.iter().map(|path| relative(path)).collect::<Vec<_>>().join(", ");
@@ -53,7 +53,7 @@ pub(super) fn scenario(inputs: &InputArgs, folder: &Path, guess: &Guess) -> Stri
 }
 
 /// The services: one for each workload that can take load.
-pub(super) fn services(guess: &Guess) -> String {
+pub(in crate::cli) fn services(guess: &Guess) -> String {
     let mut text = "# Written by `aurelius-sim init`. Every line with FIXME is a guess: measure it, or the result\n\
                     # says nothing about your services.\n\
                     apiVersion: aurelius.dev/v1\nkind: ServiceProfiles\nmetadata: {name: services}\nservices:\n"
@@ -103,7 +103,7 @@ pub(super) fn services(guess: &Guess) -> String {
 }
 
 /// The cluster: pools that fit.
-pub(super) fn cluster(guess: &Guess) -> String {
+pub(in crate::cli) fn cluster(guess: &Guess) -> String {
     let mut text = "# Written by `aurelius-sim init`. Every line with FIXME is a guess; `kubectl get nodes -o yaml` of the real\n\
                     # cluster can stand in for this file.\n\
                     apiVersion: aurelius.dev/v1\nkind: ClusterProfile\nmetadata: {name: cluster}\n\

@@ -13,20 +13,25 @@ use crate::cli::terminal::ProgressArg;
 #[command(after_help = EXIT_CODES)]
 pub(in crate::cli) struct RunArgs {
     /// The scenario document. Several are told side by side: verdict, nodes, cost, disruptions.
-    #[arg(required_unless_present = "from", num_args = 1.., value_name = "SCENARIO")]
+    #[arg(required_unless_present_any = ["from", "rps"], num_args = 1.., value_name = "SCENARIO")]
     pub(in crate::cli) scenarios: Vec<PathBuf>,
     /// Repeat the run of a result (`-o json=FILE`): the same scenario, inputs, seed and number of
     /// runs, when version and inputs are what they were.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["scenarios", "seed"])]
     pub(in crate::cli) from: Option<PathBuf>,
+    /// Visits a second at the peak of a load, in place of a scenario: what is deployed is told by --chart,
+    /// --manifests and --values; the rest is guessed as `init` guesses it.
+    #[arg(long, value_name = "N", conflicts_with_all = ["scenarios", "from"],
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(in crate::cli) rps: Option<u64>,
     /// What is deployed, and where.
     #[command(flatten)]
     pub(in crate::cli) inputs: InputArgs,
     /// A load in place of the scenario's: a document of kind Load, as `convert` writes it.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) load: Option<PathBuf>,
-    /// Output format, repeatable: text, json, ndjson, html, markdown (each to stdout or =PATH), csv=DIR,
-    /// svg=DIR.
+    /// Output format, repeatable: text, json, ndjson, html, markdown, junit, github, k6-summary (each to
+    /// stdout or =PATH), csv=DIR, svg=DIR.
     #[arg(short, long = "output", value_name = "FMT[=PATH]", value_parser = parse_output::<Format>)]
     pub(in crate::cli) output: Vec<Output<Format>>,
     /// Seed of all chance; the scenario's own, or 42, when absent.
@@ -67,6 +72,24 @@ pub(in crate::cli) struct RunArgs {
     pub(in crate::cli) progress: ProgressArg,
 }
 
+impl RunArgs {
+    /// What is run, as one would type it again behind `run`.
+    pub(super) fn asked(&self) -> String {
+        let what = match (self.rps, self.scenarios.first()) {
+            (Some(peak_per_s), _) => format!("--rps {peak_per_s}"),
+            (None, Some(path)) => path.display().to_string(),
+            (None, None) => String::new(),
+        };
+        what + &self.inputs.as_written()
+    }
+
+    /// The words beside scenario, seed and number of runs that a result keeps to be repeated by.
+    pub(super) fn words(&self) -> Vec<String> {
+        let rps = self.rps.map(|peak_per_s| format!("--rps={peak_per_s}"));
+        rps.into_iter().chain(self.inputs.words()).collect()
+    }
+}
+
 const EXIT_CODES: &str = "Exit codes: 0 all thresholds hold · 99 a threshold failed · \
 2 wrong input or usage, nothing simulated · 70 a bug in aurelius-sim";
 
@@ -98,6 +121,12 @@ pub(in crate::cli) enum Format {
     Html,
     /// A comment for a pull request.
     Markdown,
+    /// Thresholds and expected alerts as test cases.
+    Junit,
+    /// Annotations of GitHub Actions at the lines of what does not hold.
+    Github,
+    /// The object that k6 hands to `handleSummary`.
+    K6Summary,
 }
 
 impl OutputFormat for Format {

@@ -1,6 +1,7 @@
 //! `run`: a scenario from its document to its verdict.
 
 pub(in crate::cli) mod args;
+mod guessed;
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -18,7 +19,9 @@ use crate::metrics::Measurements;
 use crate::report::explain::explain;
 use crate::report::sparkline::Charset;
 use crate::report::text::{Colour, Detail, Style, Told, across, summary};
-use crate::report::{Report, assemble, csv, html, json, markdown, ndjson, svg, told};
+use crate::report::{
+    Report, assemble, csv, github, html, json, junit, k6_summary, markdown, ndjson, svg, told,
+};
 use crate::scenario::Scenario;
 use crate::scenario::threshold::Severity;
 use crate::sweep::{RunResult, SweepOptions, evaluate};
@@ -42,10 +45,10 @@ pub(super) fn run(args: &RunArgs, color: Color) -> Exit {
     if args.scenarios.len() > 1 {
         return side_by_side::run(args, color);
     }
-    let Some(scenario) = args.scenarios.first().and_then(|path| load(path, args, color)) else {
-        return Exit::Usage;
-    };
-    run_one(args, color, &scenario)
+    match load_asked(args, color) {
+        Some(scenario) => run_one(args, color, &scenario),
+        None => Exit::Usage,
+    }
 }
 
 /// Runs a scenario that was read by other means, and writes what was asked for.
@@ -64,6 +67,14 @@ fn run_one(args: &RunArgs, color: Color, scenario: &Scenario) -> Exit {
     match simulate_and_write(args, color, scenario) {
         Ok(exit) => exit,
         Err(exit) => exit,
+    }
+}
+
+/// Reads what a command line asks to run: a scenario, or a release under a guessed one.
+pub(super) fn load_asked(args: &RunArgs, color: Color) -> Option<Scenario> {
+    match args.rps {
+        Some(peak_per_s) => guessed::load(peak_per_s, args, color),
+        None => args.scenarios.first().and_then(|path| load(path, args, color)),
     }
 }
 
@@ -187,7 +198,7 @@ fn make(
         let findings = check(case);
         let told = told(case, &findings);
         let report = assemble(scenario, scenario.seed, results, args.strict, told);
-        Report { arguments: args.inputs.words(), ..report }
+        Report { arguments: args.words(), ..report }
     };
     match output.format {
         Format::Text => Made::One(text(output, args, color, results, case, took)),
@@ -227,16 +238,18 @@ fn make(
             }))
         }
         Format::Markdown => Made::One(markdown::markdown(&report())),
+        Format::Junit => Made::One(junit::junit(&report())),
+        Format::Github => Made::One(github::github(&report())),
+        Format::K6Summary => Made::One(k6_summary::k6_summary(&report())),
     }
 }
 
 /// The command that makes a page again.
 fn again(scenario: &Scenario, args: &RunArgs) -> String {
-    let mut command = format!("aurelius-sim run {} --seed {}", scenario.path, scenario.seed);
+    let mut command = format!("aurelius-sim run {} --seed {}", args.asked(), scenario.seed);
     if args.runs > 1 {
         command.push_str(&format!(" --runs {}", args.runs));
     }
-    command.push_str(&args.inputs.as_written());
     command.push_str(" -o html=report.html");
     command
 }
@@ -264,6 +277,7 @@ fn text(
         colour: if wants_colour(color, terminal) { Colour::Always } else { Colour::Never },
         charset: if args.ascii { Charset::Ascii } else { Charset::default() },
     };
+    let asked = args.asked();
     let ran_in = format!("{:.2}s", took.as_secs_f64());
     let told = Told {
         case: *case,
@@ -273,6 +287,7 @@ fn text(
         findings: &findings,
         causes: &causes,
         seed: case.scenario.seed,
+        asked: &asked,
         // A file is the same for the same run; how long it took is for the terminal.
         ran_in: output.path.is_none().then_some(ran_in.as_str()),
     };

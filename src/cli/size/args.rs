@@ -29,6 +29,10 @@ pub(in crate::cli) struct SizeArgs {
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3",
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(in crate::cli) prove_headroom: Option<u32>,
+    /// Machine families of the catalogue that pools may be moved to, comma-separated (`c6i,r6i`); without,
+    /// only other sizes of a pool's own family. Cores of all families count as equally fast.
+    #[arg(long, value_name = "FAMILY", value_delimiter = ',')]
+    pub(in crate::cli) families: Vec<String>,
     /// Write the figures: an overlay of the chart's values, or a kustomize patch for manifests; pools
     /// beside it as FILE.cluster.yaml.
     #[arg(long, value_name = "FILE")]

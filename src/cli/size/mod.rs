@@ -43,18 +43,20 @@ fn sized(args: &SizeArgs, color: Color) -> Result<Exit, Exit> {
         .map(|path| load(path, &options, args.quiet, color))
         .collect::<Result<_, _>>()?;
     let first = &scenarios[0];
+    known_families(&args.families, first)?;
     let map = args.scenarios.iter().find_map(|path| ValueMap::read(path, &options));
     let keys = keys(first, map.as_ref());
     let stated = args.requirements.as_deref().map(stated).transpose()?;
     let sizing = size(
         &scenarios,
         &ties(&keys),
-        SizeOptions {
+        &SizeOptions {
             runs: args.runs,
             jobs: args.jobs.map_or(0, index),
             plan: args.plan,
             strict: args.strict,
             outlook_runs: args.prove_headroom.unwrap_or(0),
+            families: args.families.clone(),
         },
         &|what| {
             if !args.quiet && std::io::stderr().is_terminal() {
@@ -89,6 +91,21 @@ fn sized(args: &SizeArgs, color: Color) -> Result<Exit, Exit> {
         put(output, text)?;
     }
     Ok(exit(args, &sizing))
+}
+
+/// Families that the catalogue does not have are refused, with those that it has.
+fn known_families(asked: &[String], scenario: &Scenario) -> Result<(), Exit> {
+    let family = |name: &str| name.rsplit_once('.').map(|(family, _)| family.to_owned());
+    let known: std::collections::BTreeSet<String> =
+        scenario.machines.iter().filter_map(|machine| family(&machine.name)).collect();
+    let Some(unknown) = asked.iter().find(|it| !known.contains(*it)) else { return Ok(()) };
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    to_stderr(&format!(
+        "error: --families: the catalogue of {} has no family `{unknown}`; it has {}",
+        scenario.cluster,
+        known.join(", ")
+    ));
+    Err(Exit::Usage)
 }
 
 fn exit(args: &SizeArgs, sizing: &Sizing) -> Exit {

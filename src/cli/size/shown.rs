@@ -62,6 +62,9 @@ fn command(args: &SizeArgs) -> String {
     if let Some(runs) = args.prove_headroom {
         command.push_str(&format!(" --prove-headroom {runs}"));
     }
+    if !args.families.is_empty() {
+        command.push_str(&format!(" --families {}", args.families.join(",")));
+    }
     command.push_str(" -o html=sizing.html");
     command
 }

@@ -19,7 +19,9 @@ pub use job::{JobSpec, JobTrigger};
 pub use limit::{LimitRangeSpec, ResourceQuotaSpec};
 pub use meta::{IntOrPercent, Labels, ObjectMeta};
 pub use pod::{Container, PodSpec, PodTemplate, QosClass};
-pub use pool::{InstanceType, Machine, NodePoolSpec, NodeRequest};
+pub use pool::{
+    GPU, GpuSharing, GpuSharingStrategy, InstanceType, Machine, NodePoolSpec, NodeRequest,
+};
 pub use scheduling::{Affinity, Taint, TaintEffect, Toleration, TopologySpreadConstraint};
 pub use selector::{LabelSelector, SelectorOperator};
 pub use storage::{AccessMode, PersistentVolumeClaimSpec, StorageClassSpec};

@@ -8,7 +8,7 @@ use super::observation::{
     Node, Observation, Owner, Pod, Shape,
 };
 use super::options::GroupOptions;
-use super::pod_list::PodList;
+use super::pod_list::{PodList, workload_uid};
 use crate::cluster::admission::daemon_tolerations;
 use crate::cluster::api::Machine;
 use crate::cluster::api::pod::PodTemplate;
@@ -161,11 +161,6 @@ impl Live {
         };
         Arc::clone(self.daemons.entry((workload.id, revision.template_id)).or_insert_with(made))
     }
-}
-
-/// The identity of a workload among controllers; ReplicaSets have the odd numbers.
-pub(super) fn workload_uid(workload: WorkloadId) -> ControllerUid {
-    ControllerUid(workload.0 * 2)
 }
 
 fn controllers(cluster: &Cluster) -> BTreeMap<ControllerUid, Controller> {

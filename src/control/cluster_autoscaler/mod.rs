@@ -393,9 +393,10 @@ impl ClusterAutoscaler {
         let upcoming = self.registry.upcoming(run.seen.now, &known);
         for (group, count, _) in &upcoming {
             if let Some(template) = templates.get(group) {
+                let made_in = template.made_in;
                 for number in 0..*count {
-                    let name = Arc::from(format!("template-node-for-{group}-upcoming-{number}"));
-                    run.sight.add_copy(template, name);
+                    let name = format!("template-node-for-{group}-{made_in}-upcoming-{number}");
+                    run.sight.add_copy(template, Arc::from(name));
                 }
             }
         }

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::live::workload_uid;
 use super::observation::{ControllerKind, ControllerUid, Owner, Pod, PodChanges};
 use crate::cluster::api::pod::{PodTemplate, Volume};
 use crate::cluster::{self, Cluster, PodOwner, PodPhase};
@@ -238,4 +237,9 @@ fn local_volumes(template: &PodTemplate) -> Vec<Arc<str>> {
         Volume::EmptyDir { memory: true, .. } | Volume::Claim(_) | Volume::Other => None,
     };
     template.spec.volumes.iter().filter_map(local).collect()
+}
+
+/// The identity of a workload among controllers; ReplicaSets have the odd numbers.
+pub(super) fn workload_uid(workload: WorkloadId) -> ControllerUid {
+    ControllerUid(workload.0 * 2)
 }

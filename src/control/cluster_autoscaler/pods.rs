@@ -13,19 +13,6 @@ use crate::units::{SimDuration, SimTime};
 const NEW: SimDuration = SimDuration::from_secs(2);
 const NEW_WITH_GPU: SimDuration = SimDuration::from_secs(30);
 
-/// Pods that occupy a node in the trial, with that node: bound ones, and those the scheduler
-/// nominated a node for. Expendable ones do not count.
-pub(super) fn occupying<'a>(
-    seen: &'a Observation,
-    options: &Options,
-) -> impl Iterator<Item = (NodeId, &'a Arc<Pod>)> + use<'a> {
-    let cutoff = options.expendable_pods_priority_cutoff;
-    seen.pods.iter().filter(move |pod| !pod.is_expendable(cutoff)).filter_map(|pod| {
-        let nominated = pod.nominated.filter(|_| pod.deletion.is_none());
-        Some((pod.node.or(nominated)?, pod))
-    })
-}
-
 /// Pods the scheduler found no node for.
 pub(super) fn unschedulable(seen: &Observation) -> Vec<Arc<Pod>> {
     let waits = |pod: &&Arc<Pod>| {

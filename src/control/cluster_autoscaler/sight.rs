@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use super::observation::{HOSTNAME, Node, Observation, Pod, Shape};
 use super::options::Options;
-use super::pods::occupying;
 use crate::cluster::api::pod::PodTemplate;
 use crate::cluster::pod::TemplateId;
 use crate::control::scheduler::{
@@ -443,6 +442,9 @@ impl Pods {
 pub(crate) struct Template {
     /// Group.
     pub(super) group: PoolId,
+    /// The loop that made it. Upstream puts a random number into its name, so that copies on their way
+    /// have other names in the next loop, unless the template was kept.
+    pub(super) made_in: u64,
     /// Labels, taints, resources; the hostname is set for each copy.
     pub(super) shape: Shape,
     /// Pods that come with the node.
@@ -473,4 +475,17 @@ fn node_info(facts: &NodeFacts) -> NodeInfo {
         volume_limits: facts.node.as_ref().map_or_else(BTreeMap::new, |n| n.volume_limits.clone()),
         ..NodeInfo::default()
     }
+}
+
+/// Pods that occupy a node in the trial, with that node: bound ones, and those the scheduler
+/// nominated a node for. Expendable ones do not count.
+fn occupying<'a>(
+    seen: &'a Observation,
+    options: &Options,
+) -> impl Iterator<Item = (NodeId, &'a Arc<Pod>)> + use<'a> {
+    let cutoff = options.expendable_pods_priority_cutoff;
+    seen.pods.iter().filter(move |pod| !pod.is_expendable(cutoff)).filter_map(|pod| {
+        let nominated = pod.nominated.filter(|_| pod.deletion.is_none());
+        Some((pod.node.or(nominated)?, pod))
+    })
 }

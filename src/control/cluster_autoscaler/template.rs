@@ -48,6 +48,8 @@ pub(super) type Templates = BTreeMap<PoolId, Template>;
 #[derive(Debug, Clone, Default)]
 pub(super) struct TemplateCache {
     kept: BTreeMap<PoolId, (Template, SimTime)>,
+    /// Loops so far.
+    loops: u64,
 }
 
 /// Whether a taint says that a node is still starting (utils/taints/taints.go `IsStartupTaint`).
@@ -68,12 +70,17 @@ impl TemplateCache {
         sight: &mut Sight,
         options: &Options,
     ) -> Templates {
+        self.loops += 1;
+        let from_node = |node: &Node, group, sight: &mut Sight| Template {
+            made_in: self.loops,
+            ..from_node(node, group, seen, sight, options)
+        };
         let mut templates = Templates::new();
         let (good, bad): (Vec<&Arc<Node>>, Vec<&Arc<Node>>) =
             nodes.iter().partition(|node| is_good(node, seen.now));
         for node in good {
             if let Some(group) = new_group(node, &templates) {
-                let template = from_node(node, group, seen, sight, options);
+                let template = from_node(node, group, sight);
                 self.kept.insert(group, (template.clone(), seen.now));
                 templates.insert(group, template);
             }
@@ -88,14 +95,15 @@ impl TemplateCache {
                 .filter(|(_, added)| seen.now.since(*added) <= options.node_info_cache_expire_time);
             let template = match kept {
                 Some((template, _)) => Some(template.clone()),
-                None => from_provider(group, seen, sight, options),
+                None => from_provider(group, seen, sight, options)
+                    .map(|template| Template { made_in: self.loops, ..template }),
             };
             templates.extend(template.map(|template| (group.id, template)));
         }
         self.kept.retain(|group, _| seen.group(*group).is_some());
         for node in bad {
             if let Some(group) = new_group(node, &templates) {
-                templates.insert(group, from_node(node, group, seen, sight, options));
+                templates.insert(group, from_node(node, group, sight));
             }
         }
         templates
@@ -180,7 +188,7 @@ fn make(
         }
     }
     shape.labels.insert(Arc::from(TEMPLATE_NODE), Arc::from("true"));
-    Template { group, shape, pods: own }
+    Template { group, made_in: 0, shape, pods: own }
 }
 
 fn is_passing(key: &str, options: &Options) -> bool {

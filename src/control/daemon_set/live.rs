@@ -1,16 +1,18 @@
 //! The DaemonSet controller on live objects.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{NodeSeen, Observation, PodSeen, Sync, sync};
+use super::{NodeSeen, Observation, PodSeen, Sync, fit, sync};
+use crate::cluster::admission::daemon_tolerations;
 use crate::cluster::api::scheduling::{Taint, TaintEffect};
 use crate::cluster::api::workload::WorkloadKind;
-use crate::cluster::{Cluster, Node, PodOwner};
+use crate::cluster::{Cluster, Node, Pod, PodOwner};
 use crate::control::decision::{Decision, earlier};
 use crate::control::replica_set::until_available;
 use crate::model::action::PodDeletion;
-use crate::model::id::WorkloadId;
+use crate::model::id::{NodeId, WorkloadId};
 use crate::model::{Action, Reason};
 use crate::units::convert::count_i32;
 use crate::units::{SimDuration, SimTime};
@@ -84,6 +86,57 @@ pub fn look(now: SimTime, cluster: &Cluster, id: WorkloadId) -> Sync {
     }
     nodes.sort_unstable_by(|one, other| one.name.cmp(other.name));
     sync(&Observation { now, template, min_ready, rolling_update, nodes: &nodes, pods: &pods })
+}
+
+/// What the controller writes about the nodes of a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Status {
+    /// `desiredNumberScheduled`: nodes that are to have a pod.
+    pub desired: i32,
+    /// `currentNumberScheduled`: those of them that have one.
+    pub current: i32,
+    /// `numberMisscheduled`: nodes with a pod that are to have none.
+    pub misscheduled: i32,
+    /// `updatedNumberScheduled`: nodes whose oldest pod has the present template.
+    pub updated: i32,
+    /// `numberAvailable`: nodes whose oldest pod has been ready for long enough.
+    pub available: i32,
+}
+
+/// The status of a set (daemon_controller.go `updateDaemonSetStatus`): the oldest pod of a node speaks for
+/// it.
+#[must_use]
+pub fn status(now: SimTime, cluster: &Cluster, id: WorkloadId) -> Status {
+    let workload = cluster.workload(id);
+    let wanted = workload.wanted();
+    let template = &wanted.template.spec;
+    let tolerations = daemon_tolerations(template);
+    let mut oldest: BTreeMap<NodeId, &Pod> = BTreeMap::new();
+    for pod in cluster.pods_of(id) {
+        let PodOwner::Daemon(_, node) = pod.owner else { continue };
+        let known = oldest.entry(node).or_insert(pod);
+        if pod.created < known.created {
+            *known = pod;
+        }
+    }
+    let mut status = Status::default();
+    for node in cluster.nodes().filter(|node| !node.is_coming()) {
+        let (taints, labels) = (taints(node), &node.labels);
+        let seen = NodeSeen { node: node.id, name: &node.name, labels, taints: &taints };
+        let pod = oldest.get(&node.id);
+        if !fit(template, &tolerations, &seen).should_run {
+            status.misscheduled += i32::from(pod.is_some());
+            continue;
+        }
+        status.desired += 1;
+        let Some(pod) = pod else { continue };
+        status.current += 1;
+        status.updated += i32::from(pod.template_id == wanted.template_id);
+        let lasted = |since| now.since(since) >= workload.spec.min_ready;
+        let available = pod.ready_since().is_some_and(lasted);
+        status.available += i32::from(available);
+    }
+    status
 }
 
 /// A node's taints, with the one by which a cordon is known to the controller.

@@ -19,7 +19,7 @@ use crate::model::id::{NodeId, PodId};
 use crate::units::convert::count_i32;
 use crate::units::{SimDuration, SimTime};
 
-pub use live::{look, reconcile};
+pub use live::{Status, look, reconcile, status};
 
 /// Pods made, and pods deleted, in one synchronisation at most (daemon_controller.go
 /// `BurstReplicas`).

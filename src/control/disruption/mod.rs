@@ -210,7 +210,7 @@ pub fn sync<L: Owners>(seen: &Observation<'_, L>) -> Sync {
         pod.ready && !pod.terminating && !leaves
     });
     let current_healthy = count_i32(healthy.count());
-    let surplus = current_healthy - desired_healthy;
+    let surplus = current_healthy.wrapping_sub(desired_healthy);
     let disruptions_allowed = if expected_pods > 0 { surplus.max(0) } else { 0 };
     let figures =
         BudgetStatus { expected_pods, current_healthy, desired_healthy, disruptions_allowed };
@@ -244,7 +244,7 @@ fn expectation<L: Owners>(
         }
         Some(Allowance::MaxUnavailable(share)) => {
             let expected = expected_scale(seen, events)?;
-            Ok((expected, (expected - share.scaled(expected, true)).max(0)))
+            Ok((expected, expected.wrapping_sub(share.scaled(expected, true)).max(0)))
         }
     }
 }
@@ -271,7 +271,8 @@ fn expected_scale<L: Owners>(
     if unmanaged {
         events.push(BudgetEvent::UnmanagedPods);
     }
-    Ok(scales.values().sum())
+    // The real controller adds int32 values, which wrap around.
+    Ok(scales.values().fold(0, |sum: i32, &replicas| sum.wrapping_add(replicas)))
 }
 
 /// The object whose scale counts for a pod of `reference`, and its size: the Deployment of a

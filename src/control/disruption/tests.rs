@@ -156,3 +156,82 @@ fn pods_of_a_job_can_only_be_counted_against_a_whole_number() {
     let (whole, _) = look(0, Allowance::MinAvailable(Int(1)), &job, &[true; 3], &none);
     assert_eq!((whole.figures.expected_pods, whole.figures.disruptions_allowed), (3, 2));
 }
+
+/// Sums of `spec.replicas` wrap around as the int32 values of the real controller do; a budget over
+/// more pods than that allows nothing.
+#[test]
+fn sizes_beyond_32_bits_wrap() {
+    struct Two;
+    impl Owners for Two {
+        type Ref = u8;
+        fn kind(&self, _: u8) -> OwnerKind {
+            OwnerKind::Scalable
+        }
+        fn find(&self, _: u8) -> Option<Owner<u8>> {
+            Some(Owner { replicas: i32::MAX, controller: None })
+        }
+    }
+    let pod = |owner: u8| PodSeen {
+        pod: PodId(u32::from(owner)),
+        name: "pod",
+        ready: true,
+        terminating: false,
+        owner: Some(owner),
+    };
+    let cases = [
+        (Allowance::MaxUnavailable(Int(1)), (-2, 0)),
+        (Allowance::MinAvailable(Percent(50)), (-2, -1)),
+    ];
+    for (allowance, figures) in cases {
+        let sync = sync(&Observation {
+            now: at(0),
+            allowance: Some(allowance),
+            generation: 1,
+            status: &StoredStatus::default(),
+            pods: &[pod(0), pod(1)],
+            owners: &Two,
+        });
+        let status = sync.write.expect("the first look is written").figures;
+        assert_eq!((status.expected_pods, status.desired_healthy), figures);
+        assert_eq!(status.disruptions_allowed, 0);
+    }
+}
+
+/// apiserver registry/rest/delete.go `BeforeDelete`: a deletion under way is only shortened, not into
+/// the past, and one that has no grace left ends with the next request, whatever that asks for.
+#[test]
+fn a_deletion_under_way_is_shortened_or_ended() {
+    let deleting = |deadline, grace| eviction::PodSeen {
+        pod: PodId(0),
+        phase: PodPhase::Running,
+        ready: true,
+        scheduled: true,
+        grace: SimDuration::from_secs(30),
+        deletion: Some(eviction::PendingDeletion {
+            deadline: at(deadline),
+            grace: SimDuration::from_secs(grace),
+        }),
+    };
+    let ends = |deadline, grace| {
+        let grace = SimDuration::from_secs(grace);
+        Effect::Terminates(eviction::PendingDeletion { deadline: at(deadline), grace })
+    };
+    let cases = [
+        (130, 30, None, Effect::Unchanged),
+        (130, 30, Some(30), Effect::Unchanged),
+        (130, 30, Some(10), ends(110, 10)),
+        (120, 30, Some(1), ends(105, 1)),
+        (120, 30, Some(0), Effect::Gone),
+        (100, 0, None, Effect::Gone),
+        (100, 0, Some(60), Effect::Gone),
+    ];
+    for (deadline, grace, asked, expected) in cases {
+        let asked = asked.map(SimDuration::from_secs);
+        let pod = deleting(deadline, grace);
+        assert_eq!(
+            eviction::delete(at(105), asked, &pod),
+            expected,
+            "{deadline} {grace} {asked:?}"
+        );
+    }
+}

@@ -60,6 +60,7 @@ mod policy;
 mod replica_calculator;
 mod spec;
 mod stabilize;
+mod told;
 mod validate;
 
 pub use conditions::{Condition, ConditionKind, ConditionReason};

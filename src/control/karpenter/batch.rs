@@ -109,8 +109,10 @@ mod tests {
         assert_eq!(closes(&[0]), 1_000);
         assert_eq!(closes(&[0, 900, 1_800]), 2_800);
         assert_eq!(closes(&[0, 1_100]), 1_000, "the second pod comes too late");
-        let steady: Vec<u64> = (0..40).map(|n| n * 500).collect();
-        assert_eq!(closes(&steady), 10_000);
+        for every in [500, 900] {
+            let steady: Vec<u64> = (0..40).map(|n| n * every).collect();
+            assert_eq!(closes(&steady), 10_000, "a pod every {every} ms");
+        }
     }
 
     #[test]

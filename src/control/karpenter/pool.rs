@@ -238,7 +238,8 @@ pub(super) mod tests {
         let allowed =
             |pool: &NodePool, nodes, reason| pool.allowed_disruptions(at(50), nodes, reason);
         // One in ten, rounded up: also of a single node.
-        assert_eq!([0, 1, 10, 11].map(|n| allowed(&pool, n, Empty)), [0, 1, 1, 2].map(Some));
+        let nodes = [0, 1, 5, 10, 11, 25];
+        assert_eq!(nodes.map(|n| allowed(&pool, n, Empty)), [0, 1, 1, 1, 2, 3].map(Some));
         pool.budgets = vec![
             Budget { nodes: IntOrPercent::Percent(50), ..Budget::usual() },
             Budget { reasons: Some(vec![Drifted]), nodes: IntOrPercent::Int(0), active: None },

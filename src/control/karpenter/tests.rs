@@ -530,3 +530,65 @@ fn limits_stop_claims_of_a_pool_that_uses_more_already() {
     let failed = stage.said("FailedScheduling");
     assert!(failed[0].contains("exceed limits for nodepool"), "{failed:?}");
 }
+
+/// Fifty nodes made in the same moment expire in the same moment, 120 s later, whatever budgets say; the pods
+/// are evicted at once, and their nodes come after a window and a call, 120 + 1 + 2 = 123 s, a pod to a node.
+#[test]
+fn nodes_of_one_age_expire_all_at_once() {
+    let mut stage =
+        Stage::new(vec![NodePool { expire_after: Some(MINUTE + MINUTE), ..free("p") }], |scene| {
+            for n in 0..50 {
+                let node = scene.node(&format!("n{n:02}"), 0, "m5.large", ("a", "on-demand"));
+                let pod = scene.waits(&format!("p{n:02}"), 1500, 100, |_| {});
+                scene.put(pod, node);
+            }
+        });
+    stage.pool_budget(1);
+    stage.run(at(130));
+    let count = |ms: u64, ends: &str| {
+        stage
+            .log
+            .iter()
+            .filter(|(when, it)| when.div_ceil(1_000) * 1_000 == ms && it.ends_with(ends))
+            .count()
+    };
+    assert_eq!(count(120_000, "Expired"), 50);
+    let evicted =
+        stage.log.iter().filter(|(ms, it)| *ms == 120_000 && it.starts_with("evict")).count();
+    assert_eq!(evicted, 50);
+    let launched: Vec<u64> = stage
+        .log
+        .iter()
+        .filter(|(_, it)| it.starts_with("launch"))
+        .map(|(ms, _)| ms.div_ceil(1_000))
+        .collect();
+    assert!(!launched.is_empty() && launched.iter().all(|second| *second >= 123), "{launched:?}");
+}
+
+/// A pod that must not be disrupted holds its expired node for ever when that has no grace period; its
+/// neighbour is evicted at once and has its new node 3 s later.
+#[test]
+fn a_pod_that_must_stay_keeps_its_expired_node() {
+    let hour = SimDuration::from_secs(3600);
+    let pool = NodePool { expire_after: Some(hour), ..free("p") };
+    let mut stage = Stage::new(vec![pool], |scene| {
+        let node = scene.node("n", 0, "m5.2xlarge", ("a", "on-demand"));
+        let held = scene.waits("held", 500, 100, |it| {
+            it.annotations.insert(Arc::from(observation::DO_NOT_DISRUPT), Arc::from("true"));
+        });
+        let free = scene.waits("free", 500, 100, |_| {});
+        scene.put(held, node);
+        scene.put(free, node);
+    });
+    stage.run(at(2 * 3600 - 60));
+    let deeds = stage.deeds();
+    let of = |what: &str| -> Vec<u64> {
+        deeds.iter().filter(|(_, it)| *it == what).map(|(ms, _)| ms.div_ceil(1_000)).collect()
+    };
+    assert_eq!((of("evict 0"), of("terminate 0")), (vec![], vec![]), "{deeds:?}");
+    assert_eq!(
+        (of("evict 1"), of("launch p-1").first().copied()),
+        (vec![3600], Some(3603)),
+        "{deeds:?}"
+    );
+}

@@ -12,6 +12,8 @@ use crate::cluster::api::scheduling::{Taint, TaintEffect, Toleration};
 use crate::model::id::{NodeId, PodId};
 use crate::units::{SimDuration, SimTime};
 
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
+
 /// The controller and its timers.
 ///
 /// Whoever runs it deletes the pods that its methods return, and calls [`TaintEviction::due`] at
@@ -161,22 +163,24 @@ impl TaintEviction {
     }
 }
 
-/// For each taint the first toleration that covers it counts, and of those the shortest.
+/// For each taint the first toleration that covers it counts, and of those the shortest
+/// (taint_eviction.go `getMinTolerationTime`).
 fn stay(taints: &[Taint], tolerations: &[Toleration]) -> Stay {
-    let mut stay = Stay::Ever;
+    let mut shortest: Option<i64> = None;
     for taint in taints {
         let Some(used) = tolerations.iter().find(|toleration| toleration.tolerates(taint)) else {
             return Stay::No;
         };
         if let Some(seconds) = used.toleration_seconds {
-            let span = SimDuration::from_secs(u64::try_from(seconds).unwrap_or_default());
-            stay = match stay {
-                Stay::For(shorter) if shorter <= span => stay,
-                Stay::For(_) | Stay::Ever | Stay::No => Stay::For(span),
-            };
+            shortest = Some(shortest.map_or(seconds, |shorter| shorter.min(seconds)));
         }
     }
-    stay
+    // The real controller multiplies in 64 bits, which wraps around after 292 years; what comes out
+    // negative is endless to it.
+    match shortest.map(|seconds| u64::try_from(seconds.max(0).wrapping_mul(NANOS_PER_SECOND))) {
+        None | Some(Err(_)) => Stay::Ever,
+        Some(Ok(nanos)) => Stay::For(SimDuration::from_nanos(nanos)),
+    }
 }
 
 #[cfg(test)]
@@ -214,6 +218,25 @@ mod tests {
         assert_eq!(controller.due(at(354)), []);
         assert_eq!(controller.due(at(355)), [POD]);
         assert_eq!(controller.next(), None);
+    }
+
+    #[test]
+    fn seconds_beyond_64_bits_of_nanoseconds_wrap_as_in_the_real_controller() {
+        let at = SimTime::from_secs;
+        let cases = [
+            (9_223_372_036, Some(SimTime::from_nanos(9_223_372_036_000_000_000))),
+            (9_223_372_037, None),
+            (18_446_744_074, Some(SimTime::from_nanos(290_448_384))),
+            (i64::MAX, None),
+        ];
+        for (seconds, fires) in cases {
+            let tolerations = [tolerates("unreachable", seconds)];
+            let mut controller = TaintEviction::new();
+            let pods = [(POD, &tolerations[..])];
+            let now = controller.node_updated(at(0), NODE, &[taint("unreachable")], pods);
+            assert!(now.is_empty(), "{seconds}");
+            assert_eq!(controller.timer_of(POD), fires, "{seconds}");
+        }
     }
 
     #[test]

@@ -95,6 +95,7 @@ fn pool(nodes: u32) -> Arc<NodePoolSpec> {
         launch: Dist::fixed(SimDuration::ZERO),
         node_ready: None,
         gpu_ready: None,
+        gpu_sharing: None,
         spot: false,
         autoscaled: false,
         node_pool: None,

@@ -3,8 +3,10 @@
 //!
 //! Times are Unix times (ns). A table may count from zero instead: only differences matter to a load.
 
+pub mod access_log;
 mod exposition;
 mod k6;
+pub mod parts;
 mod prometheus;
 mod rates;
 mod summary;

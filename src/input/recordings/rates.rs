@@ -1,5 +1,7 @@
 //! Rates out of recordings: constant from one sample to the next, as a load replays them.
 
+use std::collections::BTreeMap;
+
 use super::{Format, Recording, Sample, Series};
 use crate::units::SimDuration;
 use crate::units::convert::{f64_from_i64, index, u64_from_usize};
@@ -182,7 +184,7 @@ fn unknown(
 }
 
 /// When the event of a sample began: k6 stamps its end, and a trend of time tells how long it took (ms).
-fn began_ns(series: &Series, sample: &Sample) -> i64 {
+pub(super) fn began_ns(series: &Series, sample: &Sample) -> i64 {
     let timed = series.name.ends_with("_duration") && sample.value.is_finite();
     let took_ns = if timed {
         SimDuration::from_secs_f64(sample.value.max(0.0) / 1e3)
@@ -216,6 +218,30 @@ fn events(chosen: &[&Series], bin: SimDuration) -> Result<RateTrace, RateError> 
     let rate = |count: u32| f64::from(count) / bin.as_secs_f64();
     let steps = counts.into_iter().map(|count| (bin, rate(count))).collect();
     Ok(RateTrace { start_ns: first, steps, meaning: Meaning::Events, gaps: Vec::new() })
+}
+
+/// Counts of bins, by position from 1970 on, as rates; bins between them are empty.
+pub(super) fn of_bins(
+    bins: &BTreeMap<i64, u32>,
+    bin: SimDuration,
+    meaning: Meaning,
+) -> Result<RateTrace, RateError> {
+    let (Some(first), Some(last)) = (bins.keys().next(), bins.keys().last()) else {
+        return Err(RateError::TooFew(0, String::new()));
+    };
+    let count = u64::try_from(last - first).unwrap_or(u64::MAX).saturating_add(1);
+    if count > STEPS_MOST {
+        let span = SimDuration::from_nanos(bin.as_nanos().saturating_mul(count));
+        return Err(RateError::TooLong(span, bin));
+    }
+    let of = |slot: i64| bins.get(&slot).copied().unwrap_or(0);
+    let steps = (*first..=*last).map(|slot| (bin, f64::from(of(slot)) / bin.as_secs_f64()));
+    Ok(RateTrace {
+        start_ns: first.saturating_mul(signed(bin)),
+        steps: steps.collect(),
+        meaning,
+        gaps: Vec::new(),
+    })
 }
 
 type Gap = (i64, i64);

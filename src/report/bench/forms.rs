@@ -7,6 +7,7 @@ use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, Tes
 use crate::findings::text::plural;
 use crate::report::bench::comparison::{Compared, Comparison, Line, percent};
 use crate::report::bench::verdict_word;
+use crate::report::ci::{annotation, junit_document};
 use crate::report::figures::shown;
 use crate::report::grid::text::columns;
 use crate::sweep::Measure;
@@ -193,7 +194,7 @@ pub fn junit(comparison: &Comparison) -> String {
         suite.add_test_case(limits(comparison, scenario));
         report.add_test_suite(suite);
     }
-    report.to_string().expect("a report can be written into memory")
+    junit_document(&report)
 }
 
 fn limits(comparison: &Comparison, scenario: &Compared) -> TestCase {
@@ -214,20 +215,13 @@ fn limits(comparison: &Comparison, scenario: &Compared) -> TestCase {
 /// Annotations of GitHub Actions: an error for each regression, a notice when there is none.
 #[must_use]
 pub fn github(comparison: &Comparison) -> String {
-    let escaped = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    let mut out = String::new();
-    for regression in &comparison.regressions {
-        let title = escaped(&regression.scenario).replace(':', "%3A").replace(',', "%2C");
-        let _ = writeln!(out, "::error title={title}::{}", escaped(&regression.what));
-    }
     if comparison.regressions.is_empty() {
-        let _ = writeln!(
-            out,
-            "::notice title=aurelius-sim::no regression in {}",
-            plural(comparison.scenarios.len(), "scenario")
-        );
+        let message =
+            format!("no regression in {}", plural(comparison.scenarios.len(), "scenario"));
+        return annotation("notice", "", "aurelius-sim", &message);
     }
-    out
+    let regressions = comparison.regressions.iter();
+    regressions.map(|it| annotation("error", "", &it.scenario, &it.what)).collect()
 }
 
 #[cfg(test)]

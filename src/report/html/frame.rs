@@ -1,7 +1,7 @@
 //! What all pages have in common: head, navigation, parts, data and script.
 
+use crate::model::KUBERNETES;
 use crate::report::html::write::{escaped, in_script};
-use crate::report::json::KUBERNETES;
 
 const STYLE: &str = include_str!("../../../assets/report.css");
 const SCRIPT: &str = include_str!("../../../assets/report.js");

@@ -6,6 +6,7 @@
 //! and a sizing each have a page.
 
 mod alerts;
+mod backtest;
 mod charts;
 mod comparison;
 mod cost;
@@ -18,6 +19,7 @@ mod summary;
 mod tables;
 mod write;
 
+pub use backtest::backtest;
 pub use comparison::{ComparedRuns, comparison};
 pub use sizing::{Sized, sizing};
 

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use alerts::{Alert, Expectation, alert, expectation};
 
+use crate::model::KUBERNETES;
 use crate::report::figures::to_json;
 use crate::report::{
     CostEntry, EndsEntry, FindingEntry, InputEntry, Location, MetricEntry, PoolEntry, Report,
@@ -24,8 +25,6 @@ use crate::report::{
 pub const VERSION: &str = "1.0.0";
 /// Where the form is written down.
 pub const SCHEMA: &str = "https://aurelius.dev/schema/result.v1.json";
-/// The Kubernetes whose decisions are simulated.
-pub const KUBERNETES: &str = "1.36";
 
 /// The document, with a newline at its end.
 ///

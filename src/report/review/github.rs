@@ -2,6 +2,7 @@
 
 use super::counted;
 use crate::checks::{Finding, Review, Severity};
+use crate::report::ci;
 
 /// Annotations that a step shows of each level.
 const SHOWN: usize = 10;
@@ -22,7 +23,12 @@ pub fn github(review: &Review) -> String {
         }
         if total > shown {
             let rest = counted(total - shown, "more finding");
-            text.push_str(&format!("::{command} title=aurelius-sim::{rest} of this level\n"));
+            text.push_str(&ci::annotation(
+                command,
+                "",
+                "aurelius-sim",
+                &format!("{rest} of this level"),
+            ));
         }
     }
     text
@@ -34,24 +40,14 @@ fn annotation(command: &str, finding: &Finding) -> String {
         message.push('\n');
         message.push_str(more);
     }
-    let title = property(&format!("{} {}", finding.code, finding.code.entry().slug));
-    let place = finding.place.as_ref().map(|place| {
-        let file = property(place.file.strip_prefix("./").unwrap_or(&place.file));
-        let mut parts = format!("file={file},line={},", place.line);
-        if place.end_line == place.line {
-            parts.push_str(&format!("col={},endColumn={},", place.column, place.end_column));
+    let title = format!("{} {}", finding.code, finding.code.entry().slug);
+    let place = finding.place.as_ref().map(|at| {
+        let more: &[(&str, u32)] = if at.end_line == at.line {
+            &[("line", at.line), ("col", at.column), ("endColumn", at.end_column)]
         } else {
-            parts.push_str(&format!("endLine={},", place.end_line));
-        }
-        parts
+            &[("line", at.line), ("endLine", at.end_line)]
+        };
+        ci::place(&at.file, more)
     });
-    format!("::{command} {}title={title}::{}\n", place.unwrap_or_default(), data(&message))
-}
-
-fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
-}
-
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+    ci::annotation(command, &place.unwrap_or_default(), &title, &message)
 }

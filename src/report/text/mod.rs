@@ -68,6 +68,8 @@ pub struct Told<'a> {
     pub causes: &'a [Cause],
     /// The seed of the run.
     pub seed: u64,
+    /// What was run, as one types it behind `run`: `scenarios/peak.yaml --values sized.yaml`.
+    pub asked: &'a str,
     /// How long the simulation took, in words, when that is to be told: `0.21s`.
     pub ran_in: Option<&'a str>,
 }

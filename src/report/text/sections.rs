@@ -7,6 +7,7 @@ use crate::findings::{Severity, TimelineLine, code, timeline as chosen};
 use crate::metrics::Aborted;
 use crate::metrics::ThresholdResult;
 use crate::metrics::cost::cents;
+use crate::model::KUBERNETES;
 use crate::report::assemble::assumptions;
 use crate::report::text::layout::{Line, Page, Role};
 use crate::report::text::{COLUMNS_MOST, Detail, Told};
@@ -14,9 +15,6 @@ use crate::scenario::ThresholdSpec;
 use crate::scenario::threshold::{Severity as Gravity, Verdict};
 use crate::units::convert::f64_from_u64;
 use crate::units::{SimDuration, SimTime};
-
-/// Kubernetes whose rules are run.
-const KUBERNETES: &str = "1.36";
 
 pub(super) fn header(told: &Told<'_>, page: &mut Page) {
     let scenario = told.case.scenario;
@@ -291,7 +289,7 @@ pub(in crate::report) fn thousands(amount: Decimal) -> String {
 }
 
 pub(super) fn next(told: &Told<'_>, page: &mut Page) {
-    let path = &told.case.scenario.path;
+    let asked = told.asked;
     let reason = told
         .causes
         .iter()
@@ -302,18 +300,68 @@ pub(super) fn next(told: &Told<'_>, page: &mut Page) {
     let failed = counts(told).failed > 0 || !told.alerts.holds();
     page.blank();
     let command = if failed {
-        format!("aurelius-sim run {path} --summary full")
+        format!("aurelius-sim run {asked} --summary full")
     } else {
-        format!("aurelius-sim run {path} -o svg=charts")
+        format!("aurelius-sim run {asked} -o svg=charts")
     };
     let next = |text: String| Line::new().with(Role::Title, "  Next: ").plain(text);
-    let Some(code) = reason else { return page.add(next(command)) };
+    let Some(code) = reason else {
+        let mut lines = continued(&command, COLUMNS_MOST - "  Next: ".len()).into_iter();
+        lines.next().into_iter().for_each(|first| page.add(next(first)));
+        return lines.for_each(|line| page.add(Line::new().plain(format!("        {line}"))));
+    };
     let explain = format!("aurelius-sim explain {}", code.id);
     let both = format!("{explain}, {command}");
     if "  Next: ".len() + both.chars().count() <= COLUMNS_MOST {
         page.add(next(both));
     } else {
         page.add(next(explain));
-        page.add(Line::new().plain(format!("        {command}")));
+        for line in continued(&command, COLUMNS_MOST - "        ".len()) {
+            page.add(Line::new().plain(format!("        {line}")));
+        }
+    }
+}
+
+/// A command on as many lines as it needs, broken before options so that a shell takes it as it stands;
+/// one with quoted words stays whole.
+fn continued(command: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    if command.contains('\'') {
+        return vec![command.to_owned()];
+    }
+    for (position, part) in command.split(" -").enumerate() {
+        let part = if position == 0 { part.to_owned() } else { format!("-{part}") };
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + part.chars().count() + 3 <= columns => {
+                line.push(' ');
+                line.push_str(&part);
+            }
+            Some(line) => {
+                line.push_str(" \\");
+                lines.push(format!("  {part}"));
+            }
+            None => lines.push(part),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::continued;
+
+    #[test]
+    fn a_long_command_is_broken_as_a_shell_reads_it() {
+        let command = "aurelius-sim run --rps 200 --chart deploy/chart --values prod.yaml";
+        assert_eq!(continued(command, 100), [command]);
+        let broken = continued(command, 50);
+        assert_eq!(
+            broken,
+            ["aurelius-sim run --rps 200 --chart deploy/chart \\", "  --values prod.yaml",]
+        );
+        assert!(broken.iter().all(|line| line.chars().count() <= 50), "{broken:?}");
+        assert_eq!(broken.join("\n").replace(" \\\n ", ""), command);
+        let quoted = "aurelius-sim run --rps 200 --set 'a= --b' --values prod.yaml";
+        assert_eq!(continued(quoted, 20), [quoted]);
     }
 }

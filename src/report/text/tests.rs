@@ -17,6 +17,7 @@ fn written(run: &Fixture, style: Style) -> String {
         findings: &findings,
         causes: &causes,
         seed: 42,
+        asked: "tests/data/tell/peak.yaml",
         ran_in: None,
     };
     summary(&told, style)

@@ -36,10 +36,14 @@ const POD: &[&str] = &["namespace", "pod", "uid"];
 const CONDITION: &[&str] = &["namespace", "pod", "uid", "condition"];
 const PHASE: &[&str] = &["namespace", "pod", "uid", "phase"];
 const CONTAINER: &[&str] = &["namespace", "pod", "uid", "container"];
+const REASON: &[&str] = &["namespace", "pod", "uid", "container", "reason"];
 const RESOURCE: &[&str] = &["namespace", "pod", "uid", "container", "node", "resource", "unit"];
 const DEPLOYMENT: &[&str] = &["namespace", "deployment"];
 const STATEFUL_SET: &[&str] = &["namespace", "statefulset"];
 const DAEMON_SET: &[&str] = &["namespace", "daemonset"];
+const REVISION: &[&str] = &["namespace", "statefulset", "revision"];
+const JOB: &[&str] = &["namespace", "job_name"];
+const JOB_CONDITION: &[&str] = &["namespace", "job_name", "condition"];
 const HPA: &[&str] = &["namespace", "horizontalpodautoscaler"];
 const BUDGET: &[&str] = &["namespace", "poddisruptionbudget"];
 const CADVISOR: &[&str] = &["namespace", "pod", "container", "image", "id", "node", "metrics_path"];
@@ -84,6 +88,10 @@ pub const EXPOSED: &[Exposed] = &[
     kube("kube_pod_deletion_timestamp", POD),
     kube("kube_pod_container_status_restarts_total", CONTAINER),
     kube("kube_pod_container_status_running", CONTAINER),
+    kube("kube_pod_container_status_waiting", CONTAINER),
+    kube("kube_pod_container_status_waiting_reason", REASON),
+    kube("kube_pod_container_status_last_terminated_reason", REASON),
+    kube("kube_pod_start_time", POD),
     kube("kube_pod_container_status_ready", CONTAINER),
     kube("kube_pod_container_resource_requests", RESOURCE),
     kube("kube_pod_container_resource_limits", RESOURCE),
@@ -92,10 +100,35 @@ pub const EXPOSED: &[Exposed] = &[
     kube("kube_deployment_status_replicas_ready", DEPLOYMENT),
     kube("kube_deployment_status_replicas_available", DEPLOYMENT),
     kube("kube_deployment_status_replicas_unavailable", DEPLOYMENT),
+    kube("kube_deployment_status_replicas_updated", DEPLOYMENT),
+    kube("kube_deployment_status_observed_generation", DEPLOYMENT),
+    kube("kube_deployment_metadata_generation", DEPLOYMENT),
+    kube(
+        "kube_deployment_status_condition",
+        &["namespace", "deployment", "condition", "status", "reason"],
+    ),
     kube("kube_statefulset_replicas", STATEFUL_SET),
     kube("kube_statefulset_status_replicas", STATEFUL_SET),
     kube("kube_statefulset_status_replicas_ready", STATEFUL_SET),
+    kube("kube_statefulset_status_replicas_available", STATEFUL_SET),
+    kube("kube_statefulset_status_replicas_updated", STATEFUL_SET),
+    kube("kube_statefulset_status_replicas_current", STATEFUL_SET),
+    kube("kube_statefulset_status_current_revision", REVISION),
+    kube("kube_statefulset_status_update_revision", REVISION),
     kube("kube_daemonset_status_number_ready", DAEMON_SET),
+    kube("kube_daemonset_status_number_available", DAEMON_SET),
+    kube("kube_daemonset_status_number_unavailable", DAEMON_SET),
+    kube("kube_daemonset_status_number_misscheduled", DAEMON_SET),
+    kube("kube_daemonset_status_desired_number_scheduled", DAEMON_SET),
+    kube("kube_daemonset_status_updated_number_scheduled", DAEMON_SET),
+    kube("kube_job_status_active", JOB),
+    kube("kube_job_status_succeeded", JOB),
+    kube("kube_job_status_failed", &["namespace", "job_name", "reason"]),
+    kube("kube_job_status_start_time", JOB),
+    kube("kube_job_spec_completions", JOB),
+    kube("kube_job_failed", JOB_CONDITION),
+    kube("kube_job_complete", JOB_CONDITION),
+    kube("kube_resourcequota", &["namespace", "resourcequota", "resource", "type"]),
     kube("kube_daemonset_status_current_number_scheduled", DAEMON_SET),
     kube("kube_horizontalpodautoscaler_spec_min_replicas", HPA),
     kube("kube_horizontalpodautoscaler_spec_max_replicas", HPA),
@@ -110,6 +143,8 @@ pub const EXPOSED: &[Exposed] = &[
     kube("kube_poddisruptionbudget_status_pod_disruptions_allowed", BUDGET),
     kube("kube_poddisruptionbudget_status_expected_pods", BUDGET),
     kube("kube_node_info", &["node"]),
+    kube("kube_node_created", &["node"]),
+    kube("kube_node_spec_taint", &["node", "key", "value", "effect"]),
     kube("kube_node_status_condition", &["node", "condition", "status"]),
     kube("kube_node_status_allocatable", NODE_RESOURCE),
     kube("kube_node_status_capacity", NODE_RESOURCE),

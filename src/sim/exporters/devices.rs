@@ -1,13 +1,13 @@
 //! NVIDIA's exporter: each GPU of a node, in use by a pod or by none.
 
 use crate::cluster::Node;
+use crate::cluster::api::{GPU, GpuSharing};
 use crate::model::id::PodId;
 use crate::model::observer::Observer;
 use crate::sim::Run;
 use crate::sim::exporters::Page;
 use crate::units::SimTime;
 
-const GPU: &str = "nvidia.com/gpu";
 const METRIC: &str = "DCGM_FI_DEV_GPU_UTIL";
 
 impl<O: Observer> Run<'_, O> {
@@ -40,14 +40,17 @@ impl<O: Observer> Run<'_, O> {
             return;
         }
         for node in self.cluster.nodes().filter(|node| node.has_kubelet()) {
-            let there = node.allocatable.get(GPU);
-            if there > 0 {
-                self.show_gpus(now, node, there, page);
+            let sharing = node.pool.and_then(|pool| self.cluster.pool(pool).spec.gpu_sharing);
+            let name = sharing.map_or(GPU, GpuSharing::resource);
+            if node.allocatable.get(name) > 0 {
+                self.show_gpus(now, node, name, page);
             }
         }
     }
 
-    fn show_gpus(&self, now: SimTime, node: &Node, there: i64, page: &mut Page<'_>) {
+    /// Slices go round the GPUs: each of them is told once for each pod that has a part of it.
+    fn show_gpus(&self, now: SimTime, node: &Node, name: &str, page: &mut Page<'_>) {
+        let there = node.capacity.get(GPU).max(1);
         let mut next = 0_i64;
         let model = node.label("nvidia.com/gpu.product").unwrap_or("");
         let mut show = |number: i64, pod: (&str, &str, &str), utilisation: f64| {
@@ -73,11 +76,11 @@ impl<O: Observer> Run<'_, O> {
                 .spec
                 .containers
                 .iter()
-                .find(|it| it.limits.extended.iter().any(|(name, _)| &**name == GPU));
+                .find(|it| it.limits.extended.iter().any(|(held, _)| &**held == name));
             let container = holder.map_or("", |it| &*it.name);
             let utilisation = self.gpu_utilisation(now, pod.id);
-            for _ in 0..pod.requests.get(GPU) {
-                show(next, (&pod.namespace, &pod.name, container), utilisation);
+            for _ in 0..pod.requests.get(name).min(there) {
+                show(next % there, (&pod.namespace, &pod.name, container), utilisation);
                 next += 1;
             }
         }

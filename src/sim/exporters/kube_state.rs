@@ -3,12 +3,14 @@
 use crate::cluster::api::WorkloadKind;
 use crate::cluster::{ConditionStatus, Pod, PodPhase};
 use crate::model::observer::Observer;
+use crate::model::record::Death;
 use crate::sim::Run;
+use crate::sim::containers::Life;
 use crate::sim::exporters::{Page, flag, uid};
 use crate::units::SimTime;
 use crate::units::convert::f64_from_i64;
 
-const ANY: [&str; 13] = [
+const ANY: [&str; 17] = [
     "kube_pod_info",
     "kube_pod_owner",
     "kube_pod_status_ready",
@@ -17,7 +19,11 @@ const ANY: [&str; 13] = [
     "kube_pod_status_phase",
     "kube_pod_created",
     "kube_pod_deletion_timestamp",
+    "kube_pod_start_time",
     "kube_pod_container_status_restarts_total",
+    "kube_pod_container_status_waiting",
+    "kube_pod_container_status_waiting_reason",
+    "kube_pod_container_status_last_terminated_reason",
     "kube_pod_container_status_running",
     "kube_pod_container_status_ready",
     "kube_pod_container_resource_requests",
@@ -33,7 +39,7 @@ impl<O: Observer> Run<'_, O> {
             let uid = uid(pod.id);
             let own = [("namespace", &*pod.namespace), ("pod", &*pod.name), ("uid", &*uid)];
             self.show_pod(now, pod, &own, page);
-            if page.wants(&ANY[8..]) {
+            if page.wants(&ANY[9..]) {
                 self.show_containers(pod, &own, page);
             }
         }
@@ -103,6 +109,10 @@ impl<O: Observer> Run<'_, O> {
             );
         }
         page.put("kube_pod_created", own, page.instant(pod.created));
+        // A kubelet writes `status.startTime` when it takes the pod.
+        if let Some(bound) = pod.bound {
+            page.put("kube_pod_start_time", own, page.instant(bound));
+        }
         if pod.is_terminating() {
             page.put("kube_pod_deletion_timestamp", own, page.instant(now));
         }
@@ -145,17 +155,49 @@ impl<O: Observer> Run<'_, O> {
                 }
             }
         }
-        for (position, life) in self.containers.running(pod.id) {
-            let Some(container) = spec.container_at(position) else { continue };
-            // Init containers have metrics of their own, which nobody asks for here.
-            if !spec.containers.iter().any(|main| main.name == container.name) {
-                continue;
-            }
-            let labels = [namespace, name, uid, ("container", &*container.name)];
-            let restarts = f64::from(life.restarts());
-            page.put("kube_pod_container_status_restarts_total", &labels, restarts);
-            page.put("kube_pod_container_status_running", &labels, flag(life.since.is_some()));
-            page.put("kube_pod_container_status_ready", &labels, flag(life.is_ready()));
+        // Before a kubelet has the pod, nobody tells of its containers.
+        if pod.node.is_none() || pod.has_ended() {
+            return;
         }
+        // Init containers have metrics of their own, which nobody asks for here.
+        let first = spec.init_containers.len();
+        for (at, container) in spec.containers.iter().enumerate() {
+            let life = u8::try_from(first + at).ok();
+            let life = life.and_then(|position| self.containers.life(pod.id, position));
+            let labels = [namespace, name, uid, ("container", &*container.name)];
+            let restarts = life.map_or(0.0, |life| f64::from(life.restarts()));
+            let running = life.is_some_and(|life| life.since.is_some());
+            let waits = waiting(life, !running && first > 0);
+            page.put("kube_pod_container_status_restarts_total", &labels, restarts);
+            page.put("kube_pod_container_status_running", &labels, flag(running));
+            page.put("kube_pod_container_status_waiting", &labels, flag(waits.is_some()));
+            let ready = life.is_some_and(Life::is_ready);
+            page.put("kube_pod_container_status_ready", &labels, flag(ready));
+            let last = life.and_then(Life::last_death).map(|why| {
+                let killed =
+                    matches!(why, Death::OutOfMemory { .. } | Death::NodeOutOfMemory { .. });
+                if killed { "OOMKilled" } else { "Error" }
+            });
+            let reasons = [
+                ("kube_pod_container_status_waiting_reason", waits),
+                ("kube_pod_container_status_last_terminated_reason", last),
+            ];
+            for (metric, reason) in reasons {
+                let Some(reason) = reason else { continue };
+                let [namespace, name, uid, container] = labels;
+                let labels = [namespace, name, uid, container, ("reason", reason)];
+                page.put(metric, &labels, 1.0);
+            }
+        }
+    }
+}
+
+/// Why a container does not run yet, in the kubelet's words; `None` when it runs or has ended. After its
+/// first death it is in its back-off, before that its pod is being made.
+fn waiting(life: Option<&Life>, after_others: bool) -> Option<&'static str> {
+    match life {
+        Some(life) if life.since.is_some() || life.has_ended() => None,
+        Some(life) if life.restarts() > 0 => Some("CrashLoopBackOff"),
+        Some(_) | None => Some(if after_others { "PodInitializing" } else { "ContainerCreating" }),
     }
 }

@@ -4,6 +4,7 @@
 //! Only what rules ask for is made. Requests are not told here: whoever evaluates rules hears each of
 //! them and counts, as the processes would.
 
+mod batch;
 mod devices;
 mod kube_state;
 mod objects;
@@ -101,6 +102,8 @@ impl<O: Observer> Run<'_, O> {
                 self.show_pods(now, &mut page);
                 self.show_workloads(&mut page);
                 self.show_objects(&mut page);
+                self.show_jobs(&mut page);
+                self.show_quotas(now, &mut page);
                 self.show_nodes(&mut page);
                 self.show_usage(now, &mut page);
                 self.show_devices(now, &mut page);

@@ -2,7 +2,9 @@
 
 use crate::cluster::api::WorkloadKind;
 use crate::cluster::{ConditionStatus, Node, NodePhase, Workload};
-use crate::control::hpa;
+use crate::control::deployment::Available;
+use crate::control::{daemon_set, hpa};
+use crate::model::id::WorkloadId;
 use crate::model::observer::Observer;
 use crate::sim::Run;
 use crate::sim::exporters::{Page, flag};
@@ -14,6 +16,10 @@ struct Pods {
     all: f64,
     ready: f64,
     available: f64,
+    /// Of the template that is wanted.
+    updated: f64,
+    /// Of the revision that a StatefulSet comes from.
+    current: f64,
 }
 
 impl<O: Observer> Run<'_, O> {
@@ -38,17 +44,23 @@ impl<O: Observer> Run<'_, O> {
                     page.put("kube_deployment_status_replicas_available", &own, pods.available);
                     let missing = (pods.all - pods.available).max(0.0);
                     page.put("kube_deployment_status_replicas_unavailable", &own, missing);
+                    page.put("kube_deployment_status_replicas_updated", &own, pods.updated);
+                    self.show_deployment_status(workload.id, &own, page);
                 }
                 WorkloadKind::StatefulSet { .. } => {
                     let own = [namespace, ("statefulset", &*meta.name)];
                     page.put("kube_statefulset_replicas", &own, wanted);
                     page.put("kube_statefulset_status_replicas", &own, pods.all);
                     page.put("kube_statefulset_status_replicas_ready", &own, pods.ready);
+                    page.put("kube_statefulset_status_replicas_available", &own, pods.available);
+                    page.put("kube_statefulset_status_replicas_updated", &own, pods.updated);
+                    page.put("kube_statefulset_status_replicas_current", &own, pods.current);
+                    self.show_revisions(workload, &own, page);
                 }
                 WorkloadKind::DaemonSet { .. } => {
                     let own = [namespace, ("daemonset", &*meta.name)];
                     page.put("kube_daemonset_status_number_ready", &own, pods.ready);
-                    page.put("kube_daemonset_status_current_number_scheduled", &own, pods.all);
+                    self.show_daemons(workload, &own, page);
                 }
                 WorkloadKind::ReplicaSet | WorkloadKind::Job(_) => {}
             }
@@ -58,14 +70,78 @@ impl<O: Observer> Run<'_, O> {
     fn count_pods(&self, workload: &Workload) -> Pods {
         let now = self.queue.now();
         let (mut all, mut ready, mut available) = (0_u32, 0_u32, 0_u32);
+        let (mut updated, mut current) = (0_u32, 0_u32);
+        let wanted = workload.wanted().template_id;
+        let from = self.workloads.controllers.current_revision(workload.id).unwrap_or(wanted);
         for pod in self.cluster.pods_of(workload.id).filter(|pod| pod.is_active()) {
             all += 1;
+            updated += u32::from(pod.template_id == wanted);
+            current += u32::from(pod.template_id == from);
             let Some(condition) = pod.ready.filter(|_| pod.is_ready()) else { continue };
             ready += 1;
             let lasted = now.since(condition.since) >= workload.spec.min_ready;
             available += u32::from(lasted);
         }
-        Pods { all: all.into(), ready: ready.into(), available: available.into() }
+        Pods {
+            all: all.into(),
+            ready: ready.into(),
+            available: available.into(),
+            updated: updated.into(),
+            current: current.into(),
+        }
+    }
+
+    /// What a Deployment's controller has written. It looks within its reaction of a change, so that at a
+    /// scrape what is written has been observed.
+    fn show_deployment_status(&self, id: WorkloadId, own: &[(&str, &str); 2], page: &mut Page<'_>) {
+        let Some(status) = self.workloads.controllers.deployment_status(id) else { return };
+        let generation = f64_from_i64(status.observed_generation);
+        page.put("kube_deployment_status_observed_generation", own, generation);
+        page.put("kube_deployment_metadata_generation", own, generation);
+        let conditions = [
+            ("Available", status.conditions.available.map(Available::words)),
+            ("Progressing", status.conditions.progressing.map(|it| it.reason.words())),
+        ];
+        for (kind, words) in conditions {
+            let Some((is, reason)) = words else { continue };
+            for word in ["true", "false", "unknown"] {
+                let labels =
+                    [own[0], own[1], ("condition", kind), ("status", word), ("reason", reason)];
+                let holds = flag(is.eq_ignore_ascii_case(word));
+                page.put("kube_deployment_status_condition", &labels, holds);
+            }
+        }
+    }
+
+    /// The revision that a StatefulSet comes from, and the one it goes to.
+    fn show_revisions(&self, workload: &Workload, own: &[(&str, &str); 2], page: &mut Page<'_>) {
+        let wanted = workload.wanted().template_id;
+        let current = self.workloads.controllers.current_revision(workload.id).unwrap_or(wanted);
+        let both = [
+            ("kube_statefulset_status_current_revision", current),
+            ("kube_statefulset_status_update_revision", wanted),
+        ];
+        for (metric, revision) in both {
+            let revision = format!("{}-{}", workload.spec.meta.name, revision.0);
+            page.put(metric, &[own[0], own[1], ("revision", &revision)], 1.0);
+        }
+    }
+
+    /// A DaemonSet by nodes (daemon_controller.go `updateDaemonSetStatus`).
+    fn show_daemons(&self, workload: &Workload, own: &[(&str, &str); 2], page: &mut Page<'_>) {
+        let now = self.queue.now();
+        let status = daemon_set::status(now, &self.cluster, workload.id);
+        let figures = [
+            ("kube_daemonset_status_desired_number_scheduled", status.desired),
+            ("kube_daemonset_status_current_number_scheduled", status.current),
+            ("kube_daemonset_status_number_misscheduled", status.misscheduled),
+            ("kube_daemonset_status_updated_number_scheduled", status.updated),
+            ("kube_daemonset_status_number_available", status.available),
+            ("kube_daemonset_status_number_unavailable", status.desired - status.available),
+        ];
+        for (metric, count) in figures {
+            page.put(metric, own, f64::from(count));
+        }
     }
 
     pub(super) fn show_objects(&self, page: &mut Page<'_>) {
@@ -152,6 +228,12 @@ impl<O: Observer> Run<'_, O> {
 fn show_node(node: &Node, page: &mut Page<'_>) {
     let name = ("node", &*node.name);
     page.put("kube_node_info", &[name], 1.0);
+    page.put("kube_node_created", &[name], page.instant(node.created));
+    for taint in &node.taints {
+        let effect = taint.effect.to_string();
+        let labels = [name, ("key", &*taint.key), ("value", &*taint.value), ("effect", &*effect)];
+        page.put("kube_node_spec_taint", &labels, 1.0);
+    }
     page.put("kube_node_spec_unschedulable", &[name], flag(node.unschedulable));
     let ready = match node.phase {
         NodePhase::Ready => ConditionStatus::True,
@@ -161,14 +243,24 @@ fn show_node(node: &Node, page: &mut Page<'_>) {
         | NodePhase::Registered
         | NodePhase::Removing => ConditionStatus::False,
     };
+    // A kubelet that is not heard of any more says nothing of its memory either.
+    let pressed =
+        node.taints.iter().any(|taint| &*taint.key == crate::control::node_pressure::TAINT);
+    let memory = match (node.phase, pressed) {
+        (NodePhase::Lost, _) => ConditionStatus::Unknown,
+        (_, true) => ConditionStatus::True,
+        (_, false) => ConditionStatus::False,
+    };
     let words = [
         ("true", ConditionStatus::True),
         ("false", ConditionStatus::False),
         ("unknown", ConditionStatus::Unknown),
     ];
-    for (word, status) in words {
-        let labels = [name, ("condition", "Ready"), ("status", word)];
-        page.put("kube_node_status_condition", &labels, flag(ready == status));
+    for (condition, is) in [("Ready", ready), ("MemoryPressure", memory)] {
+        for (word, status) in words {
+            let labels = [name, ("condition", condition), ("status", word)];
+            page.put("kube_node_status_condition", &labels, flag(is == status));
+        }
     }
     let lists: [(&'static str, &Resources); 2] = [
         ("kube_node_status_allocatable", &node.allocatable),

@@ -394,7 +394,7 @@ fn put_pool(scenario: &mut Scenario, figure: &Figure, amount: &Amount) {
             pool.max = count;
             pool.initial = pool.initial.min(count);
         }
-        (_, _, Some(machine)) => pool.instance = machine,
+        (_, _, Some(machine)) => pool.set_instance(machine),
         _ => {}
     }
 }

@@ -22,6 +22,7 @@ pub mod plans;
 mod pools;
 mod search;
 pub mod trial;
+mod trim;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ pub use outlook::{Headroom, Need, Tolerance};
 pub use search::one_step_down;
 
 /// How a sizing is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SizeOptions {
     /// Seeds of the proof.
     pub runs: u32,
@@ -49,6 +50,9 @@ pub struct SizeOptions {
     /// Seeds with which headroom and losses are asked of the scenarios as they are written; 0: the model
     /// of the search answers.
     pub outlook_runs: u32,
+    /// Machine families of the catalogue that pools may be moved to beside their own (`c6i`); a GPU stays
+    /// what it is, as service times were measured on it.
+    pub families: Vec<String>,
 }
 
 /// The plans there are.
@@ -215,7 +219,7 @@ pub fn possible(scenario: &Scenario) -> Vec<Figure> {
 pub fn size(
     scenarios: &[Scenario],
     ties: &[Vec<Figure>],
-    options: SizeOptions,
+    options: &SizeOptions,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Sizing, SweepError> {
     assert!(!scenarios.is_empty(), "sizing needs a scenario");

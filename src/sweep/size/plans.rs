@@ -27,7 +27,7 @@ const LOWERED_RUNS: u32 = 5;
 pub(super) fn sizing(
     written: &[Scenario],
     ties: &[Vec<super::Figure>],
-    options: SizeOptions,
+    options: &SizeOptions,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Sizing {
     let search = Search::new(written, ties, options);
@@ -60,6 +60,11 @@ pub(super) fn sizing(
             ([smallest, recommended, proven], proof, 2)
         }
     };
+    let mut found = found;
+    // What the proof allowed to lower may lie below what the search by rates had found meanwhile.
+    if chosen == 1 && found[1].1.holds() && found[1].1.cost() < found[2].1.cost() {
+        found[2] = found[1].clone();
+    }
     progress("how far it carries");
     let (plan, tried) = &found[chosen];
     let outlook = outlook::outlook(&search, &plan.figures, &today, tried);
@@ -134,7 +139,8 @@ fn bold(search: &Search<'_>, free: &Tried, bold: Boldness) -> (Reasoned, Tried) 
     }
     let (plan, tried) = search.machine_types(plan, tried);
     let (plan, tried) = search.repair(plan, tried);
-    search.minimise(plan, tried)
+    let (plan, tried) = search.minimise(plan, tried);
+    search.trim(plan, tried)
 }
 
 /// The recommended figures with margins given up, unless that costs more or fails.
@@ -166,7 +172,8 @@ fn cheapest(
     let (mut plan, tried) = search.repair(plan, tried);
     search.pool_bounds(&mut plan, &tried, Boldness::CHEAPEST);
     let tried = search.try_figures(&plan.figures);
-    let found = search.minimise(plan, tried);
+    let (plan, tried) = search.minimise(plan, tried);
+    let found = search.trim(plan, tried);
     if found.1.holds() && found.1.cost() <= recommended.1.cost() {
         found
     } else {
@@ -178,7 +185,7 @@ fn cheapest(
 fn proven(
     search: &Search<'_>,
     plan: &mut (Reasoned, Tried),
-    options: SizeOptions,
+    options: &SizeOptions,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Proof {
     let mut repaired = 0;
@@ -252,7 +259,7 @@ fn prove(search: &Search<'_>, figures: &Figures, runs: u32) -> Vec<Tried> {
 fn lower_by_requests(
     search: &Search<'_>,
     plan: &mut (Reasoned, Tried),
-    options: SizeOptions,
+    options: &SizeOptions,
 ) -> bool {
     let mut changed = false;
     loop {

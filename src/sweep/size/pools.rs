@@ -25,7 +25,7 @@ impl Search<'_> {
             let Some((least, most, reached)) = bounds(pool, tried) else { continue };
             // A node in every zone, where there was one.
             let zones = crate::units::convert::u64_from_usize(pool.zones.len().max(1));
-            let has_gpus = pool.instance.allocatable.get("nvidia.com/gpu") > 0;
+            let has_gpus = pool.instance.capacity.get("nvidia.com/gpu") > 0;
             let today = u64::from(pool.min);
             let alive = if has_gpus { 1 } else { 2 };
             let floor = if today >= zones && !has_gpus { zones } else { today.min(alive) };
@@ -50,7 +50,7 @@ impl Search<'_> {
         }
     }
 
-    /// For each pool another size of its machine family, when it holds and costs clearly less.
+    /// For each pool another machine type that it may have, when it holds and costs clearly less.
     pub(super) fn machine_types(&self, plan: Reasoned, tried: Tried) -> (Reasoned, Tried) {
         let (mut plan, mut tried) = (plan, tried);
         let planned = plan.figures.apply(self.first());
@@ -67,7 +67,15 @@ impl Search<'_> {
         (plan, tried)
     }
 
-    /// The plan with the cheapest type of a pool's family, by the requests that its nodes carried.
+    /// Whether a pool may have a machine type: its own family's, or one that was asked for.
+    fn may_be(&self, name: &str, today: &str) -> bool {
+        let family =
+            |name: &str| name.rsplit_once('.').map_or(name, |(family, _)| family).to_owned();
+        let wanted = family(name);
+        wanted == family(today) || self.options.families.contains(&wanted)
+    }
+
+    /// The plan with the cheapest type that a pool may have, by the requests that its nodes carried.
     fn cheaper_type(
         &self,
         plan: &Reasoned,
@@ -81,7 +89,7 @@ impl Search<'_> {
             .filter(|used| used.name == pool.name)
             .collect();
         let zones = crate::units::convert::u64_from_usize(pool.zones.len().max(1));
-        let has_gpus = pool.instance.allocatable.get("nvidia.com/gpu") > 0;
+        let has_gpus = pool.instance.capacity.get("nvidia.com/gpu") > 0;
         let floor = if has_gpus { 1 } else { zones.min(u64::from(pool.min).max(1)) };
         let price = |machine: &InstanceType| {
             let hourly = machine.price_per_hour(pool.spot)?.to_f64()?;
@@ -89,16 +97,16 @@ impl Search<'_> {
             Some(hourly * uses.iter().map(nodes).fold(0.0, f64::max))
         };
         let now = price(&pool.instance)?;
-        let family = |name: &str| name.split('.').next().map(str::to_owned);
         let fits = |machine: &&Arc<InstanceType>| {
             let holds = |used: &&PoolUse| {
                 used.largest_pod.0 <= machine.allocatable.cpu.as_cores() * FILL
                     && used.largest_pod.1 <= machine.allocatable.memory.as_f64() * FILL
             };
             machine.name != pool.instance.name
-                && family(&machine.name) == family(&pool.instance.name)
-                && machine.allocatable.get("nvidia.com/gpu")
-                    == pool.instance.allocatable.get("nvidia.com/gpu")
+                && self.may_be(&machine.name, &pool.instance.name)
+                && machine.gpu_kind == pool.instance.gpu_kind
+                && machine.capacity.get("nvidia.com/gpu")
+                    == pool.instance.capacity.get("nvidia.com/gpu")
                 && uses.iter().all(holds)
         };
         let candidates = self.first().machines.iter().filter(fits);

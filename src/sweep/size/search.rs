@@ -22,7 +22,7 @@ use crate::units::{Bytes, MilliCpu};
 /// Repairs of one plan; what so many do not mend is told as it is.
 const REPAIRS_MOST: u32 = 16;
 /// Rounds of lowering.
-const ROUNDS_MOST: u32 = 6;
+pub(super) const ROUNDS_MOST: u32 = 6;
 /// A saving below this share of the cost is not worth a figure.
 pub(super) const WORTH: f64 = 0.01;
 /// Parts that are tried in one repair.
@@ -36,7 +36,7 @@ pub(super) struct Search<'s> {
     pub(super) rates: Vec<Scenario>,
     /// What can be sized, of the first scenario.
     pub(super) parts: Vec<Part>,
-    pub(super) options: SizeOptions,
+    pub(super) options: &'s SizeOptions,
     /// Figures that one value stands for: they are set alike.
     pub(super) ties: &'s [Vec<Figure>],
     /// What was tried before: the plans come by many of the same figures.
@@ -65,7 +65,7 @@ impl Tried {
         self.trials.iter().map(|trial| trial.excess).sum()
     }
 
-    fn requested_cores(&self) -> f64 {
+    pub(super) fn requested_cores(&self) -> f64 {
         self.trials.iter().map(|trial| trial.requested_cores).sum()
     }
 
@@ -94,7 +94,7 @@ impl<'s> Search<'s> {
     pub(super) fn new(
         written: &'s [Scenario],
         ties: &'s [Vec<Figure>],
-        options: SizeOptions,
+        options: &'s SizeOptions,
     ) -> Self {
         let rates = written.iter().map(by_rates).collect();
         let parts = written.first().map(parts).unwrap_or_default();
@@ -433,7 +433,7 @@ pub(super) fn raise_maximum(plan: &mut Reasoned, scenario: &Scenario, part: &Par
 }
 
 /// The figures in which one plan differs from another.
-fn moved(plan: &Reasoned, next: &Reasoned) -> Vec<Figure> {
+pub(super) fn moved(plan: &Reasoned, next: &Reasoned) -> Vec<Figure> {
     let all = next.figures.0.iter();
     let moved = all.filter(|(figure, amount)| plan.figures.0.get(figure) != Some(amount));
     moved.map(|(figure, _)| figure.clone()).collect()

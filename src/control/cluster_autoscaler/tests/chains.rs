@@ -147,3 +147,33 @@ fn a_drain_may_cause_a_scale_up() {
     scene.pod(300, Some(refuge));
     assert_eq!(grown(&scene.run(620)), 1);
 }
+
+/// Two pods fit one node, and two nodes are on their way. A pod remembers where it was placed by the node's
+/// name. Names of nodes on their way hold a random number of the template (node_info_utils.go
+/// `SanitizedTemplateNodeInfoFromNodeInfo`): made anew, nobody finds them again, and the search goes round
+/// both nodes; kept from a node that is gone, the second pod goes where it was and the first joins it there.
+#[test]
+fn names_of_nodes_on_their_way_last_as_long_as_their_template() {
+    for (kept, part) in [(false, 0.45), (true, 0.0)] {
+        let mut scene = Scene::new(&[]);
+        let group = scene.group(0, 10, usize::from(kept), 1000);
+        if kept {
+            scene.pod(900, Some(NodeId(0)));
+        }
+        scene.pods(2, 900, None);
+        assert_eq!(grown(&scene.run(0)), 2);
+        scene.seen.nodes.clear();
+        scene.seen.pods.clear();
+        scene.group_mut(group).instances.clear();
+        scene.group_mut(group).target = 2;
+        scene.pods(2, 450, None);
+        for second in [10, 20] {
+            assert_eq!(scene.run(second).scale_up.fit_on_existing.len(), 2, "at {second}");
+        }
+        let arrived = scene.node(Some(group), 1000);
+        scene.node_mut(arrived).created = at(25);
+        scene.node_mut(arrived).ready_since = at(25);
+        let utilization = scene.run(30).scale_down.utilization[&arrived];
+        assert!((utilization.value - part).abs() < 1e-12, "kept: {kept}, {utilization:?}");
+    }
+}

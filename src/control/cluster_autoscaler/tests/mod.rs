@@ -5,6 +5,7 @@ mod chains;
 mod scale_down;
 mod scale_up;
 mod state;
+mod worked;
 
 use std::sync::Arc;
 
@@ -82,7 +83,7 @@ impl Scene {
 
     /// Adds a node, ready since long.
     fn node(&mut self, group: Option<PoolId>, cpu: i64) -> NodeId {
-        let id = NodeId::at(self.seen.nodes.len());
+        let id = NodeId(self.seen.nodes.iter().map(|node| node.id.0 + 1).max().unwrap_or(0));
         let name = text(&format!("node-{id}"));
         let mut shape = shape(cpu);
         shape.labels.insert(text("kubernetes.io/hostname"), Arc::clone(&name));

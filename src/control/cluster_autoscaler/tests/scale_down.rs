@@ -298,7 +298,7 @@ fn refused_evictions_are_given_up_after_two_minutes() {
     assert_eq!(outcome, Some(DeletionOutcome::EvictionsRefused(vec![pod])));
 }
 
-/// E15: two pods of a node under one budget that allows one of them. Both pass the rules, the node is to
+/// Two pods of a node under one budget that allows one of them. Both pass the rules, the node is to
 /// be drained; the first goes, the second is refused every ten seconds until its successor is ready.
 #[test]
 fn a_budget_within_a_node_makes_the_drain_wait() {
@@ -340,7 +340,7 @@ fn a_budget_within_a_node_makes_the_drain_wait() {
     assert_eq!(ended, [DeletionOutcome::EvictionsRefused(vec![pods[1]])]);
 }
 
-/// E23: with the list at its limit, fresh empty nodes come before nodes with pods that have waited, which
+/// With the list at its limit, fresh empty nodes come before nodes with pods that have waited, which
 /// fall off the list and lose their timers.
 #[test]
 fn fresh_empty_nodes_displace_those_that_wait() {

@@ -317,3 +317,19 @@ fn can_be_balanced(sight: &Sight<'_>, candidate: &Candidate, totals: &PoolTotals
     let totals = totals.get(&candidate.pool).copied().unwrap_or_default();
     !balanced || score(candidate.price, candidate.cost, totals) >= BALANCED_THRESHOLD
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pool that costs 1.0 an hour with a disruption of 30: a move at a disruption of 3, a tenth of it, is
+    /// worth it from a twentieth of the cost on, as 0.05 / 0.1 is the half that is asked for.
+    #[test]
+    fn a_move_is_worth_half_of_its_disruption() {
+        let rows = [(0.05, true), (0.049, false), (0.02, false), (0.0, false), (-0.1, false)];
+        for (savings, worth) in rows {
+            let found = score(savings, 3.0, (1.0, 30.0));
+            assert_eq!(found >= BALANCED_THRESHOLD, worth, "{savings}: {found}");
+        }
+    }
+}

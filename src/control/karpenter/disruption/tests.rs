@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::candidate::eviction_cost;
+use super::candidate::{candidates, eviction_cost};
 use super::validation::{Invalid, validate};
 use super::*;
 use crate::cluster::api::meta::IntOrPercent;
 use crate::cluster::api::{LabelSelector, Labels, PodTemplate};
 use crate::control::karpenter::fixture::{MINUTE, Scene, at};
-use crate::control::karpenter::instance::InstanceOption;
 use crate::control::karpenter::instance::tests::{custom, machine};
+use crate::control::karpenter::instance::{CapacityType, InstanceOption};
 use crate::control::karpenter::observation::{self, DO_NOT_DISRUPT, OwnerKind};
 use crate::control::karpenter::pool::tests::plain;
 use crate::control::karpenter::pool::{Budget, NodePool};
@@ -489,4 +489,101 @@ fn pods_that_budgets_never_let_go_get_no_new_capacity() {
     scene.seen.budgets.clear();
     scene.pod(PodId(0)).template = Arc::new(template);
     assert_eq!(count(&scene), 0);
+}
+
+/// Twenty nodes: a tenth, two, may go, and the two that are not ready are those two.
+#[test]
+fn nodes_that_are_not_ready_use_the_budget_up() {
+    let mut scene = scene();
+    scene.pool(0).budgets = vec![Budget::usual()];
+    for n in 0..20 {
+        scene.node(&format!("n{n:02}"), 0, "m5.large", ("a", "on-demand"));
+    }
+    assert_eq!(told(&scene, Method::Emptiness), "delete: [n00, n01]");
+    scene.node_mut(NodeId(18)).ready = false;
+    assert_eq!(told(&scene, Method::Emptiness), "delete: [n00]");
+    scene.node_mut(NodeId(19)).ready = false;
+    assert_eq!(told(&scene, Method::Emptiness), "nothing");
+}
+
+/// A pod whose deletion cost is -2^27 costs 1 - 1 = 0 to evict, one of the priority -2^25 as well. A node of
+/// nothing but such pods is empty, and goes although its pods fit nowhere else.
+#[test]
+fn a_node_of_pods_that_cost_nothing_is_empty_wherever_they_go() {
+    for by_priority in [false, true] {
+        let mut scene = scene();
+        let node = scene.node("n", 0, "m5.2xlarge", ("a", "on-demand"));
+        for name in ["p1", "p2"] {
+            let pod = runs(&mut scene, name, 3900, node);
+            if by_priority {
+                let template = &mut scene.pod(pod).template;
+                Arc::make_mut(template).spec.priority = -33_554_432;
+            } else {
+                annotated(
+                    &mut scene,
+                    pod,
+                    "controller.kubernetes.io/pod-deletion-cost",
+                    "-134217728",
+                );
+            }
+        }
+        assert_eq!(told(&scene, Method::Emptiness), "delete: [n]", "by priority: {by_priority}");
+    }
+}
+
+/// Price over 1 and what the pods cost: 0.384 / (1 + 3) = 0.096 of one, 0.096 / 1 = 0.096 of an empty one,
+/// 0.192 / (1 + 10) = 0.0175 of the last. Equals go by name.
+#[test]
+fn nodes_worth_most_for_each_disruption_come_first() {
+    let sizes = vec![
+        machine("m5.large", 2, 0.096),
+        machine("m5.xlarge", 4, 0.192),
+        machine("m5.2xlarge", 8, 0.384),
+    ];
+    let mut scene = Scene::new(vec![on_demand(unlimited(plain("default", sizes)))]);
+    for (name, machine, pods) in
+        [("cheap", "m5.xlarge", 10), ("dear", "m5.2xlarge", 3), ("empty", "m5.large", 0)]
+    {
+        let node = scene.node(name, 0, machine, ("a", "on-demand"));
+        for n in 0..pods {
+            runs(&mut scene, &format!("{name}-{n}"), 10, node);
+        }
+    }
+    let order = scene.with(|sight| {
+        let (mut all, _) = candidates(sight, Method::SingleNode.class());
+        consolidation::sort(&mut all);
+        all.iter().map(|it| (it.node.name.to_string(), it.ratio())).collect::<Vec<_>>()
+    });
+    let names: Vec<&str> = order.iter().map(|(name, _)| &**name).collect();
+    assert_eq!(names, ["dear", "empty", "cheap"]);
+    for ((name, ratio), expected) in order.iter().zip([0.384 / 4.0, 0.096, 0.192 / 11.0]) {
+        assert!((ratio - expected).abs() < 1e-12, "{name}: {ratio}");
+    }
+}
+
+/// Three nodes of 0.096 cost 0.288, and two of their pods fit the third node. A machine for all three of 0.192
+/// is cheaper, one of 0.384 is not. Where one of their own type is to be had it would do, too: then only
+/// cheaper ones than it may come, there are none, and two nodes go while one stays.
+#[test]
+fn a_replacement_costs_less_than_what_goes_and_is_no_copy_of_it() {
+    let sizes = vec![
+        machine("m5.large", 2, 0.096),
+        machine("m5.xlarge", 4, 0.192),
+        machine("m5.2xlarge", 8, 0.384),
+    ];
+    for (sold_out, expected) in [
+        (true, "replace: [n1, n2, n3] -> [1 replacement] of m5.xlarge"),
+        (false, "delete: [n1, n2]"),
+    ] {
+        let mut scene = Scene::new(vec![on_demand(unlimited(plain("default", sizes.clone())))]);
+        for name in ["n1", "n2", "n3"] {
+            let node = scene.node(name, 0, "m5.large", ("a", "on-demand"));
+            runs(&mut scene, &format!("of-{name}"), 600, node);
+        }
+        for zone in ["a", "b"].into_iter().filter(|_| sold_out) {
+            let key = (Arc::from("m5.large"), Arc::from(zone), CapacityType::OnDemand);
+            scene.unavailable.insert(key);
+        }
+        assert_eq!(told(&scene, Method::MultiNode), expected, "sold out: {sold_out}");
+    }
 }

@@ -477,3 +477,43 @@ fn pods_without_pools_are_told_so() {
     scene.waits("p", 100, 100, |_| {});
     assert_eq!(scene.planned(), ["nowhere: p (no dynamic nodepools found)"]);
 }
+
+/// A limit of 100 cores and types of 4 and 96. The first plan may become either, so 96 are taken off the
+/// limit: 4 are left, and the second plan of the round is of the small type alone.
+#[test]
+fn a_plan_is_charged_its_largest_type() {
+    let sizes = vec![machine("m5.xlarge", 4, 0.20), machine("m5.24xlarge", 96, 4.80)];
+    let mut scene = Scene::new(vec![plain("default", sizes)]);
+    scene.pool(0).limits = ResourceList { cpu: Some(MilliCpu(100_000)), ..ResourceList::default() };
+    let mut template = PodTemplate::default();
+    labelled(&mut template, "db");
+    template.spec.affinity.pod_anti_required = vec![near("db", "kubernetes.io/hostname")];
+    let (template, shape) = (Arc::new(template), scene.shape());
+    for name in ["p1", "p2"] {
+        scene.of_template(name, 3500, 100, &template, shape);
+    }
+    let planned = scene.planned();
+    assert_eq!(planned.len(), 2, "{planned:?}");
+    assert!(
+        planned.iter().any(|it| it.starts_with("default [m5.xlarge m5.24xlarge]:")),
+        "{planned:?}"
+    );
+    assert!(planned.iter().any(|it| it.starts_with("default [m5.xlarge]:")), "{planned:?}");
+}
+
+/// Five replicas that would rather not share a host get five nodes: a wish counts as a demand as long as a
+/// new node fulfils it.
+#[test]
+fn a_wish_for_a_host_of_its_own_costs_a_node_each() {
+    let mut scene = scene();
+    let mut template = PodTemplate::default();
+    labelled(&mut template, "web");
+    template.spec.affinity.pod_anti_preferred = vec![(100, near("web", "kubernetes.io/hostname"))];
+    let (template, shape) = (Arc::new(template), scene.shape());
+    for n in 0..5 {
+        scene.of_template(&format!("p{n}"), 100, 100, &template, shape);
+    }
+    assert_eq!(scene.planned().len(), 5);
+    scene.spec.options.preferences = crate::control::karpenter::pool::PreferencePolicy::Ignore;
+    assert_eq!(scene.planned().len(), 1, "those who ignore wishes need one");
+}

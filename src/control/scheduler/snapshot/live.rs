@@ -259,6 +259,7 @@ mod tests {
             launch: Dist::fixed(SimDuration::from_secs(1)),
             node_ready: None,
             gpu_ready: None,
+            gpu_sharing: None,
             spot: false,
             autoscaled: false,
             node_pool: None,

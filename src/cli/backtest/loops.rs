@@ -1,15 +1,13 @@
-//! `backtest`: a past day of an HPA again, under the figures it had and under others.
+//! Past days of an HPA again, out of what the controller saw or out of series.
 
-use std::path::{Path, PathBuf};
-
-use clap::Args;
+use std::path::Path;
 
 use crate::backtest::recorded::{is_loops, loops};
 use crate::backtest::series::{Points, day};
-use crate::backtest::{Day, Policy, Step, replay, told};
-use crate::cli::Exit;
-use crate::cli::files::{to_stderr, to_stdout, write_whole};
-use crate::cli::{recordings, say_error};
+use crate::backtest::{Backtest, Day, Policy, Step, compared, replay};
+use crate::cli::backtest::args::BacktestArgs;
+use crate::cli::files::to_stderr;
+use crate::cli::recordings;
 use crate::control::hpa::{Amounts, HpaConfig, HpaSpec, MetricSpec};
 use crate::input::adapters::ReleaseName;
 use crate::input::diagnostic::{Diagnostic, Severity};
@@ -19,44 +17,7 @@ use crate::input::render::{Colour, render_all};
 use crate::input::source::Sources;
 use crate::input::values::ValueInputs;
 use crate::input::{Helm, ReleaseInputs, load_objects, objects_in};
-use crate::report::backtest::picture;
 use crate::units::convert::round_i64;
-
-/// Arguments of `backtest`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Either a recording of what the controller saw (JSON lines: name, controller, hpa, syncs), or series: \
---manifests with the HPA and its workload, --replicas and --cpu (Prometheus, CSV). As long as the simulated size is the \
-recorded one the controller sees the recorded pods; where they part, the recorded demand is shared by the simulated pods."
-)]
-pub(super) struct BacktestArgs {
-    /// Recorded syncs of HPAs, one loop a line.
-    recording: Option<PathBuf>,
-    /// The HPA as it was, and its workload.
-    #[arg(short = 'f', long = "manifests", value_name = "FILE")]
-    manifests: Option<PathBuf>,
-    /// Recorded sizes over time.
-    #[arg(long, value_name = "FILE")]
-    replicas: Option<PathBuf>,
-    /// Recorded CPU in use of all its pods (cores).
-    #[arg(long, value_name = "FILE")]
-    cpu: Option<PathBuf>,
-    /// The HPA of that name, when there are several.
-    #[arg(long, value_name = "NAME")]
-    hpa: Option<String>,
-    /// Another HPA (a manifest) for the same day; repeatable.
-    #[arg(long, value_name = "FILE")]
-    policy: Vec<PathBuf>,
-    /// From decision to ready pod, for pods that were not recorded (s).
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
-    ready_after: f64,
-    /// Write every sync as CSV there.
-    #[arg(long, value_name = "FILE.csv")]
-    csv: Option<PathBuf>,
-    /// Write a picture there.
-    #[arg(long, value_name = "FILE.svg")]
-    picture: Option<PathBuf>,
-}
 
 /// A day with the HPA that it had.
 struct Case {
@@ -65,60 +26,30 @@ struct Case {
     config: HpaConfig,
 }
 
-/// Replays and tells.
-pub(super) fn backtest(args: &BacktestArgs) -> Exit {
-    let run = || -> Option<Exit> {
-        let cases = cases(args)?;
-        let mut others = Vec::new();
-        for path in &args.policy {
-            let name =
-                path.file_stem().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
-            others.push((name, autoscaler(&objects(path)?, None, path)?));
-        }
-        finish(args, &cases, &others)
-    };
-    run().unwrap_or(Exit::Usage)
+/// Replays what was recorded of HPAs, under the figures they had and under others.
+pub(super) fn days(args: &BacktestArgs) -> Option<Vec<Backtest>> {
+    let cases = cases(args)?;
+    let mut others = Vec::new();
+    for path in &args.policy {
+        let name =
+            path.file_stem().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
+        others.push((name, autoscaler(&objects(path)?, None, path)?));
+    }
+    Some(cases.iter().map(|case| replayed(args, case, &others)).collect())
 }
 
-fn finish(args: &BacktestArgs, cases: &[Case], others: &[(String, HpaSpec)]) -> Option<Exit> {
-    let mut text = String::new();
-    let mut csv = String::from("day,policy,t_s,recorded,simulated,desired,cores\n");
-    let mut drawn = None;
-    for case in cases {
-        let policies =
-            [("as it was".to_owned(), case.spec.clone())].into_iter().chain(others.iter().cloned());
-        let results: Vec<(String, Vec<Step>)> = policies
-            .map(|(name, spec)| {
-                let ready_after_ns = round_i64(args.ready_after.max(0.0) * 1e9);
-                let policy = Policy { name, spec, config: case.config.clone(), ready_after_ns };
-                let steps = replay(&case.day, &policy);
-                (policy.name, steps)
-            })
-            .collect();
-        text.push_str(&told(&case.day.name, &results));
-        for (policy, steps) in &results {
-            for step in steps {
-                csv.push_str(&format!(
-                    "{},{policy},{:.3},{},{},{},{:.4}\n",
-                    case.day.name,
-                    step.at_s,
-                    step.recorded,
-                    step.simulated,
-                    step.desired,
-                    step.cores
-                ));
-            }
-        }
-        drawn.get_or_insert_with(|| picture(&case.day.name, &results));
-    }
-    let files = [(&args.csv, csv), (&args.picture, drawn.unwrap_or_default())];
-    for (path, text) in files {
-        if let Some(path) = path {
-            write_whole(path, &text).map_err(|error| say_error(&error)).ok()?;
-        }
-    }
-    to_stdout(&text).map_err(|error| say_error(&error)).ok()?;
-    Some(Exit::Success)
+fn replayed(args: &BacktestArgs, case: &Case, others: &[(String, HpaSpec)]) -> Backtest {
+    let policies =
+        [("as it was".to_owned(), case.spec.clone())].into_iter().chain(others.iter().cloned());
+    let results: Vec<(String, Vec<Step>)> = policies
+        .map(|(name, spec)| {
+            let ready_after_ns = round_i64(args.ready_after * 1e9);
+            let policy = Policy { name, spec, config: case.config.clone(), ready_after_ns };
+            let steps = replay(&case.day, &policy);
+            (policy.name, steps)
+        })
+        .collect();
+    compared(&case.day.name, &results)
 }
 
 fn refuse<T>(message: &str) -> Option<T> {
@@ -127,13 +58,14 @@ fn refuse<T>(message: &str) -> Option<T> {
 }
 
 fn cases(args: &BacktestArgs) -> Option<Vec<Case>> {
-    match (&args.recording, &args.manifests, &args.replicas, &args.cpu) {
-        (Some(path), None, None, None) => recorded(path),
-        (None, Some(manifests), Some(replicas), Some(cpu)) => {
+    match (&args.day, args.inputs.manifests.as_slice(), &args.replicas, &args.cpu) {
+        (Some(path), [], None, None) => recorded(path),
+        (None, [manifests], Some(replicas), Some(cpu)) => {
             series(args, manifests, replicas, cpu).map(|case| vec![case])
         }
         _ => refuse(
-            "needs either a recording of syncs, or all of --manifests, --replicas and --cpu\n\
+            "needs a scenario with --recorded, a recording of syncs, or all of --manifests, --replicas and --cpu\n\
+             hint: aurelius-sim backtest scenario.yaml --recorded replicas/gateway=replicas.json\n\
              hint: aurelius-sim backtest -f hpa.yaml --replicas replicas.json --cpu cpu.json",
         ),
     }
@@ -143,7 +75,7 @@ fn recorded(path: &Path) -> Option<Vec<Case>> {
     let text = recordings::text(path)?;
     if !is_loops(&text) {
         return refuse(&format!(
-            "{}: holds no recorded syncs\nhint: a recording is a line of JSON for each day, with `hpa` and `syncs`",
+            "{}: is no scenario and holds no recorded syncs\nhint: a recording is a line of JSON for each day, with `hpa` and `syncs`",
             path.display()
         ));
     }

@@ -1,6 +1,9 @@
 //! `convert`: a load out of what was recorded.
 
+mod large;
+
 use std::collections::BTreeMap;
+use std::io::{BufRead, Read};
 use std::path::PathBuf;
 
 use chrono::{DateTime, FixedOffset};
@@ -14,14 +17,22 @@ use crate::cli::recordings;
 use crate::cli::say_error;
 use crate::input::decode::nearest;
 use crate::input::recordings::{Columns, Meaning, RateTrace, Recording, Wish, instant_ns};
+use crate::input::recordings::{access_log, parts};
 use crate::input::scalar::{self, BareNumber};
+use crate::input::source::io_cause;
 use crate::units::SimDuration;
+
+/// Bytes that tell what a recording is.
+const HEAD: u64 = 1 << 16;
+/// Recordings of events that are larger than this are counted as they are read (bytes).
+const LARGE: u64 = 64 << 20;
 
 /// Arguments of `convert`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Reads: outputs of k6 (JSON lines, CSV), the options of a script (`k6 inspect script.js | aurelius-sim convert -`), \
-query_range of Prometheus, CSV of rates, counts, counters or events (access logs); each may be gzipped. \
+query_range of Prometheus, CSV of rates, counts, counters or events, access logs (common and combined, JSON lines, AWS load \
+balancers, W3C: IIS and CloudFront); each may be gzipped, and logs and events of any size. \
 Writes a document of kind Load: `aurelius-sim run SCENARIO --load FILE`."
 )]
 pub(super) struct ConvertArgs {
@@ -181,9 +192,8 @@ impl Zone {
 
 /// Reads, converts, writes.
 pub(super) fn convert(args: &ConvertArgs) -> Exit {
-    let Some(text) = recordings::text(&args.recording) else { return Exit::Usage };
-    let made =
-        if k6_options::is_options(&text) { options(args, &text) } else { recorded(args, &text) };
+    let Some(mut stream) = recordings::stream(&args.recording) else { return Exit::Usage };
+    let made = made(args, &mut *stream);
     let document = match made {
         Ok(document) => document,
         Err(message) => {
@@ -204,6 +214,40 @@ pub(super) fn convert(args: &ConvertArgs) -> Exit {
     }
 }
 
+fn made(args: &ConvertArgs, stream: &mut dyn BufRead) -> Result<String, String> {
+    let unread = |error: std::io::Error| format!("cannot be read: {}", io_cause(&error));
+    let head = recordings::next_bytes(stream, HEAD).map_err(unread)?;
+    let told = String::from_utf8_lossy(&head).into_owned();
+    if let Some(format) = access_log::recognise(&told) {
+        return large::logged(args, &mut head.as_slice().chain(stream), &format);
+    }
+    let begin = recordings::next_bytes(stream, LARGE).map_err(unread)?;
+    let is_large = u64::try_from(begin.len()).is_ok_and(|length| length == LARGE);
+    let mut bytes = head;
+    bytes.extend(begin);
+    if is_large && parts::are_events(&told, &columns(args)) {
+        return large::in_parts(args, &mut bytes.as_slice().chain(stream));
+    }
+    if is_large {
+        bytes.extend(recordings::next_bytes(stream, recordings::BYTES_MOST).map_err(unread)?);
+    }
+    let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
+    if k6_options::is_options(&text) { options(args, &text) } else { recorded(args, &text) }
+}
+
+fn columns(args: &ConvertArgs) -> Columns {
+    Columns {
+        time: args.time_column.clone(),
+        value: args.value_column.clone(),
+        events: args.values == Some(ValuesArg::Events),
+    }
+}
+
+/// The class that iterations are of.
+fn class(args: &ConvertArgs) -> Result<String, String> {
+    args.exec.clone().ok_or_else(|| "say which class of requests it is: `--exec CLASS`".to_owned())
+}
+
 fn options(args: &ConvertArgs, text: &str) -> Result<String, String> {
     let classes: BTreeMap<String, String> = args.label.iter().cloned().collect();
     let converted = k6_options::convert(text, &args.name, args.exec.as_deref(), &classes)?;
@@ -217,12 +261,8 @@ fn options(args: &ConvertArgs, text: &str) -> Result<String, String> {
 }
 
 fn recorded(args: &ConvertArgs, text: &str) -> Result<String, String> {
-    let class = args.exec.clone().ok_or("say which class of requests it is: `--exec CLASS`")?;
-    let columns = Columns {
-        time: args.time_column.clone(),
-        value: args.value_column.clone(),
-        events: args.values == Some(ValuesArg::Events),
-    };
+    let class = class(args)?;
+    let columns = columns(args);
     let recording =
         Recording::read(text, &columns).map_err(|error| format!("line {}: {error}", error.line))?;
     let labels: BTreeMap<String, String> = args.label.iter().cloned().collect();
@@ -235,6 +275,11 @@ fn recorded(args: &ConvertArgs, text: &str) -> Result<String, String> {
     });
     let wish = Wish { meaning, bin: args.bin, max_gap: args.max_gap };
     let trace = recording.rates(&chosen, &wish).map_err(|error| error.to_string())?;
+    told(args, class, trace)
+}
+
+/// A trace as a document.
+fn told(args: &ConvertArgs, class: String, trace: RateTrace) -> Result<String, String> {
     let trace = treated(args, trace)?;
     let (start, zone) = args.tz.shown(trace.start_ns);
     let origin = vec![
