@@ -138,12 +138,7 @@ pub(super) fn open_between(
     let far = total + SimDuration::from_secs(32 * 86_400);
     let hits = |cron: &Cron| times(cron, start, zone, warm_up, far);
     let (opens, closes) = (hits(opens), hits(closes));
-    let open = match (opens.first(), closes.first()) {
-        (Some(opens), Some(closes)) => closes < opens,
-        (None, Some(_)) => true,
-        (_, None) => false,
-    };
-    super::keda::pair_up(&opens, &closes, open)
+    super::keda::pair_up(&opens, &closes)
 }
 
 fn span(span: SimDuration) -> chrono::TimeDelta {

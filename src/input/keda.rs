@@ -3,7 +3,8 @@
 //! A simulated cluster has no Redis to ask. What a list, a queue or a topic holds is what waits for a
 //! service: the one of the queue's name, else the one that runs in the pods that are scaled. An
 //! expression of Prometheus is the metric of service profiles whose name stands in it. Cron triggers
-//! follow the clock of the zone they name.
+//! follow the clock of the zone they name. What a source cannot tell here (rates of a queue, how many
+//! partitions a topic has) is said, not guessed.
 
 use std::sync::Arc;
 
@@ -13,9 +14,9 @@ use super::decode::Context;
 use super::diagnostic::Diagnostic;
 use super::kubernetes::{ScaledObjectSpec, TriggerSpec};
 use crate::cluster::api::WorkloadSpec;
-use crate::control::keda::KedaSpec;
+use crate::control::keda::{KedaSpec, triggers};
 use crate::model::id::{HpaId, StationId};
-use crate::scenario::scaled_object::{ScaledObject, Trigger, TriggerSource};
+use crate::scenario::scaled_object::{Partitions, ScaledObject, Trigger, TriggerSource};
 use crate::scenario::{CustomMetricSpec, HpaObject};
 use crate::service::ServiceGraph;
 use crate::units::{SimDuration, SimTime};
@@ -32,15 +33,20 @@ pub(super) struct Surroundings<'a> {
     pub(super) total: SimDuration,
 }
 
-/// The ScaledObjects whose HPA scales something.
+/// The ScaledObjects whose HPA scales something: of the release that is there, or of an upgrade.
 pub(super) fn scaled_objects(
     objects: &[ScaledObjectSpec],
+    upgrade: Option<usize>,
     around: &Surroundings<'_>,
 ) -> Vec<ScaledObject> {
-    objects.iter().filter_map(|object| scaled_object(object, around)).collect()
+    objects.iter().filter_map(|object| scaled_object(object, upgrade, around)).collect()
 }
 
-fn scaled_object(object: &ScaledObjectSpec, around: &Surroundings<'_>) -> Option<ScaledObject> {
+fn scaled_object(
+    object: &ScaledObjectSpec,
+    upgrade: Option<usize>,
+    around: &Surroundings<'_>,
+) -> Option<ScaledObject> {
     if object.paused {
         // KEDA stops asking and deletes the HPA it made.
         return None;
@@ -51,18 +57,31 @@ fn scaled_object(object: &ScaledObjectSpec, around: &Surroundings<'_>) -> Option
             && workload.meta.name == object.target_name
             && workload.kind_name() == &*object.target_kind
     };
-    let at = around.hpas.iter().position(is_target)?;
+    // Another release may have had another autoscaler for the same target.
+    let made = |hpa: &Arc<HpaObject>| is_target(hpa) && hpa.meta.name == object.hpa_name;
+    let at = around.hpas.iter().position(made)?;
     let own = around.services.station_of(around.hpas[at].target);
-    let triggers = object.triggers.iter().filter_map(|trigger| {
-        Some(Trigger {
-            metric: Arc::from(trigger.external_metric()?),
+    let served = object.triggers.iter().filter_map(|trigger| Some((trigger, trigger.external()?)));
+    let (mut polled, mut specs) = (Vec::new(), Vec::new());
+    for (trigger, (metric, target)) in served {
+        polled.push(Trigger {
+            metric: Arc::from(metric),
             source: source(object, trigger, own, around),
             activation: activation(trigger),
-        })
-    });
+        });
+        let amount = target.average_value.or(target.value).map_or(0.0, |it| it.approximate_f64());
+        specs.push(triggers::TriggerSpec {
+            name: trigger.name.clone(),
+            target: amount,
+            of_whole: target.value.is_some(),
+            cached: trigger.cached,
+        });
+    }
+    let (namespace, name) = (&object.meta.namespace, &object.target_name);
     Some(ScaledObject {
         name: Arc::clone(&object.meta.name),
         hpa: HpaId::at(at),
+        target: Arc::from(format!("apps/v1.{} {namespace}/{name}", object.target_kind)),
         spec: KedaSpec {
             polling_interval: object.polling_interval.max(SimDuration::from_secs(1)),
             cooldown_period: object.cooldown_period,
@@ -71,8 +90,12 @@ fn scaled_object(object: &ScaledObjectSpec, around: &Surroundings<'_>) -> Option
             min_replicas: object.min_replicas,
             fallback: object.fallback,
             annotations: object.annotations,
+            resources_alone: specs.is_empty(),
+            triggers: specs,
+            modifiers: object.modifiers.clone(),
         },
-        triggers: triggers.collect(),
+        triggers: polled,
+        upgrade,
     })
 }
 
@@ -82,10 +105,9 @@ fn source(
     own: Option<StationId>,
     around: &Surroundings<'_>,
 ) -> TriggerSource {
-    let text = |key: &str| trigger.metadata.get(key).map(|text| &**text);
     let named = |key: &str| {
         let stations = around.services.stations.iter();
-        let wanted = text(key)?;
+        let wanted = trigger.text(key)?;
         stations.map(|it| &*it.name).position(|name| name == wanted).map(StationId::at)
     };
     let queue = |key: &str| named(key).or(own);
@@ -94,26 +116,43 @@ fn source(
             queue("listName").map(TriggerSource::Waiting)
         }
         "redis-streams" | "redis-cluster-streams" | "redis-sentinel-streams" => {
-            queue("stream").map(TriggerSource::Inside)
+            queue("stream").map(|station| of_stream(trigger, station))
         }
-        "rabbitmq" => queue("queueName").map(TriggerSource::Inside),
-        "kafka" | "apache-kafka" => queue("topic").map(TriggerSource::Inside),
-        "aws-sqs-queue" => queue("queueURL").map(TriggerSource::Inside),
+        "rabbitmq" => match trigger.text("mode") {
+            None | Some("QueueLength") if trigger.is("excludeUnacknowledged", false) => {
+                queue("queueName").map(TriggerSource::Waiting)
+            }
+            None | Some("QueueLength") => queue("queueName").map(TriggerSource::Inside),
+            Some(_) => None,
+        },
+        "kafka" | "apache-kafka" => {
+            queue("topic").map(|station| of_topic(object, trigger, station, around))
+        }
+        "aws-sqs-queue" if trigger.is("scaleOnInFlight", true) => {
+            queue("queueURL").map(TriggerSource::Inside)
+        }
+        "aws-sqs-queue" => queue("queueURL").map(TriggerSource::Waiting),
         "prometheus" => {
             let is_meant = |metric: &CustomMetricSpec| {
-                text("metricName") == Some(&*metric.name)
-                    || text("query").is_some_and(|query| has_word(query, &metric.name))
+                trigger.text("metricName") == Some(&*metric.name)
+                    || trigger.text("query").is_some_and(|query| has_word(query, &metric.name))
             };
-            around.metrics.iter().position(is_meant).map(TriggerSource::Metric)
+            let nothing_is_zero = trigger.is("ignoreNullValues", true);
+            let at = around.metrics.iter().position(is_meant);
+            at.map(|at| TriggerSource::Metric { at, nothing_is_zero })
         }
         "cron" => windows(object, trigger, around),
         _ => None,
     };
     found.unwrap_or_else(|| {
+        let what = match trigger.text("mode").filter(|_| &*trigger.kind == "rabbitmq") {
+            Some(mode) => format!("`rabbitmq` with the mode {mode}"),
+            None => format!("`{}`", trigger.kind),
+        };
         let message = format!(
-            "ScaledObject/{}: nothing is simulated that its trigger `{}` could ask, so that it \
+            "ScaledObject/{}: nothing is simulated that its trigger {what} could ask, so that it \
              fails as it would without its source",
-            object.meta.name, trigger.kind
+            object.meta.name
         );
         let warning = Diagnostic::warning(codes::UNSUPPORTED, message);
         around
@@ -125,6 +164,96 @@ fn source(
         ));
         TriggerSource::Unmeasured
     })
+}
+
+/// What a stream counts by: what its group has not taken (`lagCount`) or not acknowledged
+/// (`pendingEntriesCount`), or without a group all that is in it; workers are taken to delete an entry
+/// when they are done (keda, pkg/scalers/redis_streams_scaler.go `createEntriesCountFn`).
+fn of_stream(trigger: &TriggerSpec, station: StationId) -> TriggerSource {
+    if trigger.text("consumerGroup").is_none_or(str::is_empty) {
+        TriggerSource::Inside(station)
+    } else if trigger.text("lagCount").is_some_and(|text| text != "0") {
+        TriggerSource::Waiting(station)
+    } else {
+        TriggerSource::InHands(station)
+    }
+}
+
+/// The lag of a topic. How many partitions it has stands only in `partitionLimitation`: without it
+/// nothing bounds the lag, which is said unless `allowIdleConsumers` says the same.
+fn of_topic(
+    object: &ScaledObjectSpec,
+    trigger: &TriggerSpec,
+    station: StationId,
+    around: &Surroundings<'_>,
+) -> TriggerSource {
+    let (even, only_with_lag) = (
+        trigger.is("ensureEvenDistributionOfPartitions", false),
+        trigger.is("limitToPartitionsWithLag", false),
+    );
+    let idle = trigger.is("allowIdleConsumers", false);
+    let say = |diagnostic: Diagnostic| {
+        let note = format!("written at {}", trigger.origin);
+        around.context.diagnostics.push(diagnostic.note(note));
+    };
+    let name = &object.meta.name;
+    if only_with_lag && (idle || even) {
+        let message = format!(
+            "ScaledObject/{name}: its kafka trigger has `limitToPartitionsWithLag`, which cannot be set \
+             beside `allowIdleConsumers` or `ensureEvenDistributionOfPartitions`"
+        );
+        say(Diagnostic::error(codes::INVALID_VALUE, message));
+    }
+    if idle && !even {
+        return TriggerSource::Inside(station);
+    }
+    let threshold = trigger.text("lagThreshold").map_or(Some(10), |text| text.parse().ok());
+    let stated = trigger.text("partitionLimitation").filter(|text| !text.trim().is_empty());
+    let count = stated.map(partitions);
+    match (count, threshold) {
+        (Some(Some(count)), Some(threshold @ 1_i64..)) => {
+            let partitions = Partitions { count, threshold, even, only_with_lag };
+            TriggerSource::Lag(station, partitions)
+        }
+        (_, Some(..=0) | None) => {
+            let message = format!(
+                "ScaledObject/{name}: its kafka trigger has a `lagThreshold` that is no whole number above 0"
+            );
+            say(Diagnostic::error(codes::INVALID_VALUE, message));
+            TriggerSource::Unmeasured
+        }
+        (Some(None), _) => {
+            let message = format!(
+                "ScaledObject/{name}: its kafka trigger has a `partitionLimitation` that cannot be read"
+            );
+            say(Diagnostic::error(codes::INVALID_VALUE, message).help("write `0-11` or `0,3,7`"));
+            TriggerSource::Unmeasured
+        }
+        (None, _) => {
+            let message = format!(
+                "ScaledObject/{name}: how many partitions the topic of its kafka trigger has is not \
+                 known, so that its lag asks for as many replicas as it likes"
+            );
+            say(Diagnostic::warning(codes::UNSUPPORTED, message)
+                .help("name all partitions (`partitionLimitation: 0-11`), or set `allowIdleConsumers: \"true\"`"));
+            TriggerSource::Inside(station)
+        }
+    }
+}
+
+/// How many partitions a text such as `0-11` or `1,4-6` names (kafka_scaler.go
+/// `parsePartitionLimitation`): each place once, at most a million.
+fn partitions(text: &str) -> Option<i64> {
+    let mut all = std::collections::BTreeSet::new();
+    for part in text.split(',') {
+        let number = |text: &str| text.trim().parse::<i32>().ok().filter(|at| *at < 1_000_000);
+        let (from, to) = match part.split_once('-') {
+            Some((from, to)) => (number(from)?, number(to)?),
+            None => (number(part)?, number(part)?),
+        };
+        all.extend(from..=to);
+    }
+    i64::try_from(all.len()).ok().filter(|count| *count > 0)
 }
 
 /// Whether a name stands in an expression as a word of its own.
@@ -158,7 +287,7 @@ fn windows(
     trigger: &TriggerSpec,
     around: &Surroundings<'_>,
 ) -> Option<TriggerSource> {
-    let text = |key: &str| trigger.metadata.get(key).map(|text| &**text);
+    let text = |key: &str| trigger.text(key);
     let refuse = |problem: &str| {
         let name = &object.meta.name;
         let message = format!("ScaledObject/{name}: its cron trigger {problem}");
@@ -166,8 +295,9 @@ fn windows(
         around.context.diagnostics.push(error.note(format!("written at {}", trigger.origin)));
         Some(TriggerSource::Unmeasured)
     };
-    let Some(replicas) = text("desiredReplicas").and_then(|text| text.trim().parse().ok()) else {
-        return refuse("needs `desiredReplicas`, a whole number in quotes");
+    let replicas = text("desiredReplicas").and_then(|text| text.trim().parse().ok());
+    let Some(replicas) = replicas.filter(|replicas| *replicas != 0) else {
+        return refuse("needs `desiredReplicas`, a whole number in quotes that is not 0");
     };
     let (Some(from), Some(until)) = (text("start"), text("end")) else {
         return refuse("needs `start` and `end`");
@@ -193,24 +323,29 @@ fn windows(
     Some(TriggerSource::Cron { windows, replicas })
 }
 
-/// Windows of a schedule that are open, with one that is open from the beginning.
-pub(super) fn pair_up(starts: &[SimTime], ends: &[SimTime], open: bool) -> Vec<(SimTime, SimTime)> {
-    let mut windows = Vec::new();
-    let mut since = open.then_some(SimTime::ZERO);
-    let mut events: Vec<(SimTime, bool)> = starts.iter().map(|at| (*at, true)).collect();
-    events.extend(ends.iter().map(|at| (*at, false)));
-    events.sort_unstable();
-    for (at, begins) in events {
-        match (begins, since) {
-            (true, None) => since = Some(at),
-            (false, Some(from)) => {
-                windows.push((from, at));
-                since = None;
-            }
-            (true, Some(_)) | (false, None) => {}
+/// Windows of a schedule: it is open wherever the next thing to come is an end, also an end at the very
+/// time of a start. So a second start before the end closes the time before it, and a second end opens
+/// the time before it, as KEDA has it. Behind the last known time it is open after a start.
+pub(super) fn pair_up(starts: &[SimTime], ends: &[SimTime]) -> Vec<(SimTime, SimTime)> {
+    let mut events: Vec<(SimTime, bool)> = ends.iter().map(|at| (*at, true)).collect();
+    events.extend(starts.iter().map(|at| (*at, false)));
+    events.sort_by_key(|(at, ends)| (*at, !ends));
+    events.dedup_by_key(|(at, _)| *at);
+    let mut windows: Vec<(SimTime, SimTime)> = Vec::new();
+    let mut since = SimTime::ZERO;
+    let mut open = |from: SimTime, until: SimTime| match windows.last_mut() {
+        Some(last) if last.1 == from => last.1 = until,
+        _ => windows.push((from, until)),
+    };
+    for (at, is_end) in &events {
+        if *is_end {
+            open(since, *at);
         }
+        since = *at;
     }
-    windows.extend(since.map(|from| (from, SimTime::MAX)));
+    if events.last().is_some_and(|(_, is_end)| !is_end) {
+        open(since, SimTime::MAX);
+    }
     windows
 }
 
@@ -223,16 +358,19 @@ mod tests {
         let at = |seconds: &[u64]| -> Vec<SimTime> {
             seconds.iter().copied().map(SimTime::from_secs).collect()
         };
-        type Row = (&'static [u64], &'static [u64], bool, &'static [(u64, u64)]);
-        let rows: [Row; 5] = [
-            (&[10], &[20], false, &[(10, 20)]),
-            (&[10, 12], &[20, 22], false, &[(10, 20)]),
-            (&[30], &[20], true, &[(0, 20), (30, u64::MAX)]),
-            (&[], &[], true, &[(0, u64::MAX)]),
-            (&[], &[5], false, &[]),
+        type Row = (&'static [u64], &'static [u64], &'static [(u64, u64)]);
+        let rows: [Row; 7] = [
+            (&[10], &[20], &[(10, 20)]),
+            // KEDA looks which of both comes next: a second start closes, a second end opens.
+            (&[10, 12], &[20, 22], &[(12, 22)]),
+            (&[30], &[20], &[(0, 20), (30, u64::MAX)]),
+            (&[10], &[10, 20], &[(0, 20)]),
+            (&[], &[], &[]),
+            (&[], &[5], &[(0, 5)]),
+            (&[5, 30], &[20, 40], &[(5, 20), (30, 40)]),
         ];
-        for (starts, ends, open, expected) in rows {
-            let found = pair_up(&at(starts), &at(ends), open);
+        for (starts, ends, expected) in rows {
+            let found = pair_up(&at(starts), &at(ends));
             let expected: Vec<(SimTime, SimTime)> = expected
                 .iter()
                 .map(|(from, until)| {
@@ -243,6 +381,22 @@ mod tests {
                 })
                 .collect();
             assert_eq!(found, expected, "{starts:?} {ends:?}");
+        }
+    }
+
+    #[test]
+    fn partitions_are_counted_once_each() {
+        let rows = [
+            ("0-11", Some(12)),
+            ("1, 4-6,5", Some(4)),
+            ("7", Some(1)),
+            ("6-4", None),
+            ("", None),
+            ("a", None),
+            ("0-999999999", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(partitions(text), expected, "{text}");
         }
     }
 

@@ -82,7 +82,14 @@ pub(super) struct Files {
     /// Rule files that the scenario names.
     pub(super) rules: Vec<Documents>,
     /// The manifests of upgrades, by the position of the event.
-    upgrades: Vec<(usize, Documents)>,
+    pub(super) upgrades: Vec<(usize, Documents)>,
+}
+
+impl Files {
+    /// The services of a scenario and nothing else of it.
+    pub(super) fn with_services(services: Vec<Documents>) -> Self {
+        Self { services, ..Self::default() }
+    }
 }
 
 /// Reads a scenario and every file it names, and checks all of them before anything is said to be
@@ -320,6 +327,7 @@ pub(super) fn decode(
         processes,
         metrics,
         rules,
+        upgrades,
     };
     Some(assemble(context, parts, options))
 }
@@ -336,6 +344,7 @@ struct Parts {
     processes: Processes,
     metrics: Vec<CustomMetricSpec>,
     rules: Vec<RuleGroup>,
+    upgrades: BTreeMap<usize, Objects>,
 }
 
 fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenario {
@@ -350,6 +359,7 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
         processes,
         metrics,
         rules,
+        upgrades,
     } = parts;
     let mut idle = lay_all_schedules(&mut objects, &mut document);
     let total = document.warm_up + document.duration;
@@ -359,13 +369,12 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
     idle.extend(unplaced);
     let not_simulated =
         idle.into_iter().map(|name| Arc::from(format!("{name} (the scenario states no `start`)")));
-    let around = (hpas.as_slice(), &services, metrics.as_slice());
-    let scaled_objects = scaled_objects(context, &objects, around, &document);
+    let polled = keda_objects(context, &objects, &upgrades, &hpas, &services, &metrics, &document);
     let alerts = watched(&mut document, rules, &services);
     let passed_over = ignored(&objects, &alerts);
     Scenario {
         selectors: selectors(&objects),
-        scaled_objects,
+        scaled_objects: polled,
         name: document.name,
         path,
         description: document.description,
@@ -412,10 +421,13 @@ fn assemble(context: Context<'_>, parts: Parts, options: &LoadOptions) -> Scenar
 }
 
 /// What KEDA polls, with what its triggers look at.
-fn scaled_objects(
+fn keda_objects(
     context: Context<'_>,
     objects: &Objects,
-    (hpas, services, metrics): (&[Arc<HpaObject>], &ServiceGraph, &[CustomMetricSpec]),
+    upgrades: &BTreeMap<usize, Objects>,
+    hpas: &[Arc<HpaObject>],
+    services: &ServiceGraph,
+    metrics: &[CustomMetricSpec],
     document: &ScenarioDocument,
 ) -> Vec<ScaledObject> {
     let around = keda::Surroundings {
@@ -428,7 +440,11 @@ fn scaled_objects(
         warm_up: document.warm_up,
         total: document.warm_up + document.duration,
     };
-    keda::scaled_objects(&objects.scaled_objects, &around)
+    let mut all = keda::scaled_objects(&objects.scaled_objects, None, &around);
+    for (position, next) in upgrades {
+        all.extend(keda::scaled_objects(&next.scaled_objects, Some(*position), &around));
+    }
+    all
 }
 
 /// Every file that was read, with its hash.

@@ -159,6 +159,7 @@ impl Release<'_> {
     fn release(&self, value: &Value<'_>, position: usize, wait: WaitSpec) -> Option<RolloutSpec> {
         let next = self.upgrades.get(&position)?;
         let mut spec = RolloutSpec::new("upgrade", wait);
+        spec.position = Some(position);
         let mut hooks = Vec::new();
         for workload in &next.workloads {
             // Every workload of an upgrade was registered; an error before may have kept one out.
@@ -169,7 +170,9 @@ impl Release<'_> {
                 continue;
             }
             let stated = workload.replicas_origin.line > 0;
-            let replicas = stated.then_some(workload.replicas);
+            let stated = stated.then_some(workload.replicas);
+            // KEDA writes behind helm.
+            let replicas = next.paused_replicas(workload).or(stated);
             let replicas = replicas.filter(|_| has_replicas(workload));
             spec.workloads.push((id, WorkloadChange::Written { spec: written, replicas }));
         }

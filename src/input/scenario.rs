@@ -268,8 +268,8 @@ fn named_workload(value: &Value<'_>, name: &str, objects: &Objects) -> Option<us
     found
 }
 
-/// The size at the start: as the scenario states, else the minimum of its HPA, else
-/// `spec.replicas`.
+/// The size at the start: as the scenario states, else that at which KEDA holds it, else the minimum of
+/// its HPA, else `spec.replicas`.
 fn initial_replicas(
     objects: &Objects,
     hpas: &[Arc<HpaObject>],
@@ -284,7 +284,8 @@ fn initial_replicas(
             | WorkloadKind::StatefulSet { .. }
             | WorkloadKind::ReplicaSet => workload.replicas,
         };
-        stated.get(&at).copied().or(minimum).unwrap_or(own)
+        let paused = objects.paused_replicas(workload);
+        stated.get(&at).copied().or(paused).or(minimum).unwrap_or(own)
     };
     objects.workloads.iter().enumerate().map(size).collect()
 }

@@ -33,12 +33,23 @@ pub struct Rightsize {
 /// A minimum: from when (since measuring began), of which HPA, and how many replicas.
 pub type Minimum = (SimDuration, HpaId, i32);
 
+/// The spec of an HPA that the release of a moment has.
+fn in_force(scenario: &Scenario, at: SimDuration, id: HpaId) -> &HpaSpec {
+    let upgrades = scenario.disruptions.iter().filter(|disruption| disruption.at <= at);
+    let mut written = upgrades.filter_map(|disruption| {
+        let DisruptionTarget::Rollout(spec) = &disruption.target else { return None };
+        spec.position?;
+        spec.hpas.iter().find(|(hpa, _)| *hpa == id).map(|(_, spec)| spec)
+    });
+    written.next_back().unwrap_or(&scenario.hpas[id.index()].spec)
+}
+
 /// Writes minimums into a scenario as a CronJob with `kubectl patch` would. Each is bounded by the
 /// maximum of its HPA.
 pub fn write_minimums(scenario: &mut Scenario, name: &str, steps: &[Minimum]) {
     let mut at_once: BTreeMap<SimDuration, Vec<(HpaId, HpaSpec)>> = BTreeMap::new();
     for (at, id, least) in steps {
-        let mut spec = scenario.hpas[id.index()].spec.clone();
+        let mut spec = in_force(scenario, *at, *id).clone();
         spec.min_replicas = Some((*least).clamp(1, spec.max_replicas));
         at_once.entry(*at).or_default().push((*id, spec));
     }

@@ -17,6 +17,8 @@ use crate::units::{SimDuration, SimTime};
 pub struct RolloutSpec {
     /// The key of the scenario document: `rollout` or `upgrade`.
     pub key: &'static str,
+    /// The position of the event among those that are written; `None` is of no document.
+    pub position: Option<usize>,
     /// In words: `gateway, ml-service to v2`.
     pub what: Arc<str>,
     /// Workloads and what changes of each.
@@ -51,6 +53,7 @@ impl RolloutSpec {
     pub fn new(key: &'static str, wait: WaitSpec) -> Self {
         Self {
             key,
+            position: None,
             what: Arc::from(""),
             workloads: Vec::new(),
             hpas: Vec::new(),

@@ -58,11 +58,11 @@ impl<O: Observer> Run<'_, O> {
     }
 
     /// What the adapter answers about each metric of an HPA.
-    pub(super) fn answers(&self, now: SimTime, spec: &HpaSpec, target: WorkloadId) -> Vec<Answer> {
-        spec.metrics.iter().map(|metric| self.answer(now, metric, target)).collect()
+    pub(super) fn answers(&self, spec: &HpaSpec, target: WorkloadId) -> Vec<Answer> {
+        spec.metrics.iter().map(|metric| self.answer(metric, target)).collect()
     }
 
-    fn answer(&self, now: SimTime, metric: &MetricSpec, target: WorkloadId) -> Answer {
+    fn answer(&self, metric: &MetricSpec, target: WorkloadId) -> Answer {
         match metric {
             MetricSpec::Resource { .. } | MetricSpec::ContainerResource { .. } => Answer::None,
             MetricSpec::Pods { metric, .. } => {
@@ -76,7 +76,7 @@ impl<O: Observer> Run<'_, O> {
                 if values.is_empty() { Answer::None } else { Answer::PerPod(values) }
             }
             MetricSpec::Object { metric, .. } | MetricSpec::External { metric, .. } => {
-                if let Some(value) = self.keda_answer(now, target, &metric.name) {
+                if let Some(value) = self.keda_answer(&metric.name) {
                     return value.map_or(Answer::None, Answer::One);
                 }
                 let value = self.series(metric);

@@ -101,7 +101,7 @@ impl<O: Observer> Run<'_, O> {
             return;
         }
         let target = self.scenario.hpas[id.index()].target;
-        self.hpa_asks_keda(now, target);
+        self.hpa_asks_keda(now, id, target);
         let gathered = gather(&self.cluster, &self.metrics, target);
         let metric_containers: Vec<Vec<ContainerAmounts<'_>>> =
             gathered.metrics.iter().map(|(pod, metric)| container_usages(pod, metric)).collect();
@@ -119,7 +119,7 @@ impl<O: Observer> Run<'_, O> {
         let requests = request_table(&gathered.pods);
         let pods: Vec<ObservedPod<'_>> =
             gathered.pods.iter().map(|pod| observed(pod, &requests)).collect();
-        let answers = self.answers(now, self.hpas[id.index()].spec(), target);
+        let answers = self.answers(self.hpas[id.index()].spec(), target);
         let pod_values = pod_values(&answers);
         let readings = readings(self.hpas[id.index()].spec(), &answers, &pod_values);
         let observation = HpaObservation {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::control::hpa::MetricSpec;
-use crate::control::keda::{Keda, KedaSpec, Poll};
+use crate::control::keda::triggers::{COMPOSITE, Read, Sight, served_milli};
+use crate::control::keda::{Because, Keda, Poll};
 use crate::model::id::{HpaId, WorkloadId};
 use crate::model::observer::Observer;
 use crate::model::record::{About, Record};
@@ -12,147 +12,188 @@ use crate::scenario::scaled_object::{ScaledObject, Trigger, TriggerSource};
 use crate::sim::Run;
 use crate::sim::custom_metrics::whole_milli;
 use crate::units::SimTime;
-use crate::units::convert::{count_i32, f64_from_i64, round_i64, trunc_i64};
+use crate::units::convert::{count_i32, f64_from_i64};
+
+/// The ScaledObject that stands behind an HPA.
+#[derive(Debug)]
+pub(super) struct Living {
+    /// Its position among the scenario's.
+    position: usize,
+    state: Keda,
+    /// When it is polled next: a beat of another time is not its own.
+    due: SimTime,
+}
 
 impl<O: Observer> Run<'_, O> {
-    /// Every ScaledObject is polled for the first time one interval after it was made.
+    /// Every ScaledObject that is there is polled at once (keda, pkg/scaling/scale_handler.go
+    /// `startScaleLoop`).
     pub(super) fn start_keda(&mut self) {
-        for position in 0..self.scenario.scaled_objects.len() {
-            let ScaledObject { hpa, spec, triggers, .. } = &self.scenario.scaled_objects[position];
-            self.keda.push(Keda::new(SimTime::ZERO, triggers.len()));
-            let (hpa, KedaSpec { polling_interval, .. }) = (*hpa, *spec);
-            self.schedule(polling_interval, Event::Keda(hpa));
+        let objects = &self.scenario.scaled_objects;
+        let first = objects.iter().enumerate().filter(|(_, object)| object.upgrade.is_none());
+        let first: Vec<(HpaId, usize)> = first.map(|(at, object)| (object.hpa, at)).collect();
+        for (hpa, position) in first {
+            self.write_keda(hpa, Some(position));
         }
+    }
+
+    /// The ScaledObject of an HPA that the upgrade of an event writes: `None` is a plain HPA.
+    pub(super) fn upgraded_keda(&self, event: usize, hpa: HpaId) -> Option<usize> {
+        let mut objects = self.scenario.scaled_objects.iter();
+        objects.position(|object| object.hpa == hpa && object.upgrade == Some(event))
+    }
+
+    /// The position of the ScaledObject behind an HPA.
+    pub(super) fn keda_position(&self, hpa: HpaId) -> Option<usize> {
+        self.keda[hpa.index()].as_ref().map(|living| living.position)
+    }
+
+    /// A ScaledObject is written, or taken from behind its HPA. A spec that changed begins a new loop,
+    /// which polls at once; what its status holds stays.
+    pub(super) fn write_keda(&mut self, hpa: HpaId, position: Option<usize>) {
+        let Some(position) = position else {
+            self.keda[hpa.index()] = None;
+            return;
+        };
+        let object = &self.scenario.scaled_objects[position];
+        let now = self.queue.now();
+        let triggers = object.triggers.len();
+        let before = self.keda[hpa.index()].take();
+        let state = match before {
+            Some(living) => {
+                let old = &self.scenario.scaled_objects[living.position];
+                if old.is_same(object) {
+                    self.keda[hpa.index()] = Some(Living { position, ..living });
+                    return;
+                }
+                let metric = |of: &ScaledObject, at: usize| Arc::clone(&of.triggers[at].metric);
+                living.state.carried(triggers, |at| {
+                    let name = metric(object, at);
+                    old.triggers.iter().position(|trigger| trigger.metric == name)
+                })
+            }
+            None => Keda::new(now, triggers),
+        };
+        self.keda[hpa.index()] = Some(Living { position, state, due: now });
+        self.queue.schedule(now, Event::Keda(hpa).rank(), Event::Keda(hpa));
     }
 
     /// One poll of the ScaledObject of an HPA.
     pub(super) fn poll_keda(&mut self, now: SimTime, id: HpaId) {
         let scenario = self.scenario;
-        let found = scenario.scaled_objects.iter().position(|object| object.hpa == id);
-        let position = found.expect("only ScaledObjects are polled");
-        let object = &scenario.scaled_objects[position];
-        let values: Vec<Option<f64>> =
-            object.triggers.iter().map(|trigger| self.trigger_value(now, trigger)).collect();
-        self.count_answers(position, &values);
-        // A fallback answers in the place of its trigger, which counts as active then.
-        let fallen: Vec<bool> = (0..values.len())
-            .map(|at| values[at].is_none() && self.fallback_milli(position, at).is_some())
-            .collect();
-        let is_active = |(trigger, value): (&Trigger, &Option<f64>)| match &trigger.source {
-            // Within its window a schedule is active whatever it asks for.
-            TriggerSource::Cron { windows, .. } => is_within(windows, now),
-            TriggerSource::Waiting(_)
-            | TriggerSource::Inside(_)
-            | TriggerSource::Metric(_)
-            | TriggerSource::Unmeasured => value.is_some_and(|value| value > trigger.activation),
-        };
-        // With CPU and memory alone there is nothing to activate by (scale_handler.go).
-        let active =
-            object.triggers.is_empty() || object.triggers.iter().zip(&values).any(is_active);
-        let active = active || fallen.contains(&true);
         let target = scenario.hpas[id.index()].target;
-        let workload = self.cluster.workload(target);
-        if workload.exists {
-            let replicas = workload.replicas;
-            let failed =
-                values.iter().zip(&fallen).any(|(value, fallen)| value.is_none() && !fallen);
-            let poll = Poll { now, replicas, active, failed };
-            let decision = self.keda[position].poll(&object.spec, poll);
-            if let Some(replicas) = decision.replicas() {
-                self.apply(now, &Action::ScaleWorkload { workload: target, replicas });
-            }
-            if let Some((event, message)) = decision.event(replicas) {
-                let about = About::ScaledObject(Arc::clone(&object.name));
-                self.records.push(Record::Announced { about, event, message: message.into() });
-            }
+        let Some(living) = self.keda[id.index()].as_ref().filter(|living| living.due == now) else {
+            // The object was deleted, or written anew with another beat.
+            return;
+        };
+        let object = &scenario.scaled_objects[living.position];
+        if self.cluster.workload(target).exists {
+            self.decide_keda(now, id, object, target);
+        }
+        let next = now + object.spec.polling_interval;
+        if let Some(living) = &mut self.keda[id.index()] {
+            living.due = next;
         }
         self.schedule(object.spec.polling_interval, Event::Keda(id));
     }
 
-    /// What KEDA answers the HPA of a workload about one of its metrics, in thousandths; `None` when
-    /// it is not KEDA's.
-    pub(super) fn keda_answer(
-        &self,
-        now: SimTime,
-        target: WorkloadId,
-        metric: &str,
-    ) -> Option<Option<i64>> {
-        let scenario = self.scenario;
-        let position = self.scaled_object_of(target)?;
-        let triggers = &scenario.scaled_objects[position].triggers;
-        let at = triggers.iter().position(|trigger| *trigger.metric == *metric)?;
-        let value = self.trigger_value(now, &triggers[at]);
-        let value = value.map(|value| round_i64(value * 1_000.0));
-        Some(value.or_else(|| self.fallback_milli(position, at)))
+    fn decide_keda(&mut self, now: SimTime, id: HpaId, object: &ScaledObject, target: WorkloadId) {
+        let (reads, sight) = (self.reads(now, object), self.sight(target));
+        let Some(living) = &mut self.keda[id.index()] else { return };
+        let look = living.state.look(&object.spec, sight, &reads);
+        let replicas = sight.replicas;
+        let poll = Poll { now, replicas, active: look.active, failed: look.failed };
+        let decision = living.state.poll(&object.spec, poll);
+        if let Some(replicas) = decision.replicas() {
+            self.apply(now, &Action::ScaleWorkload { workload: target, replicas });
+        }
+        let mut metrics: Vec<Arc<str>> =
+            look.by.iter().map(|at| Arc::clone(&object.triggers[*at].metric)).collect();
+        if object.spec.modifiers.is_some() {
+            metrics = vec![Arc::from(COMPOSITE)];
+        }
+        let by = if object.spec.annotations.force_activation {
+            Because::Forced
+        } else {
+            Because::Triggers(&metrics)
+        };
+        if let Some((event, message)) = decision.event(replicas, &object.target, by) {
+            let about = About::ScaledObject(Arc::clone(&object.name));
+            self.records.push(Record::Announced { about, event, message: message.into() });
+        }
     }
 
-    /// The HPA of a workload is about to ask KEDA for every metric: failures count as those of polls.
-    pub(super) fn hpa_asks_keda(&mut self, now: SimTime, target: WorkloadId) {
+    /// What KEDA answered the HPA of this sync about one of its metrics, in thousandths; `None` when it
+    /// is not KEDA's.
+    pub(super) fn keda_answer(&self, metric: &str) -> Option<Option<i64>> {
+        let found = self.keda_answers.iter().find(|(name, _)| **name == *metric);
+        found.map(|(_, answer)| *answer)
+    }
+
+    /// An HPA asks KEDA for every metric that is KEDA's: failures count as those of polls.
+    pub(super) fn hpa_asks_keda(&mut self, now: SimTime, id: HpaId, target: WorkloadId) {
+        self.keda_answers.clear();
         let workload = self.cluster.workload(target);
+        let Some(position) = self.keda_position(id) else { return };
         // At none the HPA is switched off and asks nothing.
         if !workload.exists || workload.replicas == 0 {
             return;
         }
-        let Some(position) = self.scaled_object_of(target) else { return };
-        let triggers = &self.scenario.scaled_objects[position].triggers;
-        let values: Vec<Option<f64>> =
-            triggers.iter().map(|trigger| self.trigger_value(now, trigger)).collect();
-        self.count_answers(position, &values);
-    }
-
-    fn scaled_object_of(&self, target: WorkloadId) -> Option<usize> {
-        let scenario = self.scenario;
-        let mut objects = scenario.scaled_objects.iter();
-        objects.position(|object| scenario.hpas[object.hpa.index()].target == target)
-    }
-
-    fn count_answers(&mut self, position: usize, values: &[Option<f64>]) {
-        for (at, value) in values.iter().enumerate() {
-            self.keda[position].asked(at, value.is_some());
-        }
-    }
-
-    /// What KEDA answers for a trigger that failed too often: the target, times the replicas of the
-    /// fallback; for a target of the whole, by the pods that are ready, of which there must be one
-    /// (keda, pkg/fallback/fallback.go `doFallback`).
-    fn fallback_milli(&self, position: usize, at: usize) -> Option<i64> {
         let object = &self.scenario.scaled_objects[position];
-        let fallback = self.keda[position].fallback(&object.spec, at)?;
-        let hpa = &self.scenario.hpas[object.hpa.index()];
-        let wanted = f64::from(fallback.wanted(self.cluster.workload(hpa.target).replicas));
-        let name = &object.triggers[at].metric;
-        let target = hpa.spec.metrics.iter().find_map(|metric| match metric {
-            MetricSpec::External { metric, target } if *metric.name == **name => Some(target),
-            MetricSpec::External { .. }
-            | MetricSpec::Resource { .. }
-            | MetricSpec::ContainerResource { .. }
-            | MetricSpec::Pods { .. }
-            | MetricSpec::Object { .. } => None,
-        })?;
-        if let Some(each) = target.average_value {
-            return Some(trunc_i64(each.approximate_f64() * 1_000.0 * wanted));
+        let (reads, sight) = (self.reads(now, object), self.sight(target));
+        let Some(Living { state, .. }) = &mut self.keda[id.index()] else { return };
+        if object.spec.modifiers.is_some() {
+            let answer = state.answer_composite(&object.spec, sight, &reads);
+            self.keda_answers.push((Arc::from(COMPOSITE), answer));
+            return;
         }
-        let ready =
-            self.cluster.pods_of(hpa.target).filter(|pod| pod.is_active() && pod.is_ready());
-        let ready = count_i32(ready.count());
-        let whole = target.value?.approximate_f64();
-        (ready > 0).then(|| trunc_i64(whole * 1_000.0 * (wanted / f64::from(ready))))
+        for (at, read) in reads.iter().enumerate() {
+            let answer = state.answer(&object.spec, sight, at, *read);
+            self.keda_answers.push((Arc::clone(&object.triggers[at].metric), answer));
+        }
     }
 
-    /// The value of a trigger: KEDA asks its source when it is asked itself.
-    fn trigger_value(&self, now: SimTime, trigger: &Trigger) -> Option<f64> {
-        match &trigger.source {
+    fn sight(&self, target: WorkloadId) -> Sight {
+        let pods = self.cluster.pods_of(target);
+        let ready = pods.filter(|pod| pod.is_active() && pod.is_ready()).count();
+        Sight { replicas: self.cluster.workload(target).replicas, ready: count_i32(ready) }
+    }
+
+    fn reads(&self, now: SimTime, object: &ScaledObject) -> Vec<Read> {
+        object.triggers.iter().map(|trigger| self.read(now, trigger)).collect()
+    }
+
+    /// What the source of a trigger says: KEDA asks it when it is asked itself.
+    fn read(&self, now: SimTime, trigger: &Trigger) -> Read {
+        let value = match &trigger.source {
             TriggerSource::Waiting(station) => Some(f64::from(self.services.waiting(*station))),
             TriggerSource::Inside(station) => Some(f64::from(self.services.inside(*station))),
-            TriggerSource::Metric(position) => {
-                let quantity = self.scenario.custom_metrics[*position].quantity;
-                let milli = whole_milli(&self.custom_metrics[*position], quantity)?;
-                Some(f64_from_i64(milli) / 1_000.0)
+            TriggerSource::InHands(station) => {
+                let inside = self.services.inside(*station);
+                Some(f64::from(inside.saturating_sub(self.services.waiting(*station))))
+            }
+            TriggerSource::Lag(station, partitions) => {
+                // Activity is about the whole lag, whatever the partitions allow.
+                let lag = i64::from(self.services.inside(*station));
+                let milli = served_milli(f64_from_i64(partitions.served(lag)));
+                return Read { milli: Some(milli), active: f64_from_i64(lag) > trigger.activation };
+            }
+            TriggerSource::Metric { at, nothing_is_zero } => {
+                let quantity = self.scenario.custom_metrics[*at].quantity;
+                let milli = whole_milli(&self.custom_metrics[*at], quantity);
+                let value = milli.map(|milli| f64_from_i64(milli) / 1_000.0);
+                value.or(nothing_is_zero.then_some(0.0))
             }
             TriggerSource::Cron { windows, replicas } => {
-                Some(if is_within(windows, now) { f64_from_i64(*replicas) } else { 1.0 })
+                // Within its window a schedule is active whatever it asks for.
+                let within = is_within(windows, now);
+                let value = if within { f64_from_i64(*replicas) } else { 0.0 };
+                return Read { milli: Some(served_milli(value)), active: within };
             }
             TriggerSource::Unmeasured => None,
+        };
+        Read {
+            milli: value.map(served_milli),
+            active: value.is_some_and(|value| value > trigger.activation),
         }
     }
 }

@@ -41,7 +41,6 @@ use std::sync::Arc;
 
 use crate::cluster::{Cluster, VolumesSpec};
 use crate::control::hpa::Hpa;
-use crate::control::keda::Keda;
 use crate::control::kubelet::{KubeletSpec, Kubelets};
 use crate::control::metrics_adapter::Series;
 use crate::control::metrics_server::MetricsServer;
@@ -135,7 +134,9 @@ struct Run<'a, O> {
     /// The series of each custom metric of the scenario.
     custom_metrics: Vec<Series>,
     /// What KEDA remembers of each ScaledObject.
-    keda: Vec<Keda>,
+    keda: Vec<Option<keda::Living>>,
+    /// What KEDA answered the HPA that is synced.
+    keda_answers: Vec<(Arc<str>, Option<i64>)>,
     /// When each autoscaler looks next; `None` is not there.
     hpa_due: Vec<Option<SimTime>>,
     scheduling: scheduling::Scheduling,
@@ -240,7 +241,8 @@ impl<'a, O: Observer> Run<'a, O> {
             metrics: MetricsServer::new(scenario.metric_resolution, streams),
             hpas: scenario.hpas.iter().map(|hpa| Hpa::new(hpa.spec.clone())).collect(),
             custom_metrics: vec![Series::default(); scenario.custom_metrics.len()],
-            keda: Vec::new(),
+            keda: scenario.hpas.iter().map(|_| None).collect(),
+            keda_answers: Vec::new(),
             hpa_due: vec![None; scenario.hpas.len()],
             scheduling: scheduling::Scheduling::new(scenario, &streams, &mut queue),
             lifecycle: lifecycle::Lifecycle::new(),

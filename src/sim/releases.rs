@@ -26,6 +26,8 @@ use crate::units::SimTime;
 pub(super) struct Before {
     workloads: Vec<(WorkloadId, Option<Arc<WorkloadSpec>>)>,
     hpas: Vec<(HpaId, Option<HpaSpec>)>,
+    /// The ScaledObjects behind them, by position.
+    keda: Vec<(HpaId, Option<usize>)>,
     budgets: Vec<(BudgetId, Option<Arc<PodDisruptionBudgetSpec>>)>,
     quotas: Vec<Arc<ResourceQuotaSpec>>,
 }
@@ -68,6 +70,9 @@ impl<O: Observer> Run<'_, O> {
         }
         for (hpa, new) in &spec.hpas {
             self.write_hpa(*hpa, new);
+            if let Some(event) = spec.position {
+                self.write_keda(*hpa, self.upgraded_keda(event, *hpa));
+            }
         }
         self.wake_budgets();
         refused
@@ -138,6 +143,7 @@ impl<O: Observer> Run<'_, O> {
         }
         for id in &gone.hpas {
             self.hpa_due[id.index()] = None;
+            self.write_keda(*id, None);
         }
         for id in &gone.budgets {
             self.occur(now, Occurrence::BudgetDeleted(*id));
@@ -161,6 +167,7 @@ impl<O: Observer> Run<'_, O> {
         let written = spec.workloads.iter().map(|(id, _)| *id);
         let workloads = written.chain(spec.gone.workloads.iter().copied());
         let hpas = spec.hpas.iter().map(|(id, _)| *id).chain(spec.gone.hpas.iter().copied());
+        let hpas: Vec<HpaId> = hpas.collect();
         let budgets = spec.budgets.iter().map(|(id, _)| *id);
         let budgets = budgets.chain(spec.gone.budgets.iter().copied());
         Before {
@@ -170,7 +177,9 @@ impl<O: Observer> Run<'_, O> {
                     (id, live.exists.then(|| Arc::clone(&live.spec)))
                 })
                 .collect(),
+            keda: hpas.iter().map(|id| (*id, self.keda_position(*id))).collect(),
             hpas: hpas
+                .into_iter()
                 .map(|id| {
                     let there = self.hpa_due[id.index()].is_some();
                     (id, there.then(|| self.hpas[id.index()].spec().clone()))
@@ -213,6 +222,9 @@ impl<O: Observer> Run<'_, O> {
                 Some(spec) => self.write_hpa(id, &spec),
                 None => gone.hpas.push(id),
             }
+        }
+        for (id, position) in before.keda {
+            self.write_keda(id, position);
         }
         self.delete_gone(now, &gone);
         self.wake_budgets();

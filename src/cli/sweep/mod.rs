@@ -87,9 +87,10 @@ fn compute(args: &SweepArgs, color: Color) -> Result<(), Exit> {
     }
     let keep = args.out.as_deref().map(|place| open(place, &text)).transpose()?;
     let shard = args.shard.unwrap_or(Shard::WHOLE);
-    let id = grid::fingerprint(&text);
-    let cells = compute_cells(args, &plan, &job, &id, shard, keep.as_ref())?;
-    if shard == Shard::WHOLE && (keep.is_none() || !args.output.is_empty()) {
+    let shows = shard == Shard::WHOLE && (keep.is_none() || !args.output.is_empty());
+    let share = Share { id: grid::fingerprint(&text), shard, keep: keep.as_ref(), shows };
+    let cells = compute_cells(args, &plan, &job, &share)?;
+    if shows {
         write_outputs(&args.output, &plan, &cells)?;
     }
     let refused = |cell: &Cell| match &cell.outcome {
@@ -205,15 +206,26 @@ fn patches(settings: &[Setting]) -> Result<Vec<Patch>, String> {
     settings.iter().map(parse).collect()
 }
 
-/// Computes the cells of a share, those that are kept aside. Answers all of them in order.
+/// Which cells of a plan are computed, and where they go.
+struct Share<'a> {
+    /// Hash of the plan.
+    id: String,
+    shard: Shard,
+    keep: Option<&'a Store>,
+    /// Whether anything is shown of them: else they are let go when they are kept, so that a share of any
+    /// size needs no more memory than one cell.
+    shows: bool,
+}
+
+/// Computes the cells of a share, those that are kept aside. Answers all of them in order, without their
+/// runs where nothing is shown of them.
 fn compute_cells(
     args: &SweepArgs,
     plan: &Plan,
     prepared: &Prepared,
-    id: &str,
-    shard: Shard,
-    keep: Option<&Store>,
+    share: &Share<'_>,
 ) -> Result<Vec<Cell>, Exit> {
+    let Share { id, shard, keep, shows } = share;
     let numbers: Vec<usize> =
         (0..plan.grid.cells().unwrap_or(0)).filter(|cell| shard.has(*cell)).collect();
     let total = count_u32(numbers.len()).saturating_mul(plan.runs);
@@ -240,7 +252,14 @@ fn compute_cells(
             Ok(cell)
         });
         match done {
-            Ok(cell) => Some(cell),
+            Ok(cell) if *shows => Some(cell),
+            Ok(Cell { number, outcome, .. }) => {
+                let outcome = match outcome {
+                    CellOutcome::Ran(_) => CellOutcome::Ran(Vec::new()),
+                    refused @ CellOutcome::Refused(_) => refused,
+                };
+                Some(Cell { number, settings: Vec::new(), outcome })
+            }
             Err(error) => {
                 stop.store(true, Ordering::Relaxed);
                 if let Ok(mut trouble) = trouble.lock() {

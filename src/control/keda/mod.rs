@@ -6,10 +6,16 @@
 //! pkg/scaling/executor/scale_scaledobjects.go `RequestScale`, `scaleToZeroOrIdle`,
 //! `scaleFromZeroOrIdle`; pkg/scaling/scale_handler.go).
 
+pub mod formula;
+pub mod triggers;
+
+use std::sync::Arc;
+
+use self::triggers::{Modifiers, Taken, TriggerSpec};
 use crate::units::{SimDuration, SimTime};
 
 /// What the operator reads of a ScaledObject.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct KedaSpec {
     /// `pollingInterval`.
     pub polling_interval: SimDuration,
@@ -25,6 +31,30 @@ pub struct KedaSpec {
     pub fallback: Option<Fallback>,
     /// What annotations hold still or force.
     pub annotations: Annotations,
+    /// The triggers that KEDA serves, by the positions under which it is asked.
+    pub triggers: Vec<TriggerSpec>,
+    /// `advanced.scalingModifiers`.
+    pub modifiers: Option<Modifiers>,
+    /// Whether all its triggers are `cpu` or `memory`.
+    pub resources_alone: bool,
+}
+
+impl Default for KedaSpec {
+    /// The defaults of KEDA (scale_handler.go, scale_scaledobjects.go), without triggers.
+    fn default() -> Self {
+        Self {
+            polling_interval: SimDuration::from_secs(30),
+            cooldown_period: SimDuration::from_secs(300),
+            initial_cooldown_period: SimDuration::ZERO,
+            idle_replicas: None,
+            min_replicas: 0,
+            fallback: None,
+            annotations: Annotations::default(),
+            triggers: Vec::new(),
+            modifiers: None,
+            resources_alone: false,
+        }
+    }
 }
 
 /// What annotations of a ScaledObject hold still or force.
@@ -61,6 +91,8 @@ pub enum FallbackBehavior {
     CurrentReplicasIfHigher,
     /// As many as there are, but not more than `replicas`.
     CurrentReplicasIfLower,
+    /// `nil` in the formula of `scalingModifiers`; `replicas` where that comes to `nil`.
+    ScalingModifiers,
 }
 
 impl Fallback {
@@ -68,7 +100,7 @@ impl Fallback {
     #[must_use]
     pub fn wanted(self, current: i32) -> i32 {
         match self.behavior {
-            FallbackBehavior::Static => self.replicas,
+            FallbackBehavior::Static | FallbackBehavior::ScalingModifiers => self.replicas,
             FallbackBehavior::CurrentReplicas => current,
             FallbackBehavior::CurrentReplicasIfHigher => current.max(self.replicas),
             FallbackBehavior::CurrentReplicasIfLower => current.min(self.replicas),
@@ -84,6 +116,8 @@ pub struct Keda {
     last_active: Option<SimTime>,
     /// `status.health`: failures in a row of each trigger, by position.
     failures: Vec<u32>,
+    /// What the last poll found of triggers with `useCachedMetrics`.
+    records: Vec<Option<Taken>>,
 }
 
 /// What the operator sees when it polls.
@@ -97,6 +131,15 @@ pub struct Poll {
     pub active: bool,
     /// Whether a trigger could not be asked.
     pub failed: bool,
+}
+
+/// What made an object active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Because<'a> {
+    /// The metrics of triggers.
+    Triggers(&'a [Arc<str>]),
+    /// The annotation `autoscaling.keda.sh/force-activation`.
+    Forced,
 }
 
 /// What the operator does, and why.
@@ -128,15 +171,25 @@ impl KedaDecision {
         }
     }
 
-    /// The reason of the event that KEDA writes, and its message.
+    /// The reason of the event that KEDA writes, and its message: about which target
+    /// (`apps/v1.Deployment default/worker`) and by the metrics of which triggers.
     #[must_use]
-    pub fn event(self, from: i32) -> Option<(&'static str, String)> {
+    pub fn event(self, from: i32, target: &str, by: Because<'_>) -> Option<(&'static str, String)> {
         match self {
             Self::Activate(to) => {
-                Some(("KEDAScaleTargetActivated", format!("Scaled from {from} to {to}")))
+                let why = match by {
+                    Because::Triggers(metrics) => {
+                        let metrics: Vec<&str> = metrics.iter().map(|it| &**it).collect();
+                        format!("triggered by {}", metrics.join(";"))
+                    }
+                    Because::Forced => "caused by forced activation annotation".to_owned(),
+                };
+                let message = format!("Scaled {target} from {from} to {to}, {why}");
+                Some(("KEDAScaleTargetActivated", message))
             }
             Self::Deactivate(to) => {
-                Some(("KEDAScaleTargetDeactivated", format!("Deactivated from {from} to {to}")))
+                let message = format!("Deactivated {target} from {from} to {to}");
+                Some(("KEDAScaleTargetDeactivated", message))
             }
             Self::ToMinimum(_)
             | Self::Paused
@@ -151,19 +204,20 @@ impl Keda {
     /// A new object with so many triggers that KEDA serves.
     #[must_use]
     pub fn new(created: SimTime, triggers: usize) -> Self {
-        Self { created, last_active: None, failures: vec![0; triggers] }
+        Self {
+            created,
+            last_active: None,
+            failures: vec![0; triggers],
+            records: vec![None; triggers],
+        }
     }
 
-    /// A trigger was asked, by the operator or by the HPA: each counts.
-    pub fn asked(&mut self, trigger: usize, answered: bool) {
-        let failures = &mut self.failures[trigger];
-        *failures = if answered { 0 } else { failures.saturating_add(1) };
-    }
-
-    /// The fallback of a trigger that failed more often than it may.
+    /// The same object with another spec: failures stay with the triggers that `was` finds at a
+    /// place of before (keda, controllers/keda/hpa.go `updateHealthStatus`).
     #[must_use]
-    pub fn fallback(&self, spec: &KedaSpec, trigger: usize) -> Option<Fallback> {
-        spec.fallback.filter(|fallback| self.failures[trigger] > fallback.failure_threshold)
+    pub fn carried(self, triggers: usize, was: impl Fn(usize) -> Option<usize>) -> Self {
+        let failures = (0..triggers).map(|at| was(at).map_or(0, |at| self.failures[at])).collect();
+        Self { failures, records: vec![None; triggers], ..self }
     }
 
     /// One poll.
@@ -195,10 +249,12 @@ impl Keda {
             if spec.annotations.pause_scale_in {
                 return KedaDecision::Paused;
             }
-            // An object that was never active has nothing to cool down from.
+            // An object that was never active has nothing to cool down from. KEDA wants more than the
+            // period to be over and keeps times by whole seconds, rounded down, so that a poll just as
+            // long after the one before finds it over.
             let over = match self.last_active {
-                None => now.since(self.created) > spec.initial_cooldown_period,
-                Some(last) => now.since(last) > spec.cooldown_period,
+                None => now.since(self.created) >= spec.initial_cooldown_period,
+                Some(last) => now.since(last) >= spec.cooldown_period,
             };
             return if over {
                 KedaDecision::Deactivate(spec.idle_replicas.unwrap_or(0))
@@ -219,16 +275,7 @@ mod tests {
     use KedaDecision::{Activate, CoolingDown, Deactivate, Failed, LeftToHpa, Paused, ToMinimum};
 
     fn spec(min_replicas: i32, idle_replicas: Option<i32>) -> KedaSpec {
-        let seconds = SimDuration::from_secs;
-        KedaSpec {
-            polling_interval: seconds(30),
-            cooldown_period: seconds(300),
-            initial_cooldown_period: seconds(0),
-            idle_replicas,
-            min_replicas,
-            fallback: None,
-            annotations: Annotations::default(),
-        }
+        KedaSpec { idle_replicas, min_replicas, ..KedaSpec::default() }
     }
 
     fn at(seconds: u64, replicas: i32, active: bool) -> Poll {
@@ -246,11 +293,11 @@ mod tests {
             (0, None, None, 1, true, LeftToHpa),
             (3, None, None, 2, true, LeftToHpa),
             (0, None, None, 40, true, LeftToHpa),
-            // Quiet: the last replicas go after more than the cooldown, counted from the last
-            // active poll, however many there are.
+            // Quiet: the last replicas go after the cooldown, counted from the last active poll, however
+            // many there are.
             (0, None, Some(0), 1, false, CoolingDown),
-            (0, None, Some(300), 1, false, CoolingDown),
-            (0, None, Some(301), 1, false, Deactivate(0)),
+            (0, None, Some(299), 1, false, CoolingDown),
+            (0, None, Some(300), 1, false, Deactivate(0)),
             (0, None, Some(301), 9, false, Deactivate(0)),
             (0, None, None, 5, false, Deactivate(0)),
             (0, None, Some(301), 0, false, LeftToHpa),
@@ -260,7 +307,7 @@ mod tests {
             (2, None, Some(9_000), 1, false, ToMinimum(2)),
             // Idle replicas: below the minimum while quiet, at the minimum when active.
             (4, Some(1), Some(301), 4, false, Deactivate(1)),
-            (4, Some(1), Some(300), 4, false, CoolingDown),
+            (4, Some(1), Some(299), 4, false, CoolingDown),
             (4, Some(1), Some(301), 1, false, LeftToHpa),
             (4, Some(1), None, 1, true, Activate(4)),
         ];
@@ -282,8 +329,8 @@ mod tests {
         let spec =
             KedaSpec { initial_cooldown_period: SimDuration::from_secs(120), ..spec(0, None) };
         let mut keda = Keda::new(SimTime::from_secs(100), 1);
-        assert_eq!(keda.poll(&spec, at(220, 1, false)), CoolingDown);
-        assert_eq!(keda.poll(&spec, at(221, 1, false)), Deactivate(0));
+        assert_eq!(keda.poll(&spec, at(219, 1, false)), CoolingDown);
+        assert_eq!(keda.poll(&spec, at(220, 1, false)), Deactivate(0));
     }
 
     #[test]
@@ -301,27 +348,19 @@ mod tests {
         let mut keda = Keda::new(SimTime::ZERO, 2);
         keda.poll(&spec, at(100, 1, true));
         keda.poll(&spec, Poll { failed: true, ..at(390, 1, true) });
-        assert_eq!(keda.poll(&spec, at(400, 1, false)), CoolingDown);
-        assert_eq!(keda.poll(&spec, at(401, 1, false)), Deactivate(0));
+        assert_eq!(keda.poll(&spec, at(399, 1, false)), CoolingDown);
+        assert_eq!(keda.poll(&spec, at(400, 1, false)), Deactivate(0));
     }
 
     #[test]
-    fn a_fallback_holds_after_more_failures_than_the_threshold() {
+    fn a_fallback_to_none_leaves_a_failing_object_to_the_rules_of_a_quiet_one() {
         let fallback =
             Fallback { failure_threshold: 2, replicas: 4, behavior: FallbackBehavior::Static };
-        let spec = KedaSpec { fallback: Some(fallback), ..spec(0, None) };
-        let mut keda = Keda::new(SimTime::ZERO, 1);
-        let held: Vec<bool> = [false, false, false, true, false]
-            .into_iter()
-            .map(|answered| {
-                keda.asked(0, answered);
-                keda.fallback(&spec, 0).is_some()
-            })
-            .collect();
-        assert_eq!(held, [false, false, true, false, false]);
+        let held = KedaSpec { fallback: Some(fallback), ..spec(0, None) };
         let failed = Poll { failed: true, ..at(9_000, 1, false) };
-        assert_eq!(keda.poll(&spec, failed), Failed);
-        let to_none = KedaSpec { fallback: Some(Fallback { replicas: 0, ..fallback }), ..spec };
+        let mut keda = Keda::new(SimTime::ZERO, 1);
+        assert_eq!(keda.poll(&held, failed), Failed);
+        let to_none = KedaSpec { fallback: Some(Fallback { replicas: 0, ..fallback }), ..held };
         assert_eq!(keda.poll(&to_none, failed), Deactivate(0));
     }
 

@@ -289,6 +289,16 @@ impl Objects {
         }
     }
 
+    /// The size at which a paused ScaledObject holds a workload.
+    pub(in crate::input) fn paused_replicas(&self, workload: &WorkloadSpec) -> Option<i32> {
+        let mine = self.scaled_objects.iter().find(|object| {
+            object.meta.namespace == workload.meta.namespace
+                && object.target_name == workload.meta.name
+                && *object.target_kind == *workload.kind_name()
+        });
+        mine?.paused_replicas
+    }
+
     /// Counts an object that takes no part.
     fn ignore(&mut self, value: &Value<'_>) {
         let kind = value.node().get("kind").and_then(Node::text).unwrap_or_default();

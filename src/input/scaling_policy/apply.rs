@@ -1,6 +1,6 @@
 //! A policy laid over the documents of a scenario that were read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
@@ -64,6 +64,7 @@ pub(super) fn apply(
             writer.scale(scale, one, files);
         }
     }
+    to_upgrades(policy, files, &mut writer);
     if let Some(metrics) = &policy.metrics {
         writer.metrics(metrics, &chosen, files);
     }
@@ -82,6 +83,32 @@ pub(super) fn apply(
         writer.over(&mut files.scenario, &json!({"overrides": {"nodePools": pools}}));
     }
     chosen
+}
+
+/// An upgrade brings objects as its chart has them, and who runs the policy writes over them again.
+/// Workloads that an upgrade does not have are none of its business; what is no object (flags, pools)
+/// and what no release has (headroom) stays as it is.
+fn to_upgrades(policy: &ScalingPolicy, files: &mut Files, writer: &mut Writer<'_>) {
+    let upgrades = std::mem::take(&mut files.upgrades);
+    let positions: BTreeSet<usize> = upgrades.iter().map(|(position, _)| *position).collect();
+    let mut upgrades = upgrades.into_iter().peekable();
+    for position in positions {
+        let mut next = Files::with_services(files.services.clone());
+        while let Some((_, documents)) = upgrades.next_if(|(at, _)| *at == position) {
+            next.manifests.push(documents);
+        }
+        next.manifests.iter_mut().for_each(spread_lists);
+        let chosen = choose(policy, &next, &Diagnostics::new());
+        for one in &chosen {
+            if let Some(scale) = &policy.scale {
+                writer.scale(scale, one, &mut next);
+            }
+            if let Some(budget) = &policy.budget {
+                writer.budget(budget, one, &mut next);
+            }
+        }
+        files.upgrades.extend(next.manifests.into_iter().map(|documents| (position, documents)));
+    }
 }
 
 /// Lists of objects become objects, so that each can be changed by itself.

@@ -107,6 +107,60 @@ fn schedules_budgets_headroom_flags_and_pools_reach_the_scenario() {
     assert!(scenario.inputs.iter().any(|input| input.path.ends_with("policy.yaml")));
 }
 
+/// Objects that an upgrade brings are under the policy, too.
+#[test]
+fn policies_reach_what_an_upgrade_brings() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let prod = root.join("profiles/aurelius/rendered/prod.yaml").display().to_string();
+    let peak = std::fs::read_to_string(root.join("scenarios/helm-upgrade.yaml")).expect("shipped");
+    let text = peak
+        .replace("../profiles/aurelius/rendered/prod.yaml", &prod)
+        .replace("../profiles", &root.join("profiles").display().to_string())
+        .replace(
+            "rollout: {workload: [gateway, ml-service], image: 1.1.0, timeout: 15m}",
+            &format!("upgrade: {{manifests: [{prod}], timeout: 15m}}"),
+        );
+    let path = folder.path().join("scenario.yaml");
+    std::fs::write(&path, text).expect("it can be written");
+    let laid = |text: &str| {
+        let policy = policy_of(text).expect("it is right");
+        let loaded = load_scenario_under(&path, &LoadOptions::default(), &policy);
+        let said: Vec<String> =
+            loaded.diagnostics.iter().map(|it| it.message().to_owned()).collect();
+        loaded.scenario.unwrap_or_else(|| panic!("{said:?}"))
+    };
+    let upgrade = |scenario: &Scenario| {
+        let mut all = scenario.disruptions.iter().filter_map(|disruption| {
+            let DisruptionTarget::Rollout(spec) = &disruption.target else { return None };
+            spec.position.is_some().then(|| std::sync::Arc::clone(spec))
+        });
+        all.next().expect("there is an upgrade")
+    };
+    let held = laid("scale: {replicas: 9}\n");
+    let written = upgrade(&held);
+    assert!(held.hpas.is_empty() && written.hpas.is_empty());
+    let gateway = held.workloads.iter().position(|it| *it.meta.name == *"gateway");
+    let gateway = crate::model::id::WorkloadId::at(gateway.expect("it is there"));
+    let change = written.workloads.iter().find(|(id, _)| *id == gateway).map(|(_, change)| change);
+    let Some(crate::scenario::WorkloadChange::Written { replicas, .. }) = change else {
+        panic!("{change:?}")
+    };
+    assert_eq!(*replicas, Some(9));
+    let named = laid(
+        "workloads: [gateway]\nscale: {hpa: {maxReplicas: 33}}\nschedule: [{after: 20m, minReplicas: 8}]\n",
+    );
+    let bounds: Vec<i32> = upgrade(&named).hpas.iter().map(|(_, spec)| spec.max_replicas).collect();
+    assert_eq!(bounds.iter().filter(|most| **most == 33).count(), 1, "{bounds:?}");
+    let keda = laid(
+        "workloads: [gateway]\nscale: {keda: {triggers: [{type: cpu, metricType: Utilization, metadata: {value: \"60\"}}]}}\n",
+    );
+    assert_eq!(keda.scaled_objects.len(), 2, "before and after the upgrade");
+    assert!(upgrade(&keda).gone.hpas.is_empty(), "it is the same object");
+    let headroom = laid("headroom: {pods: 3, requests: {cpu: \"1\"}}\n");
+    assert!(upgrade(&headroom).gone.workloads.is_empty(), "no release has it");
+}
+
 #[test]
 fn what_makes_no_sense_is_refused_with_a_sentence() {
     for (text, cause) in [

@@ -8,8 +8,10 @@
 
 pub mod csv;
 pub mod heat_map;
+mod reading;
 pub mod text;
 
+pub use reading::PlanError;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -44,34 +46,6 @@ pub struct Plan {
     pub grid: Grid,
 }
 
-/// Why a text is no plan.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    /// A line is not what it should be.
-    #[error("line {line}: {problem}")]
-    Line {
-        /// Counted from 1.
-        line: usize,
-        /// What is wrong.
-        problem: String,
-    },
-    /// It was written by another version, whose figures may differ.
-    #[error("it was written by version {written}, and this is {own}; write the plan anew",
-            own = env!("CARGO_PKG_VERSION"))]
-    Version {
-        /// The version that wrote it.
-        written: String,
-    },
-    /// Lines are missing.
-    #[error("it has {found} cells of {wanted}: it was not written to its end")]
-    Short {
-        /// Cells there are.
-        found: usize,
-        /// Cells there should be.
-        wanted: usize,
-    },
-}
-
 impl Plan {
     /// The plan as text, each line ended by a newline.
     #[must_use]
@@ -100,69 +74,6 @@ impl Plan {
         }
         text
     }
-
-    /// Reads what [`Plan::write`] wrote.
-    ///
-    /// # Errors
-    /// When a line cannot be read, is missing, or another version wrote it.
-    pub fn read(text: &str) -> Result<Self, PlanError> {
-        let mut lines = text.lines();
-        let fail =
-            |line: usize, problem: &str| PlanError::Line { line, problem: problem.to_owned() };
-        let head = lines.next().ok_or_else(|| fail(1, "it is empty"))?;
-        let head: Value = serde_json::from_str(head).map_err(|_| fail(1, "it is no JSON"))?;
-        let missing = |key: &str| fail(1, &format!("`{key}` is missing or of another type"));
-        let text_of = |key: &'static str| {
-            head.get(key).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| missing(key))
-        };
-        if text_of("schema")? != PLAN_SCHEMA {
-            return Err(fail(1, "it is no plan of a sweep"));
-        }
-        let version = head.get("tool").and_then(|tool| tool.get("version"));
-        let version = version.and_then(Value::as_str).ok_or_else(|| missing("tool"))?;
-        if version != env!("CARGO_PKG_VERSION") {
-            return Err(PlanError::Version { written: version.to_owned() });
-        }
-        let whole =
-            |key: &'static str| head.get(key).and_then(Value::as_u64).ok_or_else(|| missing(key));
-        let list =
-            |key: &'static str| head.get(key).and_then(Value::as_array).ok_or_else(|| missing(key));
-        let measure = Measure::named(&text_of("measure")?).ok_or_else(|| missing("measure"))?;
-        let axes: Option<Vec<Axis>> = list("axes")?.iter().map(axis).collect();
-        let inputs: Option<Vec<_>> = list("inputs")?.iter().map(input).collect();
-        let arguments: Option<Vec<String>> =
-            list("arguments")?.iter().map(|word| word.as_str().map(str::to_owned)).collect();
-        let plan = Self {
-            scenario: text_of("scenario")?,
-            name: text_of("name")?,
-            arguments: arguments.ok_or_else(|| missing("arguments"))?,
-            inputs: inputs.ok_or_else(|| missing("inputs"))?,
-            seed: whole("seed")?,
-            runs: u32::try_from(whole("runs")?).map_err(|_| missing("runs"))?,
-            strict: head.get("strict").and_then(Value::as_bool).ok_or_else(|| missing("strict"))?,
-            measure,
-            grid: Grid { axes: axes.ok_or_else(|| missing("axes"))? },
-        };
-        let wanted = plan.grid.cells().ok_or_else(|| missing("axes"))?;
-        let found = lines.count();
-        if found != wanted || !text.ends_with('\n') {
-            return Err(PlanError::Short { found, wanted });
-        }
-        Ok(plan)
-    }
-}
-
-fn axis(value: &Value) -> Option<Axis> {
-    let path = value.get("path")?.as_str()?.to_owned();
-    let values = value.get("values")?.as_array()?.iter();
-    let values: Option<Vec<String>> = values.map(|it| it.as_str().map(str::to_owned)).collect();
-    let values = values?;
-    (!values.is_empty()).then_some(Axis { path, values })
-}
-
-fn input(value: &Value) -> Option<(String, String)> {
-    let text = |key| value.get(key).and_then(Value::as_str).map(str::to_owned);
-    text("path").zip(text("sha256"))
 }
 
 fn set(settings: &[Setting]) -> Value {
@@ -281,18 +192,6 @@ pub(crate) mod tests {
             Cell { number, settings: plan.grid.settings(number), outcome }
         };
         all.map(cell).collect()
-    }
-
-    #[test]
-    fn a_plan_reads_back_and_a_cut_one_does_not() {
-        let text = plan().write();
-        assert_eq!(text.lines().count(), 7);
-        assert_eq!(Plan::read(&text), Ok(plan()));
-        for end in (0..text.len()).rev().take(200) {
-            assert!(Plan::read(&text[..end]).is_err(), "{end} bytes");
-        }
-        let other = text.replacen(env!("CARGO_PKG_VERSION"), "0.0.1", 1);
-        assert_eq!(Plan::read(&other), Err(PlanError::Version { written: "0.0.1".to_owned() }));
     }
 
     #[test]
