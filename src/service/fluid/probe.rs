@@ -51,6 +51,9 @@ pub(super) struct Probes {
     runs: Vec<(f64, Runs)>,
 }
 
+/// What keeps a GPU busy, and how long the batch of a request takes (s) between others than its own model's.
+type Found<'a> = (&'a [(f64, Runs)], Option<f64>);
+
 /// What a GPU is found busy with.
 #[derive(Debug, Clone, Copy)]
 enum Runs {
@@ -272,7 +275,7 @@ fn own_s(
 fn gpu_s(
     (strata, plan, slow): (&Strata, &Plan, f64),
     operation: &Operation,
-    (view, (runs, own_batch_s)): (&GpuView, (&[(f64, Runs)], Option<f64>)),
+    (view, (runs, own_batch_s)): (&GpuView, Found<'_>),
     covers: &Later,
     request: usize,
 ) -> f64 {
