@@ -203,6 +203,10 @@ fn prometheus_series_of_a_day_are_held_against_it_from_where_they_begin() {
     let late = format!("--starts={}", "2025-11-24T08:30:00Z");
     let shifted = tested(&["--recorded", &word, &late]);
     assert!(number(&metric(&shifted, 0, "replicas/web")["mae"]) > 0.1, "half an hour off");
+    let rate = format!("rate={}{{deployment=web}}", path.display());
+    let output = sim(&["backtest", DAY, "--recorded", &rate]);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("no size was recorded, so that no decision is compared"), "{told}");
     let p95 = format!("p95_ms={}", path.display());
     let output = sim(&["backtest", DAY, "--recorded", &p95]);
     let said = String::from_utf8_lossy(&output.stderr);

@@ -263,7 +263,7 @@ fn a_wrong_selector_says_what_there_is_and_writes_nothing() {
     expect![[r#"
         error: no hpa `gatway` in this run; did you mean `gateway`?
         error: no pod `gateway-99` in this run; did you mean `gateway-1`?
-        error: `gateway` names nothing to explain; write hpa/NAME, pod/NAME, pdb/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
+        error: `gateway` names nothing to explain; write hpa/NAME, pod/NAME, pdb/NAME, quota/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
         error: `noon` is no span of time; write @30m..40m, @30m.. or @..40m
     "#]].assert_eq(&said);
 }

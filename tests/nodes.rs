@@ -66,9 +66,10 @@ impl Told {
                 let about = match about {
                     About::Pod(id) => names.pod(*id).to_owned(),
                     About::Node(id) => names.node(*id).to_owned(),
-                    About::Claim(name) | About::NodePool(name) | About::ScaledObject(name) => {
-                        name.to_string()
-                    }
+                    About::Claim(name)
+                    | About::NodePool(name)
+                    | About::ScaledObject(name)
+                    | About::Quota(name) => name.to_string(),
                     About::Disruption(id) => names.disruption(*id).to_owned(),
                 };
                 found.push((entry.first, about, message.to_string()));

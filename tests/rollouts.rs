@@ -284,6 +284,10 @@ fn a_quota_stops_creation_and_the_controller_goes_on_when_there_is_room() {
         "is forbidden: exceeded quota: added, requested: pods=1, used: pods=20, limited: pods=20";
     assert!(said.ends_with(wanted), "{said}");
     assert!(told.finding("AUR927").is_some());
+    let quota = aurelius_sim::report::explain::explain(&told.run.history, "quota/added@8m..");
+    let quota = quota.expect("the quota is known");
+    assert!(quota.contains("pods 20 of 20\n") && quota.contains(wanted), "{quota}");
+    assert!(quota.contains("pods 19 of 20\n"), "{quota}");
     // When ordinals go, what is missing comes within the back-off of the work queue.
     let made: Vec<f64> = told.pods("web").iter().map(|pod| told.clock(pod.created)).collect();
     assert_eq!(made.len(), 14, "{made:?}");

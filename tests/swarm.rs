@@ -88,6 +88,12 @@ impl Reached {
                 Record::PodUnschedulable { .. } => "unschedulable",
                 Record::PodTerminating { because: PodDeletion::Drain, .. } => "drained",
                 Record::PodTerminating { because: PodDeletion::Orphaned, .. } => "orphaned",
+                Record::PodTerminating { because: PodDeletion::Preemption, .. } => "preempted",
+                Record::PodForbidden { .. } => "forbidden",
+                Record::JobSkipped(_) => "schedules passed over",
+                Record::Announced { event: "UnexpectedAdmissionError", .. } => {
+                    "refused by kubelets"
+                }
                 Record::PodBound { .. } => "bound",
                 Record::JobEnded { .. } => "jobs ended",
                 Record::Announced { event: "FailedAttachVolume", .. } => "waited for a disk",

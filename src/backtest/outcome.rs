@@ -142,6 +142,15 @@ pub struct Outcome {
     pub healed: usize,
 }
 
+impl Outcome {
+    /// Whether any size was recorded, so that decisions can be compared.
+    #[must_use]
+    pub fn has_sizes(&self) -> bool {
+        let sizes = |course: &Course| matches!(course.unit, "pods" | "nodes");
+        self.courses.iter().any(|course| sizes(course) && course.errors().is_some())
+    }
+}
+
 /// A day under each policy; the first is as it was.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Backtest {

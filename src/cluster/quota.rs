@@ -63,6 +63,20 @@ impl Cluster {
         counted.map(|pod| usage(resource, &pod.template.spec)).sum()
     }
 
+    /// The status of every quota, by `namespace/name`: `pods 3 of 10, requests.cpu 600m of 4`.
+    #[must_use]
+    pub fn quota_statuses(&self, now: SimTime) -> Vec<(Arc<str>, String)> {
+        let status = |quota: &Arc<ResourceQuotaSpec>| {
+            let each = quota.hard.iter().map(|(resource, hard)| {
+                let used = shown(resource, self.quota_used(now, quota, resource));
+                format!("{resource} {used} of {}", shown(resource, *hard))
+            });
+            let name = Arc::from(format!("{}/{}", quota.meta.namespace, quota.meta.name));
+            (name, each.collect::<Vec<_>>().join(", "))
+        };
+        self.quotas.iter().map(status).collect()
+    }
+
     fn exceeded(
         &self,
         now: SimTime,

@@ -123,7 +123,8 @@ codes! {
     /// The API server refused pods.
     PODS_FORBIDDEN = "AUR927", 3, "pods-forbidden",
         "A ResourceQuota forbade pods (403): their controller tries again and again. Raise the quota, or \
-         leave room in it for surge pods.";
+         leave room in it for surge pods; `--explain quota/NAME` tells what was used when, and whom it \
+         refused.";
     /// Pods made place for pods of higher priority.
     PODS_PREEMPTED = "AUR928", 3, "pods-preempted",
         "The scheduler deleted pods to make place for pods of higher priority. Disruption budgets are \

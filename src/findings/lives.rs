@@ -213,7 +213,8 @@ fn subject(workload: Option<WorkloadId>, about: Option<&About>) -> Subject {
                 | About::Node(_)
                 | About::Claim(_)
                 | About::NodePool(_)
-                | About::ScaledObject(_),
+                | About::ScaledObject(_)
+                | About::Quota(_),
             )
             | None,
         ) => Subject::Run,
@@ -234,6 +235,7 @@ fn origin(case: &Case<'_>, about: &About) -> Vec<Origin> {
         | About::Pod(_)
         | About::Node(_)
         | About::NodePool(_)
-        | About::ScaledObject(_) => Vec::new(),
+        | About::ScaledObject(_)
+        | About::Quota(_) => Vec::new(),
     }
 }

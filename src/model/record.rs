@@ -381,6 +381,8 @@ pub enum About {
     NodePool(Arc<str>),
     /// A ScaledObject's of KEDA.
     ScaledObject(Arc<str>),
+    /// A ResourceQuota's: `namespace/name`.
+    Quota(Arc<str>),
 }
 
 /// Those who decide, apart from the HPAs.

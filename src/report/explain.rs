@@ -1,6 +1,6 @@
 //! Why one object did what it did: each sync of an HPA, the life of a pod or a node, what a
-//! budget allowed and refused, what Karpenter
-//! did for a NodePool.
+//! budget allowed and refused, what a quota was used for and refused, what Karpenter did for a
+//! NodePool.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use crate::report::autoscaler_status;
 use crate::trace::{Clock, Entry, History, NodeLife, PodLife, tell};
 use crate::units::{SimDuration, SimTime, counted};
 
-/// What is asked about: `hpa/gateway`, `pod/gateway-7`, `pdb/gateway`, `node/general-3`,
-/// `nodepool/general`, HPAs, budgets and NodePools with a span of time if wanted: `hpa/gateway@30m..40m`.
+/// What is asked about: `hpa/gateway`, `pod/gateway-7`, `pdb/gateway`, `quota/compute`,
+/// `node/general-3`, `nodepool/general`, HPAs, budgets, quotas and NodePools with a span of time if wanted: `hpa/gateway@30m..40m`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selector {
     kind: Kind,
@@ -32,6 +32,7 @@ enum Kind {
     Hpa,
     Pod,
     Pdb,
+    Quota,
     Node,
     NodePool,
     Autoscaler,
@@ -42,7 +43,7 @@ enum Kind {
 pub enum ExplainError {
     /// No slash, or an unknown word before it.
     #[error(
-        "`{0}` names nothing to explain; write hpa/NAME, pod/NAME, pdb/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted"
+        "`{0}` names nothing to explain; write hpa/NAME, pod/NAME, pdb/NAME, quota/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted"
     )]
     Form(String),
     /// What stands after `@` is no span.
@@ -76,6 +77,7 @@ impl Kind {
             Self::Hpa => "hpa",
             Self::Pod => "pod",
             Self::Pdb => "pdb",
+            Self::Quota => "quota",
             Self::Node => "node",
             Self::NodePool => "nodepool",
             Self::Autoscaler => AUTOSCALER,
@@ -101,6 +103,7 @@ impl std::str::FromStr for Selector {
             "hpa" | "horizontalpodautoscaler" => Kind::Hpa,
             "pod" | "pods" | "po" => Kind::Pod,
             "pdb" | "pdbs" | "poddisruptionbudget" => Kind::Pdb,
+            "quota" | "resourcequota" | "resourcequotas" => Kind::Quota,
             "node" | "nodes" | "no" => Kind::Node,
             "nodepool" | "nodepools" => Kind::NodePool,
             AUTOSCALER => Kind::Autoscaler,
@@ -182,6 +185,8 @@ pub fn explain(history: &History, selector: &str) -> Result<String, ExplainError
                 .ok_or_else(|| unknown(&selector, names.budgets.iter().cloned()))?;
             Ok(explain_budget(history, id, from, until))
         }
+        Kind::Quota => explain_quota(history, &selector.name, from, until)
+            .ok_or_else(|| unknown(&selector, quotas(history).into_iter())),
         Kind::Autoscaler => Ok(autoscaler_status::explain(history, from, until)),
         Kind::Node => history
             .node_named(&selector.name)
@@ -226,6 +231,45 @@ fn condition(status: &BudgetStatus) -> String {
         "DisruptionAllowed {holds}: {disruptions_allowed} may go; {current_healthy} of \
          {expected_pods} pods are healthy, {desired_healthy} must be"
     )
+}
+
+/// The quotas whose status was told, as `namespace/name`.
+fn quotas(history: &History) -> Vec<Arc<str>> {
+    let mut names: Vec<Arc<str>> = Vec::new();
+    for entry in history.entries() {
+        if let Record::Announced { about: About::Quota(name), .. } = &entry.record
+            && !names.contains(name)
+        {
+            names.push(Arc::clone(name));
+        }
+    }
+    names
+}
+
+/// Each change of what is used of a quota, and the pods that it refused, in its own words. A name
+/// without a namespace is that of every quota called so.
+fn explain_quota(history: &History, name: &str, from: SimTime, until: SimTime) -> Option<String> {
+    let names = history.names();
+    let is_it = |quota: &str| quota == name || quota.split_once('/').is_some_and(|it| it.1 == name);
+    let known: Vec<Arc<str>> = quotas(history).into_iter().filter(|it| is_it(it)).collect();
+    let called = known.first()?.split_once('/').map_or(name, |(_, own)| own);
+    let refusals = [format!(" quota: {called}, "), format!(" quota: {called}: ")];
+    let mut lines = Lines { clock: history.clock(), lines: Vec::new() };
+    for entry in history.entries().iter().filter(|it| it.last >= from && it.first <= until) {
+        if let Record::Announced { about: About::Quota(quota), message, .. } = &entry.record
+            && known.contains(quota)
+        {
+            let whose = if known.len() > 1 { format!("{quota}: ") } else { String::new() };
+            lines.add(entry.first, format!("{whose}{message}"));
+        } else if let Record::PodForbidden { workload, message } = &entry.record
+            && refusals.iter().any(|words| message.contains(words))
+        {
+            let times =
+                if entry.count > 1 { format!(" (×{})", entry.count) } else { String::new() };
+            lines.add(entry.first, format!("{}: {message}{times}", names.workload(*workload)));
+        }
+    }
+    Some(lines.write(&format!("quota/{name}")))
 }
 
 /// The NodePools that anything was said of.
@@ -613,8 +657,8 @@ mod tests {
             ["hpa", "service/x", "hpa/chekout", "pod/zzzzzzz", "hpa/ml@5", "hpa/ml@40m..30m"];
         let errors: String = wrong.into_iter().map(explained).collect();
         expect![[r#"
-            error: `hpa` names nothing to explain; write hpa/NAME, pod/NAME, pdb/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
-            error: `service/x` names nothing to explain; write hpa/NAME, pod/NAME, pdb/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
+            error: `hpa` names nothing to explain; write hpa/NAME, pod/NAME, pdb/NAME, quota/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
+            error: `service/x` names nothing to explain; write hpa/NAME, pod/NAME, pdb/NAME, quota/NAME, node/NAME, nodepool/NAME or cluster-autoscaler, then @FROM..UNTIL if wanted
             error: no hpa `chekout` in this run; did you mean `checkout`?
             error: no pod `zzzzzzz` in this run; there were checkout-0, checkout-1, checkout-10, checkout-11, checkout-12, checkout-13, checkout-14, checkout-15
             error: `5` is no span of time; write @30m..40m, @30m.. or @..40m

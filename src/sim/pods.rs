@@ -70,6 +70,7 @@ impl<O: Observer> Run<'_, O> {
         self.stop_server(now, pod);
         self.occur(now, Occurrence::PodReady(pod, ConditionStatus::False));
         self.occur(now, Occurrence::PodFailed { pod, disrupted });
+        self.workloads.quotas_changed = true;
         self.unmount_volumes(now, pod);
         self.scheduled_pod_gone(now, pod);
         if let Some(owner) = self.cluster.pod(pod).map(Pod::workload) {
@@ -318,6 +319,7 @@ impl<O: Observer> Run<'_, O> {
 
     /// A pod's object is gone: its place is free, its owner looks.
     pub(super) fn pod_gone(&mut self, now: SimTime, id: PodId) {
+        self.workloads.quotas_changed = true;
         self.stop_server(now, id);
         self.scheduled_pod_gone(now, id);
         self.forget_taint_timer(id);

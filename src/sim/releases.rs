@@ -51,6 +51,7 @@ impl<O: Observer> Run<'_, O> {
         if !spec.quotas.is_empty() {
             let quotas = with_quotas(self.cluster.quotas(), &spec.quotas);
             self.occur(now, Occurrence::QuotasWritten(quotas));
+            self.workloads.quotas_changed = true;
         }
         for (budget, new) in &spec.budgets {
             self.occur(now, Occurrence::BudgetWritten(*budget, Arc::clone(new)));
@@ -159,6 +160,7 @@ impl<O: Observer> Run<'_, O> {
                 !gone.quotas.contains(&name)
             });
             self.occur(now, Occurrence::QuotasWritten(quotas));
+            self.workloads.quotas_changed = true;
         }
     }
 
@@ -200,6 +202,7 @@ impl<O: Observer> Run<'_, O> {
     pub(super) fn write_back(&mut self, now: SimTime, spec: &RolloutSpec, before: Before) {
         let mut gone = Gone::default();
         self.occur(now, Occurrence::QuotasWritten(before.quotas));
+        self.workloads.quotas_changed = true;
         for (id, spec) in before.budgets {
             match spec {
                 Some(spec) => self.occur(now, Occurrence::BudgetWritten(id, spec)),

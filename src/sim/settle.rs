@@ -36,6 +36,7 @@ impl<O: Observer> Run<'_, O> {
                 self.karpenter_sees(now, &record);
                 self.observer.record(now, record);
             }
+            self.tell_quotas(now);
         }
     }
 
@@ -113,6 +114,7 @@ impl<O: Observer> Run<'_, O> {
 
     fn pod_created(&mut self, now: SimTime, pod: PodId, workload: WorkloadId) {
         self.pod_owners.push(workload);
+        self.workloads.quotas_changed = true;
         self.workloads.forbidden.remove(&workload);
         self.wake_workload(workload);
         self.pod_to_schedule(now, pod);

@@ -4,6 +4,7 @@
 //! it was woken.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::cluster::Cluster;
 use crate::cluster::api::workload::WorkloadKind;
@@ -13,7 +14,7 @@ use crate::control::workload::WorkloadControllers;
 use crate::engine::{EventQueue, TimerId};
 use crate::model::id::{BudgetId, PodId, WorkloadId};
 use crate::model::observer::Observer;
-use crate::model::record::{Decider, Record};
+use crate::model::record::{About, Decider, Record};
 use crate::model::{Action, Event, Reason};
 use crate::sim::Run;
 use crate::units::{SimDuration, SimTime};
@@ -29,6 +30,9 @@ pub(super) struct WorkloadState {
     told: Vec<Option<Reason>>,
     /// Workloads whose pods were refused, and how often in a row.
     pub(super) forbidden: BTreeMap<WorkloadId, u32>,
+    /// Whether pods came or went since the quotas' statuses were told, and what was told of each.
+    pub(super) quotas_changed: bool,
+    quotas_told: BTreeMap<Arc<str>, String>,
     /// The DaemonSets, which look whenever nodes change.
     daemon_sets: Vec<WorkloadId>,
     /// All budgets' statuses.
@@ -56,6 +60,8 @@ impl WorkloadState {
             look_again: timers.map(|timer| (timer, None)).collect(),
             told: vec![None; workloads.len()],
             forbidden: BTreeMap::new(),
+            quotas_changed: true,
+            quotas_told: BTreeMap::new(),
             daemon_sets: daemons.map(|workload| workload.id).collect(),
             budgets: Budgets::new(cluster),
             budgets_woken: false,
@@ -150,6 +156,20 @@ impl<O: Observer> Run<'_, O> {
         let wait = SimDuration::from_millis(5) * (1_u64 << (*failures).min(18));
         *failures += 1;
         self.schedule(wait.min(SimDuration::from_secs(1_000)), Event::Workload(id));
+    }
+
+    /// The quota controller writes what is used when pods came or went (resourcequota/
+    /// resource_quota_controller.go `syncResourceQuota`).
+    pub(super) fn tell_quotas(&mut self, now: SimTime) {
+        if !std::mem::take(&mut self.workloads.quotas_changed) || self.cluster.quotas().is_empty() {
+            return;
+        }
+        for (quota, status) in self.cluster.quota_statuses(now) {
+            if self.workloads.quotas_told.get(&quota) != Some(&status) {
+                self.announce(About::Quota(Arc::clone(&quota)), "QuotaStatus", &status);
+                self.workloads.quotas_told.insert(quota, status);
+            }
+        }
     }
 
     /// The disruption controller looks soon, once however often it is woken.

@@ -189,6 +189,7 @@ pub fn about(names: &Names, about: &About) -> String {
         About::Disruption(id) => names.disruption(*id).to_owned(),
         About::NodePool(name) => format!("nodepool/{name}"),
         About::ScaledObject(name) => format!("scaledobject/{name}"),
+        About::Quota(name) => format!("quota/{name}"),
     }
 }
 

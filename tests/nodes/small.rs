@@ -136,7 +136,8 @@ fn a_slow_starter_without_a_startup_probe_is_killed_in_a_loop() {
     assert!(young.ready.is_some());
 }
 
-/// 100Mi idle and 50Mi a request, 400Mi allowed: the seventh request inside kills the process.
+/// 100Mi idle and 50Mi a request, 400Mi allowed: the seventh request inside kills the process. E42, its
+/// first half: the pod is the same afterwards, on the same node.
 #[test]
 fn a_pod_that_holds_more_than_its_limit_is_killed_and_its_requests_are_cut() {
     let told = small(&[("PER_REQUEST", "50Mi"), ("RATE", "40"), ("DURATION", "2m")]);
@@ -147,6 +148,9 @@ fn a_pod_that_holds_more_than_its_limit_is_killed_and_its_requests_are_cut() {
     assert_eq!(deaths[0].2, SimDuration::ZERO, "the first restart is immediate");
     assert!(deaths[1].2 >= SimDuration::from_secs(10));
     assert!(told.outcome.calls.of(CallEnd::Cut) > 0, "{:?}", told.outcome.calls);
+    let pods: Vec<_> = told.history.pods().filter(|pod| pod.name.starts_with("web-")).collect();
+    assert_eq!(pods.len(), 1, "{pods:?}");
+    assert!(pods[0].gone.is_none() && pods[0].terminating.is_none(), "{pods:?}");
     let few = small(&[("PER_REQUEST", "50Mi"), ("RATE", "1"), ("DURATION", "2m")]);
     assert!(deaths_of(&few) == 0, "one at a time does no harm");
 }
@@ -156,7 +160,8 @@ fn deaths_of(told: &Told) -> usize {
 }
 
 /// Pods hold far more than they ask for: the node runs out before any of them meets its limit. Three of
-/// 2320Mi are more than the 6903Mi allotted to pods, and less than those and the reserve of 100Mi.
+/// 2320Mi are more than the 6903Mi allotted to pods, and less than those and the reserve of 100Mi. E42, its
+/// second half: the object of an evicted pod stays, and another pod is made.
 #[test]
 fn a_node_that_runs_out_of_memory_evicts_one_pod_at_a_time() {
     let told = small(&[
@@ -173,6 +178,10 @@ fn a_node_that_runs_out_of_memory_evicts_one_pod_at_a_time() {
         message.starts_with("The node was low on resource: memory. Threshold quantity: 100Mi"),
         "{message}"
     );
+    for (_, name, _) in &evicted {
+        let life = told.history.pods().find(|pod| *pod.name == **name).expect("it is known");
+        assert!(life.gone.is_none() && life.terminating.is_none(), "{life:?}");
+    }
     // Another pod is made, and does not come to a node under pressure.
     let made = told.history.pods().filter(|pod| pod.name.starts_with("web-")).count();
     assert!(made > 9, "{made}");

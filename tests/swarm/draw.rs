@@ -98,6 +98,32 @@ fn manifests(stream: &mut Stream, workloads: &[Workload]) -> String {
             stream.random_range(50..1_500)
         );
     }
+    text.push_str(
+        "---\napiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: high}\nvalue: 1000\n\
+         ---\napiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: polite}\nvalue: 500\n\
+         preemptionPolicy: Never\n",
+    );
+    if stream.random_bool(0.3) {
+        let _ = writeln!(
+            text,
+            "---\napiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: all}}\nspec: {{hard: {{pods: \
+             \"{}\", requests.cpu: \"{}\"}}}}",
+            stream.random_range(1..25),
+            stream.random_range(1..12)
+        );
+    }
+    if stream.random_bool(0.3) {
+        let _ = writeln!(
+            text,
+            "---\napiVersion: batch/v1\nkind: CronJob\nmetadata: {{name: ticks}}\nspec:\n  schedule: \
+             \"*/{} * * * *\"\n  concurrencyPolicy: {}\n  jobTemplate:\n    spec:\n      backoffLimit: 1\n      \
+             template:\n        metadata: {{labels: {{app: ticks}}}}\n        spec:\n          restartPolicy: \
+             Never\n          containers: [{{name: app, image: \"ticks:1\", resources: {{requests: {{cpu: \
+             200m, memory: 64Mi}}}}}}]",
+            stream.random_range(1..6),
+            pick(stream, &["Allow", "Forbid", "Replace"])
+        );
+    }
     text
 }
 
@@ -123,10 +149,16 @@ fn cluster(stream: &mut Stream, gpus: bool) -> String {
     }
     if gpus && stream.random_bool(0.8) {
         let initial = stream.random_range(0..4);
+        let sharing = if stream.random_bool(0.4) {
+            let (replicas, refuses) = (stream.random_range(2..5), stream.random::<bool>());
+            format!("gpuSharing: {{replicas: {replicas}, failRequestsGreaterThanOne: {refuses}}}, ")
+        } else {
+            String::new()
+        };
         let _ = writeln!(
             text,
             "  - {{name: gpu, instance: g4dn.2xlarge, min: 0, max: {}, initial: {initial}, \
-             labels: {{k8s.amazonaws.com/accelerator: t4}}, gpuReady: 20s, \
+             labels: {{k8s.amazonaws.com/accelerator: t4}}, gpuReady: 20s, {sharing}\
              taints: [{{key: nvidia.com/gpu, value: present, effect: NoSchedule}}]}}",
             initial + stream.random_range(0..5)
         );
@@ -183,10 +215,16 @@ fn manifest(stream: &mut Stream, workload: &Workload) -> String {
     let mut limits = format!("cpu: {}m", cpu * stream.random_range(1..4));
     let mut requests = format!("cpu: {cpu}m, memory: {memory}Mi");
     if *gpu {
-        limits.push_str(", nvidia.com/gpu: 1");
-        requests.push_str(", nvidia.com/gpu: 1");
+        let gpus = pick(stream, &[1, 1, 1, 2]);
+        let _ = write!(limits, ", nvidia.com/gpu: {gpus}");
+        let _ = write!(requests, ", nvidia.com/gpu: {gpus}");
     }
     let mut pod = String::new();
+    match stream.random_range(0..5) {
+        0 => pod.push_str("      priorityClassName: high\n"),
+        1 => pod.push_str("      priorityClassName: polite\n"),
+        _ => {}
+    }
     if stream.random_bool(0.5) {
         let _ =
             writeln!(pod, "      terminationGracePeriodSeconds: {}", stream.random_range(0..60));
@@ -226,11 +264,12 @@ fn manifest(stream: &mut Stream, workload: &Workload) -> String {
     );
     if stream.random_bool(0.6) {
         let what = pick(stream, &["minAvailable", "maxUnavailable"]);
+        let policy = pick(stream, &["", "", "unhealthyPodEvictionPolicy: AlwaysAllow, "]);
         let amount = pick(stream, &["0", "1", "2", "\"50%\"", "\"90%\"", "\"100%\""]);
         let _ = writeln!(
             text,
             "---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {{name: {name}}}\nspec: \
-             {{{what}: {amount}, selector: {{matchLabels: {{app: {name}}}}}}}"
+             {{{policy}{what}: {amount}, selector: {{matchLabels: {{app: {name}}}}}}}"
         );
     }
     if stream.random_bool(0.7) {
@@ -362,7 +401,7 @@ fn scenario(stream: &mut Stream, workloads: &[Workload], spot: bool) -> String {
         let count = stream.random_range(1..4);
         let (surge, unavailable) = pick(stream, &[(1, 0), (1, 1), (0, 1), (2, 1)]);
         let handler = stream.random::<bool>();
-        let what = match stream.random_range(0..10) {
+        let what = match stream.random_range(0..11) {
             6 | 7 => {
                 format!("rollout: {{workload: {workload}, image: v{}}}", stream.random_range(2..9))
             }
@@ -375,6 +414,7 @@ fn scenario(stream: &mut Stream, workloads: &[Workload], spot: bool) -> String {
             0 | 1 => format!("drain: {{pool: p0, count: {count}}}"),
             2 => format!("failNode: {{pool: p0, count: {count}}}{recovery}"),
             3 => format!("failZone: a{recovery}"),
+            10 => "cordon: {node: p0-1}".to_owned(),
             4 => {
                 format!("scale: {{workload: {workload}, replicas: {}}}", stream.random_range(0..12))
             }

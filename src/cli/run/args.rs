@@ -46,7 +46,7 @@ pub(in crate::cli) struct RunArgs {
           value_parser = clap::value_parser!(u32).range(1..=1_024))]
     pub(in crate::cli) jobs: Option<u32>,
     /// Print one line per loop of a controller, or the life of a pod or node:
-    /// `hpa/gateway[@30m..40m]`, `pod/gateway-7`, `pdb/gateway`, `node/general-3`, `nodepool/general`. Repeatable.
+    /// `hpa/gateway[@30m..40m]`, `pod/gateway-7`, `pdb/gateway`, `quota/compute`, `node/general-3`, `nodepool/general`. Repeatable.
     #[arg(long, value_name = "SELECTOR")]
     pub(in crate::cli) explain: Vec<String>,
     /// How much the terminal summary says.

@@ -104,6 +104,14 @@ fn decisions(tested: &Backtest, outcome: &Outcome, out: &mut String) {
         0 => String::new(),
         healed => format!("; {healed} more healed at once"),
     };
+    if !outcome.has_sizes() {
+        let _ = writeln!(
+            out,
+            "\n{}: no size was recorded, so that no decision is compared",
+            outcome.policy
+        );
+        return;
+    }
     if found.is_empty() {
         let _ = writeln!(out, "\n{}: every decision is the recorded one{healed}", outcome.policy);
         return;

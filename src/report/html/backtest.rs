@@ -53,7 +53,9 @@ pub fn backtest(days: &[Backtest], inputs: &[(String, String)], command: &str) -
 fn top(days: &[Backtest], command: &str, charts: bool) -> String {
     let first = || days.iter().filter_map(|day| day.outcomes.first());
     let differing: usize = first().map(|outcome| outcome.divergences.len()).sum();
-    let (class, word) = if differing == 0 {
+    let (class, word) = if !first().any(Outcome::has_sizes) {
+        ("warn", "no size was recorded: only figures are compared".to_owned())
+    } else if differing == 0 {
         ("good", "✓ every decision is the recorded one".to_owned())
     } else {
         ("warn", format!("! {} not the recorded one", plural(differing, "decision")))

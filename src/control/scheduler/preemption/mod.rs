@@ -261,3 +261,6 @@ fn pick(candidates: Vec<Candidate>) -> Option<Candidate> {
     };
     candidates.into_iter().min_by_key(order)
 }
+
+#[cfg(test)]
+mod tests;
