@@ -172,7 +172,7 @@ spec: {hard: {requests.cpu: "8", pods: "30"}}
 "#;
 
 /// An expression on what an exporter tells, and whether it holds at some time of the run.
-const TOLD: [(&str, bool); 24] = [
+const TOLD: [(&str, bool); 26] = [
     ("kube_daemonset_status_desired_number_scheduled{daemonset=\"agent\"} == 3", true),
     (
         "kube_daemonset_status_current_number_scheduled != kube_daemonset_status_desired_number_scheduled",
@@ -220,6 +220,11 @@ const TOLD: [(&str, bool); 24] = [
     ("kube_resourcequota{resource=\"pods\",type=\"used\"} == 8", true),
     ("kube_node_spec_taint{key=\"dedicated\",effect=\"NoSchedule\",value=\"batch\"} == 1", true),
     ("kube_node_status_condition{condition=\"MemoryPressure\",status=\"true\"} == 1", false),
+    (
+        "kube_pod_status_reason{reason=\"Evicted\"} == 1 or kube_pod_status_reason{reason=\"NodeLost\"} == 1",
+        false,
+    ),
+    ("kube_pod_status_reason{reason=\"SchedulingGated\"} == 0", true),
     ("time() - kube_pod_start_time{pod=~\"api-.*\"} > 300", true),
 ];
 

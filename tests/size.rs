@@ -172,6 +172,46 @@ fn manifests_get_a_patch_that_kustomize_merges() {
     assert!(overlay.contains("spec:\n  maxReplicas: "), "{overlay}");
 }
 
+/// What `--prove-headroom` says of more load and of losses is what plain runs say of the same scenario
+/// with that load, or with that node or zone lost.
+#[test]
+fn headroom_and_losses_are_what_plain_runs_say() {
+    let (folder, scenario) = documents(&[("pods.yaml", "replicas: 3", "replicas: 7")]);
+    let page = sized(&scenario, &["--prove-headroom", "2", "--plan", "smallest"]);
+    assert_eq!(page["plans"][0]["changed"], 0, "today's figures hold: {page:#}");
+    let text = fs::read_to_string(&scenario).expect("it was written");
+    let other = folder.path().join("other.yaml").display().to_string();
+    let plain = |text: String| {
+        fs::write(&other, text).expect("the folder is ours");
+        run(&other, &["--runs", "2"])
+    };
+    for row in page["headroom"].as_array().expect("rows") {
+        assert_eq!(row["found"], "as written, 2 seeds");
+        let holds = row["holds_at"].as_f64().expect("it holds as it is");
+        let fails = row["fails_at"].as_f64().expect("seven pods do not carry everything");
+        assert!(1.0 <= holds && holds < fails, "{row}");
+        // The page tells hundredths: a hundredth inside.
+        for (factor, code) in [(holds - 0.01, 0), (fails + 0.01, 99)] {
+            let rate = format!("rate: {:.0}, exec: get, timeUnit: 100s", 4000.0 * factor);
+            let text = text.replace("exec: get, rate: 40, timeUnit: 1s", &rate);
+            assert!(text.contains("timeUnit: 100s"), "{text}");
+            assert_eq!(plain(text), code, "{factor} times the load");
+        }
+    }
+    let losses = page["tolerance"].as_array().expect("rows");
+    assert_eq!(losses.len(), 2, "{losses:?}");
+    for (loss, event) in losses
+        .iter()
+        .zip(["failNode: {pool: general, deleted: 60s}", "failZone: us-east-1b, for: 20m"])
+    {
+        assert_eq!(loss["found"], "as written, 2 seeds");
+        let code = plain(format!("{text}\nevents:\n  - {{at: 0s, {event}}}\n"));
+        for side in ["today", "plan"] {
+            assert_eq!(loss[side], code == 0, "{event}: {loss}");
+        }
+    }
+}
+
 /// A rehearsal of Aurelius by rates, short enough for a test: today's three ML pods at most cannot do it.
 fn aurelius() -> (tempfile::TempDir, String) {
     aurelius_from(

@@ -151,6 +151,7 @@ fn stated(path: &Path) -> Result<StatedEntry, Exit> {
             gpus: set.gpus.map(|(count, _)| count),
             storage_gib: total.storage.map(|(bytes, _)| bytes.as_gib()),
             short: Vec::new(),
+            lacks: Vec::new(),
         })
     });
     found.ok_or_else(|| {

@@ -173,8 +173,8 @@ fn matrix(page: &SizingPage) -> String {
 
 fn matrix_row(row: &MatrixRow, page: &SizingPage) -> Vec<String> {
     let mut cells = vec![
-        format!("<code>{}</code>", escaped(&row.object)),
-        format!("<code>{}</code>", escaped(&row.field)),
+        format!("<code class=\"wrap\">{}</code>", escaped(&row.object)),
+        format!("<code class=\"wrap\">{}</code>", escaped(&row.field)),
         escaped(&row.now),
     ];
     for (plan, amount) in page.plans.iter().zip(&row.plans) {
@@ -187,7 +187,8 @@ fn matrix_row(row: &MatrixRow, page: &SizingPage) -> Vec<String> {
         Some("Medium") => "warn",
         Some(_) | None => "quiet",
     };
-    cells.push(escaped(&row.because));
+    // The arithmetic is the longest cell: it must not be pressed into a word a line.
+    cells.push(format!("<div style=\"min-width:15em\">{}</div>", escaped(&row.because)));
     cells.push(format!("<span class=\"{class}\">{}</span>", row.risk.unwrap_or("–")));
     cells
 }
@@ -257,7 +258,7 @@ fn needs(page: &SizingPage) -> String {
     let most = costs.fold(0.0, f64::max);
     for need in &page.needs {
         table.row(&[
-            escaped(&need.when),
+            escaped(&need.told()),
             format!("{:.1}", need.cpu),
             format!("{:.0}", need.memory_gib),
             need.gpus.to_string(),

@@ -2,14 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::{PlanEntry, SizingPage};
+use super::SizingPage;
 
 /// The page as Markdown: the verdict first, figures in a table, the rest folded away.
 #[must_use]
 pub fn markdown(page: &SizingPage) -> String {
     let mut text = format!("### Sizing of {}\n\n", cell(&page.scenarios.join(", ")));
-    let Some(plan) = page.plans.iter().find(|plan| plan.name == page.plan) else { return text };
-    verdict(page, plan, &mut text);
+    verdict(page, &mut text);
     text.push_str(
         "| object | field | now | set to | because | risk |\n|---|---|---|---|---|---|\n",
     );
@@ -44,17 +43,8 @@ pub fn markdown(page: &SizingPage) -> String {
     text
 }
 
-fn verdict(page: &SizingPage, plan: &PlanEntry, text: &mut String) {
-    let today = if page.today.holds { "hold" } else { "do not hold" };
-    let _ = write!(text, "Today's figures {today}.");
-    if let (Some(passes), Some(runs)) = (plan.passes, plan.runs) {
-        let _ = write!(text, " The {} figures pass with {passes} of {runs} seeds", plan.name);
-        if let Some(change) = &plan.cost_change {
-            let _ = write!(text, ", {change} {} a month", page.currency);
-        }
-        text.push('.');
-    }
-    text.push_str("\n\n");
+fn verdict(page: &SizingPage, text: &mut String) {
+    let _ = write!(text, "{}\n\n", cell(&super::verdict(page)));
 }
 
 fn folded(page: &SizingPage, text: &mut String) {
@@ -65,7 +55,7 @@ fn folded(page: &SizingPage, text: &mut String) {
         let _ = writeln!(
             text,
             "| {} | {:.1} | {:.0}Gi | {} | {:.0}Gi | {} | {} |",
-            need.when,
+            cell(&need.told()),
             need.cpu,
             need.memory_gib,
             need.gpus,

@@ -173,6 +173,8 @@ pub struct ToleranceEntry {
 /// What is needed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NeedEntry {
+    /// Which figures need it: `today`, or the plan's name.
+    pub figures: &'static str,
     /// When.
     pub when: String,
     /// Cores that pods request.
@@ -202,8 +204,11 @@ pub struct StatedEntry {
     pub gpus: Option<i64>,
     /// Storage (GiB).
     pub storage_gib: Option<f64>,
-    /// What is not enough, and when: `memory at the peak: 256 GiB stated, 301 GiB needed`.
+    /// What is not enough, and when: `memory: 256 GiB stated, needed: 301 GiB (peak)`.
     pub short: Vec<String>,
+    /// The resources of which there is not enough, and whether that is with today's figures.
+    #[serde(skip)]
+    pub lacks: Vec<(bool, &'static str)>,
 }
 
 /// Makes the page. `keys` are the chart's keys of figures, where they are known.
@@ -218,7 +223,8 @@ pub fn page(
     let row = |figure: &Figure, amount: &Amount| row(scenario, sizing, plan, keys, figure, amount);
     let services = sizing.services.iter().map(|service| service_entry(service, plan, &row));
     let pools = plan.changes.0.iter().filter(|(figure, _)| is_pool(&figure.owner));
-    let needs: Vec<NeedEntry> = sizing.needs.iter().map(need_entry).collect();
+    let needs = sizing.needs.iter();
+    let needs: Vec<NeedEntry> = needs.map(|need| need_entry(need, plan.kind.name())).collect();
     SizingPage {
         version: "1.0.0",
         scenarios: sizing.scenarios.iter().map(ToString::to_string).collect(),
@@ -266,6 +272,80 @@ pub fn page(
 #[must_use]
 pub fn json(page: &SizingPage) -> String {
     serde_json::to_string_pretty(page).expect("plain data can be written") + "\n"
+}
+
+impl NeedEntry {
+    /// When, and with which figures where that is not the plan: `peak, figures of today`.
+    #[must_use]
+    pub fn told(&self) -> String {
+        if self.figures == "today" {
+            format!("{}, figures of today", self.when)
+        } else {
+            self.when.clone()
+        }
+    }
+}
+
+/// What the page says in a sentence or two: whether today's figures hold, what the plan is worth, and
+/// whether what was stated is enough.
+#[must_use]
+pub fn verdict(page: &SizingPage) -> String {
+    let mut said =
+        format!("Today's figures {}.", if page.today.holds { "hold" } else { "do not hold" });
+    let plan = page.plans.iter().find(|plan| plan.name == page.plan);
+    if let Some(plan) = plan.filter(|plan| plan.changed > 0) {
+        said.push_str(&format!(" The {} figures", plan.name));
+        if let (Some(passes), Some(runs)) = (plan.passes, plan.runs) {
+            said.push_str(&format!(" pass with {passes} of {runs} seeds"));
+        }
+        if let Some(cost) = &plan.cost_per_month {
+            said.push_str(&format!(" and cost {cost} {} a month", page.currency));
+            said.push_str(&against_today(page, cost));
+        }
+        said.push('.');
+    } else if plan.is_some() {
+        said.push_str(&format!(" The {} plan changes nothing.", page.plan));
+    }
+    if let Some(stated) = &page.stated {
+        said.push_str(&enough(stated, page));
+    }
+    said
+}
+
+/// `, 20% less than today`.
+fn against_today(page: &SizingPage, cost: &str) -> String {
+    let money = |text: &str| text.parse::<Decimal>().ok();
+    let today = page.today.cost_per_month.as_deref().and_then(money);
+    let (Some(cost), Some(today)) = (money(cost), today) else { return String::new() };
+    if today.is_zero() || cost == today {
+        return String::new();
+    }
+    let share = ((cost - today).abs() / today * Decimal::ONE_HUNDRED).round_dp(1);
+    format!(", {share}% {} than today", if cost < today { "less" } else { "more" })
+}
+
+/// Whether what was stated is enough, with the plan and with today's figures.
+fn enough(stated: &StatedEntry, page: &SizingPage) -> String {
+    let word = |today: bool| {
+        let lacks = stated.lacks.iter().filter(|(side, _)| *side == today);
+        let names: Vec<&str> = lacks.map(|(_, what)| *what).collect();
+        if names.is_empty() {
+            "enough".to_owned()
+        } else {
+            format!("too little {}", names.join(" and "))
+        }
+    };
+    let plan = format!(
+        " What is stated ({}) is {} with the {} figures",
+        stated.name,
+        word(false),
+        page.plan
+    );
+    if page.needs.iter().any(|need| need.figures == "today") {
+        format!("{plan}, {} with today's.", word(true))
+    } else {
+        format!("{plan}.")
+    }
 }
 
 fn method(sizing: &Sizing) -> String {
@@ -414,9 +494,10 @@ fn headroom_entry(sizing: &Sizing, figures: &'static str, headroom: &Headroom) -
     }
 }
 
-fn need_entry(need: &crate::sweep::size::Need) -> NeedEntry {
+fn need_entry(need: &crate::sweep::size::Need, plan: &'static str) -> NeedEntry {
     const GIB: f64 = 1_073_741_824.0;
     NeedEntry {
+        figures: if need.today { "today" } else { plan },
         when: need.when.clone(),
         cpu: rounded(need.cores),
         memory_gib: rounded(need.memory / GIB),
@@ -432,27 +513,42 @@ fn rounded(value: f64) -> f64 {
     crate::units::convert::f64_from_i64(round_i64(value * 100.0)) / 100.0
 }
 
-/// What is stated against what is needed.
+/// What is stated against what is needed: a sentence for each resource of which there is too little, with
+/// the plan and with today's figures.
 fn against(mut stated: StatedEntry, needs: &[NeedEntry]) -> StatedEntry {
-    for need in needs {
-        let short = |what: &str, unit: &str, stated: Option<f64>, needed: f64| {
-            if let Some(has) = stated.filter(|has| needed > *has + 1e-9) {
-                return Some(format!(
-                    "{what} ({}): {has}{unit} stated, {needed}{unit} needed",
-                    need.when
-                ));
+    let count = crate::units::convert::f64_from_i64;
+    type Needed = fn(&NeedEntry) -> f64;
+    let resources: [(&'static str, &str, Option<f64>, Needed); 4] = [
+        ("CPU", "", stated.cpu, |need| need.cpu),
+        ("memory", " GiB", stated.memory_gib, |need| need.memory_gib),
+        ("GPUs", "", stated.gpus.map(count), |need| crate::units::convert::f64_from_i64(need.gpus)),
+        ("storage", " GiB", stated.storage_gib, |need| need.storage_gib),
+    ];
+    for today in [false, true] {
+        for (what, unit, has, needed) in resources {
+            let Some(has) = has else { continue };
+            let of_side = needs.iter().filter(|need| (need.figures == "today") == today);
+            let short: Vec<String> = of_side
+                .filter(|need| needed(need) > has + 1e-9)
+                .map(|need| format!("{}{unit} ({})", shown(needed(need)), need.when))
+                .collect();
+            if short.is_empty() {
+                continue;
             }
-            None
-        };
-        let gpus = stated.gpus.map(crate::units::convert::f64_from_i64);
-        let needed_gpus = crate::units::convert::f64_from_i64(need.gpus);
-        let found = [
-            short("CPU", "", stated.cpu, need.cpu),
-            short("memory", " GiB", stated.memory_gib, need.memory_gib),
-            short("GPUs", "", gpus, needed_gpus),
-            short("storage", " GiB", stated.storage_gib, need.storage_gib),
-        ];
-        stated.short.extend(found.into_iter().flatten());
+            let whose = if today { " with today's figures" } else { "" };
+            let (has, needed) = (shown(has), short.join(", "));
+            stated.short.push(format!("{what}{whose}: {has}{unit} stated, needed: {needed}"));
+            stated.lacks.push((today, what));
+        }
     }
     stated
+}
+
+/// Whole, with a decimal below ten where there is one.
+fn shown(value: f64) -> String {
+    if value < 9.95 && (value - value.round()).abs() > 0.05 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.0}")
+    }
 }

@@ -13,6 +13,11 @@ const NARROW: usize = 24;
 #[must_use]
 pub fn text(page: &SizingPage, all: bool) -> String {
     let mut text = String::new();
+    for line in folded(&super::verdict(page), COLUMNS_MOST) {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text.push('\n');
     services(page, all, &mut text);
     if !page.node_pools.is_empty() {
         text.push_str("node pools\n");
@@ -123,7 +128,8 @@ fn folded(text: &str, room: usize) -> Vec<String> {
 }
 
 fn plans(page: &SizingPage, text: &mut String) {
-    let heads = ["PLAN", "CHANGES", "HOLDS", "NODES", "COST/MO", "WORST MINUTE"];
+    let cost = format!("{}/MO", page.currency);
+    let heads = ["PLAN", "CHANGES", "HOLDS", "NODES", &cost, "WORST MINUTE"];
     let mut table = vec![heads.map(str::to_owned)];
     let line = |plan: &PlanEntry| {
         let nodes = if plan.nodes_min == plan.nodes_max {
@@ -180,11 +186,12 @@ fn needs(page: &SizingPage, text: &mut String) {
     if page.needs.is_empty() {
         return;
     }
-    let heads = ["NEEDS", "CPU", "MEMORY", "GPUS", "STORAGE", "NODES", "COST/MO"];
+    let cost = format!("{}/MO", page.currency);
+    let heads = ["NEEDS", "CPU", "MEMORY", "GPUS", "STORAGE", "NODES", &cost];
     let mut table = vec![heads.map(str::to_owned)];
     for need in &page.needs {
         table.push([
-            need.when.clone(),
+            need.told(),
             format!("{:.1}", need.cpu),
             gib(need.memory_gib),
             need.gpus.to_string(),

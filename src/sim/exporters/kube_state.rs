@@ -1,7 +1,7 @@
 //! kube-state-metrics about pods and their containers (internal/store/pod.go).
 
 use crate::cluster::api::WorkloadKind;
-use crate::cluster::{ConditionStatus, Pod, PodPhase};
+use crate::cluster::{ConditionStatus, NodePhase, Pod, PodOwner, PodPhase};
 use crate::model::observer::Observer;
 use crate::model::record::Death;
 use crate::sim::Run;
@@ -10,13 +10,14 @@ use crate::sim::exporters::{Page, flag, uid};
 use crate::units::SimTime;
 use crate::units::convert::f64_from_i64;
 
-const ANY: [&str; 17] = [
+const ANY: [&str; 18] = [
     "kube_pod_info",
     "kube_pod_owner",
     "kube_pod_status_ready",
     "kube_pod_status_scheduled",
     "kube_pod_status_unschedulable",
     "kube_pod_status_phase",
+    "kube_pod_status_reason",
     "kube_pod_created",
     "kube_pod_deletion_timestamp",
     "kube_pod_start_time",
@@ -39,7 +40,7 @@ impl<O: Observer> Run<'_, O> {
             let uid = uid(pod.id);
             let own = [("namespace", &*pod.namespace), ("pod", &*pod.name), ("uid", &*uid)];
             self.show_pod(now, pod, &own, page);
-            if page.wants(&ANY[9..]) {
+            if page.wants(&ANY[10..]) {
                 self.show_containers(pod, &own, page);
             }
         }
@@ -94,6 +95,20 @@ impl<O: Observer> Run<'_, O> {
         if pod.unschedulable.is_some() && pod.node.is_none() {
             page.put("kube_pod_status_unschedulable", own, 1.0);
         }
+        self.show_phase(pod, own, page);
+        page.put("kube_pod_created", own, page.instant(pod.created));
+        // A kubelet writes `status.startTime` when it takes the pod.
+        if let Some(bound) = pod.bound {
+            page.put("kube_pod_start_time", own, page.instant(bound));
+        }
+        if pod.is_terminating() {
+            page.put("kube_pod_deletion_timestamp", own, page.instant(now));
+        }
+    }
+
+    /// How far a pod is, and why it is no further.
+    fn show_phase(&self, pod: &Pod, own: &[(&str, &str); 3], page: &mut Page<'_>) {
+        let [namespace, name, uid] = *own;
         let phases = [
             ("Pending", pod.phase == PodPhase::Pending),
             ("Running", pod.phase == PodPhase::Running),
@@ -108,13 +123,22 @@ impl<O: Observer> Run<'_, O> {
                 flag(holds),
             );
         }
-        page.put("kube_pod_created", own, page.instant(pod.created));
-        // A kubelet writes `status.startTime` when it takes the pod.
-        if let Some(bound) = pod.bound {
-            page.put("kube_pod_start_time", own, page.instant(bound));
+        // A pod that is started again whenever it ends fails only by its kubelet: refused before it
+        // began, or evicted. Of a Job's pods nobody can tell.
+        let lost = pod.node.and_then(|node| self.cluster.node(node));
+        let lost = lost.is_some_and(|node| node.phase == NodePhase::Lost) && pod.is_terminating();
+        let mut reasons = vec![
+            ("NodeLost", lost),
+            ("SchedulingGated", pod.template.spec.gated && pod.node.is_none()),
+        ];
+        if !matches!(pod.owner, PodOwner::Job(..)) {
+            let (failed, began) = (pod.phase == PodPhase::Failed, pod.started.is_some());
+            reasons.push(("Evicted", failed && began));
+            reasons.push(("UnexpectedAdmissionError", failed && !began));
         }
-        if pod.is_terminating() {
-            page.put("kube_pod_deletion_timestamp", own, page.instant(now));
+        for (reason, holds) in reasons {
+            let labels = [namespace, name, uid, ("reason", reason)];
+            page.put("kube_pod_status_reason", &labels, flag(holds));
         }
     }
 

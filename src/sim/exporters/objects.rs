@@ -229,6 +229,11 @@ fn show_node(node: &Node, page: &mut Page<'_>) {
     let name = ("node", &*node.name);
     page.put("kube_node_info", &[name], 1.0);
     page.put("kube_node_created", &[name], page.instant(node.created));
+    for (key, _) in node.labels.iter() {
+        if let Some(role) = key.strip_prefix("node-role.kubernetes.io/") {
+            page.put("kube_node_role", &[name, ("role", role)], 1.0);
+        }
+    }
     for taint in &node.taints {
         let effect = taint.effect.to_string();
         let labels = [name, ("key", &*taint.key), ("value", &*taint.value), ("effect", &*effect)];

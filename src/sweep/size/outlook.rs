@@ -60,6 +60,8 @@ pub struct Tolerance {
 /// What is needed at some time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Need {
+    /// Whether with today's figures; otherwise with the plan's.
+    pub today: bool,
     /// When: `least`, `typical`, `peak`, `peak, zone b lost`.
     pub when: String,
     /// Cores that pods request.
@@ -106,6 +108,11 @@ pub(super) fn outlook(
     {
         need.when = format!("peak, {zone} lost");
         needs.push(need);
+    }
+    // Whoever keeps what is written needs what that asks for.
+    if !figures.changes(search.first()).0.is_empty() {
+        let as_written = self::needs(search.first(), &today.trials[0]);
+        needs.extend(as_written.into_iter().map(|need| Need { today: true, ..need }));
     }
     Outlook { headroom, tolerance, needs }
 }
@@ -350,6 +357,7 @@ fn needs_at(scenario: &Scenario, trial: &Trial, when: &str) -> Option<Need> {
     let month =
         paid.zip(fixed).map(|(paid, fixed)| cents(paid * Decimal::from(HOURS_PER_MONTH) + fixed));
     Some(Need {
+        today: false,
         when: when.to_owned(),
         cores: sum(|it| it.cpu_requested_cores),
         memory: sum(|it| it.memory_requested_bytes),

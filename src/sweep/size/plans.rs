@@ -211,7 +211,9 @@ fn proven(
         }
         let events: u64 =
             trials.first().map_or(0, |seed| seed.trials.iter().map(|it| it.events).sum());
-        if all_hold && events < CHEAP_EVENTS && lower_by_requests(search, plan, options) {
+        // The smallest change lowers nothing that it need not touch.
+        let lowers = options.plan != PlanKind::Smallest && events < CHEAP_EVENTS;
+        if all_hold && lowers && lower_by_requests(search, plan, options) {
             // What was lowered is proven like everything else.
             progress("the proof of what was lowered");
             let trials = prove(search, &plan.0.figures, options.runs);
@@ -362,9 +364,13 @@ fn unmeasured(scenario: &Scenario) -> Vec<String> {
     unknown.map(|(_, workload)| workload.to_string()).collect()
 }
 
-/// How risky it is to set a figure: raising is not; what is lowered is as risky as it is then full.
+/// How risky it is to set a figure: raising is not, another machine type is a little; what is lowered is as risky as it is then full.
 #[must_use]
 pub fn risk(now: &Amount, next: &Amount, used_share: Option<f64>) -> &'static str {
+    // Another machine is neither more nor less: what lies together on a node changes.
+    if matches!(next, Amount::Machine(_)) {
+        return "Medium";
+    }
     if next >= now {
         return "VeryLow";
     }
