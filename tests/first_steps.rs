@@ -1,5 +1,6 @@
 //! The first five minutes: `demo`, `init`, `values`, `schema`, `completions`, and charts as inputs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -191,7 +192,16 @@ fn fits(schema: &Value, value: &Value, path: &str) -> Result<(), String> {
 #[test]
 fn shipped_documents_fit_their_schemas() {
     let mut checked = 0;
-    for folder in ["scenarios", "profiles/clusters", "profiles/aurelius", "profiles/demo"] {
+    let schemas: BTreeMap<&str, Value> =
+        KINDS.into_iter().map(|kind| (kind, schema(kind).expect("the kind has one"))).collect();
+    for folder in [
+        "scenarios",
+        "profiles/clusters",
+        "profiles/aurelius",
+        "profiles/demo",
+        "profiles/lessons",
+        "profiles/reference",
+    ] {
         for entry in fs::read_dir(root().join(folder)).expect("it is there") {
             let path = entry.expect("it can be listed").path();
             if path.extension().is_none_or(|ending| ending != "yaml") {
@@ -207,8 +217,8 @@ fn shipped_documents_fit_their_schemas() {
                 if value.get("apiVersion") == Some(&Value::from("aurelius.dev/v1"))
                     && KINDS.contains(&kind)
                 {
-                    let schema = schema(kind).expect("the kind has one");
-                    fits(&schema, &value, "").unwrap_or_else(|fault| panic!("{path:?}{fault}"));
+                    fits(&schemas[kind], &value, "")
+                        .unwrap_or_else(|fault| panic!("{path:?}{fault}"));
                     checked += 1;
                 }
             }
@@ -217,7 +227,59 @@ fn shipped_documents_fit_their_schemas() {
     assert!(checked >= 15, "{checked} documents");
     let wrong =
         serde_json::json!({"apiVersion": "aurelius.dev/v1", "kind": "Scenario", "durations": 1});
-    assert!(fits(&schema("scenario").expect("it has one"), &wrong, "").is_err());
+    assert!(fits(&schemas["Scenario"], &wrong, "").is_err());
+    for (kind, schema) in &schemas {
+        let mut without = Vec::new();
+        undescribed(schema, kind, &mut without);
+        assert!(without.is_empty(), "add them to profiles/reference, with a comment: {without:#?}");
+    }
+}
+
+/// Fields of a schema of which it says nothing.
+fn undescribed(schema: &Value, path: &str, into: &mut Vec<String>) {
+    for choice in schema.get("anyOf").and_then(Value::as_array).into_iter().flatten() {
+        undescribed(choice, path, into);
+    }
+    for (name, inner) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let at = format!("{path}.{name}");
+        if inner.get("description").and_then(Value::as_str).is_none_or(str::is_empty) {
+            into.push(at.clone());
+        }
+        undescribed(inner, &at, into);
+    }
+    for inner in [schema.get("items"), schema.get("additionalProperties")].into_iter().flatten() {
+        undescribed(inner, path, into);
+    }
+}
+
+/// The reference documents use every key; whoever copies from them copies what works.
+#[test]
+fn the_reference_documents_run() {
+    for (name, exit) in [
+        ("scenario", 99),
+        ("by-rates", 0),
+        ("by-iterations", 0),
+        ("by-stages", 0),
+        ("charted", 0),
+        ("pod-trace", 0),
+    ] {
+        let path = format!("profiles/reference/{name}.yaml");
+        let ran = run_in(root(), &["run", &path, "--summary", "oneline", "--quiet"]);
+        assert_eq!(ran.status.code(), Some(exit), "{name}: {}", err(&ran));
+    }
+}
+
+#[test]
+fn fields_are_explained() {
+    let page = run_in(root(), &["explain", "ClusterProfile.nodePools.min"]);
+    assert!(page.status.success(), "{}", err(&page));
+    assert_eq!(
+        out(&page),
+        "ClusterProfile.nodePools.min · whole number\n\nnodes at least; default 0\n"
+    );
+    let wrong = run_in(root(), &["explain", "ClusterProfile.nodePool"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(err(&wrong).contains("did you mean `nodePools`?"), "{}", err(&wrong));
 }
 
 #[test]

@@ -53,6 +53,11 @@ fn allowed(allowance: Allowance, replicas: i32) -> i32 {
     (replicas - desired).max(0)
 }
 
+/// `1 pod`, `3 pods`.
+fn counted(count: i32, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 fn place<'a>(value: &Value<'a>) -> Value<'a> {
     let fields = ["minAvailable", "maxUnavailable"];
     let found = fields.iter().find_map(|field| value.at(&["spec", field]));
@@ -84,7 +89,7 @@ fn one(
         let message = format!("{object} can block every node drain");
         let rests = workload.least_place(subject);
         let who = if workload.autoscaler.is_some() { "the HPA" } else { "the workload" };
-        let label = format!("{who} rests at {least} replicas");
+        let label = format!("{who} rests at {}", counted(least, "replica"));
         let desired = match allowance {
             Allowance::MinAvailable(least_available) => least_available.scaled(least, true),
             Allowance::MaxUnavailable(most) => least - most.scaled(least, true),
@@ -100,7 +105,8 @@ fn one(
             .note("this stalls node upgrades, scale-down of nodes and the handling of spot interruptions");
         if let IntOrPercent::Percent(_) = amount {
             finding = finding.note(format!(
-                "{amount} of {least} pods is rounded up to {}",
+                "{amount} of {} is rounded up to {}",
+                counted(least, "pod"),
                 amount.scaled(least, true)
             ));
         }
@@ -262,6 +268,8 @@ fn unguarded(subject: &Subject<'_>, guarded: &[(usize, &PodDisruptionBudgetSpec)
     let bare: Vec<&WorkloadView<'_>> = subject
         .workloads()
         .filter(|workload| workload.is_sized() && workload.least >= 2)
+        // Templates may make a budget of which no value speaks.
+        .filter(|workload| !workload.roughly_told)
         .filter(|workload| !guarded.iter().any(|(position, _)| *position == workload.position))
         .collect();
     let Some(first) = bare.first() else { return };

@@ -54,17 +54,23 @@ fn placeholders(subject: &Subject<'_>, config: &Config) {
         return;
     }
     let keys: Vec<&str> = found.iter().map(|(entry, _)| &*entry.key).collect();
+    // Nothing at all may be meant: a store without a password, a token for an integration that is off.
+    let empty = found.iter().all(|(_, text)| text.is_empty());
+    let (severity, one, many) = match empty {
+        true => (Note, "empty", "empty"),
+        false => (Warning, "a placeholder", "placeholders"),
+    };
     let message = match keys.len() {
-        1 => format!("{}: `{}` is a placeholder", config.object, keys[0]),
+        1 => format!("{}: `{}` is {one}", config.object, keys[0]),
         count => format!(
-            "{}: {count} of {} values are placeholders: {}",
+            "{}: {count} of {} values are {many}: {}",
             config.object,
             config.entries.len(),
             keys.join(", ")
         ),
     };
     let shown = if text.is_empty() { "nothing".to_owned() } else { format!("`{text}`") };
-    let mut finding = Diagnostic::new(Warning, codes::PLACEHOLDER_SECRET, message)
+    let mut finding = Diagnostic::new(severity, codes::PLACEHOLDER_SECRET, message)
         .primary(first.span, format!("{shown} is no secret"))
         .about(&*config.object, format!("data.{}", first.key));
     for (entry, _) in found.iter().skip(1).take(4) {
@@ -145,7 +151,8 @@ fn references(subject: &Subject<'_>) {
                 && config.meta.namespace == reference.namespace
         })
     };
-    for workload in subject.workloads() {
+    // Templates may make what values only name.
+    for workload in subject.workloads().filter(|workload| !workload.roughly_told) {
         for reference in pod_references(workload).into_iter().filter(|reference| !known(reference))
         {
             let key =
@@ -159,8 +166,12 @@ fn references(subject: &Subject<'_>) {
         let names: Vec<&str> = users.iter().map(|reference| &*reference.user).collect();
         let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
         names.dedup();
-        let message =
-            format!("no manifest makes the {} `{name}` that {} needs", kind.name(), listed(&names));
+        let needs = if names.len() == 1 { "needs" } else { "need" };
+        let message = format!(
+            "no manifest makes the {} `{name}` that {} {needs}",
+            kind.name(),
+            listed(&names)
+        );
         subject.report(
             at(&first.place, Note, codes::MISSING_REFERENCE, message, "not among the objects")
                 .note("when it is not in the cluster either: CreateContainerConfigError, or FailedMount, and the containers never start"),

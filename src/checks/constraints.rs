@@ -7,7 +7,7 @@ use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::api::{LabelSelector, Labels};
 use crate::input::codes;
 use crate::input::decode::Value;
-use crate::input::diagnostic::Severity::Warning;
+use crate::input::diagnostic::Severity::{Note, Warning};
 
 pub(super) fn check(subject: &Subject<'_>) {
     for workload in subject.workloads() {
@@ -124,6 +124,10 @@ fn first_difference(selector: &LabelSelector, labels: &Labels) -> Option<String>
 /// A StatefulSet's pods have names in DNS through the headless Service that it names.
 fn governing_service(subject: &Subject<'_>, workload: &WorkloadView<'_>) {
     let WorkloadKind::StatefulSet { .. } = &workload.spec.kind else { return };
+    // Values alone do not tell all Services.
+    if workload.roughly_told {
+        return;
+    }
     let Some(field) = workload.value.at(&["spec", "serviceName"]) else { return };
     let Some(name) = field.node().text().filter(|name| !name.is_empty()) else { return };
     let services = &subject.material.objects.services;
@@ -161,8 +165,12 @@ fn report_governing(
 ) {
     let name = workload.name();
     let message = format!("{name}: its serviceName gives the pods no names in DNS");
+    // One pod has no peers that want its name; clients take the Service.
+    let severity = if label == "not headless" && workload.most <= 1 { Note } else { Warning };
     let pod = format!("{}-0", workload.spec.meta.name);
-    subject.report(at(field, Warning, codes::NO_GOVERNING_SERVICE, message, label).note(why).note(
-        format!("`{pod}` cannot be reached by its own name, which peers of a StatefulSet use"),
-    ));
+    subject.report(
+        at(field, severity, codes::NO_GOVERNING_SERVICE, message, label).note(why).note(format!(
+            "`{pod}` cannot be reached by its own name, which peers of a StatefulSet use"
+        )),
+    );
 }

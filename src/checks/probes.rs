@@ -27,7 +27,8 @@ pub(super) fn check(subject: &Subject<'_>) {
 fn readiness(subject: &Subject<'_>, workload: &WorkloadView<'_>) {
     let Some(service) = subject.services_of(workload).next() else { return };
     let spec = &workload.template.spec;
-    if spec.containers.iter().any(|container| container.readiness_probe.is_some()) {
+    let probed = spec.containers.iter().any(|container| container.readiness_probe.is_some());
+    if probed || workload.roughly_told {
         return;
     }
     let Some(first) = spec.containers.first() else { return };

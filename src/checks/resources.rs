@@ -20,7 +20,9 @@ pub(super) fn check(subject: &Subject<'_>) {
         for container in spec.containers.iter().chain(&spec.init_containers) {
             let value = workload.container(&container.name);
             let lives = spec.containers.contains(container) || container.sidecar;
-            if lives {
+            // A template may write resources of which no value speaks.
+            let unseen = workload.roughly_told && value.get("resources").is_none();
+            if lives && !unseen {
                 let nothing = missing_requests(subject, workload, container, pod_level, &value);
                 let limited = container.limits.memory.or(spec.pod_limits.memory).is_some();
                 // A container of which nothing is known is told of once.
@@ -110,6 +112,14 @@ fn amounts(
                 let finding = at(&place, Warning, codes::CPU_SUSPICIOUS, message, "whole cores");
                 let text = place.node().scalar().map(|scalar| scalar.text.to_string());
                 let text = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+                // `100Mi` is a slip for `100m`, the suffix of memory taken to the line above.
+                let binary = written_number_with_binary_suffix(&place);
+                let finding = match binary {
+                    Some(number) => finding
+                        .note("binary suffixes such as `Mi` are for memory")
+                        .replace("did you mean", place.node().span, format!("{number}m")),
+                    None => finding,
+                };
                 subject.report(match text {
                     Some(text) => finding.replace(
                         "thousandths of a core have the suffix `m`",
@@ -140,6 +150,13 @@ fn amounts(
             }
         }
     }
+}
+
+/// The number before a suffix of memory, such as `100` of `100Mi`.
+fn written_number_with_binary_suffix(place: &Value<'_>) -> Option<String> {
+    let text = &place.node().scalar()?.text;
+    let number = ["Ki", "Mi", "Gi"].iter().find_map(|suffix| text.strip_suffix(suffix))?;
+    number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.to_owned())
 }
 
 fn report_zero(

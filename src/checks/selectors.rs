@@ -25,7 +25,7 @@ fn services(subject: &Subject<'_>) {
             let leads = behind.iter().any(|workload| {
                 resolve(&port.target, &port.protocol, &container_ports(workload)).is_some()
             });
-            if leads {
+            if leads || behind.iter().any(|workload| workload.roughly_told) {
                 continue;
             }
             let place = port.value.get("targetPort").unwrap_or_else(|| port.value.clone());

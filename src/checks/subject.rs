@@ -49,6 +49,8 @@ pub struct WorkloadView<'a> {
     pub autoscaler: Option<&'a AutoscalerSpec>,
     /// Whether it belongs to the cluster and not to the release.
     pub platform: bool,
+    /// Whether it is told from values and may be without what templates add.
+    pub roughly_told: bool,
     /// Replicas at least: the HPA's minimum, else `replicas`.
     pub least: i32,
     /// Replicas at most: the HPA's maximum, else `replicas`.
@@ -170,6 +172,7 @@ impl<'a> Subject<'a> {
                 alone: false,
                 template: Arc::new(admit(&spec.template)),
                 platform: material.platform.contains(&value.node().span.file),
+                roughly_told: material.roughly_told.contains(&value.node().span.file),
                 value,
                 autoscaler,
                 least,
@@ -188,6 +191,7 @@ impl<'a> Subject<'a> {
                 alone: true,
                 template: Arc::new(admit(&pod.template)),
                 platform: material.platform.contains(&value.node().span.file),
+                roughly_told: material.roughly_told.contains(&value.node().span.file),
                 value,
                 autoscaler: None,
                 least: 1,

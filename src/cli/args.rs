@@ -75,9 +75,10 @@ pub(super) enum Command {
     },
     /// Print a chart's merged values: each leaf, where it comes from and what it overrode.
     Values(Box<ValuesCommand>),
-    /// Explain a code such as AUR301: what it means, why it matters, how to mend it.
+    /// Explain a code such as AUR301, or a field such as `Scenario.load`: what it means, how to mend or write
+    /// it.
     Explain {
-        /// The code; without one, all codes are listed.
+        /// The code, or KIND.FIELD of a document; without one, all codes are listed.
         code: Option<String>,
     },
 }

@@ -65,6 +65,9 @@ pub(super) fn values(args: &ValuesCommand, color: Color) -> Exit {
     if failed {
         return Exit::Usage;
     }
+    if values.merged.slots.is_empty() {
+        to_stderr("note: there are no values: what was given is empty\n");
+    }
     let text = match args.output {
         ValuesFormat::Text => table(&values, &args.only, &sources),
         ValuesFormat::Yaml => write_yaml(&values.merged.to_node()),
@@ -94,7 +97,10 @@ fn table(values: &Values, only: &[String], sources: &Sources) -> String {
     let mut lines = Vec::new();
     let merged = Tree::Table(values.merged.clone());
     leaves(&merged, &mut Vec::new(), &mut |keys, leaf| {
-        lines.push(line(values, keys, leaf, sources));
+        // The whole of nothing is no leaf.
+        if !keys.is_empty() {
+            lines.push(line(values, keys, leaf, sources));
+        }
     });
     removed(values, &merged, sources, &mut lines);
     lines.sort_by(|a, b| a.path.cmp(&b.path));

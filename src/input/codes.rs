@@ -204,6 +204,12 @@ codes! {
         "Chart.yaml lists a chart that is not in `charts/`, or imports values that the inner chart \
          does not have. Helm refuses to render a chart whose dependencies are missing \
          (`helm dependency build` fetches them), and goes on without values that it cannot import.";
+    /// Values that are not what a convention has in their place.
+    VALUES_LEFT_OUT = 208, "values-left-out",
+        "Without `helm`, objects are told from values by the convention that the chart seems to \
+         follow. A value stands where the convention has something of another shape: a switch inside \
+         a probe, the text of a template, a list for a number. The chart's own templates know what to \
+         do with it; what is told goes without it.";
     /// A secret holds a placeholder.
     PLACEHOLDER_SECRET = 210, "placeholder-secret",
         "The value is a placeholder such as `CHANGE_ME`, `password` or nothing at all. Anyone who \

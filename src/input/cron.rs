@@ -246,6 +246,55 @@ mod tests {
         assert!(zone("Europe/Berlyn").is_err() && zone("Local").is_err() && zone("").is_err());
     }
 
+    /// Dates that never come must not be looked for without end.
+    #[test]
+    fn schedules_of_any_kind_come_or_are_refused() {
+        use rand::{RngExt as _, SeedableRng as _};
+        let pieces = [
+            "*",
+            "?",
+            "0",
+            "5",
+            "31",
+            "2",
+            "59",
+            "60",
+            "/",
+            "-",
+            ",",
+            " ",
+            " ",
+            " ",
+            "L",
+            "W",
+            "#",
+            "MON",
+            "feb",
+            "7",
+            "99999999999",
+            "@daily",
+            "TZ=UTC ",
+            "ä",
+            "*/0",
+            "1-",
+            "\t",
+        ];
+        let day = SimDuration::from_secs(86_400);
+        for seed in 0..4_000_u64 {
+            let mut dice = rand_pcg::Pcg64Mcg::seed_from_u64(seed);
+            let mut piece = || pieces[dice.random_range(0..pieces.len())];
+            // Half of them have five fields, most of which mean something.
+            let text = if seed % 2 == 0 {
+                (0..9).map(|_| piece()).collect::<String>()
+            } else {
+                (0..5).map(|_| [piece(), piece()].concat()).collect::<Vec<_>>().join(" ")
+            };
+            let Ok(cron) = parse(&text) else { continue };
+            let found = times(&cron, utc("2026-02-27T23:00:00"), Tz::UTC, day, day * 4);
+            assert!(found.len() <= 4 * 24 * 60, "seed {seed}: {text}");
+        }
+    }
+
     #[test]
     fn what_kubernetes_refuses_is_refused() {
         for wrong in ["", "* * * *", "0 * * * * *", "60 * * * *", "every day"] {

@@ -17,6 +17,16 @@ const FOLDER_FILES: usize = 100_000;
 pub(super) struct Documents {
     pub(super) file: FileId,
     pub(super) nodes: Vec<Node>,
+    /// Whether they are objects told from values by a convention that its charts follow only roughly:
+    /// what they lack, templates may add.
+    pub(super) roughly_told: bool,
+}
+
+impl Documents {
+    /// Documents as they are written or rendered.
+    pub(super) fn written(file: FileId, nodes: Vec<Node>) -> Self {
+        Self { file, nodes, roughly_told: false }
+    }
 }
 
 /// Paths with the places that name them; no place when the command line does.
@@ -31,7 +41,7 @@ pub(super) fn read(
     diagnostics: &Diagnostics,
 ) -> Option<Documents> {
     let file = sources.read(path, span, diagnostics)?;
-    Some(Documents { file, nodes: parse(sources, file, dialect, diagnostics) })
+    Some(Documents::written(file, parse(sources, file, dialect, diagnostics)))
 }
 
 /// Reads manifests: a file, standard input, or every `.yaml`, `.yml` and `.json` file of a folder

@@ -207,7 +207,7 @@ fn cut(
     }
     let read = |(name, text): &(String, String)| {
         let file = sources.add(&format!("{name} (rendered)"), text);
-        Documents { file, nodes: parse(sources, file, Dialect::Yaml11, diagnostics) }
+        Documents::written(file, parse(sources, file, Dialect::Yaml11, diagnostics))
     };
     parts.iter().map(read).collect()
 }

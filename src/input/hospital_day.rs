@@ -29,8 +29,8 @@ pub(super) fn hospital_day(
 ) -> Option<Executor> {
     let studies_per_day =
         fields.required("studiesPerDay").and_then(|value| value.number(0.001..=1e9));
-    let emergency = fields.read_or("emergency", EMERGENCY, share);
-    let out_of_hours = fields.read_or("outOfHours", OUT_OF_HOURS, share);
+    let emergency = fields.read_or("emergency", EMERGENCY, Value::share);
+    let out_of_hours = fields.read_or("outOfHours", OUT_OF_HOURS, Value::share);
     let words: Vec<(&str, usize)> = DAYS.into_iter().zip(0..).collect();
     let weekday =
         fields.read_or("weekday", around.weekday.unwrap_or(0), |value| value.word(&words));
@@ -43,20 +43,6 @@ pub(super) fn hospital_day(
     let clock = around.time_of_day + begin;
     let levels = hospital.levels(weekday?, clock, duration?);
     Some(Executor::Step { levels, source: LevelSource::Hospital })
-}
-
-/// A share: `30%` or `0.3`.
-fn share(value: &Value<'_>) -> Option<f64> {
-    let text = value.node().text().unwrap_or_default();
-    if !text.ends_with('%') {
-        return value.number(0.0..=1.0);
-    }
-    let percent = value.percent()?;
-    if !(0.0..=1.0).contains(&percent) {
-        value.report(value.error(super::codes::OUT_OF_RANGE, "must lie between 0% and 100%"));
-        return None;
-    }
-    Some(percent)
 }
 
 /// The day of the week of a date and time, counted from Monday.

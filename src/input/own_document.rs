@@ -24,7 +24,10 @@ pub(super) fn single<T>(
     let [node] = documents.nodes.as_slice() else {
         if !context.diagnostics.has_errors() || documents.nodes.len() > 1 {
             let count = documents.nodes.len();
-            let message = format!("`{name}` holds {count} documents, must hold one of kind {kind}");
+            let message = match count {
+                0 => format!("`{name}` is empty, must hold a document of kind {kind}"),
+                _ => format!("`{name}` holds {count} documents, must hold one of kind {kind}"),
+            };
             context.diagnostics.push(Diagnostic::error(codes::UNKNOWN_KIND, message));
         }
         return None;
@@ -54,6 +57,28 @@ pub(super) fn kind_of(path: &Path) -> Option<String> {
     Some(nodes.first()?.get("kind")?.text()?.to_owned())
 }
 
+/// What to do about a mapping that does not even try to be one of our documents: values given to `run`
+/// are the most usual.
+fn stranger(node: &Node, kind: &str) -> Option<String> {
+    let entries = node.mapping()?;
+    let named = |key: &str| entries.iter().any(|entry| &*entry.key == key);
+    if named("apiVersion") || named("kind") || named("metadata") {
+        return None;
+    }
+    // A scenario whose head was forgotten has other keys of scenarios.
+    if named("inputs") || named("load") || named("services") || named("nodePools") {
+        return Some(format!("begin it with `apiVersion: aurelius.dev/v1` and `kind: {kind}`"));
+    }
+    Some(match kind {
+        "Scenario" => {
+            "values go over a scenario with `--values`, manifests with `-f`; `aurelius-sim init` \
+             writes a scenario for a chart"
+        }
+        _ => "`aurelius-sim schema` shows what such a document holds",
+    }
+    .to_owned())
+}
+
 /// `apiVersion`, `kind` and `metadata.name` of one of our own documents.
 pub(super) fn head<'a>(
     context: Context<'a>,
@@ -62,6 +87,11 @@ pub(super) fn head<'a>(
 ) -> Option<(Fields<'a>, Option<Arc<str>>)> {
     context.diagnostics.learn(|shapes| shapes.begin(node.span.file, kind));
     let value = Value::root(context, node, "");
+    if let Some(instead) = stranger(node, kind) {
+        let message = format!("is no {kind} (no apiVersion and kind)");
+        value.report(value.error(codes::UNKNOWN_KIND, &message).help(instead));
+        return None;
+    }
     let fields = value.fields()?;
     let version = fields.required("apiVersion");
     let found = fields.required("kind");

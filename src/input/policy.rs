@@ -86,7 +86,7 @@ fn retry_on(value: &Value<'_>) -> Option<RetryOn> {
 /// Envoy's defaults: a fifth, and three at least.
 fn budget(value: &Value<'_>) -> Option<RetryBudget> {
     let fields = value.fields()?;
-    let share = fields.read_or("share", 0.2, share);
+    let share = fields.read_or("share", 0.2, Value::share);
     let min = fields.read_or("min", 3, |value| value.integer(0..=1_000_000_u32));
     fields.finish("a retry budget");
     Some(RetryBudget { share: share?, min: min? })
@@ -108,7 +108,7 @@ fn breaker(value: &Value<'_>) -> Option<BreakerSpec> {
     let window = fields.read_or("window", 100, calls);
     let min_calls = fields.read("minCalls", calls);
     let failure_share = fields.read_or("failures", 0.5, |value| {
-        let share = share(value)?;
+        let share = value.share()?;
         if share <= 0.0 {
             value.report(value.error(codes::INVALID_VALUE, "must be above zero"));
             return None;
@@ -128,20 +128,6 @@ fn breaker(value: &Value<'_>) -> Option<BreakerSpec> {
         open_for: open_for?,
         half_open_calls: half_open_calls?,
     })
-}
-
-/// `20%`, or a number from 0 to 1.
-pub(super) fn share(value: &Value<'_>) -> Option<f64> {
-    let text = value.node().text().unwrap_or_default();
-    if text.ends_with('%') {
-        let share = value.percent()?;
-        if !(0.0..=1.0).contains(&share) {
-            value.report(value.error(codes::INVALID_VALUE, "must be from 0% to 100%"));
-            return None;
-        }
-        return Some(share);
-    }
-    value.number(0.0..=1.0)
 }
 
 /// A span of time above zero.

@@ -59,7 +59,9 @@ impl PoolEvent<'_> {
         if self.node.is_none() {
             return count(fields);
         }
-        for other in ["count", "running"] {
+        let others: &[&'static str] =
+            if self.name == "drain" { &["count"] } else { &["count", "running"] };
+        for other in others.iter().copied() {
             if let Some(value) = fields.optional(other) {
                 let message = "must not be there: `node` names the one node";
                 value.report(value.error(codes::EXCLUSIVE_FIELDS, message));

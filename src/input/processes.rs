@@ -49,7 +49,7 @@ pub(super) fn processes(
         for (name, value) in entries(fields, "jobs")? {
             let found = objects.named(&name, None).map(WorkloadId::at);
             let failure = value.node().get("failure").map(|_| value.descend("failure"));
-            match (found, failure.map(|value| probability(&value))) {
+            match (found, failure.map(|value| value.share())) {
                 (Some(id), Some(Some(failure))) => {
                     read.job_failures.insert(id, failure);
                 }
@@ -165,7 +165,7 @@ fn container(
     let fields = value.fields()?;
     let origin = fields.optional("duration").map(|value| value.origin());
     let duration = fields.read("duration", Value::distribution);
-    let failure = fields.read_or("failure", 0.0, probability);
+    let failure = fields.read_or("failure", 0.0, Value::share);
     let start = fields.read_or("start", default.start.clone(), Value::distribution);
     let idle = fields.read_or("idle", (None, None), idle);
     fields.finish("a container (WORKLOAD/CONTAINER)");
@@ -206,18 +206,4 @@ fn idle(value: &Value<'_>) -> Option<(Option<MilliCpu>, Option<Bytes>)> {
     let memory = fields.read("memory", Value::bytes);
     fields.finish("the use of a container");
     Some((cpu?, memory?))
-}
-
-/// A probability: `10%` or `0.1`.
-fn probability(value: &Value<'_>) -> Option<f64> {
-    let text = value.node().text().unwrap_or_default();
-    if !text.ends_with('%') {
-        return value.number(0.0..=1.0);
-    }
-    let percent = value.percent()?;
-    if !(0.0..=1.0).contains(&percent) {
-        value.report(value.error(codes::OUT_OF_RANGE, "must lie between 0% and 100%"));
-        return None;
-    }
-    Some(percent)
 }

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::adapters::{Convention, ReleaseName, objects_of};
+use super::adapters::{Convention, ReleaseName, fitted, objects_of};
 use super::codes;
+use super::decode::Context;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::documents::{Documents, Listed, paths, read_manifests};
 use super::helm::{Helm, Rendered, Rendering, render};
@@ -29,6 +30,12 @@ pub struct ReleaseInputs {
 }
 
 impl ReleaseInputs {
+    /// Whether there is a chart or are values.
+    #[must_use]
+    pub fn has_values(&self) -> bool {
+        self.chart.is_some() || !self.values.is_empty()
+    }
+
     /// Whether nothing is said about what is deployed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -218,8 +225,27 @@ impl Release {
             } else {
                 "name the chart with `--chart`"
             };
-            diagnostics.push(warning.help(advice));
+            diagnostics.push(warning.note(told_of(&nodes)).help(advice));
         }
-        vec![Documents { file: values.merged.span.file, nodes }]
+        let (file, roughly_told) = (values.merged.span.file, convention.is_rough());
+        let nodes =
+            if roughly_told { fitted(nodes, Context { sources, diagnostics }) } else { nodes };
+        vec![Documents { file, nodes, roughly_told }]
+    }
+}
+
+/// What was told, so that a reader sees what is not.
+fn told_of(nodes: &[Node]) -> String {
+    const SHOWN: usize = 6;
+    let name = |node: &Node| {
+        let name = node.get("metadata")?.get("name")?.text()?;
+        Some(format!("{}/{name}", node.get("kind")?.text()?))
+    };
+    let names: Vec<String> = nodes.iter().filter_map(name).collect();
+    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 if names.is_empty() => "they tell of no object".to_owned(),
+        0 => format!("told are {shown}"),
+        more => format!("told are {shown} and {more} more"),
     }
 }

@@ -88,24 +88,10 @@ pub(super) fn link(value: &Value<'_>) -> Option<LinkSpec> {
 /// `{hitRatio: 90%, warmAfter: 5000}`.
 pub(super) fn cache(value: &Value<'_>) -> Option<CacheSpec> {
     let fields = value.fields()?;
-    let hit_ratio = fields.required("hitRatio").and_then(|value| share(&value));
+    let hit_ratio = fields.required("hitRatio").and_then(|value| value.share());
     let warm_after = fields.read_or("warmAfter", 0.0, |value| value.number(0.0..=1e12));
     fields.finish("a cache");
     Some(CacheSpec { hit_ratio: hit_ratio?, warm_after: warm_after? })
-}
-
-/// A share: `90%` or `0.9`.
-fn share(value: &Value<'_>) -> Option<f64> {
-    let text = value.node().text().unwrap_or_default();
-    if !text.ends_with('%') {
-        return value.number(0.0..=1.0);
-    }
-    let percent = value.percent()?;
-    if !(0.0..=1.0).contains(&percent) {
-        value.report(value.error(codes::OUT_OF_RANGE, "must lie between 0% and 100%"));
-        return None;
-    }
-    Some(percent)
 }
 
 /// Reads `network` of all documents, of which one may have it.

@@ -480,7 +480,7 @@ impl Events<'_> {
                 DisruptionTarget::Cordon { node: node?.1 }
             }
             _ => {
-                let one = fields.optional("pod").filter(|_| name == "deletePod");
+                let one = if name == "deletePod" { fields.optional("pod") } else { None };
                 if let Some(value) = one {
                     let pod = self.pod(&value);
                     fields.finish("the event `deletePod`");
@@ -515,7 +515,10 @@ impl Events<'_> {
         fields: &Fields<'_>,
         duration: Option<SimDuration>,
     ) -> Option<DisruptionTarget> {
-        let one = fields.optional("node").filter(|_| matches!(name, "drain" | "failNode"));
+        let one = match name {
+            "drain" | "failNode" => fields.optional("node"),
+            _ => None,
+        };
         let (pool, node) = match &one {
             Some(value) if fields.optional("pool").is_some() => {
                 let message = "has both `node` and `pool`, which exclude each other";
@@ -534,6 +537,9 @@ impl Events<'_> {
     /// The long form of an event that is written as a name alone (`fail_node: gpu-1`): what the name is
     /// of follows from the event, and from what there is. Nothing for an event without such a form.
     fn written_out(&self, name: &str, body: &Value<'_>) -> Option<Node> {
+        if name != "capacityShortage" {
+            body.may_be_text();
+        }
         let text = body.node().text()?;
         let is_pool = || self.pools?.iter().find(|pool| *pool.name == *text);
         let key = match name {

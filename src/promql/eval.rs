@@ -5,7 +5,7 @@ use promql_parser::parser::{
 };
 
 use crate::promql::over_time::Window;
-use crate::promql::{Error, Labels, Storage};
+use crate::promql::{Error, Labels, MOST_STEPS, Storage};
 
 /// An element of an instant vector.
 #[derive(Debug, Clone, PartialEq)]
@@ -186,6 +186,9 @@ impl Evaluation<'_> {
         let to_ms = self.asked(at_ms, subquery.at.as_ref(), subquery.offset.as_ref());
         let from_ms = to_ms - millis(subquery.range);
         let step = subquery.step.map_or(self.step_ms, millis).max(1);
+        if (to_ms - from_ms) / step > MOST_STEPS {
+            return Err(Error(format!("a subquery of more than {MOST_STEPS} steps")));
+        }
         let mut at = from_ms.div_euclid(step) * step;
         if at <= from_ms {
             at += step;

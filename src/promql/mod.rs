@@ -30,6 +30,11 @@ pub use storage::{Point, Storage};
 /// How far an instant selector looks back for a sample (ms): `--query.lookback-delta`.
 pub const LOOKBACK_MS: i64 = 5 * 60 * 1000;
 
+/// Most instants at which the inner expression of subqueries is computed for one value, those of
+/// subqueries in subqueries multiplied: 30 days by half minutes. Prometheus bounds the samples of a query
+/// instead (`--query.max-samples`).
+pub const MOST_STEPS: i64 = 100_000;
+
 /// Longest expression that is parsed (bytes): the parser's stack grows with it.
 const LONGEST: usize = 16 << 10;
 /// Deepest nesting of brackets that is parsed.

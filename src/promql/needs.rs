@@ -6,10 +6,14 @@ use promql_parser::label::MatchOp;
 use promql_parser::parser::{AtModifier, Expr, Offset, VectorSelector};
 
 use crate::promql::eval::{millis, name_of, offset_ms};
-use crate::promql::{LOOKBACK_MS, NAME, aggregate, calendar, functions};
+use crate::promql::{LOOKBACK_MS, MOST_STEPS, NAME, aggregate, calendar, functions};
 
 /// Longer than any run, and far from where sums of instants end.
 const FOREVER_MS: i64 = i64::MAX / 8;
+
+/// The step of a subquery that states none, before it is known in which group it stands (ms): shorter
+/// than groups usually are.
+const USUAL_STEP_MS: i64 = 15_000;
 
 /// A label that a selector insists on: that must be there for anything to be selected.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +45,9 @@ impl Needs {
     pub fn of(expression: &Expr) -> Self {
         let mut needs = Self { window_ms: LOOKBACK_MS, ..Self::default() };
         needs.walk(expression, 0);
+        if steps(expression) > MOST_STEPS {
+            needs.unsupported.insert(format!("a subquery of more than {MOST_STEPS} steps"));
+        }
         needs
     }
 
@@ -132,4 +139,26 @@ impl Needs {
             }
         }
     }
+}
+
+/// How often the innermost expression is computed for one value of this one: subqueries multiply.
+fn steps(expression: &Expr) -> i64 {
+    let mut own = 1;
+    let inner: Vec<&Expr> = match expression {
+        Expr::Paren(it) => vec![&it.expr],
+        Expr::Unary(it) => vec![&it.expr],
+        Expr::Aggregate(it) => [&it.expr].into_iter().chain(&it.param).map(|it| &**it).collect(),
+        Expr::Binary(it) => vec![&it.lhs, &it.rhs],
+        Expr::Subquery(it) => {
+            own = millis(it.range) / it.step.map_or(USUAL_STEP_MS, millis).max(1);
+            vec![&it.expr]
+        }
+        Expr::Call(it) => it.args.args.iter().map(|it| &**it).collect(),
+        Expr::MatrixSelector(_)
+        | Expr::VectorSelector(_)
+        | Expr::NumberLiteral(_)
+        | Expr::StringLiteral(_)
+        | Expr::Extension(_) => Vec::new(),
+    };
+    own.max(1).saturating_mul(inner.into_iter().map(steps).max().unwrap_or(1))
 }

@@ -313,6 +313,16 @@ fn a_pinned_instant_does_not_move_and_an_offset_comes_after_it() {
     let value = result_since(&storage, "n @ 1700000300", 12, 1_700_000_000.0);
     let Ok(Value::Vector(samples)) = value else { panic!("a vector") };
     assert!((samples[0].value - 5.0).abs() < 1e-9);
+    // Subqueries of subqueries multiply; a month by minutes is none too many.
+    for (text, refused) in [
+        ("max_over_time(rate(n[5m])[30d:1m])", false),
+        ("max_over_time(n[300y:1ms])", true),
+        ("-sum(max_over_time((1 + avg_over_time(n[1d:1m]))[1d:1m]))", true),
+        ("max_over_time(n[1d:1m]) + max_over_time(m[1d:1m])", false),
+    ] {
+        let needs = Needs::of(&parse(text).expect("PromQL"));
+        assert_eq!(!needs.unsupported.is_empty(), refused, "{text}");
+    }
     assert_eq!(Needs::of(&parse("n @ 5").expect("PromQL")).calendar.len(), 1);
     assert!(Needs::of(&parse("n @ end()").expect("PromQL")).calendar.is_empty());
 }

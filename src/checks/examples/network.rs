@@ -270,6 +270,7 @@ apiVersion: apps/v1
 kind: StatefulSet
 metadata: {name: db}
 spec:
+  replicas: 3
   serviceName: db
   selector: {matchLabels: {app: db}}
   template:

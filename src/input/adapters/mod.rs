@@ -4,13 +4,15 @@
 //! for charts that follow a convention. Each convention is a file of skeletons beside this one; every
 //! figure keeps its place in the values.
 
+mod fit;
 mod skeleton;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use self::skeleton::Skeleton;
+pub(super) use self::fit::fitted;
+use self::skeleton::{Skeleton, separated};
 use super::codes;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::source::{Sources, Span};
@@ -36,6 +38,15 @@ impl Convention {
             Self::Aurelius => "the Aurelius chart",
             Self::Create => "`helm create`",
             Self::Bitnami => "Bitnami",
+        }
+    }
+
+    /// Whether its charts have templates of their own, so that what values say is not all there is.
+    #[must_use]
+    pub fn is_rough(self) -> bool {
+        match self {
+            Self::Aurelius => false,
+            Self::Create | Self::Bitnami => true,
         }
     }
 
@@ -86,12 +97,41 @@ pub struct ReleaseName {
     pub namespace: Option<Arc<str>>,
 }
 
+/// Keys that speak of the pods of a workload and not of one container.
+const MARKS_OF_PODS: [&str; 16] = [
+    "name",
+    "create",
+    "enabled",
+    "affinity",
+    "nodeSelector",
+    "tolerations",
+    "podAnnotations",
+    "podLabels",
+    "updateStrategy",
+    "pdb",
+    "podDisruptionBudget",
+    "service",
+    "containerPorts",
+    "containerPort",
+    "persistence",
+    "persistentVolume",
+];
+
+/// Words in the names of what runs once and is done.
+const RUN_ONCE: [&str; 8] =
+    ["job", "jobs", "cronjob", "hook", "init", "migration", "migrations", "backup"];
+
 /// The tables of values that describe one workload each.
 fn components(values: &Table) -> Vec<(&Arc<str>, &Table)> {
-    let marks = ["replicaCount", "resources", "resourcesPreset", "autoscaling"];
     let fits = |(key, slot): (&'_ Arc<str>, &'_ Slot)| {
         let table = slot.value.table()?;
-        let found = marks.iter().filter(|key| table.get(key).is_some()).count();
+        let has = |keys: &[&str]| keys.iter().any(|key| table.get(key).is_some());
+        // Init containers, sidecars and the pods of Jobs have resources too; what is more than that
+        // says of a workload where its pods go or how many there are.
+        let found = has(&["replicaCount", "replicas", "autoscaling"])
+            || has(&["resources", "resourcesPreset"]) && has(&MARKS_OF_PODS);
+        let words = separated(key, '-');
+        let runs_once = words.split('-').any(|word| RUN_ONCE.contains(&word));
         let aside = [
             "global",
             "ingress",
@@ -102,7 +142,7 @@ fn components(values: &Table) -> Vec<(&Arc<str>, &Table)> {
             "tls",
             "volumePermissions",
         ];
-        (found > 0 && !aside.contains(&&**key)).then_some(())
+        (found && !runs_once && !aside.contains(&&**key)).then_some(())
     };
     values
         .slots
@@ -127,11 +167,13 @@ pub fn objects_of(
                        rendered";
         let known = [Convention::Aurelius, Convention::Create, Convention::Bitnami];
         let known: Vec<_> = known.iter().map(|it| it.name()).collect();
-        diagnostics.push(
-            Diagnostic::error(codes::UNKNOWN_CONVENTION, message)
-                .note(format!("known without rendering: {}", known.join(", ")))
-                .help("name the chart with `--chart` and have `helm` on PATH, or render it and give the result with `-f`"),
-        );
+        let fault = Diagnostic::error(codes::UNKNOWN_CONVENTION, message)
+            .note(format!("known without rendering: {}", known.join(", ")));
+        diagnostics.push(fault.help(if chart.is_some() {
+            "have `helm` on PATH, name it with `--helm-bin`, or render the chart and give the result with `-f`"
+        } else {
+            "name the chart with `--chart` and have `helm` on PATH, or render it and give the result with `-f`"
+        }));
         return None;
     };
     let file = sources.add(&format!("(conventions of {})", convention.name()), convention.text());
@@ -193,6 +235,8 @@ fn globals(
                 ("fullName", &base),
                 ("version", &version),
                 ("appVersion", &app_version),
+                // Text of no letters holds for nothing.
+                ("given", if chart.is_some() { "yes" } else { "" }),
             ]),
         ),
         ("full", table(&[("name", &full)])),

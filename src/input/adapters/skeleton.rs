@@ -365,7 +365,7 @@ fn filtered(word: &str, filter: &str) -> String {
 }
 
 /// `postgresPassword` with a separator before each capital: `postgres_password`.
-fn separated(word: &str, separator: char) -> String {
+pub(super) fn separated(word: &str, separator: char) -> String {
     let mut text = String::new();
     for (at, letter) in word.chars().enumerate() {
         if letter.is_uppercase() {

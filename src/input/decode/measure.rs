@@ -127,6 +127,21 @@ impl<'a> Value<'a> {
         self.measure("a percentage such as `60%`", scalar::percent)
     }
 
+    /// A share or a probability, `90%` or `0.9`, from nothing to all.
+    #[must_use]
+    pub fn share(&self) -> Option<f64> {
+        self.learn(|shape| shape.types.extend(["string", "number"]));
+        if !self.node.text().is_some_and(|text| text.ends_with('%')) {
+            return self.number(0.0..=1.0);
+        }
+        let share = self.percent()?;
+        if !(0.0..=1.0).contains(&share) {
+            self.report(self.error(codes::OUT_OF_RANGE, "must lie between 0% and 100%"));
+            return None;
+        }
+        Some(share)
+    }
+
     /// An amount of money: `$0.10`.
     #[must_use]
     pub fn money(&self) -> Option<Decimal> {
@@ -169,6 +184,8 @@ impl<'a> Value<'a> {
     /// distributions.
     #[must_use]
     pub fn distribution(&self) -> Option<Dist> {
+        // Each of them can be written, whichever this one is.
+        self.learn(|shape| shape.types.extend(["object", "string"]));
         if self.node.scalar().is_some() {
             return self.duration().map(Dist::fixed);
         }

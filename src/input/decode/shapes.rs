@@ -44,6 +44,13 @@ impl Shapes {
 }
 
 impl Value<'_> {
+    /// Notes that a text may stand here as well, whatever stands here now.
+    pub(in crate::input) fn may_be_text(&self) {
+        self.learn(|shape| {
+            shape.types.insert("string");
+        });
+    }
+
     /// Notes something about the values at this path, when anybody listens.
     pub(super) fn learn(&self, note: impl FnOnce(&mut Shape)) {
         self.context().diagnostics.learn(|shapes| {

@@ -6,13 +6,13 @@ use super::meta::seconds;
 use crate::cluster::api::pod::{Container, HostPort, Probe};
 use crate::input::codes;
 use crate::input::decode::{Fields, Value, nearest};
+use crate::input::yaml::ScalarValue;
 use crate::units::{Origin, ResourceList, SimDuration};
 
 /// Fields of a container that decide nothing here.
-const ASIDE: [&str; 15] = [
+const ASIDE: [&str; 14] = [
     "args",
     "command",
-    "env",
     "envFrom",
     "imagePullPolicy",
     "resizePolicy",
@@ -46,6 +46,7 @@ pub(super) fn container(value: &Value<'_>) -> Option<Decoded> {
     let pre_stop = fields.read_or("lifecycle", SimDuration::ZERO, pre_stop);
     let always = [("Always", true), ("OnFailure", false), ("Never", false)];
     let sidecar = fields.read_or("restartPolicy", false, |value| value.word(&always));
+    environment(&fields);
     fields.ignore(&ASIDE);
     fields.ignore(&["workingDir", "targetContainerName"]);
     fields.finish("Container (v1)");
@@ -68,6 +69,23 @@ pub(super) fn container(value: &Value<'_>) -> Option<Decoded> {
         sidecar: sidecar?,
     };
     Some(Decoded { container, declared_ports })
+}
+
+/// `env` decides nothing here, but a number or a word like `true` in it is refused with the whole
+/// object: `cannot unmarshal number into Go struct field EnvVar.value of type string`.
+fn environment(fields: &Fields<'_>) {
+    let Some(variables) = fields.optional("env") else { return };
+    for variable in variables.elements() {
+        let Some(value) = variable.get("value") else { continue };
+        let Some(scalar) = value.node().scalar() else { continue };
+        if matches!(scalar.value, ScalarValue::Text | ScalarValue::Null) {
+            continue;
+        }
+        let message = format!("must be text, not {}", value.node().describe());
+        let quoted = format!("\"{}\"", scalar.text);
+        let error = value.error(codes::WRONG_TYPE, &message);
+        value.report(error.fix("put it in quotes", value.node().span, quoted));
+    }
 }
 
 /// `resources` of a container or pod.
@@ -181,7 +199,7 @@ fn port(value: &Value<'_>) -> Option<Port> {
         fields.required("containerPort").and_then(|port| port.integer(1..=65_535_i32));
     let host_port = fields.read_or("hostPort", 0, |port| port.integer(0..=65_535_i32));
     let ip = fields.read_or("hostIP", Arc::from("0.0.0.0"), Value::shared);
-    let protocols = [("TCP", "TCP"), ("UDP", "UDP"), ("SCTP", "SCTP")];
+    let protocols = [("TCP", "TCP"), ("UDP", "UDP"), ("SCTP", "SCTP"), ("", "TCP")];
     let protocol = fields.read_or("protocol", "TCP", |value| value.word(&protocols));
     let name = fields.read("name", Value::shared);
     fields.finish("ContainerPort (v1)");

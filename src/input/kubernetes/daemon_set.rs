@@ -24,7 +24,7 @@ const ONE_BY_ONE: DaemonSetRollingUpdate = DaemonSetRollingUpdate {
 
 fn update_strategy(value: &Value<'_>) -> Option<Option<DaemonSetRollingUpdate>> {
     let fields = value.fields()?;
-    let kinds = [("RollingUpdate", true), ("OnDelete", false)];
+    let kinds = [("RollingUpdate", true), ("OnDelete", false), ("", true)];
     let rolls = fields.read_or("type", true, |value| value.word(&kinds));
     let rolling = fields.read_or("rollingUpdate", ONE_BY_ONE, |value| {
         let fields = value.fields()?;

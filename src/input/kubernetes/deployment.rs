@@ -40,7 +40,7 @@ const ROLLING: DeploymentStrategy =
 
 fn strategy(value: &Value<'_>) -> Option<DeploymentStrategy> {
     let fields = value.fields()?;
-    let kinds = [("RollingUpdate", true), ("Recreate", false)];
+    let kinds = [("RollingUpdate", true), ("Recreate", false), ("", true)];
     let rolls = fields.read_or("type", true, |value| value.word(&kinds));
     let rolling_value = fields.optional("rollingUpdate");
     let rolling = rolling_value.as_ref().map_or(Some(ROLLING), rolling_update);

@@ -58,6 +58,7 @@ pub(super) fn cron_job(value: &Value<'_>) -> Option<WorkloadSpec> {
         ("Allow", Concurrency::Allow),
         ("Forbid", Concurrency::Forbid),
         ("Replace", Concurrency::Replace),
+        ("", Concurrency::Allow),
     ];
     let concurrency =
         spec.read_or("concurrencyPolicy", Concurrency::Allow, |value| value.word(&policies));

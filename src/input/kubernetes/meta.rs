@@ -37,7 +37,10 @@ pub(in crate::input) fn metadata(fields: &Fields<'_>) -> Option<ObjectMeta> {
     let value = fields.required("metadata")?;
     let meta = value.fields()?;
     let name = meta.required("name").and_then(|name| name.non_empty().map(Arc::from));
-    let namespace = meta.read_or("namespace", Arc::from("default"), Value::shared);
+    // Text of no letters is no namespace: it goes where an object goes that says none.
+    let namespace = meta.read_or("namespace", Arc::from("default"), |value| {
+        value.shared().map(|name| if name.is_empty() { Arc::from("default") } else { name })
+    });
     let labels = meta.read_or("labels", Labels::new(), strings);
     let annotations = meta.read_or("annotations", Labels::new(), strings);
     meta.ignore(&METADATA_ASIDE);

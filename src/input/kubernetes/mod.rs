@@ -22,6 +22,7 @@ pub(in crate::input) mod scheduling;
 mod service;
 mod stateful_set;
 mod storage;
+mod strangers;
 mod vertical;
 mod workload;
 
@@ -182,9 +183,7 @@ impl Objects {
     fn read_value(&mut self, value: &Value<'_>) {
         let text = |key| value.node().get(key).and_then(Node::text);
         let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
-            let message = "is not a Kubernetes object (no apiVersion and kind)";
-            let error = value.error(codes::UNKNOWN_KIND, message);
-            value.report(error.help("for Helm values use `--values`"));
+            value.report(strangers::no_object(value));
             return;
         };
         if let Some(items) = value.node().get("items").filter(|_| kind.ends_with("List")) {
@@ -218,9 +217,11 @@ impl Objects {
                 self.expander_priorities = read.unwrap_or_default();
             }
             Judgement::Ignore => {
-                if let Some(error) = builtin::misplaced(&value, version, kind) {
-                    value.report(error);
-                }
+                let fault = builtin::misplaced(&value, version, kind);
+                fault
+                    .or_else(|| strangers::kustomization(&value, version))
+                    .into_iter()
+                    .for_each(|fault| value.report(fault));
                 self.ignore(&value);
             }
         }

@@ -140,6 +140,7 @@ fn pod_spec(value: &Value<'_>) -> Option<PodSpec> {
         ("Always", RestartPolicy::Always),
         ("OnFailure", RestartPolicy::OnFailure),
         ("Never", RestartPolicy::Never),
+        ("", RestartPolicy::Always),
     ];
     let restart_policy =
         fields.read_or("restartPolicy", RestartPolicy::Always, |value| value.word(&policies));

@@ -8,7 +8,9 @@ use crate::input::decode::Value;
 /// apps/v1 StatefulSet; defaults of pkg/apis/apps/v1/defaults.go `SetDefaults_StatefulSet`.
 pub(super) fn stateful_set(value: &Value<'_>) -> Option<WorkloadSpec> {
     workload(value, "StatefulSet", |spec| {
-        let policies = [("OrderedReady", false), ("Parallel", true)];
+        // Text of no letters counts as absent: `if len(obj.Spec.PodManagementPolicy) == 0`, as for every
+        // field of a plain text type (charts write such text for their own absent values).
+        let policies = [("OrderedReady", false), ("Parallel", true), ("", false)];
         let parallel = spec.read_or("podManagementPolicy", false, |value| value.word(&policies));
         let rolling = StatefulSetUpdate::RollingUpdate { partition: 0 };
         let update = spec.read_or("updateStrategy", rolling, update_strategy);
@@ -36,7 +38,7 @@ pub(super) fn stateful_set(value: &Value<'_>) -> Option<WorkloadSpec> {
 
 fn update_strategy(value: &Value<'_>) -> Option<StatefulSetUpdate> {
     let fields = value.fields()?;
-    let kinds = [("RollingUpdate", true), ("OnDelete", false)];
+    let kinds = [("RollingUpdate", true), ("OnDelete", false), ("", true)];
     let rolls = fields.read_or("type", true, |value| value.word(&kinds));
     let partition = fields.read_or("rollingUpdate", 0, |value| {
         let fields = value.fields()?;

@@ -12,8 +12,9 @@ use super::requirements::{Requirements, requirements};
 use super::{ClusterFacts, Extras, Material, ObjectKey, each_object};
 use crate::cluster::api::ObjectMeta;
 use crate::input::cluster_profile::ClusterProfile;
+use crate::input::codes;
 use crate::input::decode::{Context, Value};
-use crate::input::diagnostic::Diagnostics;
+use crate::input::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::documents::{Documents, paths, read};
 use crate::input::hpa_targets::resolve_hpas;
 use crate::input::kubernetes::{AutoscalerSpec, Objects};
@@ -55,6 +56,7 @@ pub fn load_material(inputs: &MaterialInputs) -> Material {
     let mut parts = Parts::default();
     read_all(inputs, &mut parts, &mut sources, &diagnostics);
     let platform = platform_files(&parts, &sources);
+    let roughly_told = roughly_told_files(&parts);
     let context = Context { sources: &sources, diagnostics: &diagnostics };
     let read = understand(context, &parts);
     let diagnostics = diagnostics.sorted();
@@ -67,6 +69,7 @@ pub fn load_material(inputs: &MaterialInputs) -> Material {
         extras,
         written,
         platform,
+        roughly_told,
         cluster,
         services,
         requirements,
@@ -108,7 +111,7 @@ fn read_all(
         let file = sources.add(name, text);
         let kind = own_kind(sources, file);
         let dialect = if kind.is_some() { Dialect::Core } else { Dialect::Yaml11 };
-        let documents = Documents { file, nodes: parse(sources, file, dialect, diagnostics) };
+        let documents = Documents::written(file, parse(sources, file, dialect, diagnostics));
         match kind {
             Some(OwnKind::Services) => parts.files.services.push(documents),
             Some(OwnKind::Requirements) => parts.requirements = Some(documents),
@@ -139,6 +142,10 @@ fn read_all(
         parts.files = read_files(&path, &options, sources, diagnostics);
     } else {
         let documents = Release::of(&release, None, Path::new("")).documents(sources, diagnostics);
+        // Whoever names files means objects; a pipe whose beginning failed must not look like success.
+        if !release.has_values() && inputs.texts.is_empty() {
+            report_empty(&documents, sources, diagnostics);
+        }
         parts.files.manifests.extend(documents);
         if let Some(path) = &cluster {
             read_cluster(&mut parts.files, path, None, &[], sources, diagnostics);
@@ -149,6 +156,22 @@ fn read_all(
     }
     if let Some(path) = inputs.requirements.as_ref().or(own.requirements.as_ref()) {
         parts.requirements = read(path, None, Dialect::Core, sources, diagnostics);
+    }
+}
+
+/// Says of files that hold no document, when none of them holds any.
+fn report_empty(documents: &[Documents], sources: &Sources, diagnostics: &Diagnostics) {
+    let holds = |documents: &Documents| documents.nodes.iter().any(|node| !node.is_null());
+    if diagnostics.has_errors() || documents.iter().any(holds) {
+        return;
+    }
+    for empty in documents {
+        let name = sources.file(empty.file).name();
+        let message = format!("there is no object in {name}: it is empty or all comments");
+        diagnostics.push(
+            Diagnostic::error(codes::UNREADABLE_FILE, message)
+                .help("see whether the command that wrote it failed"),
+        );
     }
 }
 
@@ -220,6 +243,12 @@ fn own_kind(sources: &Sources, file: FileId) -> Option<OwnKind> {
 fn is_rule_file(text: &str) -> bool {
     let top = |key: &str| text.lines().any(|line| line.starts_with(key));
     top("groups:") && !top("kind:")
+}
+
+/// The values files from which objects are told that may be without what templates add.
+fn roughly_told_files(parts: &Parts) -> BTreeSet<FileId> {
+    let told = parts.files.manifests.iter().filter(|documents| documents.roughly_told);
+    told.flat_map(|documents| documents.nodes.iter().map(|node| node.span.file)).collect()
 }
 
 /// The files of the cluster's own objects: those that its profile names.

@@ -50,6 +50,9 @@ pub struct Material {
     pub written: BTreeMap<ObjectKey, Node>,
     /// Files that belong to the cluster and not to the release: their objects are taken as given.
     pub platform: BTreeSet<FileId>,
+    /// Values files from which objects are told by a convention that charts follow only roughly: what
+    /// such objects lack, the templates of their chart may add.
+    pub roughly_told: BTreeSet<FileId>,
     /// The cluster, when one is given.
     pub cluster: Option<ClusterFacts>,
     /// Service profiles, when given and right.

@@ -34,11 +34,15 @@ pub struct LoadedTrace {
     pub sources: Sources,
 }
 
-/// What the decoder asks of the traces that ship with the program.
-pub(super) fn shapes() -> Shapes {
-    const DOCUMENTS: [(&str, &str); 2] = [
+/// The traces that ship with the program, and what the decoder asks of them.
+pub(super) fn shapes() -> (Sources, Shapes) {
+    const DOCUMENTS: [(&str, &str); 3] = [
         ("scenarios/openb.yaml", include_str!("../../../scenarios/openb.yaml")),
         ("scenarios/openb-full.yaml", include_str!("../../../scenarios/openb-full.yaml")),
+        (
+            "profiles/reference/pod-trace.yaml",
+            include_str!("../../../profiles/reference/pod-trace.yaml"),
+        ),
     ];
     // Their tables are packed; a row of each is enough to ask for everything.
     const PODS: &str = "name,cpu_milli,num_gpu,gpu_milli,creation_time\na,1,1,500,0\n";
@@ -49,11 +53,17 @@ pub(super) fn shapes() -> Shapes {
     }
     sources.embed(Path::new("profiles/traces/openb-pods.csv.gz"), PODS);
     sources.embed(Path::new("profiles/traces/openb-nodes.csv.gz"), NODES);
+    for (path, text) in [
+        ("profiles/reference/pods.csv", include_str!("../../../profiles/reference/pods.csv")),
+        ("profiles/reference/nodes.csv", include_str!("../../../profiles/reference/nodes.csv")),
+    ] {
+        sources.embed(Path::new(path), text);
+    }
     let diagnostics = Diagnostics::watching();
     for (path, _) in DOCUMENTS {
         load(Path::new(path), &mut sources, &diagnostics);
     }
-    diagnostics.into_shapes()
+    (sources, diagnostics.into_shapes())
 }
 
 /// Whether a file holds a document of kind PodTrace. A file that cannot be read does not: what is wrong

@@ -202,7 +202,7 @@ impl Writer<'_> {
         let name = format!("{GENERATED}{}", self.policy.name);
         let text = serde_json::to_string_pretty(json).expect("plain values are JSON");
         let file = self.sources.add(&name, &text);
-        Documents { file, nodes: parse(self.sources, file, dialect, self.diagnostics) }
+        Documents::written(file, parse(self.sources, file, dialect, self.diagnostics))
     }
 
     fn add(&mut self, json: &Json, files: &mut Files) {

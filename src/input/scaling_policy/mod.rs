@@ -290,7 +290,7 @@ fn patch(value: &Value<'_>) -> Option<Patch> {
 
 fn forecast(value: &Value<'_>) -> Option<Forecast> {
     let fields = value.fields()?;
-    let target = fields.read_or("target", 0.7, |value| super::policy::share(value));
+    let target = fields.read_or("target", 0.7, Value::share);
     let lead = fields.read_or("lead", SimDuration::from_secs(300), Value::duration);
     let every = fields.read_or("every", SimDuration::from_secs(300), super::policy::positive);
     fields.finish("a forecast");
@@ -305,7 +305,7 @@ fn forecast(value: &Value<'_>) -> Option<Forecast> {
 fn rightsize(value: &Value<'_>) -> Option<Rightsize> {
     let fields = value.fields()?;
     let percentile = fields.read_or("percentile", 90.0, |value| value.number(1.0..=100.0));
-    let margin = fields.read_or("margin", 0.15, |value| super::policy::share(value));
+    let margin = fields.read_or("margin", 0.15, Value::share);
     fields.finish("rightsize");
     Some(Rightsize { percentile: percentile?, margin: margin? })
 }

@@ -19,8 +19,9 @@ pub(super) fn explain(sources: &Sources, file: FileId, error: &SyntaxError) -> D
     );
     let nearby = [Some(place.line), page.line_above(place.line).map(|line| line.number)];
     let lines = || nearby.into_iter().flatten();
-    let found = lines().find_map(|line| page.tab(line));
+    let found = page.conflict(place.line).or_else(|| lines().find_map(|line| page.tab(line)));
     let found = found.or_else(|| page.template(place.line));
+    let found = found.or_else(|| page.missing_blank(place.line, error));
     let found = found.or_else(|| lines().find_map(|line| page.misindented(line)));
     if let Some(found) = found.or_else(|| page.unquoted_colon(place.line, error)) {
         return found.note(words);
@@ -32,6 +33,9 @@ pub(super) fn explain(sources: &Sources, file: FileId, error: &SyntaxError) -> D
         return diagnostic
             .note("`*name` stands for what an anchor `&name` marks elsewhere, and there is none")
             .help("text that begins with `*` needs quotes");
+    }
+    if error.words.contains("\\u{0}") {
+        return diagnostic.help("a NUL byte is no text: the file is damaged or binary");
     }
     if error.words.starts_with("unexpected character") {
         return diagnostic.help("text that begins with `@`, `%` or a backtick needs quotes");
@@ -121,6 +125,53 @@ impl<'a> Page<'a> {
             Diagnostic::error(codes::INVALID_YAML, message)
                 .primary(tabs, "YAML takes only spaces here")
                 .replace("use spaces", tabs, spaces),
+        )
+    }
+
+    /// Marks that a merge left behind; the parser may notice them a line later.
+    fn conflict(&self, number: u32) -> Option<Diagnostic> {
+        const MARKS: [&str; 3] = ["<<<<<<< ", "=======", ">>>>>>> "];
+        let marked =
+            |line: &u32| MARKS.iter().any(|mark| self.source.line(*line).starts_with(mark));
+        let line = (number.saturating_sub(1).max(1)..=number).find(marked)?;
+        let span = self.span(line, 0, self.source.line(line).trim_end().len());
+        let message = "invalid YAML: a merge conflict that was not resolved";
+        Some(
+            Diagnostic::error(codes::INVALID_YAML, message)
+                .primary(span, "git wrote this")
+                .help("keep one of the two sides and remove the marks"),
+        )
+    }
+
+    /// `key:value` above the line where it was noticed: without a blank it is one word.
+    fn missing_blank(&self, number: u32, error: &SyntaxError) -> Option<Diagnostic> {
+        if !error.words.contains("mapping values are not allowed")
+            && !error.words.contains("simple key expected")
+        {
+            return None;
+        }
+        let lines = [self.line(number), self.line_above(number)];
+        lines.into_iter().flatten().find_map(|line| self.glued(line))
+    }
+
+    /// A line that is `key:value` and nothing else.
+    fn glued(&self, line: Line<'_>) -> Option<Diagnostic> {
+        let text = line.content.trim_end().trim_start_matches("- ");
+        let (key, value) = text.split_once(':')?;
+        let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+        let is_slip = !key.is_empty()
+            && key.chars().all(word)
+            && !value.is_empty()
+            && !value.contains([' ', ':'])
+            && !value.starts_with("//");
+        is_slip.then_some(())?;
+        let from = line.indent + line.content.trim_end().len() - text.len();
+        let colon = from + key.len() + 1;
+        let message = format!("invalid YAML: `{key}:` needs a blank behind its colon");
+        Some(
+            Diagnostic::error(codes::INVALID_YAML, message)
+                .primary(self.span(line.number, from, from + text.len()), "one word for YAML")
+                .replace("add a blank", self.span(line.number, colon, colon), " "),
         )
     }
 

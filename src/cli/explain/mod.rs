@@ -1,4 +1,6 @@
-//! `explain`: codes of diagnostics and findings, looked up.
+//! `explain`: codes of diagnostics and findings, and fields of our documents, looked up.
+
+mod field;
 
 use std::fmt::Write as _;
 
@@ -8,16 +10,21 @@ use crate::cli::files::{to_stderr, to_stdout};
 use crate::findings;
 use crate::input::codes;
 
-/// Explains a code, or lists all of them.
+/// Explains a code or a field, or lists all codes.
 pub(super) fn explain(code: Option<&str>) -> Exit {
     let text = match code {
         None => list(),
-        Some(code) => match explanation(code) {
-            Some(text) => text,
+        Some(code) => match explanation(code).map(Ok).or_else(|| field::explained(code)) {
+            Some(Ok(text)) => text,
+            Some(Err(problem)) => {
+                to_stderr(&format!("error: {problem}"));
+                return Exit::Usage;
+            }
             None => {
                 to_stderr(&format!(
                     "error: there is no code `{code}`\n\
-                     hint: codes look like AUR301; `aurelius-sim explain` lists all of them"
+                     hint: codes look like AUR301; `aurelius-sim explain` lists all of them; fields of our \
+                     documents begin with their kind: `aurelius-sim explain Scenario.load`"
                 ));
                 return Exit::Usage;
             }
