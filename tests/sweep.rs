@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use aurelius_sim::input::{LoadOptions, load_scenario};
+use aurelius_sim::model::id::StationId;
 use aurelius_sim::report::{Report, Told, assemble, csv, json};
 use aurelius_sim::scenario::Scenario;
-use aurelius_sim::sweep::{RunResult, SweepOptions, evaluate};
+use aurelius_sim::sweep::{Figures, RunResult, SweepOptions, evaluate, run};
 
 fn shipped(name: &str) -> Scenario {
     let path = format!("scenarios/{name}.yaml");
@@ -32,6 +33,33 @@ fn the_bytes_do_not_depend_on_threads() {
     assert!(one[0].measurements != one[1].measurements, "replications draw alike");
     let single = runs(&scenario, 1, 2);
     assert!(single[0] == one[0], "a run is a sweep of one");
+}
+
+/// Leaving out what nobody reads changes nothing that is read.
+#[test]
+fn figures_are_those_of_a_run_that_keeps_everything() {
+    let scenario = shipped("k6-smoke").unwatched();
+    let full = run(&scenario, SweepOptions::single(scenario.seed), 0, &|_| {});
+    let lean = run(&scenario, SweepOptions::for_figures(scenario.seed), 0, &|_| {});
+    assert_eq!(
+        Figures::of(&scenario, &lean, false),
+        Figures::of(&scenario, &full, false),
+        "figures do not depend on what else is kept"
+    );
+    assert_eq!(full.outcome, lean.outcome);
+    assert_eq!(full.thresholds, lean.thresholds);
+    assert_eq!(full.cost, lean.cost);
+    let rates = |run: &RunResult| -> Vec<f64> {
+        let series = run.measurements.series();
+        let points = series.stations.iter().flatten();
+        points.map(|point| point.ended.completed_per_second).collect()
+    };
+    assert_eq!(rates(&full), rates(&lean));
+    let stations = || scenario.services.stations.iter().enumerate();
+    let told = |run: &RunResult| -> u64 {
+        stations().map(|(at, _)| run.measurements.station(StationId::at(at)).sojourns.count()).sum()
+    };
+    assert!(told(&full) > 0 && told(&lean) == 0, "distributions of services are left out");
 }
 
 #[test]

@@ -46,6 +46,8 @@ pub struct Measurements {
     start: SimTime,
     end: SimTime,
     measuring: bool,
+    /// Distributions of single services and intervals are kept.
+    distributed: bool,
     /// The threshold that ended the run, if one did.
     aborted: Option<Aborted>,
     /// Samples there were when thresholds were last asked whether they end the run.
@@ -77,31 +79,40 @@ struct Interval {
 
 #[derive(Debug, Clone, PartialEq)]
 struct Ended {
-    durations: Tally,
+    count: u64,
     failed: u64,
+    /// `None` where nobody asks how long they took.
+    durations: Option<Tally>,
 }
 
 impl Ended {
-    fn new() -> Self {
-        Self { durations: Tally::new(Precision::Coarse), failed: 0 }
+    fn new(distributed: bool) -> Self {
+        let durations = distributed.then(|| Tally::new(Precision::Coarse));
+        Self { count: 0, failed: 0, durations }
     }
 
     fn add(&mut self, took: SimDuration, failed: bool, count: u64) {
-        self.durations.record_many(took, count);
+        self.count += count;
         self.failed += if failed { count } else { 0 };
+        if let Some(durations) = &mut self.durations {
+            durations.record_many(took, count);
+        }
     }
 
     fn clear(&mut self) {
-        self.durations.clear();
-        self.failed = 0;
+        (self.count, self.failed) = (0, 0);
+        if let Some(durations) = &mut self.durations {
+            durations.clear();
+        }
     }
 
     /// Reads and forgets.
     fn take(&mut self, per_second: f64) -> CallsPoint {
-        self.durations.settle();
-        let durations = &self.durations;
-        let completed = durations.count() - self.failed;
-        let [p50_ms, p95_ms, p99_ms] = durations.percentiles_ms([50.0, 95.0, 99.0]);
+        let completed = self.count - self.failed;
+        let [p50_ms, p95_ms, p99_ms] = self.durations.as_mut().map_or([None; 3], |durations| {
+            durations.settle();
+            durations.percentiles_ms([50.0, 95.0, 99.0])
+        });
         let point = CallsPoint {
             completed_per_second: f64_from_u64(completed) * per_second,
             failed_per_second: f64_from_u64(self.failed) * per_second,
@@ -129,6 +140,17 @@ impl Measurements {
     /// everything but the laws of the whole run.
     #[must_use]
     pub fn new(scenario: &Scenario) -> Self {
+        Self::with(scenario, true)
+    }
+
+    /// The same without distributions of single services and intervals: sojourns stay empty, and percentiles
+    /// of series unknown. Whatever thresholds ask for is kept.
+    #[must_use]
+    pub fn for_figures(scenario: &Scenario) -> Self {
+        Self::with(scenario, false)
+    }
+
+    fn with(scenario: &Scenario, distributed: bool) -> Self {
         let stations = scenario.services.stations.len();
         let calls = Calls::new(scenario);
         let fresh = StationFigures {
@@ -159,14 +181,15 @@ impl Measurements {
                 .fold(0, u32::saturating_add),
             interval: Interval {
                 since: SimTime::ZERO,
-                calls: Ended::new(),
-                stations: vec![Ended::new(); stations],
+                calls: Ended::new(distributed),
+                stations: vec![Ended::new(distributed); stations],
                 iterations: 0,
                 dropped: 0,
             },
             start: SimTime::ZERO,
             end: SimTime::ZERO,
             measuring: false,
+            distributed,
             aborted: None,
             judged_samples: 0,
         }
@@ -475,7 +498,9 @@ impl Observer for Measurements {
         station.whole_run_ended += count;
         station.whole_run_sojourn_ns += u128::from(took.as_nanos()) * u128::from(count);
         if self.measuring {
-            station.sojourns.record_many(took, count);
+            if self.distributed {
+                station.sojourns.record_many(took, count);
+            }
             *station.ends.of_mut(end) += count;
             self.interval.stations[id.index()].add(took, end.is_failure(), count);
         }

@@ -65,13 +65,28 @@ pub struct SweepOptions {
     pub keep: Keep,
     /// Check the cluster's invariants after every control-plane event.
     pub check_invariants: bool,
+    /// Nobody reads distributions of single services and intervals, as reports do: they are not kept.
+    pub figures_only: bool,
 }
 
 impl SweepOptions {
     /// One run of a seed on one thread.
     #[must_use]
     pub const fn single(seed: u64) -> Self {
-        Self { seed, runs: 1, jobs: 1, keep: Keep::Changes, check_invariants: false }
+        Self {
+            seed,
+            runs: 1,
+            jobs: 1,
+            keep: Keep::Changes,
+            check_invariants: false,
+            figures_only: false,
+        }
+    }
+
+    /// One run of a seed on one thread, of which only figures are read.
+    #[must_use]
+    pub const fn for_figures(seed: u64) -> Self {
+        Self { figures_only: true, ..Self::single(seed) }
     }
 }
 
@@ -152,7 +167,7 @@ pub fn figures(
     let replications: Vec<u64> = replications.collect();
     let scenario = &scenario.unwatched();
     each(&replications, |replication| {
-        let result = run(scenario, SweepOptions::single(seed), *replication, progress);
+        let result = run(scenario, SweepOptions::for_figures(seed), *replication, progress);
         progress(Progress::Finished);
         Figures::of(scenario, &result, strict)
     })
@@ -170,7 +185,11 @@ pub fn run(
         RunOptions { seed: options.seed, replication, check_invariants: options.check_invariants };
     let mut recorder = Recorder {
         history: History::new(scenario, options.keep),
-        measurements: Measurements::new(scenario),
+        measurements: if options.figures_only {
+            Measurements::for_figures(scenario)
+        } else {
+            Measurements::new(scenario)
+        },
         scenario,
         alerts: AlertWatch::new(scenario),
         replication,

@@ -113,6 +113,7 @@ fn simulate_and_write(args: &RunArgs, color: Color, scenario: &Scenario) -> Resu
         jobs: args.jobs.map_or(0, index),
         keep: if everything || !args.explain.is_empty() { Keep::Everything } else { Keep::Changes },
         check_invariants: false,
+        figures_only: false,
     };
     let wanted = if args.quiet { ProgressArg::None } else { args.progress };
     let meter = Meter::new(wanted, &scenario.name, scenario.total_time(), args.runs);

@@ -99,7 +99,7 @@ pub fn by_rates(scenario: &Scenario) -> Scenario {
 /// Runs a scenario as it is.
 #[must_use]
 pub fn trial(scenario: &Scenario, replication: u64, strict: bool) -> Trial {
-    let result = run(scenario, SweepOptions::single(scenario.seed), replication, &|_| ());
+    let result = run(scenario, SweepOptions::for_figures(scenario.seed), replication, &|_| ());
     told(scenario, &result, strict)
 }
 
