@@ -1,13 +1,8 @@
 //! One tick of time: calls go through their stations, callers before callees.
 
 use crate::model::id::ServerId;
-<<<<<<< HEAD
-use crate::service::fluid::cores::{Cores, Demand, Stepped};
-use crate::service::fluid::gpu::{Batched, GpuMix};
-=======
 use crate::service::fluid::cores::{Cores, Demand, Stepped, View};
-use crate::service::fluid::gpu::GpuMix;
->>>>>>> main
+use crate::service::fluid::gpu::{Batched, GpuMix};
 use crate::service::fluid::plan::GpuDemand;
 use crate::service::fluid::queueing::seen_by;
 use crate::service::fluid::resources::Asks;
@@ -534,16 +529,11 @@ impl Fluid {
             let view = &server.view;
             seen.wait_s += view.wait_s + view.backlog_s;
             seen.stretch += (1.0 + view.slowdown) / view.speed.max(1e-9);
-<<<<<<< HEAD
-            seen.gpu_wait_s += server.gpu.wait_s + server.gpu.backlog_s;
-            seen.batch_s += server.gpu.own_s;
-            seen.batch_size += server.gpu.size;
-=======
             if has_gpus {
                 seen.gpu_wait_s += server.gpu.wait_s + server.gpu.backlog_s;
                 seen.batch_s += server.gpu.own_s;
+                seen.batch_size += server.gpu.size;
             }
->>>>>>> main
         }
         if open > 0.0 {
             seen.wait_s /= open;
