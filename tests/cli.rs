@@ -325,6 +325,7 @@ fn codes_are_explained_by_the_program_itself() {
     expect![[r#"
         error: there is no code `AUR999`
         hint: codes look like AUR301; `aurelius-sim explain` lists all of them
+        hint: fields of documents begin with their kind: `aurelius-sim explain Scenario.load`
     "#]]
     .assert_eq(stderr(&output));
     let list = sim(&["explain"]);

@@ -23,8 +23,8 @@ pub(super) fn explain(code: Option<&str>) -> Exit {
             None => {
                 to_stderr(&format!(
                     "error: there is no code `{code}`\n\
-                     hint: codes look like AUR301; `aurelius-sim explain` lists all of them; fields of our \
-                     documents begin with their kind: `aurelius-sim explain Scenario.load`"
+                     hint: codes look like AUR301; `aurelius-sim explain` lists all of them\n\
+                     hint: fields of documents begin with their kind: `aurelius-sim explain Scenario.load`"
                 ));
                 return Exit::Usage;
             }
