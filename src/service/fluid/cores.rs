@@ -1,8 +1,6 @@
 //! The cores and places of one pod, or of several as one: a step of time, and what an arrival meets.
 
-use crate::service::fluid::queueing::{
-    Found, Queue, better_of_two, step, tail_ends, tail_left, waiting_for_slots,
-};
+use crate::service::fluid::queueing::{Queue, better_of_two, step, tail_left, waiting_for_slots};
 use crate::service::spec::Routing;
 
 /// What the requests of a station ask, on average over their mix, and how they come.
@@ -66,15 +64,6 @@ pub(super) struct View {
     pub(super) random: f64,
     /// Share of arrivals that find no waiting place.
     pub(super) full: f64,
-    /// How many more would be inside for each unit of utilisation, about; 0 when unknown.
-    pub(super) steepness: f64,
-}
-
-impl View {
-    /// Where the next step of time looks first.
-    const fn guess(&self) -> Found<()> {
-        Found { utilisation: self.utilisation, steepness: self.steepness, state: () }
-    }
 }
 
 /// What a step of time did.
@@ -213,49 +202,37 @@ impl Cores {
         wait_s.is_finite().then_some((wait_s, stretch))
     }
 
-    /// Whether arrivals under so much load may find no waiting place at all: not when the tail of the queue
-    /// ends before, whatever part of it waits its turn.
-    fn may_be_full(&self, demand: &Demand, utilisation: f64) -> bool {
-        let ca2 = self.ca2(demand);
-        let widest = utilisation * ca2.midpoint(demand.cpu_cs2.max(1.0)).max(1e-3);
-        let ratio = widest / (1.0 - utilisation + widest);
-        !tail_ends(ratio, self.places + self.backlog - self.servers() - 1.0)
-    }
-
-    /// Lets `arrivals` requests come evenly over `dt_s` seconds to `inside` that are there. `before` is
-    /// what was to be seen there: it is looked near that.
+    /// Lets `arrivals` requests come evenly over `dt_s` seconds to `inside` that are there. `guess` is
+    /// a utilisation to look near.
     pub(super) fn advance(
         &self,
         demand: &Demand,
         (inside, arrivals): (f64, f64),
         dt_s: f64,
-        before: &View,
+        guess: f64,
     ) -> (Stepped, View) {
         let capacity = self.capacity(demand);
         let offered = arrivals / dt_s / capacity;
-        let may_turn_away = offered < 1.0 && self.pods <= 1.0 && self.may_be_full(demand, offered);
-        let turned_away =
-            if may_turn_away { self.state(demand, offered).full * arrivals } else { 0.0 };
+        let turned_away = if offered < 1.0 && self.pods <= 1.0 {
+            self.state(demand, offered).full * arrivals
+        } else {
+            0.0
+        };
         let arrivals = arrivals - turned_away;
         let total = inside + arrivals;
         if total <= NOTHING * 1e-3 {
             return self.idle(demand);
         }
-        let at = |utilisation| {
-            let state = self.state(demand, utilisation);
-            (state.inside, state)
-        };
-        let found = step(total, capacity * dt_s, before.guess(), at);
-        let settles = found.is_some();
-        let Found { utilisation, steepness, state } = found.unwrap_or_else(|| Found {
-            utilisation: 1.0,
-            steepness: 0.0,
-            state: self.state(demand, 1.0),
-        });
+        let found = step(total, capacity * dt_s, guess, |u| self.state(demand, u).inside);
+        let utilisation = found.unwrap_or(1.0);
+        let state = self.state(demand, utilisation);
         let passed = (capacity * utilisation * dt_s).min(total);
         let mut left = total - passed;
-        let on_cpu =
-            if settles { state.on_cpu.min(left) } else { left.min(self.places * self.pods) };
+        let on_cpu = if found.is_some() {
+            state.on_cpu.min(left)
+        } else {
+            left.min(self.places * self.pods)
+        };
         let (mut refused, mut dropped) = (turned_away, 0.0);
         let rate = passed / dt_s;
         let waiting = left - on_cpu;
@@ -269,32 +246,18 @@ impl Cores {
             left = on_cpu + most_waiting;
         }
         let stepped = Stepped { inside: left, on_cpu, passed, refused, dropped };
-        let random = self.random(demand, (offered, left), utilisation);
-        let view = self.view(demand, (&stepped, &state), utilisation, random);
-        (stepped, View { steepness, ..view })
-    }
-
-    /// Which share of what `left` requests mean for an arrival is chance, under so much offered load.
-    fn random(&self, demand: &Demand, (offered, left): (f64, f64), utilisation: f64) -> f64 {
-        let usual = || {
-            if offered < 1.0 {
-                self.state(demand, offered.min(0.98)).inside.max(NOTHING)
-            } else {
-                1.0 / (offered - 1.0).max(0.02)
-            }
+        let usual = if offered < 1.0 {
+            self.state(demand, offered.min(0.98)).inside.max(NOTHING)
+        } else {
+            1.0 / (offered - 1.0).max(0.02)
         };
-        // Of so few that is so whatever is usual.
-        let random = if offered < 0.98 && left <= 1.0 {
+        let random = if offered < 0.98 && left <= 1.5 * usual + 1.0 {
             1.0
         } else {
-            let usual = usual();
-            if offered < 0.98 && left <= 1.5 * usual + 1.0 {
-                1.0
-            } else {
-                (usual / left.max(NOTHING)).min(1.0)
-            }
+            (usual / left.max(NOTHING)).min(1.0)
         };
-        random * varies(demand.users, left / self.pods, utilisation)
+        let random = random * varies(demand.users, left / self.pods, utilisation);
+        (stepped, self.view(demand, (&stepped, &state), utilisation, random))
     }
 
     fn view(
@@ -320,7 +283,6 @@ impl Cores {
             backlog_s: wait_s * (1.0 - random),
             random,
             full: state.full,
-            steepness: 0.0,
         }
     }
 

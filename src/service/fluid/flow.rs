@@ -1,7 +1,7 @@
 //! One tick of time: calls go through their stations, callers before callees.
 
 use crate::model::id::ServerId;
-use crate::service::fluid::cores::{Cores, Demand, Stepped, View};
+use crate::service::fluid::cores::{Cores, Demand, Stepped};
 use crate::service::fluid::gpu::{Batched, GpuMix};
 use crate::service::fluid::plan::GpuDemand;
 use crate::service::fluid::queueing::seen_by;
@@ -42,15 +42,13 @@ impl Fluid {
         held.steady = if came > 0.0 { (held.came_steady / came).clamp(0.0, 1.0) } else { 0.0 };
         held.came_steady = 0.0;
         let inside_before = held.inside;
+        for id in &self.stations[station].live {
+            let server = self.servers[id.index()].as_mut().expect("a station's servers live");
+            server.used = 0.0;
+        }
         let (passed, refused, dropped) = match &spec.kind {
             StationKind::Delay => (came, 0.0, 0.0),
-            StationKind::Worker(_) => {
-                for id in &self.stations[station].live {
-                    let server = self.servers[id.index()].as_mut();
-                    server.expect("a station's servers live").used = 0.0;
-                }
-                self.move_workers(station, spec, came, dt_s)
-            }
+            StationKind::Worker(_) => self.move_workers(station, spec, came, dt_s),
             StationKind::Cpu(_) | StationKind::Gpu(_) => {
                 self.move_servers(station, spec, came, dt_s)
             }
@@ -119,17 +117,17 @@ impl Fluid {
         let graph = std::sync::Arc::clone(&self.plan.graph);
         let mix = gpu_of(spec).map(|gpu| (gpu, self.gpu_mix(&graph, station)));
         let backlog = spec.backlog.map_or(f64::INFINITY, f64::from);
+        let mean = open.iter().filter_map(|id| self.servers[id.index()].as_ref());
+        let mean = mean.map(|server| server.queued).sum::<f64>() / spread.max(1.0);
         let levels = matches!(spec.routing, Routing::LeastRequests | Routing::PowerOfTwo);
-        let mean = if levels { self.mean_queued(station) } else { 0.0 };
         let mut swallowed = 0.0;
-        let mut last: Option<(Before, Stepped, View)> = None;
+        let mut last: Option<(Server, Stepped, f64)> = None;
         for id in &live {
             let server = self.servers[id.index()].as_mut().expect("a station's servers live");
             let mut arrivals = if server.in_rotation { came / spread } else { 0.0 };
             match server.state {
                 ServerState::Silent => {
                     server.stuck += arrivals;
-                    server.used = 0.0;
                     swallowed += arrivals;
                     continue;
                 }
@@ -143,25 +141,26 @@ impl Fluid {
                 }
                 ServerState::Open => {}
             }
-            if let Some((gpu, mix)) = &mix {
-                server.gpu.full = mix.full(gpu, (backlog, server.gpu.waiting), arrivals, dt_s);
-                let full = server.gpu.full * arrivals;
-                refused += full;
-                arrivals -= full;
-            }
+            server.gpu.full = mix.as_ref().map_or(0.0, |(gpu, mix)| {
+                mix.full(gpu, (backlog, server.gpu.waiting), arrivals, dt_s)
+            });
+            let full = server.gpu.full * arrivals;
+            refused += full;
+            arrivals -= full;
             let stepped = match &last {
-                Some((twin, stepped, view)) if *twin == server.before(arrivals) => {
-                    server.view = *view;
+                Some((twin, stepped, theirs)) if twin.is_like(server, (*theirs, arrivals)) => {
+                    server.view = twin.view;
                     *stepped
                 }
                 Some(_) | None => {
-                    let before = server.before(arrivals);
+                    let before = server.clone();
                     let crowd = server.crowd;
                     let cores = Cores { crowd, ..cores_of(spec, server.cores, spread) };
+                    let guess = server.view.utilisation;
                     let (stepped, view) =
-                        cores.advance(&demand, (server.queued, arrivals), dt_s, &server.view);
+                        cores.advance(&demand, (server.queued, arrivals), dt_s, guess);
                     server.view = view;
-                    last = Some((before, stepped, view));
+                    last = Some((Server { view, ..before }, stepped, arrivals));
                     stepped
                 }
             };
@@ -177,13 +176,6 @@ impl Fluid {
         self.stations[station].live = live;
         self.swallow(station, swallowed);
         (passed, refused, dropped)
-    }
-
-    /// How many wait for a place or are on the CPU at a server that requests come to, on average.
-    fn mean_queued(&self, station: usize) -> f64 {
-        let open = &self.stations[station].open;
-        let servers = open.iter().filter_map(|id| self.servers[id.index()].as_ref());
-        servers.map(|server| server.queued).sum::<f64>() / number(open.len()).max(1.0)
     }
 
     /// Calls that came to a machine that does not answer.
@@ -224,10 +216,10 @@ impl Fluid {
         let servers = || open.iter().filter_map(|id| self.servers[id.index()].as_ref());
         let working: f64 = servers().map(|server| server.queued).sum();
         let mean_cores = servers().map(|server| server.cores).sum::<f64>() / pods;
-        let seen = servers().next().map_or_else(View::default, |server| server.view);
+        let guess = servers().next().map_or(0.5, |server| server.view.utilisation);
         let cores = Cores { pods, ..cores_of(spec, mean_cores, 1.0) };
         let before = (self.stations[station].broker + working, came);
-        let (stepped, view) = cores.advance(&demand, before, dt_s, &seen);
+        let (stepped, view) = cores.advance(&demand, before, dt_s, guess);
         let each = stepped.on_cpu.min(stepped.inside) / pods;
         self.stations[station].broker = (stepped.inside - each * pods).max(0.0);
         for id in &open {
@@ -258,7 +250,8 @@ impl Fluid {
                 continue;
             }
             let cores = cores_of(spec, server.cores, 1.0);
-            let (stepped, view) = cores.advance(demand, (server.queued, 0.0), dt_s, &server.view);
+            let guess = server.view.utilisation;
+            let (stepped, view) = cores.advance(demand, (server.queued, 0.0), dt_s, guess);
             server.queued = stepped.inside;
             server.on_cpu = stepped.inside;
             server.view = view;
@@ -492,7 +485,7 @@ impl Fluid {
         let mix = self.gpu_mix(&graph, station);
         let Some(server) = self.servers[id.index()].as_mut() else { return };
         let cores = cores_of(spec, server.cores, 1.0);
-        (_, server.view) = cores.advance(&demand, (0.0, 0.0), 1.0, &View::default());
+        (_, server.view) = cores.advance(&demand, (0.0, 0.0), 1.0, 0.5);
         if let StationKind::Gpu(gpu) = &spec.kind {
             (_, _, server.gpu) = mix.advance(gpu, f64::INFINITY, (0.0, 0.0), 1.0, &server.gpu);
         }
@@ -500,7 +493,6 @@ impl Fluid {
 
     /// What arrivals meet now: means of responses, from callees to callers.
     pub(super) fn respond(&mut self) {
-        self.stale = false;
         for station in 0..self.stations.len() {
             self.stations[station].seen = self.see(station);
         }
@@ -514,7 +506,6 @@ impl Fluid {
 
     fn see(&self, station: usize) -> Seen {
         let held = &self.stations[station];
-        let has_gpus = matches!(self.plan.graph.stations[station].kind, StationKind::Gpu(_));
         let mut seen = Seen::default();
         let mut open = 0.0;
         let mut all = 0.0;
@@ -529,11 +520,9 @@ impl Fluid {
             let view = &server.view;
             seen.wait_s += view.wait_s + view.backlog_s;
             seen.stretch += (1.0 + view.slowdown) / view.speed.max(1e-9);
-            if has_gpus {
-                seen.gpu_wait_s += server.gpu.wait_s + server.gpu.backlog_s;
-                seen.batch_s += server.gpu.own_s;
-                seen.batch_size += server.gpu.size;
-            }
+            seen.gpu_wait_s += server.gpu.wait_s + server.gpu.backlog_s;
+            seen.batch_s += server.gpu.own_s;
+            seen.batch_size += server.gpu.size;
         }
         if open > 0.0 {
             seen.wait_s /= open;
@@ -627,15 +616,14 @@ impl Server {
         self.state == ServerState::Open
     }
 
-    /// All that a step of time knows of a server to which so many come: to those of whom it knows the same
-    /// to the bit, it does the same.
-    fn before(&self, arrivals: f64) -> Before {
-        [self.queued, self.cores, self.crowd, arrivals].map(f64::to_bits)
+    /// Whether a step of time does to one what it does to the other.
+    #[expect(clippy::float_cmp, reason = "only servers that are equal to the bit are twins")]
+    fn is_like(&self, other: &Self, (theirs, arrivals): (f64, f64)) -> bool {
+        self.queued == other.queued
+            && (self.cores, self.crowd) == (other.cores, other.crowd)
+            && theirs == arrivals
     }
 }
-
-/// Requests inside and cores of a server, how crowded its machine is, and who comes, as bits.
-type Before = [u64; 4];
 
 /// The cores and places of a pod of a station.
 pub(super) fn cores_of(spec: &StationSpec, cores: f64, spread: f64) -> Cores {

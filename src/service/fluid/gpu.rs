@@ -4,7 +4,7 @@
 //! services: whoever came while one ran makes up the next, as large as the limit allows, so the time
 //! a request costs the GPU falls with the load, and who waits, waits for what runs and rarely longer.
 
-use crate::service::fluid::queueing::{Found, step, tail_left};
+use crate::service::fluid::queueing::{step, tail_left};
 use crate::service::spec::{BatchLatency, GpuSpec};
 use crate::units::convert::{f64_from_u64, round_u64};
 
@@ -96,8 +96,6 @@ pub(super) struct GpuView {
     pub(super) full: f64,
     /// Share of its capacity that is used.
     pub(super) utilisation: f64,
-    /// How many more would be inside for each unit of utilisation, about; 0 when unknown.
-    pub(super) steepness: f64,
 }
 
 /// How batches vary with who came while the one before ran.
@@ -320,7 +318,7 @@ impl GpuMix<'_> {
         let largest = if self.is_mixed() { 1.0 } else { self.largest(spec) };
         let weight = (1.0 + largest * cs2) / (largest * (1.0 + cs2));
         let power = libm::sqrt(2.0 * (largest + 1.0)) - 1.0;
-        1.0 + weight * tail_left(utilisation, power) / (1.0 - utilisation)
+        1.0 + weight * libm::pow(utilisation, power) / (1.0 - utilisation)
     }
 
     /// What arrivals that are more or less regular than by chance make of a wait: Allen and Cunneen,
@@ -361,20 +359,13 @@ impl GpuMix<'_> {
         // A queue that does not vary has no tail to be cut off.
         let room = backlog / (1.0 - self.steady).max(1e-3);
         let at = |u: f64| self.state(spec, capacity, room, u.min(1.0 - 1e-9));
-        let guess =
-            Found { utilisation: before.utilisation, steepness: before.steepness, state: () };
-        let inside_at = |u: f64| {
-            let state = at(u);
-            (state.inside, state)
-        };
-        let found = step(total, capacity * dt_s, guess, inside_at);
-        let settles = found.is_some();
-        let Found { utilisation, steepness, state } =
-            found.unwrap_or_else(|| Found { utilisation: 1.0, steepness: 0.0, state: at(1.0) });
+        let found = step(total, capacity * dt_s, before.utilisation, |u| at(u).inside);
+        let utilisation = found.unwrap_or(1.0);
+        let state = at(utilisation);
         let passed = (capacity * utilisation * dt_s).min(total);
         let left = total - passed;
         let rate = (passed / dt_s).max(1e-9);
-        let waiting = if settles { state.waiting.min(left) } else { left };
+        let waiting = if found.is_some() { state.waiting.min(left) } else { left };
         let wanted = arrivals / (1.0 - before.full).max(1e-3);
         let offered = wanted / (capacity * dt_s);
         let random = (1.0 - self.steady) * self.chance(spec, left, offered);
@@ -395,7 +386,6 @@ impl GpuMix<'_> {
             waiting,
             full: before.full,
             utilisation,
-            steepness,
         };
         (left, passed, view)
     }
@@ -446,9 +436,6 @@ impl GpuMix<'_> {
 
     /// Share of the wait that chance makes; the rest is a queue that stands.
     fn chance(&self, spec: &GpuSpec, left: f64, offered: f64) -> f64 {
-        if offered < 0.98 && left <= 1.0 {
-            return 1.0;
-        }
         let usual = if offered < 1.0 {
             let capacity = self.capacity(spec);
             self.state(spec, capacity, f64::INFINITY, offered.min(0.98)).inside

@@ -107,183 +107,53 @@ impl Fluid {
 
     fn claims(&self, machine: &Shared) -> Vec<Claim> {
         let live = machine.members.iter().filter_map(|id| self.servers[id.index()].as_ref());
-        let claims = live.map(|server| Claim {
-            wanted: server.wants(&self.plan.graph.stations[server.station]),
-            weight: server.place.weight,
-            given: 0.0,
+        let claims = live.map(|server| {
+            let (cap, threads) = reach(&self.plan.graph.stations[server.station], &server.place);
+            let working = server.queued.max(server.on_cpu);
+            let wanted = (working * threads + server.starting).min(cap);
+            Claim { wanted, weight: server.place.weight, given: 0.0 }
         });
         claims.collect()
     }
 
     /// Shares the cores of all machines of which more may be wanted than they have.
     pub(super) fn share_machines(&mut self) {
-        let Self { machines, servers, plan, .. } = self;
-        let mut members = Vec::new();
-        for machine in machines.values() {
-            let cores = machine.for_members();
-            if machine.potential <= cores {
+        let mut changes = Vec::new();
+        for machine in self.machines.values() {
+            if machine.potential <= machine.for_members() {
                 continue;
             }
-            members.clear();
-            let (mut wanted, mut used) = (0.0, 0.0);
-            for id in &machine.members {
-                let server = servers[id.index()].as_ref().expect("members of machines are there");
-                let spec = &plan.graph.stations[server.station];
-                wanted += server.wants(spec);
-                let uses = server.used + server.starting;
-                used += uses;
-                members.push(Member {
-                    uses,
-                    weight: server.place.weight,
-                    cap: reach(spec, &server.place).0,
-                });
+            let claims = self.claims(machine);
+            let wanted: f64 = claims.iter().map(|claim| claim.wanted).sum();
+            let full = wanted > machine.for_members();
+            let used = self.uses(machine);
+            let crowd = machine.crowd(used.iter().map(|claim| claim.wanted).sum());
+            for (position, id) in machine.members.iter().enumerate() {
+                let mut claims = used.clone();
+                let Some(server) = self.servers[id.index()].as_ref() else { continue };
+                let (cap, _) = reach(&self.plan.graph.stations[server.station], &server.place);
+                claims[position].wanted = cap;
+                share(machine.for_members(), &mut claims);
+                let given = claims[position].given.max(LEAST_CORES);
+                changes.push((*id, given, (full && given < cap, crowd)));
             }
-            let full = wanted > cores;
-            let crowd = machine.crowd(used);
-            let levels = Levels::new(cores, &members);
-            for (id, member) in machine.members.iter().zip(&members) {
-                let given = levels.given(member).max(LEAST_CORES);
-                let server = servers[id.index()].as_mut().expect("members of machines are there");
+        }
+        for (id, given, (held, crowd)) in changes {
+            if let Some(server) = self.servers[id.index()].as_mut() {
                 server.cores = given.min(server.place.cores());
-                (server.held, server.crowd) = (full && given < member.cap, crowd);
+                (server.held, server.crowd) = (held, crowd);
             }
         }
     }
-}
 
-impl Server {
-    /// Cores that it would use now if nobody else were there.
-    fn wants(&self, spec: &StationSpec) -> f64 {
-        let (cap, threads) = reach(spec, &self.place);
-        let working = self.queued.max(self.on_cpu);
-        (working * threads + self.starting).min(cap)
-    }
-}
-
-/// What a member of a machine used of it in the last tick, its weight, and what it may use at most (cores).
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Member {
-    uses: f64,
-    weight: f64,
-    cap: f64,
-}
-
-impl Member {
-    /// Cores for each unit of weight at which it has what it used.
-    fn level(&self) -> f64 {
-        self.uses / self.weight.max(1e-12)
-    }
-}
-
-/// Shares of a machine's cores by weight, when any one of its members wants all it may have and the others
-/// want what they used: the same as sharing anew for each, without doing so.
-struct Levels {
-    cores: f64,
-    used: f64,
-    /// From the one that is satisfied first.
-    sorted: Vec<Member>,
-    /// Use and weight of as many of these.
-    upto: Vec<(f64, f64)>,
-}
-
-impl Levels {
-    fn new(cores: f64, members: &[Member]) -> Self {
-        let used: f64 = members.iter().map(|member| member.uses).sum();
-        let mut levels = Self { cores, used, sorted: Vec::new(), upto: Vec::new() };
-        if members.iter().any(|member| !levels.has_room_for(member)) {
-            levels.sorted.extend_from_slice(members);
-            levels.sorted.sort_by(|a, b| a.level().total_cmp(&b.level()));
-            let mut sum = (0.0, 0.0);
-            levels.upto.push(sum);
-            for member in &levels.sorted {
-                sum = (sum.0 + member.uses, sum.1 + member.weight);
-                levels.upto.push(sum);
-            }
-        }
-        levels
-    }
-
-    /// Whether there is enough for all that it may use beside what the others did.
-    fn has_room_for(&self, member: &Member) -> bool {
-        self.used - member.uses + member.cap <= self.cores * (1.0 - 1e-12)
-    }
-
-    /// What a member would be given.
-    fn given(&self, member: &Member) -> f64 {
-        if self.sorted.is_empty() || self.has_room_for(member) {
-            return member.cap;
-        }
-        let (_, weights) = self.upto[self.upto.len() - 1];
-        let own = member.level();
-        // The level if so many of those that are satisfied first were; it itself is not.
-        let level_after = |satisfied: usize| {
-            let (mut uses, mut weight) = self.upto[satisfied];
-            if satisfied > 0 && own <= self.sorted[satisfied - 1].level() {
-                (uses, weight) = (uses - member.uses, weight - member.weight);
-            }
-            (self.cores - uses).max(0.0) / (weights - weight).max(1e-12)
-        };
-        let (mut low, mut high) = (0, self.sorted.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.sorted[middle].level() <= level_after(middle) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        (member.weight * level_after(low)).min(member.cap)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rand::RngExt;
-
-    use super::*;
-    use crate::engine::Streams;
-
-    /// Sharing for each member by sorted levels is sharing the machine once for each of them.
-    #[test]
-    fn levels_give_what_sharing_anew_for_each_gives() {
-        const SEED: u64 = 19;
-        println!("seed {SEED}");
-        let mut stream = Streams::new(SEED, 0).of("levels");
-        let mut below_cap = 0;
-        for _ in 0..400 {
-            let count = stream.random_range(1..24);
-            let cores = stream.random_range(0.5..12.0);
-            // Some are alike, as pods of one Deployment are.
-            let kinds: Vec<Member> = (0..4)
-                .map(|_| Member {
-                    uses: stream.random_range(0.0..1.0) * f64::from(stream.random_range(0..2_u8)),
-                    weight: stream.random_range(0.1..2.0),
-                    cap: stream.random_range(0.2..3.0),
-                })
-                .collect();
-            let members: Vec<Member> = (0..count)
-                .map(|_| {
-                    let kind = kinds[stream.random_range(0..kinds.len())];
-                    let own = stream.random_range(0.0..1.0);
-                    let uses = if stream.random_range(0..2) == 0 { kind.uses } else { own };
-                    Member { uses: uses.min(kind.cap), ..kind }
-                })
-                .collect();
-            let levels = Levels::new(cores, &members);
-            for (position, member) in members.iter().enumerate() {
-                let claim = |member: &Member| Claim {
-                    wanted: member.uses,
-                    weight: member.weight,
-                    given: 0.0,
-                };
-                let mut claims: Vec<Claim> = members.iter().map(claim).collect();
-                claims[position].wanted = member.cap;
-                share(cores, &mut claims);
-                let (given, expected) = (levels.given(member), claims[position].given);
-                assert!((given - expected).abs() < 1e-9, "{given} against {expected}: {members:?}");
-                below_cap += u32::from(given < member.cap);
-            }
-        }
-        assert!(below_cap > 500, "{below_cap} were kept below what they may use");
+    /// What the members of a machine used of it in the last tick.
+    fn uses(&self, machine: &Shared) -> Vec<Claim> {
+        let live = machine.members.iter().filter_map(|id| self.servers[id.index()].as_ref());
+        live.map(|server| Claim {
+            wanted: server.used + server.starting,
+            weight: server.place.weight,
+            given: 0.0,
+        })
+        .collect()
     }
 }

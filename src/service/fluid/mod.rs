@@ -100,10 +100,6 @@ pub struct Fluid {
     tally: CallTally,
     /// The largest relative change of a response in the last tick.
     unrest: f64,
-    /// Pods have changed since responses were worked out.
-    stale: bool,
-    /// Some server may be draining.
-    draining: bool,
     /// Machines with more than one server.
     machines: BTreeMap<NodeId, machines::Shared>,
     /// Where the pods of stations that call each other are, for the network.
@@ -156,15 +152,6 @@ struct Server {
 impl Server {
     fn inside(&self) -> f64 {
         self.queued + self.at_gpu + self.after + self.stuck
-    }
-
-    /// Whether a server that drains has nothing inside any more; that is found once.
-    fn has_drained(&mut self) -> bool {
-        let drained = self.state == ServerState::Draining && self.inside() < 0.5;
-        if drained {
-            self.state = ServerState::Closed;
-        }
-        drained
     }
 }
 
@@ -323,8 +310,6 @@ impl Fluid {
             work_over: Vec::new(),
             tally: CallTally::default(),
             unrest: 0.0,
-            stale: false,
-            draining: false,
             machines: BTreeMap::new(),
             ways: BTreeMap::new(),
             ways_changed: true,
@@ -346,7 +331,6 @@ impl Fluid {
         }
         let dt_s = to.since(self.now).as_secs_f64();
         self.now = to;
-        self.catch_up();
         self.share_machines();
         self.come(inflows, dt_s);
         self.move_stations(dt_s);
@@ -404,17 +388,12 @@ impl Fluid {
 
     /// Tells draining servers that have nothing inside any more: less than half a request.
     fn find_drained(&mut self) {
-        if !self.draining {
-            return;
-        }
-        let mut left = false;
         for server in self.servers.iter_mut().flatten() {
-            if server.has_drained() {
+            if server.state == ServerState::Draining && server.inside() < 0.5 {
+                server.state = ServerState::Closed;
                 self.drained.push(server.pod);
             }
-            left |= server.state == ServerState::Draining;
         }
-        self.draining = left;
     }
 }
 

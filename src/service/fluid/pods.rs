@@ -68,48 +68,11 @@ impl Fluid {
 
     fn leave_rotation(&mut self, id: ServerId) {
         let server = self.server_mut(id);
+        server.in_rotation = false;
         let station = server.station;
-        if std::mem::take(&mut server.in_rotation) {
-            remove(&mut self.stations[station].open, id);
-        }
+        self.stations[station].open.retain(|open| *open != id);
         self.ways_changed = true;
-        self.rotation_changed(station);
-    }
-
-    /// Servers came or went: responses are worked out before they are asked for. A station that nobody
-    /// answers for refuses from this instant on.
-    fn rotation_changed(&mut self, station: usize) {
-        self.stale = true;
-        if self.stations[station].open.is_empty() {
-            self.catch_up();
-        }
-    }
-
-    /// Requests come to a server from now on.
-    fn enter_rotation(&mut self, id: ServerId) {
-        let server = self.server_mut(id);
-        let station = server.station;
-        if !std::mem::replace(&mut server.in_rotation, true) {
-            self.stations[station].open.push(id);
-            self.ways_changed = true;
-        }
-    }
-
-    /// Works responses out where pods have changed since.
-    pub(super) fn catch_up(&mut self) {
-        if self.stale {
-            self.respond();
-        }
-    }
-
-    /// Whether a server that drains is empty already.
-    fn look_whether_drained(&mut self, id: ServerId) {
-        self.draining = true;
-        let server = self.server_mut(id);
-        if server.has_drained() {
-            let pod = server.pod;
-            self.drained.push(pod);
-        }
+        self.respond();
     }
 
     /// Requests come in from now on.
@@ -119,15 +82,26 @@ impl Fluid {
             return;
         }
         server.state = ServerState::Open;
-        self.enter_rotation(id);
+        server.in_rotation = true;
+        let station = server.station;
+        if !self.stations[station].open.contains(&id) {
+            self.stations[station].open.push(id);
+            self.ways_changed = true;
+        }
         self.first_view(id);
-        self.stale = true;
+        self.respond();
     }
 
     /// Requests come in although the process does not answer yet: they are refused.
     pub fn list_server(&mut self, id: ServerId) {
-        self.enter_rotation(id);
-        self.stale = true;
+        let server = self.server_mut(id);
+        server.in_rotation = true;
+        let station = server.station;
+        if !self.stations[station].open.contains(&id) {
+            self.stations[station].open.push(id);
+            self.ways_changed = true;
+        }
+        self.respond();
     }
 
     /// Whether requests come to a server.
@@ -140,14 +114,14 @@ impl Fluid {
     pub fn drain_server(&mut self, id: ServerId) {
         self.server_mut(id).state = ServerState::Draining;
         self.leave_rotation(id);
-        self.look_whether_drained(id);
+        self.find_drained();
     }
 
     /// SIGTERM: nothing new is taken, and what still comes is refused.
     pub fn terminate_server(&mut self, id: ServerId) {
         self.server_mut(id).state = ServerState::Draining;
-        self.stale = true;
-        self.look_whether_drained(id);
+        self.respond();
+        self.find_drained();
     }
 
     /// The machine stopped: whatever is inside stalls, and requests that still come are swallowed.
@@ -159,7 +133,7 @@ impl Fluid {
         (server.queued, server.at_gpu, server.after) = (0.0, 0.0, 0.0);
         (server.stuck, server.on_cpu) = (inside, 0.0);
         self.take_from(station, inside, |operation, calls| operation.stuck += calls);
-        self.stale = true;
+        self.respond();
     }
 
     /// Requests stay away whatever its state: the news of its end arrived.
@@ -184,10 +158,8 @@ impl Fluid {
         self.leave_machine(id, &server);
         self.ways_changed = true;
         let station = server.station;
-        if server.in_rotation {
-            remove(&mut self.stations[station].open, id);
-        }
-        remove(&mut self.stations[station].live, id);
+        self.stations[station].open.retain(|open| *open != id);
+        self.stations[station].live.retain(|live| *live != id);
         let stuck: f64 = self.held_stuck(station);
         if server.stuck > 0.0 && stuck > 0.0 {
             let share = (server.stuck / stuck).min(1.0);
@@ -209,7 +181,7 @@ impl Fluid {
         } else {
             self.take_from(station, working, |operation, calls| operation.cut_news += calls);
         }
-        self.rotation_changed(station);
+        self.respond();
         count(server.inside())
     }
 
@@ -245,7 +217,7 @@ impl Fluid {
     /// What a station does takes `factor` times as long from now on.
     pub fn slow_down(&mut self, station: StationId, factor: f64) {
         self.stations[station.index()].slowdowns.push(factor);
-        self.stale = true;
+        self.respond();
     }
 
     /// A slowdown by `factor` is over.
@@ -254,7 +226,7 @@ impl Fluid {
         if let Some(at) = slowdowns.iter().position(|it| it.to_bits() == factor.to_bits()) {
             slowdowns.remove(at);
         }
-        self.stale = true;
+        self.respond();
     }
 
     /// Changes the cores a server may use.
@@ -412,13 +384,6 @@ impl Fluid {
     #[must_use]
     pub fn inside_area_s(&self, station: StationId) -> f64 {
         self.stations[station.index()].inside_area_s
-    }
-}
-
-/// Takes a server out of a list that stays in order. Mostly it is one of the last.
-fn remove(list: &mut Vec<ServerId>, id: ServerId) {
-    if let Some(at) = list.iter().rposition(|other| *other == id) {
-        list.remove(at);
     }
 }
 

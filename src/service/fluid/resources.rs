@@ -163,7 +163,7 @@ impl Fluid {
         let (rate, demand) = self.asked_of_link(station, passing);
         let shared = &mut self.stations[station].shared;
         let (stepped, view) =
-            cores.advance(&demand, (shared.on_link, rate * dt_s), dt_s, &shared.link);
+            cores.advance(&demand, (shared.on_link, rate * dt_s), dt_s, shared.link.utilisation);
         (shared.on_link, shared.link) = (stepped.inside, view);
     }
 

@@ -17,7 +17,6 @@ type Tell<'a> = &'a mut dyn FnMut(CallEnd, SimDuration, u64);
 impl Fluid {
     /// Walks the probes through the present state and tells what ended until now.
     pub fn tell<O: Observer>(&mut self, now: SimTime, observer: &mut O) {
-        self.catch_up();
         self.walk_all();
         self.tell_operations(now, observer);
         self.tell_clients(now, observer);
