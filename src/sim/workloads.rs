@@ -17,6 +17,7 @@ use crate::model::observer::Observer;
 use crate::model::record::{About, Decider, Record};
 use crate::model::{Action, Event, Reason};
 use crate::sim::Run;
+use crate::sim::pods::REPLACEMENT;
 use crate::units::{SimDuration, SimTime};
 
 /// What the workload controllers remember between looks.
@@ -43,6 +44,8 @@ pub(super) struct WorkloadState {
     pub(super) sigterm_sent: BTreeSet<PodId>,
     /// When the preStop of every container of a pod that terminates is over.
     pub(super) others_end: BTreeMap<PodId, SimTime>,
+    /// When the next pod that a kubelet refuses is told to have failed, at the earliest.
+    pub(super) next_refusal: SimTime,
 }
 
 impl WorkloadState {
@@ -65,6 +68,7 @@ impl WorkloadState {
             budgets_woken: false,
             sigterm_sent: BTreeSet::new(),
             others_end: BTreeMap::new(),
+            next_refusal: SimTime::ZERO + REPLACEMENT,
         }
     }
 }
