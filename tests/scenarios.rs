@@ -16,7 +16,7 @@ use aurelius_sim::model::action::{BudgetStatus, PodDeletion};
 use aurelius_sim::model::id::{HpaId, NodeId, PodId, WorkloadId};
 use aurelius_sim::model::reason::{NoScaleUp, Reason};
 use aurelius_sim::model::record::{Decider, HpaSync, Record};
-use aurelius_sim::scenario::Scenario;
+use aurelius_sim::scenario::{Scenario, ServiceModel};
 use aurelius_sim::trace::{NodeLife, PodLife};
 use aurelius_sim::units::{SimDuration, SimTime};
 
@@ -206,5 +206,28 @@ fn the_steps_of_every_pods_life_follow_each_other() {
                 assert!(node.ready.is_some_and(|ready| ready <= at), "{pod:?} on {node:?}");
             }
         }
+    }
+}
+
+/// The first minutes of every scenario that is shipped, whoever has a test of its own.
+#[test]
+fn every_shipped_scenario_obeys_conservation_and_littles_law() {
+    for entry in std::fs::read_dir("scenarios").expect("scenarios are there") {
+        let path = entry.expect("it can be read").path();
+        let yaml = path.extension().is_some_and(|extension| extension == "yaml");
+        // Pod traces serve no requests.
+        if !yaml || aurelius_sim::input::is_pod_trace(&path) {
+            continue;
+        }
+        let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a plain name");
+        let mut scenario = shipped(name, 4);
+        scenario.warm_up = scenario.warm_up.min(SimDuration::from_secs(30));
+        // Rates have laws of their own: src/service/fluid/tests.rs.
+        if scenario.model != ServiceModel::Requests {
+            continue;
+        }
+        let seen = witness(scenario, false);
+        seen.assert_conserved();
+        seen.assert_little();
     }
 }

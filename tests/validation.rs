@@ -264,6 +264,8 @@ const NOT_VALIDATED: &str = "
   the window; with non-negative slopes the intervals still reach from a quarter to twice the figure (ping 1.2 .. 2.1 ms, list 0.2 .. 3.2 ms,
   infer 0 .. 0.9 ms). So they are shared out by how long they take: their sum is right within 10 % at every instant, each alone need not
   be, and the interval of each is that of the sum.
+- The measured service sleeps 110 ms a request; its turns take 111 ms, as its answers show while requests wait
+  (`tests/laws/k6_oracle.rs`). A simulation of a pure 110 ms lies below the record in the windows that are overloaded.
 - Summaries of k6 and single scrapes tell no service times: `fit` says so and writes none.
 - Clouds: launch times, shortages and spot interruptions are distributions from few public observations; prices are of their date.
 - Karpenter has no recorded answers; it is held against its documentation, its source and worked cases.

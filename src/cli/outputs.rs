@@ -167,7 +167,7 @@ mod tests {
             ("json=", "`json=` has no path after the equals sign"),
             (
                 "jsn",
-                "unknown format `jsn` (known: text, json, ndjson, csv, svg, html, markdown); did you mean `json`?",
+                "unknown format `jsn` (known: text, json, ndjson, csv, svg, html, markdown, junit, github, k6-summary); did you mean `json`?",
             ),
         ];
         for (text, expected) in rows {

@@ -20,7 +20,7 @@ pub(super) fn job_durations(documents: &[Fields<'_>], objects: &Objects) -> Opti
         let entries = fields.optional("jobs").map(|jobs| jobs.entries());
         for (name, value) in entries.map_or(Some(Vec::new()), |entries| entries)? {
             match job(name.text, &value, objects) {
-                Some(read) => durations.push(read),
+                Some(read) => durations.extend(read),
                 None => complete = None,
             }
         }
@@ -28,11 +28,20 @@ pub(super) fn job_durations(documents: &[Fields<'_>], objects: &Objects) -> Opti
     complete.map(|()| durations)
 }
 
-fn job(name: &str, value: &Value<'_>, objects: &Objects) -> Option<(usize, Dist, Origin)> {
+/// The time that pods of a job work; `Some(None)` of one that is done with its calls.
+fn job(name: &str, value: &Value<'_>, objects: &Objects) -> Option<Option<(usize, Dist, Origin)>> {
     let fields = value.fields()?;
-    let duration = fields.required("duration");
-    // How often its pods fail is read beside (`processes`).
-    fields.ignore(&["failure"]);
+    // Whose calls are counted is done with the last of them.
+    let counted = value.node().get("work").and_then(|work| work.get("times")).is_some();
+    let duration = if counted { None } else { fields.required("duration") };
+    if let Some(stated) = fields.optional("duration").filter(|_| counted) {
+        let message = "must not be there: `work.times` says when the pod is done";
+        let error = stated.error(codes::EXCLUSIVE_FIELDS, message);
+        stated.report(error.primary(stated.key_span(), ""));
+        return None;
+    }
+    // How often its pods fail, and what they call, is read beside (`processes`).
+    fields.ignore(&["failure", "work"]);
     fields.finish("a job");
     let is_job = |workload: &&WorkloadSpec| matches!(workload.kind, WorkloadKind::Job(_));
     let found = objects.named(name, None).filter(|at| is_job(&&objects.workloads[*at]));
@@ -44,13 +53,16 @@ fn job(name: &str, value: &Value<'_>, objects: &Objects) -> Option<(usize, Dist,
         value.report(value.unknown_reference(name, "Job or CronJob", known));
         return None;
     };
+    if counted {
+        return Some(None);
+    }
     let duration = duration?;
     let dist = duration.distribution()?;
     if dist.mean() <= 0.0 {
         duration.report(duration.error(codes::OUT_OF_RANGE, "must be above zero"));
         return None;
     }
-    Some((found, dist, duration.origin()))
+    Some(Some((found, dist, duration.origin())))
 }
 
 /// Writes durations into their Jobs; workloads come with their position.

@@ -8,10 +8,11 @@ use super::decode::{Fields, Value};
 use super::kubernetes::{Objects, ServiceObject};
 use crate::cluster::api::WorkloadSpec;
 use crate::cluster::api::pod::Container;
-use crate::model::id::{StationId, WorkloadId};
+use crate::model::id::{OperationId, StationId, WorkloadId};
 use crate::scenario::Processes;
 use crate::scenario::process::{ProcessSpec, ServiceProcess};
 use crate::service::ServiceGraph;
+use crate::service::spec::JobWork;
 use crate::units::{Bytes, MilliCpu};
 
 /// Reads the processes of all documents. `graph` tells which workload each service is.
@@ -55,9 +56,35 @@ pub(super) fn processes(
                 (_, Some(None)) => complete = None,
                 (None, Some(Some(_))) | (_, None) => {}
             }
+            if value.node().get("work").is_some() {
+                match (found, job_work(&value.descend("work"), graph)) {
+                    (Some(id), Some(work)) => {
+                        read.job_work.insert(id, work);
+                    }
+                    (Some(_), None) => complete = None,
+                    (None, _) => {}
+                }
+            }
         }
     }
     complete.map(|()| read)
+}
+
+/// `work: {call: backup.piece, parallel: 4, times: 20000}` of a job.
+fn job_work(value: &Value<'_>, graph: Option<&ServiceGraph>) -> Option<JobWork> {
+    let fields = value.fields()?;
+    let call = fields.required("call");
+    let parallel = fields.read_or("parallel", 1, |value| value.integer(1..=10_000_u32));
+    let times = fields.read("times", |value| value.integer(1..=1_000_000_000_u64));
+    fields.finish("the work of a job");
+    let (call, graph) = (call?, graph?);
+    let name = call.non_empty()?;
+    let found = graph.operations.iter().position(|operation| &*operation.name == name);
+    if found.is_none() {
+        let known = graph.operations.iter().map(|operation| &*operation.name);
+        call.report(call.unknown_reference(name, "operation", known));
+    }
+    Some(JobWork { operation: OperationId::at(found?), parallel: parallel?, times: times? })
 }
 
 type Named<'a> = Vec<(String, Value<'a>)>;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::Dist;
 use crate::model::id::{StationId, WorkloadId};
+use crate::service::spec::JobWork;
 use crate::units::{Bytes, MilliCpu, Origin};
 
 /// How the processes of containers behave.
@@ -16,6 +17,8 @@ pub struct Processes {
     pub services: BTreeMap<StationId, ServiceProcess>,
     /// How likely a pod of a Job fails.
     pub job_failures: BTreeMap<WorkloadId, f64>,
+    /// What the pods of a Job ask of services while they work.
+    pub job_work: BTreeMap<WorkloadId, JobWork>,
 }
 
 /// The process of a container that serves nobody: an init container or a sidecar.

@@ -86,6 +86,7 @@ impl Services {
             Caller::Call(parent) => self.answer_call(parent, call.answered(), end),
             Caller::Effort(effort) => self.answer_effort(ctx, effort, (id, &call), end),
             Caller::Kubelet => self.probed.push((id, end == CallEnd::Completed)),
+            Caller::Job(number) => self.answer_job(number, end, (call.started, ctx.now)),
             Caller::Nobody => {}
         }
         if call.counted > 0 {
@@ -158,7 +159,7 @@ impl Services {
             Caller::Effort(effort) => {
                 self.answer_effort(ctx, effort, (id, &snapshot), CallEnd::TimedOut);
             }
-            Caller::Kubelet | Caller::Nobody => {}
+            Caller::Kubelet | Caller::Job(_) | Caller::Nobody => {}
         }
         self.run(ctx);
     }

@@ -89,6 +89,8 @@ pub(super) enum Caller {
     Kubelet,
     /// A call with a policy, of which this is an attempt.
     Effort(EffortId),
+    /// The pod of a Job, by the number of its work.
+    Job(u32),
     /// Nobody: a queued task, or the caller gave up.
     Nobody,
 }

@@ -188,11 +188,17 @@ impl Services {
             Caller::Call(parent) => parent,
             Caller::Effort(effort) => match self.efforts.get(effort.slot).caller {
                 Caller::Call(parent) => parent,
-                Caller::Client(_) | Caller::Effort(_) | Caller::Kubelet | Caller::Nobody => {
+                Caller::Client(_)
+                | Caller::Effort(_)
+                | Caller::Kubelet
+                | Caller::Job(_)
+                | Caller::Nobody => {
                     return Wanted::Own;
                 }
             },
-            Caller::Client(_) | Caller::Kubelet | Caller::Nobody => return Wanted::Own,
+            Caller::Client(_) | Caller::Kubelet | Caller::Job(_) | Caller::Nobody => {
+                return Wanted::Own;
+            }
         };
         let parent = self.calls.get(parent.slot);
         let pools = parent.server.and_then(|server| self.server_pools.get(server.index()));
@@ -223,13 +229,19 @@ impl Services {
     fn parent_of(&self, id: CallId) -> Option<CallId> {
         let caller = match self.calls.get(id.slot).caller {
             Caller::Effort(effort) => self.efforts.get(effort.slot).caller,
-            caller @ (Caller::Call(_) | Caller::Client(_) | Caller::Kubelet | Caller::Nobody) => {
-                caller
-            }
+            caller @ (Caller::Call(_)
+            | Caller::Client(_)
+            | Caller::Kubelet
+            | Caller::Job(_)
+            | Caller::Nobody) => caller,
         };
         match caller {
             Caller::Call(parent) => Some(parent).filter(|parent| self.is_live(*parent)),
-            Caller::Client(_) | Caller::Effort(_) | Caller::Kubelet | Caller::Nobody => None,
+            Caller::Client(_)
+            | Caller::Effort(_)
+            | Caller::Kubelet
+            | Caller::Job(_)
+            | Caller::Nobody => None,
         }
     }
 
@@ -365,6 +377,7 @@ impl Services {
                 caller @ (Caller::Call(_)
                 | Caller::Client(_)
                 | Caller::Kubelet
+                | Caller::Job(_)
                 | Caller::Nobody) => caller,
             };
             let held = self.calls.get(call.slot).held;

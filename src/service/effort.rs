@@ -107,9 +107,11 @@ impl Services {
                 let parent = self.calls.get(parent.slot);
                 (parent.server, parent.deadline)
             }
-            Caller::Client(_) | Caller::Effort(_) | Caller::Kubelet | Caller::Nobody => {
-                (None, SimTime::MAX)
-            }
+            Caller::Client(_)
+            | Caller::Effort(_)
+            | Caller::Kubelet
+            | Caller::Job(_)
+            | Caller::Nobody => (None, SimTime::MAX),
         };
         let owner = server.map_or(0, |server| server.0 + 1);
         let own = spec.deadline.map_or(SimTime::MAX, |span| ctx.now + span);
@@ -275,7 +277,7 @@ impl Services {
         let wanted = match effort.caller {
             Caller::Call(parent) => self.is_live(parent),
             Caller::Client(_) => true,
-            Caller::Effort(_) | Caller::Kubelet | Caller::Nobody => false,
+            Caller::Effort(_) | Caller::Kubelet | Caller::Job(_) | Caller::Nobody => false,
         };
         if !wanted || u32::from(effort.attempt) >= spec.attempts || !spec.on.contains(end) {
             return None;
@@ -308,7 +310,7 @@ impl Services {
         match effort.caller {
             Caller::Client(client) => self.answer_client(ctx, client, answered, end),
             Caller::Call(parent) => self.answer_call(parent, answered, end),
-            Caller::Effort(_) | Caller::Kubelet | Caller::Nobody => {}
+            Caller::Effort(_) | Caller::Kubelet | Caller::Job(_) | Caller::Nobody => {}
         }
     }
 

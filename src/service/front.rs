@@ -130,9 +130,11 @@ impl Services {
     fn key_of(&self, id: CallId, key: LimitKey) -> u32 {
         let caller = match self.calls.get(id.slot).caller {
             Caller::Effort(effort) => self.efforts.get(effort.slot).caller,
-            caller @ (Caller::Client(_) | Caller::Call(_) | Caller::Kubelet | Caller::Nobody) => {
-                caller
-            }
+            caller @ (Caller::Client(_)
+            | Caller::Call(_)
+            | Caller::Kubelet
+            | Caller::Job(_)
+            | Caller::Nobody) => caller,
         };
         match (key, caller) {
             (LimitKey::Load, Caller::Client(client)) => {
@@ -141,7 +143,14 @@ impl Services {
             // The slot of an iteration is its virtual user: slots are used again as k6's users are.
             (LimitKey::User, Caller::Client(client)) => client.slot.saturating_add(1),
             (LimitKey::Service, _)
-            | (_, Caller::Call(_) | Caller::Effort(_) | Caller::Kubelet | Caller::Nobody) => 0,
+            | (
+                _,
+                Caller::Call(_)
+                | Caller::Effort(_)
+                | Caller::Kubelet
+                | Caller::Job(_)
+                | Caller::Nobody,
+            ) => 0,
         }
     }
 }

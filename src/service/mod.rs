@@ -14,6 +14,7 @@ pub mod fluid;
 mod front;
 mod gpu;
 mod graph;
+mod job_work;
 pub mod lane;
 mod latency;
 mod limits;
@@ -33,6 +34,7 @@ mod tasks;
 
 pub use connections::PoolUse;
 pub use fluid::Fluid;
+pub use job_work::WorkOver;
 pub use latency::Latencies;
 pub use machine::Place;
 pub use model::Model;

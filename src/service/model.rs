@@ -5,8 +5,10 @@ use crate::model::id::{CallId, PodId, ServerId, StationId};
 use crate::model::observer::Observer;
 use crate::model::record::TaskLosses;
 use crate::service::probe::ProbeAnswer;
+use crate::service::spec::JobWork;
 use crate::service::{
     CallTally, Ctx, Ended, Fluid, IterationEnd, Latencies, Place, PoolUse, Services, Usage,
+    WorkOver,
 };
 use crate::units::{SimDuration, SimTime};
 
@@ -368,7 +370,31 @@ impl Model {
         }
     }
 
-    /// Whether anything waits in the two.
+    /// A pod of a Job begins to call.
+    pub fn begin_work<O: Observer>(&mut self, ctx: &mut Ctx<'_, O>, pod: PodId, work: JobWork) {
+        match self {
+            Self::Requests(services) => services.begin_work(ctx, pod, work),
+            Self::Fluid(fluid) => fluid.begin_work(pod, work),
+        }
+    }
+
+    /// A pod of a Job makes no more calls.
+    pub fn end_work(&mut self, pod: PodId) {
+        match self {
+            Self::Requests(services) => services.end_work(pod),
+            Self::Fluid(fluid) => fluid.end_work(pod),
+        }
+    }
+
+    /// Pods of Jobs whose work was over since the last call.
+    pub fn take_work_over(&mut self, into: &mut Vec<WorkOver>) {
+        match self {
+            Self::Requests(services) => services.take_work_over(into),
+            Self::Fluid(fluid) => fluid.take_work_over(into),
+        }
+    }
+
+    /// Whether anything waits in the three.
     #[must_use]
     pub fn has_news(&self) -> bool {
         match self {

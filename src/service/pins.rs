@@ -73,9 +73,11 @@ impl Services {
     fn keeper(&self, id: CallId) -> Keeper {
         let caller = match self.calls.get(id.slot).caller {
             Caller::Effort(effort) => self.efforts.get(effort.slot).caller,
-            caller @ (Caller::Client(_) | Caller::Call(_) | Caller::Kubelet | Caller::Nobody) => {
-                caller
-            }
+            caller @ (Caller::Client(_)
+            | Caller::Call(_)
+            | Caller::Kubelet
+            | Caller::Job(_)
+            | Caller::Nobody) => caller,
         };
         match caller {
             Caller::Client(client) => {
@@ -85,7 +87,7 @@ impl Services {
             Caller::Call(parent) => {
                 self.calls.get(parent.slot).server.map_or(Keeper::Others, Keeper::Pod)
             }
-            Caller::Effort(_) | Caller::Kubelet | Caller::Nobody => Keeper::Others,
+            Caller::Effort(_) | Caller::Kubelet | Caller::Job(_) | Caller::Nobody => Keeper::Others,
         }
     }
 

@@ -155,9 +155,11 @@ impl Services {
         let here = call.server.and_then(|id| self.servers[id.index()].as_deref());
         let from = match call.caller {
             Caller::Effort(effort) => self.efforts.get(effort.slot).caller,
-            caller @ (Caller::Client(_) | Caller::Call(_) | Caller::Kubelet | Caller::Nobody) => {
-                caller
-            }
+            caller @ (Caller::Client(_)
+            | Caller::Call(_)
+            | Caller::Kubelet
+            | Caller::Job(_)
+            | Caller::Nobody) => caller,
         };
         let dist = match from {
             Caller::Client(_) => network.clients.as_ref(),
@@ -166,7 +168,9 @@ impl Services {
                 let there = there.and_then(|id| self.servers[id.index()].as_deref());
                 between(network, here, there)
             }
-            Caller::Effort(_) | Caller::Kubelet | Caller::Nobody => return SimDuration::ZERO,
+            Caller::Effort(_) | Caller::Kubelet | Caller::Job(_) | Caller::Nobody => {
+                return SimDuration::ZERO;
+            }
         };
         let travels =
             dist.map_or(SimDuration::ZERO, |dist| dist.sample_span(&mut self.network_stream));

@@ -18,6 +18,7 @@ use crate::service::connections::{ClientPool, Connections, Held};
 use crate::service::effort::{Effort, PolicyRun, Wanted};
 use crate::service::front::Front;
 use crate::service::graph::{Lowered, NO_LANE, NO_POLICY, Operation, Site, Step, lower};
+use crate::service::job_work::{JobRun, WorkOver};
 use crate::service::lane::TimeoutLane;
 use crate::service::machine::Machines;
 use crate::service::resources::{Link, hits};
@@ -73,6 +74,10 @@ pub struct Services {
     pub(super) drained: Vec<PodId>,
     /// Probes that were answered, and whether well.
     pub(super) probed: Vec<(CallId, bool)>,
+    /// Pods of Jobs at work.
+    pub(super) jobs: Vec<JobRun>,
+    /// Those whose work is over, for their pods to hear of.
+    pub(super) jobs_over: Vec<WorkOver>,
     /// Client calls begun and ended, by how.
     pub(super) tally: CallTally,
 }
@@ -122,6 +127,8 @@ impl CallTally {
 pub(super) enum Work {
     /// A client goes on with its next step.
     Client(ClientId),
+    /// The pod of a Job makes its next call.
+    Job(u32),
     /// A call begins.
     Begin { operation: OperationId, caller: Caller, lane: u32, site: u32, repeats_left: u32 },
     /// A call goes on after a phase.
@@ -184,6 +191,8 @@ impl Services {
             visibility,
             drained: Vec::new(),
             probed: Vec::new(),
+            jobs: Vec::new(),
+            jobs_over: Vec::new(),
             tally: CallTally::default(),
         }
     }
@@ -244,10 +253,16 @@ impl Services {
         into.append(&mut self.drained);
     }
 
+    /// Pods of Jobs whose work was over since the last call.
+    pub fn take_work_over(&mut self, into: &mut Vec<WorkOver>) {
+        into.append(&mut self.jobs_over);
+    }
+
     /// Whether anything waits in [`Services::take_ended`] or [`Services::take_drained`].
     #[must_use]
     pub fn has_news(&self) -> bool {
-        !self.ended.is_empty() || !self.drained.is_empty() || !self.probed.is_empty()
+        let jobs = !self.jobs_over.is_empty();
+        jobs || !self.ended.is_empty() || !self.drained.is_empty() || !self.probed.is_empty()
     }
 
     /// Client calls so far.
@@ -279,6 +294,7 @@ impl Services {
         while let Some(work) = self.work.pop() {
             match work {
                 Work::Client(client) => self.client_steps(ctx, client),
+                Work::Job(number) => self.next_of_job(ctx, number),
                 Work::Begin { operation, caller, lane, site, repeats_left } => {
                     let policy = self.sites[index(site)].policy;
                     if policy == NO_POLICY {
@@ -305,7 +321,7 @@ impl Services {
         (lane, site, repeats_left): (u32, u32, u32),
     ) {
         let deadline = match caller {
-            Caller::Client(_) | Caller::Kubelet | Caller::Nobody => SimTime::MAX,
+            Caller::Client(_) | Caller::Kubelet | Caller::Job(_) | Caller::Nobody => SimTime::MAX,
             Caller::Call(parent) => self.calls.get(parent.slot).deadline,
             Caller::Effort(effort) => self.efforts.get(effort.slot).deadline,
         };
@@ -334,7 +350,7 @@ impl Services {
         match caller {
             Caller::Client(client) => self.clients.get_mut(client.slot).awaits = Awaits::Call(id),
             Caller::Effort(effort) => self.attempt_began(effort, id),
-            Caller::Call(_) | Caller::Kubelet | Caller::Nobody => {}
+            Caller::Call(_) | Caller::Kubelet | Caller::Job(_) | Caller::Nobody => {}
         }
         let station = self.operations[operation.index()].station;
         self.stations[station.index()].count(ctx.now, true);

@@ -169,7 +169,7 @@ impl Services {
                     *place = place.map(|it| if it == id { renamed } else { it });
                 }
             }
-            Caller::Call(_) | Caller::Kubelet | Caller::Nobody => {}
+            Caller::Call(_) | Caller::Kubelet | Caller::Job(_) | Caller::Nobody => {}
         }
         if caller != Caller::Nobody {
             for lane in &mut self.lanes {

@@ -326,7 +326,7 @@ impl<O: Observer> Run<'_, O> {
         }
         self.watch_probes(id, position, &probes, up);
         if role == Role::Main {
-            self.job_works(id, position);
+            self.job_works(now, id, position);
             self.passed(now, id, position);
         }
     }
@@ -429,7 +429,7 @@ impl<O: Observer> Run<'_, O> {
     }
 
     /// A container of a Job's pod works: it will be done after the time that such work takes.
-    fn job_works(&mut self, id: PodId, position: u8) {
+    fn job_works(&mut self, now: SimTime, id: PodId, position: u8) {
         let Some(pod) = self.cluster.pod(id) else { return };
         let PodOwner::Job(workload, _) = pod.owner else { return };
         let restarts = self.containers.life(id, position).map_or(0, |life| life.restarts);
@@ -438,6 +438,9 @@ impl<O: Observer> Run<'_, O> {
             again => format!("job/{}/{again}", pod.name),
         };
         let mut stream = self.streams.of(&name);
+        if self.begin_work(now, (id, position), workload) {
+            return;
+        }
         let Some(spec) = self.job_spec(workload) else { return };
         let works_for = spec.duration.sample_span(&mut stream);
         self.due(id, position, ContainerStep::Ended, works_for);
@@ -447,6 +450,9 @@ impl<O: Observer> Run<'_, O> {
     fn work_ended(&mut self, now: SimTime, id: PodId, position: u8) {
         let Some(life) = self.containers.life(id, position) else { return };
         let init = life.role == Role::Init;
+        if !init {
+            self.end_work(id);
+        }
         let Some((spec, name)) = self.process_spec(id, position) else { return };
         let Some(pod) = self.cluster.pod(id) else { return };
         let job = self.scenario.processes.job_failures.get(&pod.workload());
@@ -478,7 +484,9 @@ impl<O: Observer> Run<'_, O> {
         let sidecar = container.sidecar;
         // A sidecar is started again whatever the pod's policy is.
         let never = spec.restart_policy == RestartPolicy::Never && !sidecar;
-        if self.serving_container(pod) == position {
+        let serves = self.serving_container(pod) == position;
+        self.end_work(id);
+        if serves {
             self.stop_server(now, id);
             self.probes.forget(id);
         }

@@ -4,10 +4,14 @@ use crate::cluster::api::job::{JobSpec, JobTrigger};
 use crate::cluster::api::workload::WorkloadKind;
 use crate::cluster::{Occurrence, Pod};
 use crate::model::Event;
+use crate::model::event::ContainerStep;
 use crate::model::id::{PodId, WorkloadId};
 use crate::model::observer::Observer;
+use crate::model::record::Death;
+use crate::service::WorkOver;
 use crate::sim::Run;
-use crate::units::SimTime;
+use crate::sim::loads::ctx;
+use crate::units::{SimDuration, SimTime};
 
 impl<O: Observer> Run<'_, O> {
     /// CronJobs are looked at from now on, Jobs made when measuring begins. Before, while the
@@ -48,6 +52,48 @@ impl<O: Observer> Run<'_, O> {
     pub(super) fn job_pod_completed(&mut self, now: SimTime, id: PodId, exit_code: u8) {
         if self.cluster.pod(id).is_some_and(Pod::is_active) {
             self.occur(now, Occurrence::PodEnded { pod: id, exit_code });
+        }
+    }
+
+    /// The process of a Job's pod begins to call services, if it does. Returns whether it is done when its
+    /// calls are, whatever time that takes.
+    pub(super) fn begin_work(
+        &mut self,
+        now: SimTime,
+        (id, position): (PodId, u8),
+        workload: WorkloadId,
+    ) -> bool {
+        let Some(work) = self.scenario.processes.job_work.get(&workload).copied() else {
+            return false;
+        };
+        if self.workloads.at_work.contains_key(&id) {
+            // Another container of the pod works already: this one is done with it.
+            return false;
+        }
+        self.workloads.at_work.insert(id, position);
+        self.services.begin_work(&mut ctx!(self, now), id, work);
+        self.hear_services(now);
+        work.times.is_some()
+    }
+
+    /// The process of a Job's pod calls nobody any more.
+    pub(super) fn end_work(&mut self, id: PodId) {
+        if self.workloads.at_work.remove(&id).is_some() {
+            self.services.end_work(id);
+        }
+    }
+
+    /// Pods whose calls are done, or of which one went wrong: their processes end.
+    pub(super) fn hear_of_work(&mut self, now: SimTime) {
+        let mut over = Vec::new();
+        self.services.take_work_over(&mut over);
+        for WorkOver { pod, well } in over {
+            let Some(position) = self.workloads.at_work.remove(&pod) else { continue };
+            if well {
+                self.due(pod, position, ContainerStep::Ended, SimDuration::ZERO);
+            } else {
+                self.container_dies(now, pod, position, Death::Exited(1));
+            }
         }
     }
 }

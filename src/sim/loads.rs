@@ -190,6 +190,7 @@ impl<O: Observer> Run<'_, O> {
                 self.pod_drained(now, pod);
             }
             self.drained = drained;
+            self.hear_of_work(now);
             for (call, answered) in self.services.take_probed() {
                 self.probe_answered(call, answered);
             }

@@ -324,6 +324,7 @@ impl<O: Observer> Run<'_, O> {
     /// Takes a pod's server away; requests inside are cut.
     pub(super) fn stop_server(&mut self, now: SimTime, id: PodId) {
         self.workloads.sigterm_sent.remove(&id);
+        self.end_work(id);
         if let Some(server) = self.servers.remove(&id) {
             let ended = self.services.destroy_server(&mut ctx!(self, now), server);
             if ended.tasks.any() {

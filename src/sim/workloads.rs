@@ -42,6 +42,8 @@ pub(super) struct WorkloadState {
     budgets_woken: bool,
     /// Pods whose process was told to end and is finishing what is inside.
     pub(super) sigterm_sent: BTreeSet<PodId>,
+    /// Pods of Jobs that call services, and the container that does.
+    pub(super) at_work: BTreeMap<PodId, u8>,
     /// When the preStop of every container of a pod that terminates is over.
     pub(super) others_end: BTreeMap<PodId, SimTime>,
     /// When the next pod that a kubelet refuses is told to have failed, at the earliest.
@@ -67,6 +69,7 @@ impl WorkloadState {
             budgets: Budgets::new(cluster),
             budgets_woken: false,
             sigterm_sent: BTreeSet::new(),
+            at_work: BTreeMap::new(),
             others_end: BTreeMap::new(),
             next_refusal: SimTime::ZERO + REPLACEMENT,
         }

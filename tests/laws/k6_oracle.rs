@@ -2,6 +2,14 @@
 //! request model makes of the same arrivals must be what was measured. Nothing is fitted to the waiting times:
 //! the server's turn and what HTTP adds are read off the record where nobody waits, or nothing but the server
 //! matters.
+//!
+//! 110 ms is what the server sleeps, not what a turn takes: an event loop wakes a little late and turns to the
+//! next request later still. While requests wait, 444 answers follow each other after 111.15 ms on average (5 %
+//! of them under 110.1, 5 % above 112.7), which is the capacity of 9.0/s that the record's own description
+//! gives. The server's clock (its histogram: 858.209 s over 781 requests) and k6's (1,099.86 ms on average) differ by
+//! 1.0 ms a request, which is HTTP. A queue multiplies the difference of the turn: 90 requests a window that each
+//! take 1.15 ms less are a tenth of a second less for everybody behind them, so that a pure 110 ms lies below the
+//! overloaded windows.
 
 use super::*;
 
@@ -59,6 +67,8 @@ fn the_record_tells_a_turn_of_110_ms_and_little_beside() {
     let record = recorded();
     let turn_ms = turn_ms(&record);
     assert!((110.0..112.0).contains(&turn_ms), "{turn_ms} ms");
+    let capacity = 1e3 / turn_ms;
+    assert!((8.9..9.1).contains(&capacity), "{capacity} requests/s");
     let outside_ms = outside_ms(&record, turn_ms);
     assert!((0.0..3.0).contains(&outside_ms), "{outside_ms} ms");
 }

@@ -104,10 +104,11 @@ fn scale_in_loses_work_repeats_it_or_waits_for_it() {
 static POOL: LazyLock<Seen> = LazyLock::new(|| witness(shipped("connection-pool", 10), true));
 static SLOW: LazyLock<Seen> = LazyLock::new(|| witness(shipped("slow-dependency", 10), true));
 static BATCH: LazyLock<Seen> = LazyLock::new(|| witness(shipped("gpu-batching", 4), true));
+static BACKUP: LazyLock<Seen> = LazyLock::new(|| witness(shipped("backup", 12), true));
 
 /// The lessons under the laws that hold everywhere.
-fn lessons() -> [&'static Seen; 6] {
-    [&STORM, &BUDGET, &WORKERS, &POOL, &SLOW, &BATCH]
+fn lessons() -> [&'static Seen; 7] {
+    [&STORM, &BUDGET, &WORKERS, &POOL, &SLOW, &BATCH, &BACKUP]
 }
 
 #[test]
@@ -116,6 +117,26 @@ fn the_lessons_obey_conservation_and_littles_law() {
         seen.assert_conserved();
         seen.assert_little();
     }
+}
+
+#[test]
+fn a_backup_takes_the_throughput_of_the_volume_it_reads() {
+    let ended = BACKUP.history.entries().iter().find_map(|entry| match &entry.record {
+        Record::JobEnded { took, failure, .. } => Some((*took, *failure)),
+        _ => None,
+    });
+    let (took, failure) = ended.expect("it ends within the scenario");
+    assert_eq!(failure, None);
+    // 24 GiB at what the pages leave of 125 MiB/s.
+    let expected_s = 24.0 * 1024.0 / (125.0 - 7.5);
+    assert!((took.as_secs_f64() / expected_s - 1.0).abs() < 0.05, "{took}");
+    let (before, during) =
+        (mean(&BACKUP.operations("db", 2, 4)), mean(&BACKUP.operations("db", 6, 8)));
+    assert!((before - 60.0).abs() < 3.0, "{before} queries/s");
+    assert!((during - 60.0 - 117.5).abs() < 5.0, "{during} queries and pieces/s");
+    // What the pods of Jobs call is no call of a client.
+    let calls = BACKUP.measured.calls().ends.total();
+    assert!((42_000..45_000).contains(&calls), "{calls}");
 }
 
 /// Share of the client calls with these tags that failed over the run.

@@ -70,7 +70,7 @@ fn step<'s>(at: &'s Value, name: &str) -> Result<(&'s Value, String), Vec<String
             // A field behind a free name that was left out, else the free name itself.
             return match step(free, name) {
                 Ok(found) => Ok(found),
-                Err(_) => Ok((free, format!("<{name}>"))),
+                Err(_) => Ok((free, "*".to_owned())),
             };
         }
     }

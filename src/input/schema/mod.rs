@@ -55,6 +55,7 @@ const DOCUMENTS: &[(&str, &str)] = shipped![
     "scenarios/gpu-label.yaml",
     "scenarios/gpu-operator.yaml",
     "scenarios/helm-upgrade.yaml",
+    "scenarios/backup.yaml",
     "scenarios/celery-scale-in.yaml",
     "scenarios/connection-pool.yaml",
     "scenarios/gpu-batching.yaml",

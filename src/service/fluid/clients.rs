@@ -1,6 +1,7 @@
 //! Clients of the fluid model: loads become calls, calls and pauses become iterations.
 
 use crate::model::id::ClassId;
+use crate::service::fluid::job_work::Work;
 use crate::service::fluid::plan::{Plan, Step};
 use crate::service::fluid::{Ends, Fate, Fluid, FluidLoad, Inflow, LoadTally, number, whole};
 use crate::units::convert::round_u64;
@@ -32,6 +33,8 @@ struct Load {
     untold_dropped: f64,
     told: LoadTally,
     flows: Vec<ClassFlow>,
+    /// Of the pod of a Job, which is no client.
+    work: Option<Work>,
 }
 
 /// The iterations of one class of one load.
@@ -67,6 +70,53 @@ pub(super) struct Cell {
 
 impl Clients {
     pub(super) fn new(plan: &Plan, loads: Vec<FluidLoad>) -> Self {
+        Self { loads: loads.into_iter().map(|load| Load::new(plan, load, None)).collect() }
+    }
+
+    /// The pod of a Job begins to work: as a load of its own, or as one whose work is long over.
+    pub(super) fn begin_work(&mut self, plan: &Plan, spec: FluidLoad, work: Work) {
+        let load = Load::new(plan, spec, Some(work));
+        let over = |old: &&mut Load| {
+            let idle = old.flows.iter().all(|flow| flow.calling() < 1e-6);
+            idle && old.work.is_some_and(|work| work.inflow(0.0).users <= 0.0)
+        };
+        match self.loads.iter_mut().find(over) {
+            Some(old) => *old = load,
+            None => self.loads.push(load),
+        }
+    }
+
+    pub(super) fn work(&self, load: usize) -> Option<&Work> {
+        self.loads[load].work.as_ref()
+    }
+
+    pub(super) fn work_mut(&mut self, load: usize) -> Option<&mut Work> {
+        self.loads[load].work.as_mut()
+    }
+
+    /// Calls of a pod's work that have ended, and how many of them badly.
+    pub(super) fn progress(&self, load: usize) -> (f64, f64) {
+        let load = &self.loads[load];
+        let cells = load.flows.iter().flat_map(|flow| &flow.cells);
+        let wrong = cells.map(|cell| {
+            let Ends { refused, cut, failed, dropped, .. } = cell.untold;
+            refused + cut + failed + dropped + cell.stalled
+        });
+        (load.ended, wrong.sum())
+    }
+
+    /// What a load does in a tick: as the run says, or as the work of a pod needs.
+    pub(super) fn inflow(&self, load: usize, inflows: &[Inflow]) -> Inflow {
+        let state = &self.loads[load];
+        match &state.work {
+            Some(work) => work.inflow(state.started),
+            None => inflows.get(load).copied().unwrap_or_default(),
+        }
+    }
+}
+
+impl Load {
+    fn new(plan: &Plan, spec: FluidLoad, work: Option<Work>) -> Self {
         let flow = |(class, share): &(ClassId, f64)| ClassFlow {
             class: *class,
             share: *share,
@@ -75,7 +125,7 @@ impl Clients {
             untold: 0.0,
             cells: vec![Cell::default(); plan.class(*class).len()],
         };
-        let load = |spec: FluidLoad| Load {
+        Self {
             started: 0.0,
             ended: 0.0,
             dropped: 0.0,
@@ -87,10 +137,12 @@ impl Clients {
             told: LoadTally::default(),
             flows: spec.shares.iter().map(flow).collect(),
             spec,
-        };
-        Self { loads: loads.into_iter().map(load).collect() }
+            work,
+        }
     }
+}
 
+impl Clients {
     /// Iterations of a load that began in a second of the last tick.
     pub(super) fn rate(&self, load: usize) -> f64 {
         self.loads[load].rate
@@ -111,7 +163,8 @@ impl Clients {
     }
 
     pub(super) fn begun(&self) -> u64 {
-        let begun: f64 = self.loads.iter().map(|load| load.begun).sum();
+        let clients = self.loads.iter().filter(|load| load.work.is_none());
+        let begun: f64 = clients.map(|load| load.begun).sum();
         round_u64(libm::floor(begun + 1e-6))
     }
 
@@ -136,6 +189,7 @@ impl Clients {
         self.loads
             .iter_mut()
             .enumerate()
+            .filter(|(_, state)| state.work.is_none())
             .flat_map(|(load, state)| state.flows.iter_mut().map(move |flow| (load, flow)))
     }
 
@@ -157,7 +211,7 @@ impl Fluid {
         let mut directly = vec![(0.0, 0.0); self.stations.len()];
         self.count_users(inflows);
         for load in 0..self.clients.loads.len() {
-            let inflow = inflows.get(load).copied().unwrap_or_default();
+            let inflow = self.clients.inflow(load, inflows);
             let starting = if self.clients.loads[load].spec.closed {
                 self.begin_loops(load, inflow.users, dt_s).min(inflow.left)
             } else {

@@ -2,13 +2,13 @@
 
 use crate::model::id::ServerId;
 use crate::service::fluid::cores::{Cores, Demand, Stepped, View};
-use crate::service::fluid::gpu::GpuMix;
+use crate::service::fluid::gpu::{Batched, GpuMix};
 use crate::service::fluid::plan::GpuDemand;
 use crate::service::fluid::queueing::seen_by;
 use crate::service::fluid::resources::Asks;
 use crate::service::fluid::{Fate, Fluid, Operation, Seen, Server, number};
 use crate::service::server::ServerState;
-use crate::service::spec::{GpuSpec, Routing, StationKind, StationSpec};
+use crate::service::spec::{GpuSpec, Routing, ServiceGraph, StationKind, StationSpec};
 
 /// Longer than anyone waits (s): the response of what is never answered.
 const NEVER_S: f64 = 1e7;
@@ -66,7 +66,7 @@ impl Fluid {
         held.inside_area_s += inside_before.midpoint(inside) * dt_s;
     }
 
-    fn of(&self, station: usize) -> impl Iterator<Item = &Operation> + '_ {
+    pub(super) fn of(&self, station: usize) -> impl Iterator<Item = &Operation> + '_ {
         self.plan.of_station[station].iter().map(|position| &self.operations[*position])
     }
 
@@ -116,7 +116,8 @@ impl Fluid {
         if open.is_empty() {
             refused = came;
         }
-        let mix = gpu_of(spec).map(|gpu| (gpu, self.gpu_mix(station, spec.routing)));
+        let graph = std::sync::Arc::clone(&self.plan.graph);
+        let mix = gpu_of(spec).map(|gpu| (gpu, self.gpu_mix(&graph, station)));
         let backlog = spec.backlog.map_or(f64::INFINITY, f64::from);
         let levels = matches!(spec.routing, Routing::LeastRequests | Routing::PowerOfTwo);
         let mean = if levels { self.mean_queued(station) } else { 0.0 };
@@ -328,7 +329,8 @@ impl Fluid {
     fn take_to_gpus(&mut self, station: usize, spec: &StationSpec, dt_s: f64) {
         let StationKind::Gpu(gpu) = &spec.kind else { return };
         let at_gpu: f64 = self.of(station).map(|operation| operation.at_gpu).sum();
-        let mix = self.gpu_mix(station, spec.routing);
+        let graph = std::sync::Arc::clone(&self.plan.graph);
+        let mix = self.gpu_mix(&graph, station);
         let live = std::mem::take(&mut self.stations[station].live);
         let servers = || live.iter().filter_map(|id| self.servers[id.index()].as_ref());
         let already: f64 = servers().map(|server| server.at_gpu).sum();
@@ -365,8 +367,31 @@ impl Fluid {
         }
     }
 
-    pub(super) fn gpu_mix(&self, station: usize, routing: Routing) -> GpuMix {
-        let (mut all, mut batched, mut items) = (0.0, 0.0, 0.0);
+    /// The batch that a call of an operation is in when so many wait together: its calls, and how long it
+    /// takes (s).
+    pub(super) fn own_batch(&self, position: usize, waiting: f64) -> Option<(f64, f64)> {
+        let graph = &self.plan.graph;
+        let station = self.plan.operations[position].station;
+        let max_batch = gpu_of(&graph.stations[station])?.max_batch;
+        let at_gpu = |at: &&usize| !matches!(self.plan.operations[**at].gpu, GpuDemand::None);
+        let rates = self.plan.of_station[station].iter().filter(at_gpu);
+        let all: f64 = rates.map(|at| self.operations[*at].rate).sum();
+        let share = if all > 0.0 { self.operations[position].rate / all } else { 1.0 };
+        let (size, took_s) = self.batched(graph, position, share)?.batch(max_batch, waiting);
+        Some((size, took_s * self.stations[station].slowdown()))
+    }
+
+    fn batched<'g>(&self, graph: &'g ServiceGraph, at: usize, share: f64) -> Option<Batched<'g>> {
+        let GpuDemand::Items(each) = &self.plan.operations[at].gpu else { return None };
+        let usual = &gpu_of(&graph.stations[self.plan.operations[at].station])?.latency;
+        let latency = graph.operations[at].batch_latency.as_ref().unwrap_or(usual);
+        Some(Batched { share, items: f64::from(*each), latency })
+    }
+
+    pub(super) fn gpu_mix<'g>(&self, graph: &'g ServiceGraph, station: usize) -> GpuMix<'g> {
+        let routing = graph.stations[station].routing;
+        let mut models = Vec::new();
+        let (mut all, mut batched) = (0.0, 0.0);
         let (mut alone, mut first, mut second) = (0.0, 0.0, 0.0);
         let slow = self.stations[station].slowdown();
         let equal = if self.of(station).all(|o| o.at_gpu <= NOTHING) { 1.0 } else { 0.0 };
@@ -374,10 +399,12 @@ impl Fluid {
             let weight = self.operations[*position].at_gpu + equal;
             match &self.plan.operations[*position].gpu {
                 GpuDemand::None => {}
-                GpuDemand::Items(each) => {
+                GpuDemand::Items(_) => {
                     all += weight;
                     batched += weight;
-                    items += weight * f64::from(*each);
+                    if weight > 0.0 {
+                        models.extend(self.batched(graph, *position, weight));
+                    }
                 }
                 GpuDemand::Time { time, .. } => {
                     all += weight;
@@ -390,14 +417,17 @@ impl Fluid {
         }
         let spread = number(self.stations[station].open.len()).max(1.0);
         let alone_s = if alone > 0.0 { first / alone } else { 0.0 };
+        for model in &mut models {
+            model.share /= all;
+        }
         let users = self.stations[station].users;
         GpuMix {
             seen: seen_by(users),
             slow,
             steady: self.stations[station].steady,
             pods: spread,
+            models,
             batched: if all > 0.0 { batched / all } else { 0.0 },
-            items: if batched > 0.0 { items / batched } else { 1.0 },
             alone_s,
             alone_cs2: if alone_s > 0.0 {
                 (second / alone / (alone_s * alone_s) - 1.0).max(0.0)
@@ -459,7 +489,7 @@ impl Fluid {
         let graph = std::sync::Arc::clone(&self.plan.graph);
         let spec = &graph.stations[station];
         let demand = self.demand(station);
-        let mix = self.gpu_mix(station, spec.routing);
+        let mix = self.gpu_mix(&graph, station);
         let Some(server) = self.servers[id.index()].as_mut() else { return };
         let cores = cores_of(spec, server.cores, 1.0);
         (_, server.view) = cores.advance(&demand, (0.0, 0.0), 1.0, &View::default());
@@ -502,6 +532,7 @@ impl Fluid {
             if has_gpus {
                 seen.gpu_wait_s += server.gpu.wait_s + server.gpu.backlog_s;
                 seen.batch_s += server.gpu.own_s;
+                seen.batch_size += server.gpu.size;
             }
         }
         if open > 0.0 {
@@ -509,10 +540,15 @@ impl Fluid {
             seen.stretch /= open;
             seen.gpu_wait_s /= open;
             seen.batch_s /= open;
+            seen.batch_size /= open;
         } else {
             seen.stretch = 1.0;
         }
         seen.stalled = if all > 0.0 { seen.stalled / all } else { 0.0 };
+        let models = self.plan.of_station[station]
+            .iter()
+            .filter(|at| matches!(self.plan.operations[**at].gpu, GpuDemand::Items(_)));
+        seen.mixed = models.count() > 1;
         let worker = matches!(self.plan.graph.stations[station].kind, StationKind::Worker(_));
         if worker && open < 1.0 && held.broker > 0.0 {
             seen.wait_s = NEVER_S;
@@ -547,7 +583,10 @@ impl Fluid {
         }
         let gpu_s = match &planned.gpu {
             GpuDemand::None => 0.0,
-            GpuDemand::Items(_) => seen.gpu_wait_s + seen.batch_s,
+            GpuDemand::Items(_) => {
+                let own = self.own_batch(position, seen.batch_size).filter(|_| seen.mixed);
+                seen.gpu_wait_s + own.map_or(seen.batch_s, |(_, took_s)| took_s)
+            }
             GpuDemand::Time { time, .. } => seen.gpu_wait_s + time.mean() * slow,
         };
         let shared_s = self.shared_s(position).min(NEVER_S);

@@ -5,16 +5,48 @@
 //! a request costs the GPU falls with the load, and who waits, waits for what runs and rarely longer.
 
 use crate::service::fluid::queueing::{Found, step, tail_left};
-use crate::service::spec::GpuSpec;
+use crate::service::spec::{BatchLatency, GpuSpec};
 use crate::units::convert::{f64_from_u64, round_u64};
 
-/// What the requests of a station ask of its GPUs.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct GpuMix {
-    /// Share of requests that bring items for batches; the others have the GPU alone.
-    pub(super) batched: f64,
+/// One of several models on a GPU: no batch holds requests of two.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Batched<'g> {
+    /// Share of all requests for the GPU that are for it.
+    pub(super) share: f64,
     /// Items that each of them brings.
     pub(super) items: f64,
+    pub(super) latency: &'g BatchLatency,
+}
+
+impl Batched<'_> {
+    /// Requests for it that find each other in a row, at most a full batch.
+    fn largest(&self, max_batch: u32) -> f64 {
+        let full = (f64::from(max_batch) / self.items.max(1.0)).max(1.0);
+        if self.share < 1.0 { full.min(1.0 / (1.0 - self.share)) } else { full }
+    }
+
+    /// How many of them share a batch where so many wait, and how long it takes (s) by its latency alone.
+    pub(super) fn batch(&self, max_batch: u32, waiting: f64) -> (f64, f64) {
+        let size = waiting.min(self.largest(max_batch)).max(1.0);
+        (size, between(self.latency, (size * self.items).max(1.0)))
+    }
+}
+
+/// The latency of a batch of a number of items that need not be whole (s).
+fn between(latency: &BatchLatency, items: f64) -> f64 {
+    let below = u32::try_from(round_u64(libm::floor(items))).unwrap_or(u32::MAX);
+    let low = latency.of(below).as_secs_f64();
+    let high = latency.of(below.saturating_add(1)).as_secs_f64();
+    low + (high - low) * (items - f64_from_u64(u64::from(below)))
+}
+
+/// What the requests of a station ask of its GPUs.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct GpuMix<'g> {
+    /// The models whose requests share batches.
+    pub(super) models: Vec<Batched<'g>>,
+    /// Share of requests that bring items for batches; the others have the GPU alone.
+    pub(super) batched: f64,
     /// Mean time of a request that is alone (s).
     pub(super) alone_s: f64,
     /// Its squared coefficient of variation.
@@ -52,8 +84,10 @@ pub(super) struct GpuView {
     pub(super) own_s: f64,
     /// How batches vary.
     pub(super) batches: Batches,
-    /// Requests of a batch.
+    /// Requests of a batch, as many as wait together.
     pub(super) size: f64,
+    /// Requests of a batch on average, where models share the GPU: no batch holds those of two.
+    pub(super) per_batch: f64,
     /// Chance that a request that waits, waits for yet another service.
     pub(super) again: f64,
     /// Requests that wait, on average.
@@ -107,31 +141,72 @@ struct State {
     batch_s: f64,
     own_s: f64,
     size: f64,
+    per_batch: f64,
+    /// The utilisation that says how many turns one waits.
+    crowded: f64,
     batches: Batches,
 }
 
-impl GpuMix {
-    /// Requests of one operation that find each other in a row, at most a full batch.
-    fn largest(&self, spec: &GpuSpec) -> f64 {
-        let full = (f64::from(spec.max_batch) / self.items.max(1.0)).max(1.0);
-        let in_a_row = if self.batched >= 1.0 { full } else { 1.0 / (1.0 - self.batched) };
-        full.min(in_a_row).max(1.0)
+impl GpuMix<'_> {
+    /// Batches wait behind others than their own: of another model, or of requests that are alone.
+    fn is_mixed(&self) -> bool {
+        self.batched < 1.0 || self.models.len() > 1
     }
 
-    /// Time of a batch of so many requests (s).
-    fn batch_s(&self, spec: &GpuSpec, requests: f64) -> f64 {
-        let items = (requests * self.items).max(1.0);
-        let below = u32::try_from(round_u64(libm::floor(items))).unwrap_or(u32::MAX);
-        let low = spec.latency.of(below).as_secs_f64();
-        let high = spec.latency.of(below.saturating_add(1)).as_secs_f64();
-        self.slow * (low + (high - low) * (items - f64_from_u64(u64::from(below))))
+    /// Requests of one operation that find each other in a row, at most a full batch.
+    fn largest(&self, spec: &GpuSpec) -> f64 {
+        let rows = self.models.iter().map(|model| model.largest(spec.max_batch));
+        rows.fold(1.0, f64::max)
+    }
+
+    /// Batches by model when so many requests wait together: how many there are of each for one request,
+    /// the requests of one, and its time (s).
+    fn by_model(&self, spec: &GpuSpec, waiting: f64) -> impl Iterator<Item = (f64, f64, f64)> {
+        let batched = self.batched.max(1e-300);
+        self.models.iter().map(move |model| {
+            let (size, took_s) = model.batch(spec.max_batch, waiting);
+            (model.share / batched / size, size, self.slow * took_s)
+        })
+    }
+
+    /// Mean time of a batch when so many requests wait together (s).
+    fn batch_s(&self, spec: &GpuSpec, waiting: f64) -> f64 {
+        let (mut many, mut all_s) = (0.0, 0.0);
+        for (often, _, took_s) in self.by_model(spec, waiting) {
+            many += often;
+            all_s += often * took_s;
+        }
+        if many > 0.0 { all_s / many } else { 0.0 }
+    }
+
+    /// Mean requests of a batch when so many wait together.
+    fn per_batch(&self, spec: &GpuSpec, waiting: f64) -> f64 {
+        if self.models.len() < 2 {
+            return waiting;
+        }
+        1.0 / self.by_model(spec, waiting).map(|(often, _, _)| often).sum::<f64>().max(1e-300)
+    }
+
+    /// Squared coefficient of variation between the models' batches, and the mean time of the batch that a
+    /// request is in (s).
+    fn between_models(&self, spec: &GpuSpec, waiting: f64, batch_s: f64) -> (f64, f64) {
+        if self.models.len() < 2 || batch_s <= 0.0 {
+            return (0.0, batch_s);
+        }
+        let (mut many, mut squares, mut own_s) = (0.0, 0.0, 0.0);
+        for (often, size, took_s) in self.by_model(spec, waiting) {
+            many += often;
+            squares += often * took_s * took_s;
+            own_s += often * size * took_s;
+        }
+        ((squares / many / (batch_s * batch_s) - 1.0).max(0.0), own_s)
     }
 
     /// Requests a second that a GPU can serve.
     pub(super) fn capacity(&self, spec: &GpuSpec) -> f64 {
         let largest = self.largest(spec);
         let in_batches = if self.batched > 0.0 {
-            self.batched * self.batch_s(spec, largest) / largest
+            self.batched * self.batch_s(spec, largest) / self.per_batch(spec, largest)
         } else {
             0.0
         };
@@ -143,7 +218,8 @@ impl GpuMix {
         let largest = self.largest(spec);
         let delay_s = spec.max_queue_delay.as_secs_f64();
         let (size, batch_s, shape) = self.batches(spec, rate * self.batched);
-        let batches = rate * self.batched / size;
+        let per_batch = self.per_batch(spec, size);
+        let batches = rate * self.batched / per_batch;
         let alone = rate * (1.0 - self.batched);
         let busy = (batches * batch_s + alone * self.alone_s).min(1.0);
         let squares = batches * batch_s * batch_s * (1.0 + shape.cs2)
@@ -154,24 +230,47 @@ impl GpuMix {
         } else {
             0.0
         };
-        let turns = self.turns(spec, cs2, utilisation * self.seen);
+        // Between several models two of one wait together less often than with one: turns lie between those of
+        // full batches and those of single services.
+        let crowded = if self.models.len() > 1 {
+            utilisation + 0.25 * (busy - utilisation).max(0.0)
+        } else {
+            utilisation
+        };
+        let crowded = crowded.min(1.0 - 1e-9);
+        let turns = self.turns(spec, cs2, crowded * self.seen);
         // Of a fixed number inside only its split over the GPUs varies: by (p − 1) / p of what it does with
         // an open load, as the product form of a closed network says.
         let split = 1.0 - self.steady / self.pods.max(1.0);
         let wait_s = squares / 2.0 * self.regularity(cs2, utilisation) * turns * split;
-        let company =
-            if size < largest { delay_s * (1.0 - busy) * (1.0 + 1.0 / size) / 2.0 } else { 0.0 };
+        let company = if size < largest {
+            delay_s * (1.0 - busy) * (1.0 + 1.0 / per_batch) / 2.0
+        } else {
+            0.0
+        };
         let unbounded = rate * (wait_s + self.batched * company);
         let waiting = within(unbounded, busy, room);
-        let own_s = if self.batched < 1.0 {
-            batch_s
+        let own_s = if self.is_mixed() {
+            self.between_models(spec, size, batch_s).1
         } else {
             let ran_s = shape.found_s(batch_s);
             (1.0 - busy) * shape.first_s + busy * shape.after_s(ran_s, size, batch_s)
         };
         let served = rate * (self.batched * own_s + (1.0 - self.batched) * self.alone_s);
         let inside = waiting + served;
-        State { inside, waiting, unbounded, cs2, busy, batch_s, own_s, size, batches: shape }
+        State {
+            inside,
+            waiting,
+            unbounded,
+            cs2,
+            busy,
+            batch_s,
+            own_s,
+            size,
+            per_batch,
+            crowded,
+            batches: shape,
+        }
     }
 
     /// Mean size and time (s) of batches under so many requests a second, and how they vary. Whoever
@@ -206,7 +305,8 @@ impl GpuMix {
         let follows = (rate * each_s).min(0.95);
         let room = 1.0 - (size - 1.0) / (largest - 1.0).max(1e-9);
         let variance = rate * batch_s / (1.0 - follows * follows) * room.clamp(0.0, 1.0);
-        let cs2 = each_s * each_s * variance / (batch_s * batch_s).max(1e-300);
+        let within = each_s * each_s * variance / (batch_s * batch_s).max(1e-300);
+        let cs2 = within + self.between_models(spec, size, batch_s).0;
         let (first_s, full_s) =
             (self.batch_s(spec, patient.min(largest)), self.batch_s(spec, largest));
         (size, batch_s, Batches { first_s, full_s, each_s, rate, cs2 })
@@ -217,7 +317,7 @@ impl GpuMix {
     /// all who wait, and more than it takes wait as rarely as for one of so many servers (Sakasegawa's
     /// exponent), under heavy load as Kingman says.
     fn turns(&self, spec: &GpuSpec, cs2: f64, utilisation: f64) -> f64 {
-        let largest = if self.batched < 1.0 { 1.0 } else { self.largest(spec) };
+        let largest = if self.is_mixed() { 1.0 } else { self.largest(spec) };
         let weight = (1.0 + largest * cs2) / (largest * (1.0 + cs2));
         let power = libm::sqrt(2.0 * (largest + 1.0)) - 1.0;
         1.0 + weight * tail_left(utilisation, power) / (1.0 - utilisation)
@@ -290,7 +390,8 @@ impl GpuMix {
             own_s: state.own_s,
             batches: state.batches,
             size: state.size,
-            again: 1.0 - 1.0 / self.turns(spec, state.cs2, utilisation.min(1.0 - 1e-9)),
+            per_batch: state.per_batch,
+            again: 1.0 - 1.0 / self.turns(spec, state.cs2, state.crowded.min(1.0 - 1e-9)),
             waiting,
             full: before.full,
             utilisation,
@@ -411,10 +512,15 @@ mod tests {
         assert!((value - expected).abs() <= tolerance * expected, "{value}: {expected}");
     }
 
-    fn mix() -> GpuMix {
+    const LINE: BatchLatency = BatchLatency::Line {
+        base: SimDuration::from_millis(2),
+        per_item: SimDuration::from_millis(1),
+    };
+
+    fn mix() -> GpuMix<'static> {
         GpuMix {
+            models: vec![Batched { share: 1.0, items: 1.0, latency: &LINE }],
             batched: 1.0,
-            items: 1.0,
             ca2: 1.0,
             seen: 1.0,
             slow: 1.0,
@@ -424,14 +530,7 @@ mod tests {
     }
 
     fn spec(max_batch: u32) -> GpuSpec {
-        GpuSpec {
-            max_batch,
-            max_queue_delay: SimDuration::ZERO,
-            latency: BatchLatency::Line {
-                base: SimDuration::from_millis(2),
-                per_item: SimDuration::from_millis(1),
-            },
-        }
+        GpuSpec { max_batch, max_queue_delay: SimDuration::ZERO, latency: LINE }
     }
 
     /// The chain of batch sizes, solved: from n requests at 2 + n ms, Poisson many come, at least one is

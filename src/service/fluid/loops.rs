@@ -4,8 +4,8 @@
 use crate::service::fluid::clients::SHORTEST_S;
 use crate::service::fluid::cores::Demand;
 use crate::service::fluid::flow::{cores_of, gpu_of};
-use crate::service::fluid::plan::{GpuDemand, Step};
-use crate::service::fluid::resources::Asks;
+use crate::service::fluid::plan::{GpuDemand, Operation, Step};
+use crate::service::fluid::resources::{Asks, RestingShared};
 use crate::service::fluid::{Fluid, Inflow, number};
 
 impl Fluid {
@@ -103,7 +103,11 @@ impl Fluid {
         });
         let gpu_s = match &planned.gpu {
             GpuDemand::None => 0.0,
-            GpuDemand::Items(_) => resting.gpu_s + self.stations[planned.station].seen.batch_s,
+            GpuDemand::Items(_) => {
+                let seen = &self.stations[planned.station].seen;
+                let own = self.own_batch(position, seen.batch_size).filter(|_| seen.mixed);
+                resting.gpu_s + own.map_or(seen.batch_s, |(_, took_s)| took_s)
+            }
             GpuDemand::Time { time, .. } => resting.gpu_s + time.mean() * slow,
         };
         let cpu_s = planned.cpu.mean() * slow * resting.stretch;
@@ -112,7 +116,7 @@ impl Fluid {
             * (resting.wait_s
                 + cpu_s
                 + planned.wait.mean() * slow
-                + self.operations[position].shared_s
+                + self.shared_at_rest_s(position, resting)
                 + gpu_s
                 + steps.sum::<f64>())
     }
@@ -127,7 +131,9 @@ impl Fluid {
             self.stations[station].open.iter().filter_map(|id| self.servers[id.index()].as_ref());
         let pods = number(open.clone().count());
         if pods < 1.0 {
-            return Some(Resting { stretch: 1.0, ..Resting::default() });
+            let mut resting = Resting { stretch: 1.0, ..Resting::default() };
+            self.share_at_rest(station, (rates, 1.0), &mut resting)?;
+            return Some(resting);
         }
         let cores = open.clone().map(|server| server.cores).sum::<f64>() / pods;
         let (cpu_s, cpu_cs2) = self.plan.cpu_of(positions.iter().map(|at| (*at, rates[*at])));
@@ -147,14 +153,15 @@ impl Fluid {
             patience_s: f64::INFINITY,
         };
         let (wait_s, stretch) = cores_of(spec, cores, pods).at_rest(&demand, rate / pods)?;
-        let mut resting = Resting { wait_s, stretch, gpu_s: 0.0 };
+        let mut resting = Resting { wait_s, stretch, ..Resting::default() };
+        self.share_at_rest(station, (rates, pods), &mut resting)?;
         if let Some(gpu) = gpu_of(spec) {
             let at_gpu: f64 = positions
                 .iter()
                 .filter(|at| !matches!(self.plan.operations[**at].gpu, GpuDemand::None))
                 .map(|at| rates[*at])
                 .sum();
-            resting.gpu_s = self.gpu_mix(station, spec.routing).at_rest(gpu, at_gpu / pods)?;
+            resting.gpu_s = self.gpu_mix(graph, station).at_rest(gpu, at_gpu / pods)?;
         }
         Some(resting)
     }
@@ -162,22 +169,38 @@ impl Fluid {
     /// How many virtual users come to each station, over all loads that have any.
     pub(super) fn count_users(&mut self, inflows: &[Inflow]) {
         let mut users = vec![0.0; self.stations.len()];
+        let mut closed = vec![0.0; self.stations.len()];
         for load in 0..self.clients.loads() {
-            let inflow = inflows.get(load).copied().unwrap_or_default();
+            let inflow = self.clients.inflow(load, inflows);
             if inflow.users <= 0.0 || !self.clients.is_closed(load) {
                 continue;
             }
             let mut visited = vec![false; self.stations.len()];
+            let rate = self.clients.rate(load);
             for (operation, times) in self.plan.operations.iter().zip(self.visits(load)) {
                 visited[operation.station] |= times > 0.0;
+                closed[operation.station] += rate * times * Self::weight_s(operation);
             }
             for (users, _) in users.iter_mut().zip(visited).filter(|(_, visited)| *visited) {
                 *users += inflow.users;
             }
         }
-        for (station, users) in self.stations.iter_mut().zip(users) {
-            station.users = if users > 0.0 { users } else { f64::INFINITY };
+        for (position, users) in users.into_iter().enumerate() {
+            let of_station = self.plan.of_station[position].iter();
+            let came: f64 = of_station
+                .map(|at| self.operations[*at].rate * Self::weight_s(&self.plan.operations[*at]))
+                .sum();
+            // Beside others who come by the clock only its own part of the work is not seen by a user.
+            let share = if came > 0.0 { (closed[position] / came).clamp(1e-6, 1.0) } else { 1.0 };
+            let station = &mut self.stations[position];
+            station.users = if users > 0.0 { users / share } else { f64::INFINITY };
+            station.closed = if users > 0.0 { share } else { 0.0 };
         }
+    }
+
+    /// Work that a call of an operation is at its own station (s); never nothing.
+    fn weight_s(operation: &Operation) -> f64 {
+        operation.cpu.mean() + operation.disk_s + 1e-9
     }
 
     /// How often an iteration of a load comes to each operation.
@@ -202,11 +225,13 @@ impl Fluid {
 
 /// What a station makes its arrivals wait.
 #[derive(Debug, Clone, Copy, Default)]
-struct Resting {
+pub(super) struct Resting {
     /// For a place (s).
     wait_s: f64,
     /// Seconds that a core-second takes.
     stretch: f64,
     /// For a GPU (s).
     gpu_s: f64,
+    /// On disks and on the link.
+    pub(super) shared: RestingShared,
 }

@@ -13,6 +13,7 @@ mod clients;
 mod cores;
 mod flow;
 mod gpu;
+mod job_work;
 mod loops;
 mod machines;
 mod plan;
@@ -40,7 +41,7 @@ use crate::service::fluid::quantiles::Strata;
 use crate::service::machine::Place;
 use crate::service::server::ServerState;
 use crate::service::spec::ServiceGraph;
-use crate::service::{CallTally, IterationEnd, Latencies};
+use crate::service::{CallTally, IterationEnd, Latencies, WorkOver};
 use crate::units::convert::{round_u64, u64_from_usize};
 use crate::units::{SimDuration, SimTime};
 
@@ -95,6 +96,7 @@ pub struct Fluid {
     /// Up to here everything has moved.
     now: SimTime,
     drained: Vec<PodId>,
+    work_over: Vec<WorkOver>,
     tally: CallTally,
     /// The largest relative change of a response in the last tick.
     unrest: f64,
@@ -182,6 +184,8 @@ struct Station {
     seen: Seen,
     /// Virtual users whose requests make up this station's flow; infinite for open loads.
     users: f64,
+    /// Share of its calls that come from closed loads.
+    closed: f64,
     /// Squared coefficient of variation between arrivals.
     arrivals_ca2: f64,
     /// Calls in this tick of workers that never run out of tasks, whose number inside is as good as
@@ -217,6 +221,10 @@ struct Seen {
     gpu_wait_s: f64,
     /// Time of a batch (s).
     batch_s: f64,
+    /// Requests of a batch.
+    batch_size: f64,
+    /// Several models share its GPUs.
+    mixed: bool,
     /// Share of arrivals at machines that do not answer.
     stalled: f64,
 }
@@ -312,6 +320,7 @@ impl Fluid {
             probes,
             now: SimTime::ZERO,
             drained: Vec::new(),
+            work_over: Vec::new(),
             tally: CallTally::default(),
             unrest: 0.0,
             stale: false,
@@ -343,6 +352,7 @@ impl Fluid {
         self.move_stations(dt_s);
         self.respond();
         self.go(dt_s);
+        self.follow_work();
         self.find_drained();
     }
 
@@ -363,7 +373,7 @@ impl Fluid {
     /// Whether anything waits in [`Fluid::take_drained`].
     #[must_use]
     pub fn has_news(&self) -> bool {
-        !self.drained.is_empty()
+        !self.drained.is_empty() || !self.work_over.is_empty()
     }
 
     /// Client calls so far, in whole calls; those that are told.
@@ -387,7 +397,8 @@ impl Fluid {
     /// Client iterations under way.
     #[must_use]
     pub fn clients_inside(&self) -> usize {
-        let inside = (0..self.clients.loads()).map(|load| self.clients.inside(load)).sum::<u64>();
+        let loads = (0..self.clients.loads()).filter(|load| !self.clients.is_work(*load));
+        let inside = loads.map(|load| self.clients.inside(load)).sum::<u64>();
         usize::try_from(inside).unwrap_or(usize::MAX)
     }
 

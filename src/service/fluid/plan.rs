@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::engine::Dist;
 use crate::model::id::ClassId;
 use crate::service::fluid::quantiles::Quantiles;
-use crate::service::fluid::resources::Network;
+use crate::service::fluid::resources::{Network, costs_s};
 use crate::service::spec::{
     CallMode, CallSpec, ClientStep, GpuWork, OnError, OperationSpec, ServiceGraph, StationKind,
 };
@@ -21,6 +21,8 @@ pub(super) struct Operation {
     pub(super) wait: Quantiles,
     /// Of an operation of the disk.
     pub(super) latency: Quantiles,
+    /// What the disk of a pod needs for it (s).
+    pub(super) disk_s: f64,
     pub(super) gpu: GpuDemand,
     /// Calls it makes, step by step.
     pub(super) steps: Vec<Vec<Site>>,
@@ -171,6 +173,10 @@ fn operation(graph: &ServiceGraph, spec: &OperationSpec) -> Operation {
         cpu: quantiles(spec.cpu.as_ref()),
         wait: quantiles(spec.wait.as_ref()),
         latency: quantiles(disk.filter(|_| spec.io.is_some()).map(|disk| &disk.latency)),
+        disk_s: disk.zip(spec.io.as_ref()).map_or(0.0, |(disk, io)| {
+            let [operations_s, bytes_s] = costs_s(disk, io);
+            operations_s.max(bytes_s)
+        }),
         gpu: match &spec.gpu {
             Some(GpuWork::Items(each)) if on_gpu => GpuDemand::Items((*each).max(1)),
             Some(GpuWork::Time(time)) if on_gpu => {

@@ -46,14 +46,26 @@ impl Walk {
 pub(super) struct Probes {
     pub(super) walks: Vec<Walk>,
     views: Vec<(View, GpuView)>,
-    /// Who keeps the GPUs of the station busy: operations that have them alone, each with the share of
-    /// busy time up to and including its own; the rest are batches.
-    alone: Vec<(f64, usize)>,
+    /// What keeps the GPUs of the station busy beside batches of its only model, each with the share of
+    /// busy time up to and including its own.
+    runs: Vec<(f64, Runs)>,
+}
+
+/// What keeps a GPU busy, and how long the batch of a request takes (s) between others than its own model's.
+type Found<'a> = (&'a [(f64, Runs)], Option<f64>);
+
+/// What a GPU is found busy with.
+#[derive(Debug, Clone, Copy)]
+enum Runs {
+    /// A call of an operation that has the GPU alone.
+    Alone(usize),
+    /// A batch of one of several models, which takes so long (s).
+    Batch(f64),
 }
 
 impl Probes {
     pub(super) fn new(operations: usize) -> Self {
-        Self { walks: vec![Walk::new(); operations], views: Vec::new(), alone: Vec::new() }
+        Self { walks: vec![Walk::new(); operations], views: Vec::new(), runs: Vec::new() }
     }
 }
 
@@ -81,7 +93,7 @@ impl Fluid {
         let open = stations[station].open.iter().filter_map(|id| servers[id.index()].as_ref());
         let answering = open.filter(|server| server.state != ServerState::Silent);
         probes.views.extend(answering.map(|server| (server.view, server.gpu)));
-        self.gather_alone(station);
+        self.gather_runs(station);
         let Self { probes, stations, .. } = self;
         let broker_s = stations[station].seen.wait_s;
         if probes.views.is_empty() {
@@ -91,29 +103,42 @@ impl Fluid {
         }
     }
 
-    fn gather_alone(&mut self, station: usize) {
-        let Self { probes, plan, operations, .. } = self;
-        probes.alone.clear();
-        let (_, view) = probes.views.first().copied().unwrap_or_default();
+    fn gather_runs(&mut self, station: usize) {
+        let mut runs = std::mem::take(&mut self.probes.runs);
+        runs.clear();
+        let (_, view) = self.probes.views.first().copied().unwrap_or_default();
+        let (mixed, slow) = (self.stations[station].seen.mixed, self.stations[station].slowdown());
         let (mut all, mut upto) = (0.0, 0.0);
-        for position in &plan.of_station[station] {
-            let rate = operations[*position].rate;
-            match &plan.operations[*position].gpu {
+        for position in &self.plan.of_station[station] {
+            let rate = self.operations[*position].rate;
+            match &self.plan.operations[*position].gpu {
                 GpuDemand::None => {}
-                GpuDemand::Items(_) => all += rate * view.batch_s / view.size.max(1.0),
+                GpuDemand::Items(_) if mixed => {
+                    let (size, took_s) = self.own_batch(*position, view.size).unwrap_or((1.0, 0.0));
+                    all += rate * took_s / size;
+                    upto += rate * took_s / size;
+                    runs.push((upto, Runs::Batch(took_s)));
+                }
+                GpuDemand::Items(_) => all += rate * view.batch_s / view.per_batch.max(1.0),
                 GpuDemand::Time { time, .. } => {
-                    all += rate * time.mean();
-                    upto += rate * time.mean();
-                    probes.alone.push((upto, *position));
+                    all += rate * time.mean() * slow;
+                    upto += rate * time.mean() * slow;
+                    runs.push((upto, Runs::Alone(*position)));
                 }
             }
         }
-        for (upto, _) in &mut probes.alone {
+        self.probes.runs = runs;
+        for (upto, _) in &mut self.probes.runs {
             *upto /= all.max(1e-300);
         }
     }
 
     fn walk(&mut self, position: usize, walk: &mut Walk) {
+        // Between batches of other models, or requests that are alone, its own are as long as usual.
+        let seen = &self.stations[self.plan.operations[position].station].seen;
+        let mixed = seen.mixed || !self.probes.runs.is_empty();
+        let own_batch_s =
+            if mixed { self.own_batch(position, seen.batch_size).map(|it| it.1) } else { None };
         let Self { plan, probes, strata, stations, .. } = self;
         let operation = &plan.operations[position];
         let server = strata.cover();
@@ -128,11 +153,12 @@ impl Fluid {
             left: strata.cover(),
         };
         let slow = stations[operation.station].slowdown();
+        let around = (&*probes.runs, own_batch_s);
         for request in 0..PROBES {
             let (view, gpu) = &probes.views[strata.partner(server, request) % count];
             let mut took_s = own_s((strata, slow), operation, view, &covers, request);
             took_s += strata.value(later.delay, request, &operation.wait) * slow;
-            took_s += gpu_s((strata, plan, slow), operation, (gpu, &probes.alone), &later, request);
+            took_s += gpu_s((strata, plan, slow), operation, (gpu, around), &later, request);
             walk.took_s[request] = took_s;
         }
         self.add_shared(position, &mut walk.took_s);
@@ -249,7 +275,7 @@ fn own_s(
 fn gpu_s(
     (strata, plan, slow): (&Strata, &Plan, f64),
     operation: &Operation,
-    (view, alone): (&GpuView, &[(f64, usize)]),
+    (view, (runs, own_batch_s)): (&GpuView, Found<'_>),
     covers: &Later,
     request: usize,
 ) -> f64 {
@@ -259,7 +285,7 @@ fn gpu_s(
     let unit = strata.unit(covers.queue, request);
     let own_s = match &operation.gpu {
         GpuDemand::None => return 0.0,
-        GpuDemand::Items(_) if !alone.is_empty() => view.batch_s,
+        GpuDemand::Items(_) if own_batch_s.is_some() => own_batch_s.unwrap_or(view.batch_s),
         GpuDemand::Items(_) if unit < free => view.batches.first_s,
         GpuDemand::Items(_) => view.batches.after_s(ran_s, view.size, view.batch_s),
         GpuDemand::Time { time, .. } => strata.value(covers.gpu, request, time) * slow,
@@ -281,13 +307,14 @@ fn gpu_s(
     // Pollaczek and Khinchine: as many residuals of services as a geometric number says.
     let ratio = view.again.clamp(0.0, HEAVY);
     let mut place = ((unit - free) / (1.0 - free).max(1e-9)).clamp(0.0, 1.0);
-    let usual = (1.0 - free) * residual_s(plan, view, alone) / (1.0 - ratio);
+    let usual = (1.0 - free) * residual_s(plan, view, runs) / (1.0 - ratio);
     let scale = view.free_wait_s / usual.max(1e-12);
     let left_of = |turn: usize| {
         let who = strata.turned(covers.wait, request, 2 * turn);
         let how_much = strata.turned(covers.left, request, 2 * turn + 1);
-        match alone.iter().find(|(upto, _)| who < *upto) {
-            Some((_, position)) => match &plan.operations[*position].gpu {
+        match runs.iter().find(|(upto, _)| who < *upto) {
+            Some((_, Runs::Batch(took_s))) => how_much * took_s,
+            Some((_, Runs::Alone(position))) => match &plan.operations[*position].gpu {
                 GpuDemand::Time { left, .. } => Strata::of_unit(left, how_much),
                 GpuDemand::Items(_) | GpuDemand::None => 0.0,
             },
@@ -315,12 +342,17 @@ fn gpu_s(
 }
 
 /// What is left of what runs on a GPU, on average (s).
-fn residual_s(plan: &Plan, view: &GpuView, alone: &[(f64, usize)]) -> f64 {
+fn residual_s(plan: &Plan, view: &GpuView, runs: &[(f64, Runs)]) -> f64 {
     let (mut upto, mut mean) = (0.0, 0.0);
-    for (share, position) in alone {
-        if let GpuDemand::Time { left, .. } = &plan.operations[*position].gpu {
-            mean += (share - upto) * left.mean();
-        }
+    for (share, run) in runs {
+        let left_s = match run {
+            Runs::Batch(took_s) => took_s / 2.0,
+            Runs::Alone(position) => match &plan.operations[*position].gpu {
+                GpuDemand::Time { left, .. } => left.mean(),
+                GpuDemand::Items(_) | GpuDemand::None => 0.0,
+            },
+        };
+        mean += (share - upto) * left_s;
         upto = *share;
     }
     mean + (1.0 - upto) * view.batches.found_s(view.batch_s) / 2.0

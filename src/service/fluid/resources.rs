@@ -11,12 +11,17 @@ use std::collections::BTreeMap;
 use crate::engine::Dist;
 use crate::model::id::NodeId;
 use crate::service::fluid::cores::{Cores, Demand, View};
+use crate::service::fluid::loops::Resting;
 use crate::service::fluid::quantiles::{Cover, PROBES, Quantiles, Strata};
+use crate::service::fluid::queueing::seen_by;
 use crate::service::fluid::{Fluid, number};
-use crate::service::spec::{DiskSpec, IoSpec, NetworkSpec, Routing};
+use crate::service::spec::{DiskSpec, IoSpec, LinkSpec, NetworkSpec, Routing};
 
 /// A utilisation up to which a queue is at rest.
 const MOST_AT_REST: f64 = 0.98;
+/// Utilisations from which on a closed load begins to fill a disk, and fills it.
+const HEAVY: f64 = 0.85;
+const FULL: f64 = 0.95;
 const MEGABYTE: f64 = 1e6;
 
 /// What a station's calls share beside its CPUs and GPUs.
@@ -33,29 +38,53 @@ pub(super) struct Shared {
 struct Promises {
     /// Work that stands, beyond what chance makes (s).
     standing_s: f64,
+    /// Work that a closed load keeps there while nothing more can be taken (s).
+    kept_s: f64,
     /// Share of the time that there is any by chance, and how much then on average (s).
     some: f64,
     mean_s: f64,
 }
 
 impl Promises {
-    /// Calls with such costs (calls a second, seconds each) come for so long.
-    fn advance(&mut self, costs: impl Iterator<Item = (f64, f64)> + Clone, dt_s: f64) {
-        let work: f64 = costs.clone().map(|(rate, cost_s)| rate * cost_s).sum();
-        let squares: f64 = costs.map(|(rate, cost_s)| rate * cost_s * cost_s).sum();
+    /// Calls with such costs (calls a second, seconds each) come for so long; of what is promised an
+    /// arrival sees the share `seen`, and `closed` is the share of calls that come from closed loads.
+    fn advance(
+        &mut self,
+        costs: impl Iterator<Item = (f64, f64)>,
+        (seen, closed): (f64, f64),
+        dt_s: f64,
+    ) {
+        let (work, squares) = work_and_squares(costs);
         self.standing_s = (self.standing_s + (work - 1.0) * dt_s).max(0.0);
-        let at_rest = work.min(MOST_AT_REST);
-        // Pollaczek and Khinchine's mean of the promised work, with an exponential tail.
-        self.some = at_rest;
-        self.mean_s = if work > 0.0 { squares / 2.0 / (1.0 - at_rest) / at_rest } else { 0.0 };
+        let rest = Self::at_rest((work.min(1.0), squares), seen);
+        (self.some, self.mean_s) = (rest.some, rest.mean_s);
         if self.standing_s > self.mean_s {
             (self.some, self.mean_s) = (0.0, 0.0);
         }
+        // What waits at a full disk is the number that the closed load has under way: it hardly varies.
+        let steady = closed * ((work - HEAVY) / (FULL - HEAVY)).clamp(0.0, 1.0);
+        self.kept_s = self.some * self.mean_s * steady;
+        self.mean_s *= 1.0 - steady;
+    }
+
+    /// Work that every call finds (s).
+    fn found_s(&self) -> f64 {
+        self.standing_s + self.kept_s
+    }
+
+    /// Pollaczek and Khinchine's mean of the promised work, with an exponential tail.
+    fn at_rest((work, squares): (f64, f64), seen: f64) -> Self {
+        let some = (work * seen).min(MOST_AT_REST);
+        if some <= 0.0 {
+            return Self::default();
+        }
+        let mean_s = squares * seen / 2.0 / (1.0 - some).max(1e-9) / some;
+        Self { some, mean_s, ..Self::default() }
     }
 
     /// How long a call of such a cost waits beyond what the bucket holds, on average (s).
     fn wait_s(&self, cost_s: f64, burst_s: f64) -> f64 {
-        let over_s = self.standing_s + cost_s - burst_s;
+        let over_s = self.found_s() + cost_s - burst_s;
         if self.some <= 0.0 || self.mean_s <= 0.0 {
             return over_s.max(0.0);
         }
@@ -69,13 +98,43 @@ impl Promises {
     /// The same of one call, by its place between 0 and 1.
     fn draw_s(&self, strata: &Strata, unit: f64, (cost_s, burst_s): (f64, f64)) -> f64 {
         let met_s = strata.delayed(unit, self.some, self.mean_s);
-        (self.standing_s + met_s + cost_s - burst_s).max(0.0)
+        (self.found_s() + met_s + cost_s - burst_s).max(0.0)
     }
 }
 
+/// Work a second (s), and the sum of squares of what it is made of, of calls with such costs (calls a second,
+/// seconds each).
+fn work_and_squares(costs: impl Iterator<Item = (f64, f64)>) -> (f64, f64) {
+    costs.fold((0.0, 0.0), |(work, squares), (rate, cost_s)| {
+        (work + rate * cost_s, squares + rate * cost_s * cost_s)
+    })
+}
+
+/// What disks and links make the calls of a closed load wait, everything at rest.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RestingShared {
+    disk: [Promises; 2],
+    /// Seconds that a megabyte takes on the link.
+    per_megabyte_s: f64,
+}
+
 /// Seconds of a disk's operations and bytes that a call takes.
-fn costs_s(spec: &DiskSpec, io: &IoSpec) -> [f64; 2] {
+pub(super) fn costs_s(spec: &DiskSpec, io: &IoSpec) -> [f64; 2] {
     [io.counted() / spec.iops, io.bytes.as_f64() / spec.bytes_per_second]
+}
+
+/// The link of so many pods as cores that answers share.
+fn lanes(link: &LinkSpec, pods: f64) -> Cores {
+    Cores {
+        cores: link.bytes_per_second / MEGABYTE * pods.max(1.0),
+        threads: link.per_connection / MEGABYTE,
+        places: f64::INFINITY,
+        backlog: f64::INFINITY,
+        crowd: 0.0,
+        pods: 1.0,
+        spread: 1.0,
+        routing: Routing::Random,
+    }
 }
 
 impl Fluid {
@@ -84,6 +143,7 @@ impl Fluid {
         let graph = std::sync::Arc::clone(&self.plan.graph);
         let spec = &graph.stations[station];
         let pods = number(self.stations[station].open.len());
+        let (seen, closed) = (seen_by(self.stations[station].users), self.stations[station].closed);
         let positions = &self.plan.of_station[station];
         if let Some(disk) = &spec.disk
             && pods > 0.0
@@ -94,14 +154,26 @@ impl Fluid {
                     let rate = self.operations[*position].passing / pods;
                     Some((rate, costs_s(disk, io)[kind]))
                 });
-                promises.advance(costs, dt_s);
+                promises.advance(costs, (seen, closed), dt_s);
             }
         }
         let Some(link) = &spec.link else { return };
-        let megabytes = |position: &usize| graph.operations[*position].payload.as_f64() / MEGABYTE;
+        let cores = lanes(link, pods);
+        let passing = |position: usize| self.operations[position].passing;
+        let (rate, demand) = self.asked_of_link(station, passing);
+        let shared = &mut self.stations[station].shared;
+        let (stepped, view) =
+            cores.advance(&demand, (shared.on_link, rate * dt_s), dt_s, &shared.link);
+        (shared.on_link, shared.link) = (stepped.inside, view);
+    }
+
+    /// What the answers of a station ask of its link at rates of its operations: how many come in a second, and
+    /// their megabytes.
+    fn asked_of_link(&self, station: usize, rate_of: impl Fn(usize) -> f64) -> (f64, Demand) {
         let (mut rate, mut first, mut second) = (0.0, 0.0, 0.0);
-        for position in positions {
-            let (passing, size) = (self.operations[*position].passing, megabytes(position));
+        for position in &self.plan.of_station[station] {
+            let size = self.plan.graph.operations[*position].payload.as_f64() / MEGABYTE;
+            let passing = rate_of(*position);
             if size > 0.0 {
                 rate += passing;
                 first += passing * size;
@@ -109,16 +181,6 @@ impl Fluid {
             }
         }
         let mean = if rate > 0.0 { first / rate } else { 0.0 };
-        let cores = Cores {
-            cores: link.bytes_per_second / MEGABYTE * pods.max(1.0),
-            threads: link.per_connection / MEGABYTE,
-            places: f64::INFINITY,
-            backlog: f64::INFINITY,
-            crowd: 0.0,
-            pods: 1.0,
-            spread: 1.0,
-            routing: Routing::Random,
-        };
         let demand = Demand {
             cpu_s: mean,
             cpu_cs2: if mean > 0.0 { (second / rate / (mean * mean) - 1.0).max(0.0) } else { 0.0 },
@@ -127,10 +189,60 @@ impl Fluid {
             users: self.stations[station].users,
             patience_s: f64::INFINITY,
         };
-        let shared = &mut self.stations[station].shared;
-        let (stepped, view) =
-            cores.advance(&demand, (shared.on_link, rate * dt_s), dt_s, &shared.link);
-        (shared.on_link, shared.link) = (stepped.inside, view);
+        (rate, demand)
+    }
+
+    /// What disks and link of a station make wait at given rates of its operations, at rest; `None` when they
+    /// cannot take them.
+    pub(super) fn share_at_rest(
+        &self,
+        station: usize,
+        (rates, pods): (&[f64], f64),
+        resting: &mut Resting,
+    ) -> Option<()> {
+        let graph = &self.plan.graph;
+        let seen = seen_by(self.stations[station].users);
+        if let Some(disk) = &graph.stations[station].disk {
+            for (kind, promises) in resting.shared.disk.iter_mut().enumerate() {
+                let costs = self.plan.of_station[station].iter().filter_map(|position| {
+                    let io = graph.operations[*position].io.as_ref()?;
+                    Some((rates[*position] / pods, costs_s(disk, io)[kind]))
+                });
+                let (work, squares) = work_and_squares(costs);
+                if work > 1.0 || (work >= 1.0 && seen >= 1.0) {
+                    return None;
+                }
+                let standing_s = self.stations[station].shared.disk[kind].standing_s;
+                *promises = Promises { standing_s, ..Promises::at_rest((work, squares), seen) };
+            }
+        }
+        if let Some(link) = &graph.stations[station].link {
+            let (rate, demand) = self.asked_of_link(station, |position| rates[position]);
+            let lanes = lanes(link, pods);
+            let (_, stretch) = if demand.cpu_s > 0.0 {
+                lanes.at_rest(&demand, rate)?
+            } else {
+                (0.0, MEGABYTE / link.per_connection)
+            };
+            resting.shared.per_megabyte_s = stretch;
+        }
+        Some(())
+    }
+
+    /// What disk and link take of a call of an operation (s) while a station rests so.
+    pub(super) fn shared_at_rest_s(&self, position: usize, resting: &Resting) -> f64 {
+        let spec = &self.plan.graph.operations[position];
+        let held = &self.plan.graph.stations[self.plan.operations[position].station];
+        let mut took_s = 0.0;
+        if let (Some(disk), Some(io)) = (&held.disk, &spec.io) {
+            let waits = costs_s(disk, io).into_iter().zip(&resting.shared.disk);
+            took_s += waits.map(|(cost, it)| it.wait_s(cost, disk.burst_s)).fold(0.0, f64::max);
+            took_s += disk.latency.mean();
+        }
+        if held.link.is_some() {
+            took_s += spec.payload.as_f64() / MEGABYTE * resting.shared.per_megabyte_s;
+        }
+        took_s
     }
 
     /// What disk and link take of a call of an operation, on average (s).

@@ -22,6 +22,9 @@ impl Fluid {
         self.tell_operations(now, observer);
         self.tell_clients(now, observer);
         for load in 0..self.clients.loads() {
+            if self.clients.is_work(load) {
+                continue;
+            }
             let count = self.clients.tell_dropped(load);
             if count > 0 {
                 observer.iterations_dropped(now, LoadId::at(load), count);

@@ -1,6 +1,7 @@
 //! Services as validated: stations, operations, the calls between them, and what clients do.
 
 mod front;
+mod job;
 mod policy;
 mod resources;
 
@@ -14,6 +15,7 @@ pub use front::{
     BouncerMode, BouncerSpec, ConnectionLimitSpec, ConnectionSpec, Hold, LimitKey, PoolSpec,
     RateLimitSpec,
 };
+pub use job::JobWork;
 pub use policy::{
     BreakerSpec, HedgeSpec, Jitter, OnError, PolicySpec, RetryBudget, RetryOn, RetrySpec,
 };
@@ -391,9 +393,6 @@ impl ServiceGraph {
         }
         if self.stations.iter().any(|station| station.routing == Routing::Pinned) {
             return Some("connections that stay open (routing: pinned)");
-        }
-        if self.operations.iter().any(|operation| operation.batch_latency.is_some()) {
-            return Some("several models on one GPU (batchLatency of an operation)");
         }
         let exact = |station: &StationSpec| matches!(&station.kind, StationKind::Cpu(cpu) if cpu.exact_quota);
         if self.stations.iter().any(exact) {
