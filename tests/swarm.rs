@@ -91,9 +91,6 @@ impl Reached {
                 Record::PodTerminating { because: PodDeletion::Preemption, .. } => "preempted",
                 Record::PodForbidden { .. } => "forbidden",
                 Record::JobSkipped(_) => "schedules passed over",
-                Record::Announced { event: "UnexpectedAdmissionError", .. } => {
-                    "refused by kubelets"
-                }
                 Record::PodBound { .. } => "bound",
                 Record::JobEnded { .. } => "jobs ended",
                 Record::Announced { event: "FailedAttachVolume", .. } => "waited for a disk",

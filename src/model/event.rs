@@ -109,6 +109,8 @@ pub enum EffortStep {
 pub enum PodStep {
     /// A volume could not be bound in time.
     BindingTimedOut,
+    /// The kubelet refuses it.
+    Refused,
     /// All volumes are on the node.
     VolumesMounted,
     /// The next step in the life of one of its containers, init containers first.

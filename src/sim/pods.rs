@@ -17,6 +17,11 @@ use crate::units::{SimDuration, SimTime};
 /// its containers: sandbox stop and final delete (kubelet `SyncTerminatedPod`, 1 to 2 s).
 const END_OF_PROCESS: SimDuration = SimDuration::from_millis(1_500);
 
+/// How often a pod that its kubelet refused is replaced by one that is refused as well, over all workloads.
+/// Nobody pauses but the client of kube-controller-manager, which has 20 writes a second
+/// (`--kube-api-qps`): the pod, and the statuses of its ReplicaSet and its Deployment.
+pub(super) const REPLACEMENT: SimDuration = SimDuration::from_millis(150);
+
 /// The weight of a container that requests no CPU: two shares of 1024 for a core (kubelet
 /// `MinShares`).
 const LEAST_WEIGHT: f64 = 2.0 / 1_024.0;
@@ -32,11 +37,22 @@ impl<O: Observer> Run<'_, O> {
     pub(super) fn pod_bound(&mut self, now: SimTime, id: PodId, node: NodeId) {
         self.occur(now, Occurrence::PodTaken(id));
         self.taints_meet_pod(now, id);
-        if let Some(why) = self.refused_by_device_plugin(id, node) {
-            self.kubelet_fails_pod(now, id, ("UnexpectedAdmissionError", false), &why);
+        if self.refused_by_device_plugin(id, node).is_some() {
+            let at = now.max(self.workloads.next_refusal);
+            self.workloads.next_refusal = at + REPLACEMENT;
+            // Not in no time at the beginning: it would never end.
+            let event = Event::Pod(id, PodStep::Refused);
+            self.queue.schedule(at, event.rank(), event);
             return;
         }
         self.begin_pod(now, id, node);
+    }
+
+    fn refuse(&mut self, now: SimTime, id: PodId) {
+        let node = self.cluster.pod(id).and_then(|pod| pod.node);
+        if let Some(why) = node.and_then(|node| self.refused_by_device_plugin(id, node)) {
+            self.kubelet_fails_pod(now, id, ("UnexpectedAdmissionError", false), &why);
+        }
     }
 
     /// What the kubelet says when a container asks for more slices of GPUs than the device plugin of the
@@ -97,6 +113,7 @@ impl<O: Observer> Run<'_, O> {
         let terminating = pod.is_terminating();
         match step {
             PodStep::BindingTimedOut => self.binding_timed_out(now, id),
+            PodStep::Refused if works && !terminating => self.refuse(now, id),
             PodStep::VolumesMounted if works && !terminating => {
                 self.volumes_mounted(now, id);
             }
@@ -111,7 +128,8 @@ impl<O: Observer> Run<'_, O> {
             PodStep::Terminate if works => self.sigterm(now, id),
             PodStep::Kill => self.end_process(now, id),
             PodStep::Removed => self.occur(now, Occurrence::PodGone(id)),
-            PodStep::VolumesMounted
+            PodStep::Refused
+            | PodStep::VolumesMounted
             | PodStep::Container(..)
             | PodStep::EndpointAdded
             | PodStep::Terminate => {}

@@ -17,6 +17,7 @@ use crate::model::observer::Observer;
 use crate::model::record::{About, Decider, Record};
 use crate::model::{Action, Event, Reason};
 use crate::sim::Run;
+use crate::sim::pods::REPLACEMENT;
 use crate::units::{SimDuration, SimTime};
 
 /// What the workload controllers remember between looks.
@@ -45,6 +46,8 @@ pub(super) struct WorkloadState {
     pub(super) at_work: BTreeMap<PodId, u8>,
     /// When the preStop of every container of a pod that terminates is over.
     pub(super) others_end: BTreeMap<PodId, SimTime>,
+    /// When the next pod that a kubelet refuses is told to have failed, at the earliest.
+    pub(super) next_refusal: SimTime,
 }
 
 impl WorkloadState {
@@ -68,6 +71,7 @@ impl WorkloadState {
             sigterm_sent: BTreeSet::new(),
             at_work: BTreeMap::new(),
             others_end: BTreeMap::new(),
+            next_refusal: SimTime::ZERO + REPLACEMENT,
         }
     }
 }

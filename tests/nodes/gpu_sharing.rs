@@ -3,6 +3,7 @@
 use aurelius_sim::model::Record;
 use aurelius_sim::units::SimTime;
 
+use super::small::small;
 use super::{Told, shipped};
 
 /// E43 of the worked cases: each T4 is handed out twice, so seven pods that want one live on four nodes.
@@ -38,4 +39,21 @@ fn slices_are_placed_and_a_request_for_two_is_refused() {
         name.starts_with("model-retrain").then_some(*failure)
     });
     assert_eq!(ended, Some(Some("BackoffLimitExceeded")));
+}
+
+/// A ReplicaSet does not count failures: it makes the next pod, which is refused as well, for ever, as fast
+/// as its controller may write. That holds from the beginning, too, where pods start in no time.
+#[test]
+fn a_deployment_of_refused_pods_makes_the_next_until_the_end() {
+    let told = small(&[
+        ("m6i.large", "g4dn.xlarge, gpuSharing: {replicas: 2, failRequestsGreaterThanOne: true}"),
+        ("memory: LIMIT}", "memory: LIMIT, nvidia.com/gpu: 2}"),
+        ("memory: ASKED}", "memory: ASKED, nvidia.com/gpu: 2}"),
+        ("DURATION", "1m"),
+    ]);
+    let refused = told.events("UnexpectedAdmissionError").len();
+    assert!((300..=400).contains(&refused), "{refused} in a minute at most every 150 ms");
+    let web: Vec<_> = told.history.pods().filter(|pod| pod.name.starts_with("web-")).collect();
+    assert!(web.iter().all(|pod| pod.started.is_none() && pod.gone.is_none()));
+    assert!(web.len() >= refused);
 }
