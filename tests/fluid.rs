@@ -23,7 +23,7 @@ use aurelius_sim::units::SimDuration;
 const BUSY: f64 = 1.0;
 
 /// Waiting requests at a station from which on they are a backlog.
-const GROWN: f64 = 20.0;
+const GROWN: f64 = 60.0;
 
 fn shipped(name: &str) -> Scenario {
     let path = format!("scenarios/{name}.yaml");
@@ -281,7 +281,7 @@ impl Compared {
                 let per = self.samples_in(result, 60).min(waiting.len()).max(1);
                 waiting.windows(per).map(mean).max_by(f64::total_cmp)
             };
-            let pair = self.pair(format!("backlog at {}", station.name), 0.1, 5.0, &most)?;
+            let pair = self.pair(format!("backlog at {}", station.name), 0.12, 5.0, &most)?;
             pair.requests.iter().all(|most| *most >= GROWN).then_some(pair)
         })
         .collect()
